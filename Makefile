@@ -1,0 +1,175 @@
+# One Makefile for everything. Each mode (debug, release, asan, tsan, coverage, fuzz) builds into $(B)/<mode>/; the sources
+# are whatever lies in the rooms, so a new file needs no line here. Targets that build take a lock on $(B)/.lock and run
+# this Makefile once more under it: two of them in one checkout wait for each other while building and run side by side.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := all
+
+VERSION := $(shell cat VERSION)
+B ?= build
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+COVERAGE_MIN ?= 85
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+CLANG ?= clang
+Q := $(if $(V),,@)
+
+# ---- sources ----------------------------------------------------------------------------------------------------------
+
+ROOMS := base store remote_write receiver analyzers remediations demo daemon
+TEST_KINDS := unit golden sim integration
+
+LIB_C := $(filter-out daemon/main.c,$(wildcard $(ROOMS:%=%/*.c)))
+SUPPORT_C := $(filter-out tests/support/replay_main.c,$(wildcard tests/support/*.c))
+LIB_PROTO := $(notdir $(basename $(wildcard remote_write/*.proto)))
+SUPPORT_PROTO := $(notdir $(basename $(wildcard tests/support/*.proto)))
+GEN_H := $(patsubst %,$(B)/gen/%.pb-c.h,$(LIB_PROTO) $(SUPPORT_PROTO))
+
+# TESTS=word keeps the tests whose path contains the word.
+pick = $(foreach t,$(1),$(if $(findstring $(TESTS),$(t)),$(t)))
+TEST_C := $(call pick,$(wildcard $(TEST_KINDS:%=tests/%/test_*.c)))
+TEST_SH := $(call pick,$(wildcard tests/*/test_*.sh))
+FUZZ_C := $(call pick,$(wildcard tests/fuzz/fuzz_*.c))
+BENCH_C := $(call pick,$(wildcard tests/bench/bench_*.c))
+BENCH_SH := $(call pick,$(wildcard tests/bench/bench_*.sh))
+RULES_YML := $(call pick,$(wildcard rules/prometheus/*.yml))
+RULES_TEST_YML := $(call pick,$(wildcard rules/prometheus/tests/*.yml))
+E2E_SH := $(call pick,$(wildcard tests/e2e/*.sh))
+TSAN_C := $(if $(TEST_C),$(shell grep -l '^/\* run-under: tsan \*/' $(TEST_C)))
+
+# ---- flags ------------------------------------------------------------------------------------------------------------
+
+LIBRARIES := libmicrohttpd jansson libcurl openssl snappy libprotobuf-c sqlite3 libpcre2-8 libxxhash yaml-0.1 zlib
+# Asked for once and only when something is compiled: `make deps` must work before pkg-config is there.
+pkg = $(or $(shell pkg-config $(1) && echo ' '),$(error a library is missing: run `make deps`))
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(call pkg,--cflags $(LIBRARIES)))$(PKG_CFLAGS)
+PKG_LIBS = $(eval PKG_LIBS := $$(call pkg,--libs $(LIBRARIES)))$(PKG_LIBS)
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+	-Wformat=2 -Wwrite-strings -Wundef -Wvla
+# A release tarball carries .tarball-version: a newer compiler's new warning must not stop its user.
+WERROR := $(if $(wildcard .tarball-version),,-Werror)
+LANGUAGE := -std=c11 -D_DEFAULT_SOURCE -D_POSIX_C_SOURCE=200809L -DNIMBUSGUARD_VERSION='"$(VERSION)"' -pthread -I. -I$(B)/gen
+# The numbers must be the same with every compiler: no contraction into fused operations, never -ffast-math.
+COMMON := $(LANGUAGE) -ffp-contract=off -fno-omit-frame-pointer -g -ffile-prefix-map=$(CURDIR)=.
+HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
+
+SANITIZE_ASAN := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
+MODES := debug release asan tsan coverage fuzz
+CFLAGS_debug := -O0
+CFLAGS_release := -O2 $(HARDENING)
+CFLAGS_asan := -O1 $(SANITIZE_ASAN)
+CFLAGS_tsan := -O1 -fsanitize=thread
+CFLAGS_coverage := -O0 --coverage -fprofile-update=atomic
+CFLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link $(SANITIZE_ASAN)
+LDFLAGS_release := -pie -Wl,-z,relro,-z,now
+LDFLAGS_asan := $(SANITIZE_ASAN)
+LDFLAGS_tsan := -fsanitize=thread
+LDFLAGS_coverage := --coverage
+LDFLAGS_fuzz := -fsanitize=fuzzer $(SANITIZE_ASAN)
+$(foreach m,$(MODES),$(eval CC_$(m) = $$(CC)))
+CC_fuzz = $(CLANG)
+LDLIBS = $(PKG_LIBS) -lcrypt -lm -pthread
+
+# ---- rules for one mode -----------------------------------------------------------------------------------------------
+
+lib_objects = $(patsubst %.c,$(B)/$(1)/%.o,$(LIB_C)) $(patsubst %,$(B)/$(1)/gen/%.pb-c.o,$(LIB_PROTO))
+support_objects = $(patsubst %.c,$(B)/$(1)/%.o,$(SUPPORT_C)) $(patsubst %,$(B)/$(1)/gen/%.pb-c.o,$(SUPPORT_PROTO))
+programs = $(patsubst %.c,$(B)/$(1)/%,$(2))
+binary = $(if $(wildcard daemon/main.c),$(B)/$(1)/nimbusguard)
+
+# Writes its text to the target only when it differs, so that what depends on it is rebuilt only then.
+define stamp
+@mkdir -p $(@D)
+@printf '%s\n' $(1) | cmp -s - $@ || printf '%s\n' $(1) > $@
+endef
+quote = '$(subst ','\'',$(1))'
+
+define mode_rules
+$(B)/$(1)/flags: FORCE
+	$$(call stamp,$$(call quote,$$(CC_$(1)) $$(COMMON) $$(WARNINGS) $$(WERROR) $$(CFLAGS_$(1)) $$(CFLAGS)))
+$(B)/$(1)/objects: FORCE
+	$$(call stamp,$$(call lib_objects,$(1)) $$(call support_objects,$(1)))
+
+$(B)/$(1)/%.o: %.c $(B)/$(1)/flags | $(GEN_H)
+	@mkdir -p $$(@D)
+	@echo "CC    $(1) $$<"
+	$(Q)$$(CC_$(1)) $$(COMMON) $$(PKG_CFLAGS) $$(WARNINGS) $$(WERROR) $$(WARN_FOR_$$(firstword $$(subst /, ,$$<))) \
+		$$(CFLAGS_$(1)) $$(CFLAGS) -MMD -MP -c $$< -o $$@
+
+# Generated code is not ours to mend: it is compiled without warnings.
+$(B)/$(1)/gen/%.pb-c.o: $(B)/gen/%.pb-c.c $(B)/$(1)/flags
+	@mkdir -p $$(@D)
+	@echo "CC    $(1) $$<"
+	$(Q)$$(CC_$(1)) $$(COMMON) $$(PKG_CFLAGS) -w $$(CFLAGS_$(1)) $$(CFLAGS) -c $$< -o $$@
+
+$(B)/$(1)/libnimbusguard.a: $(call lib_objects,$(1)) $(B)/$(1)/objects
+	@echo "AR    $(1) $$(@F)"
+	$(Q)rm -f $$@ && ar rcD $$@ $$(filter %.o,$$^) && ranlib -D $$@
+$(B)/$(1)/libtestsupport.a: $(call support_objects,$(1)) $(B)/$(1)/objects
+	@echo "AR    $(1) $$(@F)"
+	$(Q)rm -f $$@ && ar rcD $$@ $$(filter %.o,$$^) && ranlib -D $$@
+
+$(B)/$(1)/nimbusguard: $(B)/$(1)/daemon/main.o $(B)/$(1)/libnimbusguard.a
+	@echo "LINK  $(1) $$(@F)"
+	$(Q)$$(CC_$(1)) $$(filter-out -fsanitize=fuzzer,$$(LDFLAGS_$(1))) $$(LDFLAGS) -Wl,--as-needed -o $$@ $$^ $$(LDLIBS)
+$(B)/$(1)/tests/%: $(B)/$(1)/tests/%.o $(B)/$(1)/libtestsupport.a $(B)/$(1)/libnimbusguard.a
+	@echo "LINK  $(1) $$(@F)"
+	$(Q)$$(CC_$(1)) $$(LDFLAGS_$(1)) $$(LDFLAGS) -Wl,--as-needed -o $$@ $$^ -lcmocka $$(LDLIBS)
+
+-include $(patsubst %.c,$(B)/$(1)/%.d,$(LIB_C) daemon/main.c $(SUPPORT_C) $(TEST_C) $(FUZZ_C) $(BENCH_C))
+endef
+# Every CMocka test takes a `state` that few of them use.
+WARN_FOR_tests := -Wno-unused-parameter
+
+$(foreach m,$(MODES),$(eval $(call mode_rules,$(m))))
+
+# The corpus replay is the fuzz target with a main of ours instead of libFuzzer's.
+define replay_rules
+$(B)/$(1)/tests/fuzz/%: $(B)/$(1)/tests/fuzz/%.o $(B)/$(1)/tests/support/replay_main.o $(B)/$(1)/libtestsupport.a \
+		$(B)/$(1)/libnimbusguard.a
+	@echo "LINK  $(1) $$(@F)"
+	$(Q)$$(CC_$(1)) $$(LDFLAGS_$(1)) $$(LDFLAGS) -Wl,--as-needed -o $$@ $$^ $$(LDLIBS)
+endef
+$(foreach m,debug asan tsan coverage,$(eval $(call replay_rules,$(m))))
+
+vpath %.proto remote_write tests/support
+$(B)/gen/%.pb-c.h $(B)/gen/%.pb-c.c &: %.proto
+	@mkdir -p $(@D)
+	@echo "PROTO $<"
+	$(Q)protoc-c --c_out=$(B)/gen -I$(<D) $<
+
+.SECONDARY:
+FORCE:
+.PHONY: FORCE
+
+# ---- targets ----------------------------------------------------------------------------------------------------------
+
+# Under the lock, with as many jobs as there are processors unless -j was given.
+locked = mkdir -p $(B) && flock -o $(B)/.lock $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
+deps = tests/support/deps.sh
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+all: release ## same as release
+
+release: ## build/release/nimbusguard, optimised and hardened
+	@$(locked) $(B)/release/nimbusguard
+
+debug: ## build/debug/nimbusguard, for the debugger
+	@$(locked) $(B)/debug/nimbusguard
+
+deps: ## install the Debian packages that building needs, if any is missing
+	@$(deps) build
+
+run: deps release ## the simulated cluster with its live view [DURATION=seconds SPEED=n PORT=n]
+	@exec $(B)/release/nimbusguard demo $(if $(DURATION),--duration=$(DURATION)) $(if $(SPEED),--speed=$(SPEED)) \
+		$(if $(PORT),--web.listen-address=127.0.0.1:$(PORT))
+
+clean: ## remove build/
+	rm -rf $(B)
+
+.PHONY: help all release debug deps run clean
