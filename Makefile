@@ -19,7 +19,8 @@ Q := $(if $(V),,@)
 # ---- sources ----------------------------------------------------------------------------------------------------------
 
 ROOMS := base store remote_write receiver analyzers remediations demo daemon
-TEST_KINDS := unit golden sim integration
+# In the order they are started: the slow ones first.
+TEST_KINDS := integration sim golden unit
 
 LIB_C := $(filter-out daemon/main.c,$(wildcard $(ROOMS:%=%/*.c)))
 SUPPORT_C := $(filter-out tests/support/replay_main.c,$(wildcard tests/support/*.c))
@@ -28,9 +29,9 @@ SUPPORT_PROTO := $(notdir $(basename $(wildcard tests/support/*.proto)))
 GEN_H := $(patsubst %,$(B)/gen/%.pb-c.h,$(LIB_PROTO) $(SUPPORT_PROTO))
 
 # TESTS=word keeps the tests whose path contains the word.
-pick = $(foreach t,$(1),$(if $(findstring $(TESTS),$(t)),$(t)))
+pick = $(if $(TESTS),$(foreach t,$(1),$(if $(findstring $(TESTS),$(t)),$(t))),$(1))
 TEST_C := $(call pick,$(wildcard $(TEST_KINDS:%=tests/%/test_*.c)))
-TEST_SH := $(call pick,$(wildcard tests/*/test_*.sh))
+TEST_SH := $(call pick,$(wildcard $(TEST_KINDS:%=tests/%/test_*.sh)))
 FUZZ_C := $(call pick,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH_C := $(call pick,$(wildcard tests/bench/bench_*.c))
 BENCH_SH := $(call pick,$(wildcard tests/bench/bench_*.sh))
@@ -133,13 +134,17 @@ $(B)/$(1)/tests/fuzz/%: $(B)/$(1)/tests/fuzz/%.o $(B)/$(1)/tests/support/replay_
 	@echo "LINK  $(1) $$(@F)"
 	$(Q)$$(CC_$(1)) $$(LDFLAGS_$(1)) $$(LDFLAGS) -Wl,--as-needed -o $$@ $$^ $$(LDLIBS)
 endef
-$(foreach m,debug asan tsan coverage,$(eval $(call replay_rules,$(m))))
+$(foreach m,$(filter-out fuzz,$(MODES)),$(eval $(call replay_rules,$(m))))
 
 vpath %.proto remote_write tests/support
 $(B)/gen/%.pb-c.h $(B)/gen/%.pb-c.c &: %.proto
 	@mkdir -p $(@D)
 	@echo "PROTO $<"
 	$(Q)protoc-c --c_out=$(B)/gen -I$(<D) $<
+
+$(B)/servers/.unpacked: tests/support/servers.sh
+	@tests/support/servers.sh $(@D)
+	@touch $@
 
 .SECONDARY:
 FORCE:
@@ -148,7 +153,7 @@ FORCE:
 # ---- targets ----------------------------------------------------------------------------------------------------------
 
 # Under the lock, with as many jobs as there are processors unless -j was given.
-locked = mkdir -p $(B) && flock -o $(B)/.lock $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
+locked = mkdir -p $(B) && flock -o $(B)/.lock $(MAKE) $(if $(V),,-s) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 deps = tests/support/deps.sh
 
 help: ## this list
@@ -169,7 +174,82 @@ run: deps release ## the simulated cluster with its live view [DURATION=seconds 
 	@exec $(B)/release/nimbusguard demo $(if $(DURATION),--duration=$(DURATION)) $(if $(SPEED),--speed=$(SPEED)) \
 		$(if $(PORT),--web.listen-address=127.0.0.1:$(PORT))
 
+# What `make test` runs, as items of run_tests.sh: all in one mode, and the threaded programs under ThreadSanitizer too.
+TEST_MODE := $(or $(MODE),asan)
+test_programs = $(call programs,$(TEST_MODE),$(TEST_C) $(FUZZ_C)) $(if $(MODE),,$(call programs,tsan,$(TSAN_C)))
+test_items = $(foreach p,$(call programs,$(TEST_MODE),$(TEST_C)),$(TEST_MODE):$(p)) $(TEST_SH:%=sh:$(TEST_MODE):%) \
+	$(if $(MODE),,$(foreach p,$(call programs,tsan,$(TSAN_C)),tsan:$(p))) \
+	$(foreach f,$(FUZZ_C:tests/fuzz/fuzz_%.c=%),$(TEST_MODE):$(B)/$(TEST_MODE)/tests/fuzz/fuzz_$(f):tests/fuzz/corpus/$(f)) \
+	$(RULES_YML:%=promtool-check:%) $(RULES_TEST_YML:%=promtool-test:%)
+servers = $(if $(filter tests/integration/% tests/e2e/% rules/%,$(1)),$(B)/servers/.unpacked)
+run_tests = tests/support/run_tests.sh $(abspath $(B)) $(abspath $(B)/servers)
+
+test: ## all tests, under AddressSanitizer and ThreadSanitizer [TESTS=word MODE=mode]
+	@$(deps) build test
+	@$(locked) $(test_programs) $(call binary,$(TEST_MODE)) $(if $(MODE),,$(if $(TSAN_C),$(call binary,tsan))) \
+		$(call servers,$(TEST_C) $(TEST_SH) $(RULES_YML) $(RULES_TEST_YML))
+	@$(run_tests) $(test_items)
+
+check-one: ## one test program [T=tests/unit/test_x.c MODE=mode]
+	@$(locked) $(call programs,$(TEST_MODE),$(T)) $(if $(filter tests/integration/%,$(T)),$(call binary,$(TEST_MODE))) \
+		$(call servers,$(T))
+	@$(run_tests) $(TEST_MODE):$(call programs,$(TEST_MODE),$(T))
+
+e2e: ## end-to-end tests of the installed product
+	@$(deps) build test
+ifeq ($(E2E_SH),)
+	@echo "e2e: tests/e2e/ holds no end-to-end test yet"
+	@echo "0 passed, 0 failed, 0 skipped"
+else
+	@$(locked) $(call binary,release) $(call servers,$(E2E_SH))
+	@$(run_tests) $(E2E_SH:%=sh:release:%)
+endif
+
+fuzz: ## every fuzzer for FUZZ_SECONDS, two at a time [FUZZ_SECONDS=60 TESTS=word]
+	@$(deps) build test fuzz
+	@$(locked) $(call programs,fuzz,$(FUZZ_C))
+	@tests/support/fuzz.sh $(B)/fuzz $(FUZZ_SECONDS) $(FUZZ_C:tests/fuzz/fuzz_%.c=%)
+
+bench: ## every benchmark, optimised [TESTS=word]
+	@$(deps) build test
+	@$(locked) $(call binary,release) $(call programs,release,$(BENCH_C))
+	@for bench in $(call programs,release,$(BENCH_C)) $(BENCH_SH); do echo "== $${bench##*/}"; ./$$bench || exit 1; done
+
+coverage: ## line coverage of base, store, remote_write, receiver; HTML in build/coverage/html/
+	@$(deps) build test coverage
+	@$(locked) $(call programs,coverage,$(TEST_C) $(FUZZ_C)) $(call binary,coverage) $(call servers,tests/integration/all)
+	@find $(B)/coverage -name '*.gcda' -delete
+	@$(MAKE) --no-print-directory test MODE=coverage
+	@tests/support/coverage.sh $(B)/coverage $(COVERAGE_MIN) base store remote_write receiver
+
+lint: ## every check of the source that needs no run
+	@$(deps) build test lint
+	@$(locked) $(GEN_H)
+	@tests/support/lint.sh $(B) $(call quote,$(LANGUAGE)) $(call quote,$(WARNINGS))
+
+format: ## lay out all C files by .clang-format
+	@find $(ROOMS) tests -name '*.[ch]' -exec clang-format -i {} +
+
+# ---- installing and releasing -----------------------------------------------------------------------------------------
+
+bindir = $(DESTDIR)$(PREFIX)/bin
+sharedir = $(DESTDIR)$(PREFIX)/share/nimbusguard
+docdir = $(DESTDIR)$(PREFIX)/share/doc/nimbusguard
+unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
+
+install: release ## install under PREFIX [PREFIX=/usr/local DESTDIR=]
+	install -D -m 755 $(B)/release/nimbusguard $(bindir)/nimbusguard
+	@for f in $$(find rules dashboards -type f 2>/dev/null); do install -D -m 644 $$f $(sharedir)/$$f || exit 1; done
+	@for f in $$(find README.md LICENSE docs -type f 2>/dev/null); do install -D -m 644 $$f $(docdir)/$$f || exit 1; done
+	@for f in $(wildcard deploy/systemd/*.service); do install -D -m 644 $$f $(unitdir)/$${f##*/} || exit 1; done
+
+uninstall: ## remove what install put under PREFIX
+	rm -rf $(bindir)/nimbusguard $(sharedir) $(docdir) $(unitdir)/nimbusguard.service
+
+dist: ## a source tarball, the same bytes for the same commit
+	@tests/support/dist.sh $(B)/dist nimbusguard-$(VERSION)
+
 clean: ## remove build/
 	rm -rf $(B)
 
-.PHONY: help all release debug deps run clean
+.PHONY: help all release debug deps run test check-one e2e fuzz bench coverage lint format install uninstall dist clean

@@ -1,0 +1,48 @@
+#!/bin/bash
+# Fetches the servers that the tests talk to (Prometheus, promtool, Alertmanager) as Debian packages and unpacks them
+# under the given folder. Nothing is installed and no root is needed.
+set -euo pipefail
+
+dest=$1
+packages=(prometheus prometheus-alertmanager)
+stamp=$dest/.unpacked
+[ ! -e "$stamp" ] || exit 0
+
+mkdir -p "$dest"
+dest=$(cd "$dest" && pwd)
+stamp=$dest/.unpacked
+fetched=$(mktemp -d "$dest/fetch.XXXXXX")
+trap 'rm -rf "$fetched"' EXIT
+
+# An ordinary user cannot refresh the system's package lists, but can keep lists of his own.
+own_lists=(-o "Dir::State::Lists=$dest/apt/lists" -o "Dir::Cache=$dest/apt/cache" -o Debug::NoLocking=true)
+options=(-q -o "APT::Sandbox::User=$(id -un)")
+
+download() {
+	(cd "$fetched" && rm -f ./*.deb && apt-get "${options[@]}" "$@" download "${packages[@]}")
+}
+
+echo "servers: fetching ${packages[*]}"
+if ! download >"$fetched/log" 2>&1; then
+	mkdir -p "$dest/apt/lists/partial" "$dest/apt/cache/archives/partial"
+	if ! { apt-get "${options[@]}" "${own_lists[@]}" update && download "${own_lists[@]}"; } >>"$fetched/log" 2>&1; then
+		cat "$fetched/log" >&2
+		echo "servers: the Debian packages ${packages[*]} could not be fetched" >&2
+		exit 1
+	fi
+fi
+for deb in "$fetched"/*.deb; do
+	dpkg-deb -x "$deb" "$dest"
+done
+rm -rf "$dest/apt" "$dest/usr/share/doc"
+
+for program in prometheus promtool prometheus-alertmanager; do
+	if ! "$dest/usr/bin/$program" --version >"$fetched/version" 2>&1; then
+		cat "$fetched/version" >&2
+		ldd "$dest/usr/bin/$program" >&2 || true
+		echo "servers: $program does not run here" >&2
+		exit 1
+	fi
+	head -n 1 "$fetched/version"
+done
+touch "$stamp"
