@@ -1,0 +1,55 @@
+/*
+ * An event: an alert, a finding or a proposal, as the remediation engine sees it; and the batch of
+ * alerts of one webhook message.
+ *
+ * Ownership: an event owns its labels, annotations and texts; event_fini() gives them back.
+ * Limits: labels and annotations at most EVENT_LABELS_MAX pairs, names 1 KiB, values 64 KiB.
+ * Threads: plain values; one owner at a time.
+ */
+#ifndef NIMBUSGUARD_BASE_EVENT_H
+#define NIMBUSGUARD_BASE_EVENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/labels.h"
+
+#define EVENT_LABELS_MAX 256
+
+enum event_source { EVENT_ALERT, EVENT_FINDING, EVENT_PROPOSAL };
+
+struct event {
+	enum event_source source;
+	bool firing; /* false: resolved */
+	bool truncated; /* came in a message with truncatedAlerts > 0 */
+	uint64_t fingerprint; /* identity over time: labels_fingerprint(&labels) */
+	int64_t starts_ms, ends_ms, received_ms; /* ends_ms 0: still firing */
+	struct labels labels, annotations;
+	char *receiver;      /* unescaped name of the Alertmanager receiver; NULL for others */
+	char *generator_url; /* may be NULL */
+	double score, confidence; /* findings and proposals; NaN for alerts */
+	/* A finding carries its explanation in annotations: summary, description, value, expected, since. */
+};
+
+const char *event_source_name(enum event_source source);
+void event_init(struct event *event);
+void event_fini(struct event *event);
+enum status event_clone(struct event *copy, const struct event *event) MUST_CHECK;
+/* Labels, annotations, times and the rest as one JSON object, as stored in the journal and shown
+ * by the API; event_read_json() takes it back. */
+void event_write_json(struct buf *buf, const struct event *event);
+enum status event_read_json(struct event *event, const char *text, size_t size,
+	struct error *error) MUST_CHECK;
+
+/* The alerts of one webhook message, in its order. */
+struct event_batch {
+	struct event *events;
+	size_t count;
+	uint64_t truncated_count, invalid_count;
+};
+
+void event_batch_fini(struct event_batch *batch);
+
+#endif

@@ -1,0 +1,110 @@
+/*
+ * What carries out an action: a command goes in, a status comes back. The engine knows nothing
+ * else of the cluster's API.
+ *
+ * Implementations: dry run (remediations/actuator_dry.c), Kubernetes (actuator_kube.c).
+ * Ownership: commands and results are plain values, copied.
+ * Threads: submit from the engine's thread; results are pushed from the actuator's pool through the
+ *   engine's queue.
+ */
+#ifndef NIMBUSGUARD_REMEDIATIONS_ACTUATOR_H
+#define NIMBUSGUARD_REMEDIATIONS_ACTUATOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/workload.h"
+
+/* X(kind, name in playbooks, disruptive, has an inverse) */
+#define ACTION_TABLE(X)                                                                            \
+	X(ACTION_SCALE, "scale", false, true)                                                      \
+	X(ACTION_RESTART_POD, "restart_pod", true, false)                                          \
+	X(ACTION_RESTART_WORKLOAD, "restart_workload", true, false)                                \
+	X(ACTION_ADJUST_RESOURCES, "adjust_resources", true, true)                                 \
+	X(ACTION_CORDON, "cordon", false, true)                                                    \
+	X(ACTION_TICKET, "ticket", false, false)
+
+enum action_kind {
+#define X(kind, name, disruptive, inverse) kind,
+	ACTION_TABLE(X)
+#undef X
+	ACTION_KIND_COUNT
+};
+
+const char *action_kind_name(enum action_kind kind);
+bool action_kind_parse(const char *name, enum action_kind *kind);
+
+#define ACTION_ID_MAX 64
+#define ACTION_TEXT_MAX 1024
+
+/* A change with absolute values, so that repeating it is harmless. */
+struct command {
+	char action_id[ACTION_ID_MAX]; /* idempotency key */
+	enum action_kind kind;
+	struct target target; /* with uid and resource_version where the cluster was asked */
+	bool server_dry_run;  /* ask the API server to check only (dryRun=All) */
+	int64_t deadline_ms;  /* not sent after this time */
+	int32_t replicas_before, replicas_after; /* ACTION_SCALE */
+	int64_t memory_bytes_before, memory_bytes_after; /* ACTION_ADJUST_RESOURCES, limits; 0: not touched */
+	int64_t cpu_milli_before, cpu_milli_after;
+	char title[256];           /* ACTION_TICKET */
+	char text[ACTION_TEXT_MAX]; /* reason for the object's annotation, the ticket's body */
+};
+
+enum command_outcome {
+	COMMAND_DONE,    /* the API confirmed it, or it was already so */
+	COMMAND_FAILED,  /* surely not done */
+	COMMAND_UNKNOWN  /* sent, no answer: look before repeating */
+};
+
+struct command_result {
+	char action_id[ACTION_ID_MAX];
+	enum command_outcome outcome;
+	bool dry_run;
+	struct error error;   /* for FAILED and UNKNOWN */
+	char detail[256];     /* for people: "replicas 3 -> 5" */
+};
+
+/* What the cluster says of a target before it is touched; the guard judges it. */
+struct observation {
+	bool found;
+	struct target target; /* uid, resource_version, workload filled */
+	int32_t replicas, ready_replicas;
+	int64_t memory_limit_bytes, cpu_limit_milli; /* of target.container, or the first; 0: none */
+	bool managed, paused, paused_unclear; /* nimbusguard.io/ annotations, the resource's over its namespace's */
+	bool rollout_paused, terminating;
+	char owner_of_replicas[64]; /* "HorizontalPodAutoscaler/x" and so on, "" when none */
+	char git_owner[64];         /* "argocd:app", "flux:...", "" */
+	char restart_reason[64];    /* waiting reason or last termination of a pod's container */
+	int32_t restart_count;
+	struct error error;         /* STATUS_OK when the cluster answered */
+};
+
+struct actuator_vtable {
+	/* Starts to look at a target; the answer comes through `observed`. STATUS_BUSY when full. */
+	enum status (*observe)(void *self, uint64_t ticket, const struct target *target);
+	/* Starts a command; the answer comes through `finished`. STATUS_BUSY when full. */
+	enum status (*send)(void *self, const struct command *command);
+	void (*close)(void *self);
+};
+
+struct actuator {
+	const struct actuator_vtable *vtable;
+	void *self;
+};
+
+/* How answers come back; called from the actuator's threads. */
+struct actuator_sink {
+	void *argument;
+	void (*observed)(void *argument, uint64_t ticket, const struct observation *observation);
+	void (*finished)(void *argument, const struct command_result *result);
+};
+
+/* Simulates success of every command after looking; `reader` (may be {0}) answers observe, and
+ * where there is none observations come back with STATUS_UNAVAILABLE, "no cluster configured". */
+enum status actuator_dry_open(struct actuator *actuator, struct actuator reader,
+	const struct actuator_sink *sink, struct error *error) MUST_CHECK;
+
+#endif
