@@ -1,0 +1,63 @@
+/*
+ * Lines on standard error, logfmt or JSON: ts, level, caller, msg, then the caller's fields.
+ *
+ * Usage: LOG_INFO("listening", LOG_TEXT("address", address), LOG_INT("port", port));
+ * Limits: a line is cut at 16 KiB; a line repeated within 10 s by the same call site more than
+ *   LOG_BURST times is counted and told once ("repeated").
+ * Threads: any thread; a line is written by one write(2), so that lines never mix.
+ */
+#ifndef NIMBUSGUARD_BASE_LOG_H
+#define NIMBUSGUARD_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR, LOG_LEVEL_NONE };
+enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
+enum log_field_type { LOG_FIELD_END, LOG_FIELD_TEXT, LOG_FIELD_INT, LOG_FIELD_UINT, LOG_FIELD_DOUBLE, LOG_FIELD_BOOL };
+
+struct log_field {
+	const char *key;
+	enum log_field_type type;
+	union {
+		const char *text;
+		int64_t integer;
+		uint64_t natural;
+		double number;
+		bool boolean;
+	} value;
+};
+
+#define LOG_TEXT(name, v) ((struct log_field){.key = (name), .type = LOG_FIELD_TEXT, .value.text = (v)})
+#define LOG_INT(name, v) ((struct log_field){.key = (name), .type = LOG_FIELD_INT, .value.integer = (v)})
+#define LOG_UINT(name, v) ((struct log_field){.key = (name), .type = LOG_FIELD_UINT, .value.natural = (v)})
+#define LOG_DOUBLE(name, v) ((struct log_field){.key = (name), .type = LOG_FIELD_DOUBLE, .value.number = (v)})
+#define LOG_BOOL(name, v) ((struct log_field){.key = (name), .type = LOG_FIELD_BOOL, .value.boolean = (v)})
+#define LOG_ERROR_FIELD(error) LOG_TEXT("err", (error)->text)
+
+/* Before the first line; default: info, logfmt, standard error (fd 2). */
+void log_configure(enum log_level level, enum log_format format);
+void log_set_fd(int fd);
+bool log_enabled(enum log_level level);
+enum status log_level_parse(const char *text, enum log_level *level) MUST_CHECK;
+enum status log_format_parse(const char *text, enum log_format *format) MUST_CHECK;
+
+/* fields ends with a field of type LOG_FIELD_END. */
+void log_write(enum log_level level, const char *file, int line, const char *message,
+	const struct log_field *fields);
+
+#define LOG_AT(level, message, ...)                                                                \
+	do {                                                                                       \
+		if (log_enabled(level))                                                            \
+			log_write(level, __FILE__, __LINE__, message,                              \
+				(const struct log_field[]){__VA_ARGS__ __VA_OPT__(,) {0}});        \
+	} while (0)
+#define LOG_DEBUG(message, ...) LOG_AT(LOG_LEVEL_DEBUG, message, __VA_ARGS__)
+#define LOG_INFO(message, ...) LOG_AT(LOG_LEVEL_INFO, message, __VA_ARGS__)
+#define LOG_WARN(message, ...) LOG_AT(LOG_LEVEL_WARN, message, __VA_ARGS__)
+#define LOG_ERROR(message, ...) LOG_AT(LOG_LEVEL_ERROR, message, __VA_ARGS__)
+
+#endif
