@@ -1,0 +1,74 @@
+/*
+ * The seeing side as one thing: signals bound to workloads, a scan at its own pace, verdicts on
+ * data, scores, findings.
+ *
+ * Ownership: the store and clock are borrowed; lists are written as copies.
+ * Limits: struct analyzer_config; what exceeds workload_max is counted and told, not bound.
+ * Threads: one scan thread inside; all functions from any thread, except open and close.
+ */
+#ifndef NIMBUSGUARD_ANALYZERS_ANALYZER_H
+#define NIMBUSGUARD_ANALYZERS_ANALYZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/event.h"
+#include "base/quality.h"
+#include "base/workload.h"
+#include "base/yaml.h"
+#include "store/store.h"
+
+struct analyzer_config {
+	const char *const *signal_paths; /* rules/signals.yaml and others */
+	size_t signal_path_count;
+	unsigned workload_max;
+	int64_t scan_interval_ms;
+	double threshold;        /* robust z-score at which a finding opens (default 6) */
+	double threshold_close;  /* and below which it closes (hysteresis) */
+	int64_t duration_min_ms; /* for so long it must hold */
+	int64_t history_ms;      /* window that the score is judged against */
+	int64_t history_min_ms;  /* less: QUALITY_TOO_SHORT, no finding */
+	const struct clock *clock;
+	/* Called from the scan's thread with firing and resolved findings; may be NULL. */
+	void (*found)(void *argument, const struct event *finding);
+	void *found_argument;
+};
+
+void analyzer_config_default(struct analyzer_config *config);
+
+struct analyzer;
+
+enum status analyzer_check(const struct analyzer_config *config, struct diagnostics *diagnostics)
+	MUST_CHECK;
+struct analyzer *analyzer_open(const struct analyzer_config *config, struct store *store,
+	struct error *error) MUST_CHECK;
+enum status analyzer_reload(struct analyzer *analyzer, const struct analyzer_config *config,
+	struct diagnostics *diagnostics) MUST_CHECK;
+void analyzer_close(struct analyzer *analyzer);
+
+/* One scan now, from the caller's thread (tests, simulations); the thread does the same. */
+void analyzer_scan(struct analyzer *analyzer);
+/* Without the thread: analyzer_open() starts none until this is called. */
+enum status analyzer_start(struct analyzer *analyzer, struct error *error) MUST_CHECK;
+
+/* A value folded over [from_ms, to_ms] of the raw samples of a signal, with the verdict on them.
+ * fold: as remediations/signal_source.h numbers it (newest, mean, min, max, increase). */
+void analyzer_read(struct analyzer *analyzer, const struct workload_key *workload,
+	enum signal_role role, int fold, int64_t from_ms, int64_t to_ms, enum quality *quality,
+	double *value, int64_t *newest_ms, uint32_t *samples);
+bool analyzer_knows(struct analyzer *analyzer, const struct workload_key *workload);
+bool analyzer_owner_of_pod(struct analyzer *analyzer, const char *cluster,
+	const char *namespace_name, const char *pod, struct workload_key *workload);
+
+/* JSON arrays for the API: signals [{workload, role, unit, quality, value, expected, score, ...}],
+ * workloads [{cluster, namespace, kind, name, signals, replicas, findings}], findings. limit 0: 1000. */
+enum status analyzer_write_signals(struct analyzer *analyzer, struct buf *json,
+	const struct workload_key *workload, size_t limit);
+enum status analyzer_write_workloads(struct analyzer *analyzer, struct buf *json, size_t limit);
+enum status analyzer_write_findings(struct analyzer *analyzer, struct buf *json, bool active_only,
+	size_t limit);
+
+#endif

@@ -1,0 +1,118 @@
+/*
+ * The action side as one thing: playbooks, engine thread, guard, journal, actuators. Events go in,
+ * incidents with their reasons come out.
+ *
+ * Ownership: remediator_open takes nothing but copies; the signal source and clock are borrowed.
+ * Limits: struct remediator_config; the event queue answers STATUS_BUSY when full.
+ * Threads: all functions from any thread, except open and close.
+ */
+#ifndef NIMBUSGUARD_REMEDIATIONS_REMEDIATOR_H
+#define NIMBUSGUARD_REMEDIATIONS_REMEDIATOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/event.h"
+#include "base/yaml.h"
+#include "remediations/signal_source.h"
+
+#define MODE_TABLE(X)                                                                              \
+	X(MODE_OBSERVE, "observe") /* decide and record, nothing else */                           \
+	X(MODE_SUGGEST, "suggest") /* and open a suggestion for people */                          \
+	X(MODE_APPROVE, "approve") /* act after a person approved */                               \
+	X(MODE_AUTO, "auto")       /* act when the guard clears */
+
+enum mode {
+#define X(mode, name) mode,
+	MODE_TABLE(X)
+#undef X
+	MODE_COUNT
+};
+
+const char *mode_name(enum mode mode);
+bool mode_parse(const char *name, enum mode *mode);
+
+/* Budgets and times of the guard; playbooks may only be stricter. */
+struct guard_limits {
+	int64_t cooldown_ms;          /* between two actions on one target */
+	int64_t startup_grace_ms;     /* after start nothing is done for so long */
+	int64_t window_ms;            /* of the budgets below */
+	unsigned per_target, per_namespace, per_kind, per_cluster; /* actions in window_ms */
+	unsigned concurrent;          /* live actions at once */
+	unsigned ineffective_max;     /* breaker: ineffective outcomes of a playbook+target in window_ms */
+	unsigned storm_alerts;        /* firing events in storm_window_ms above which nothing is done */
+	int64_t storm_window_ms;
+	double cumulative_change_max; /* factor on replicas or memory against the first seen, in window_ms */
+	int32_t replicas_max;
+	double confidence_min;        /* of findings and proposals */
+};
+
+struct remediator_config {
+	const char *journal_path;
+	const char *journal_vfs;        /* tests; NULL */
+	const char *const *playbook_paths; /* files or folders (*.yaml, *.yml, without *_test.yaml) */
+	size_t playbook_path_count;
+	enum mode mode;
+	bool dry_run;
+	bool paused;                    /* kill switch at start */
+	struct guard_limits guard;
+	unsigned event_queue_max, incident_max;
+	const char *kube_url;           /* API server base URL; NULL: none, observations are unavailable */
+	const char *kube_token_file, *kube_ca_file; /* may be NULL */
+	const struct clock *clock;
+	struct signal_source signals;
+	const char *opt_in_selector;    /* label matchers of workloads managed without annotation; NULL: annotation only */
+};
+
+struct remediator;
+
+/* Defaults as documented in docs/configuration.md. */
+void guard_limits_default(struct guard_limits *limits);
+
+/* Only checks playbooks; what is wrong is in diagnostics. STATUS_BAD_INPUT when there were errors. */
+enum status remediator_check(const struct remediator_config *config,
+	struct diagnostics *diagnostics) MUST_CHECK;
+struct remediator *remediator_open(const struct remediator_config *config, struct error *error)
+	MUST_CHECK;
+/* New playbooks, mode, limits; the old ones stay in force when STATUS_BAD_INPUT. */
+enum status remediator_reload(struct remediator *remediator, const struct remediator_config *config,
+	struct diagnostics *diagnostics) MUST_CHECK;
+/* Ends the engine's thread and the actuators; journals what is queued. */
+void remediator_close(struct remediator *remediator);
+
+/* Persists, then gives to the engine what was new; done is called from the journal's thread. */
+typedef void remediator_done_fn(void *argument, enum status status, size_t new_count);
+enum status remediator_submit(struct remediator *remediator, const struct event *events,
+	size_t count, remediator_done_fn *done, void *argument) MUST_CHECK;
+
+void remediator_pause(struct remediator *remediator, bool paused, const char *identity);
+
+/* People's words on a waiting action; the error says why not. */
+enum status remediator_approve(struct remediator *remediator, const char *action_id,
+	const char *identity, bool approve, struct error *error) MUST_CHECK;
+/* Proposes the inverse of a done action as a new action. */
+enum status remediator_undo(struct remediator *remediator, const char *action_id,
+	const char *identity, struct error *error) MUST_CHECK;
+
+/* JSON arrays or objects, newest first, for the API, the page and the commands. limit 0: 200. */
+enum status remediator_write_alerts(struct remediator *remediator, struct buf *json, size_t limit);
+enum status remediator_write_incidents(struct remediator *remediator, struct buf *json,
+	const char *state, size_t limit);
+enum status remediator_write_actions(struct remediator *remediator, struct buf *json,
+	const char *state, size_t limit);
+/* One incident or action with its decision record: every gate with value and bound, in plain
+ * sentences and as data. STATUS_NOT_FOUND. */
+enum status remediator_write_why(struct remediator *remediator, const char *id, struct buf *json);
+
+/* A line for each step as it happens, for the live view; called from the engine's thread. */
+typedef void remediator_watch_fn(void *argument, int64_t time_ms, const char *incident,
+	const char *state, const char *text);
+void remediator_watch(struct remediator *remediator, remediator_watch_fn *watch, void *argument);
+
+/* Health for metrics and /-/ready: the engine's thread runs and the journal commits. */
+bool remediator_healthy(struct remediator *remediator, const char **component);
+
+#endif

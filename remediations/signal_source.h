@@ -1,0 +1,37 @@
+/*
+ * How the remediation side reads signals: one narrow question, answered by the wiring from the
+ * store, so that the engine can be replayed against recorded answers.
+ *
+ * Threads: read from the engine's thread; must not block (memory only).
+ */
+#ifndef NIMBUSGUARD_REMEDIATIONS_SIGNAL_SOURCE_H
+#define NIMBUSGUARD_REMEDIATIONS_SIGNAL_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/quality.h"
+#include "base/workload.h"
+
+enum signal_fold { SIGNAL_NEWEST, SIGNAL_MEAN, SIGNAL_MIN, SIGNAL_MAX, SIGNAL_INCREASE };
+
+struct signal_reading {
+	enum quality quality; /* value is meaningful only for QUALITY_GOOD; QUALITY_TOO_SHORT may carry one */
+	double value;         /* NaN when there is none */
+	int64_t newest_ms;    /* time of the newest sample used; 0 when none */
+	uint32_t samples;
+};
+
+struct signal_source {
+	void *self;
+	void (*read)(void *self, const struct workload_key *workload, enum signal_role role,
+		enum signal_fold fold, int64_t from_ms, int64_t to_ms, struct signal_reading *reading);
+	/* The workload that owns a pod by the stream's own series (namespace, pod -> owner); false when
+	 * unknown or ambiguous. May be NULL. */
+	bool (*owner_of_pod)(void *self, const char *cluster, const char *namespace_name, const char *pod,
+		struct workload_key *workload);
+	/* Whether the stream has ever shown this workload. May be NULL. */
+	bool (*knows)(void *self, const struct workload_key *workload);
+};
+
+#endif
