@@ -57,7 +57,8 @@ struct workload_key {
 };
 
 /* From the labels cluster, namespace, workload_kind, workload of a nimbusguard:* series.
- * STATUS_NOT_FOUND when a label is absent, STATUS_BAD_INPUT when one is too long or the kind unknown. */
+ * STATUS_NOT_FOUND when a label is absent (cluster may be, and namespace for kinds that live in
+ * none), STATUS_BAD_INPUT when one is too long or the kind unknown. */
 enum status workload_key_from_labels(struct workload_key *key, const struct labels *labels,
 	struct error *error) MUST_CHECK;
 bool workload_key_equal(const struct workload_key *a, const struct workload_key *b);
@@ -105,6 +106,8 @@ struct target {
 	struct workload_key workload; /* the owner at the top of the chain; kind TARGET_NONE when none */
 };
 
+/* namespace/Kind/name as above, and " container <name>" when there is one. At most TARGET_TEXT_MAX. */
+#define TARGET_TEXT_MAX 768
 void target_write(const struct target *target, char *text, size_t size);
 
 #endif
