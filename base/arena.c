@@ -1,6 +1,7 @@
 /*
- * A bump allocator: blocks in a list, each twice the one before (never more than the maximum allows), cut from the
- * front. A request that needs more than the next block would hold gets a block of its own size.
+ * A bump allocator: blocks in a list, each twice the one before (never more than the maximum
+ * allows), cut from the front. A request that needs more than the next block would hold gets a
+ * block of its own size.
  *
  * Invariants:
  *   1. held is the sum of all blocks' sizes, their headers included, and held <= max.
@@ -20,7 +21,7 @@
 #define ARENA_ALIGN 16
 #define ARENA_BLOCK_MIN 4096
 #define ARENA_BLOCK_MAX (1024 * 1024)
-/* What a reset keeps for the next request; more would let one large request hold memory for good. */
+/* What a reset keeps for the next request; more would let one large request hold it for good. */
 #define ARENA_KEEP_MAX (256 * 1024)
 
 struct arena_block {
@@ -32,7 +33,7 @@ struct arena_block {
 
 void arena_init(struct arena *arena, size_t max)
 {
-	*arena = (struct arena){ .max = max };
+	*arena = (struct arena){.max = max};
 }
 
 static void free_after(struct arena *arena, struct arena_block *last)

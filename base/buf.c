@@ -1,7 +1,7 @@
 /*
- * A growing byte buffer. Capacity doubles up to max + 1 (the terminating NUL); every write is whole or not at all:
- * the writers below that take several steps remember the size they began with and go back to it
- * when one of the steps fails.
+ * A growing byte buffer. Capacity doubles up to max + 1 (the terminating NUL); every write is whole
+ * or not at all: the writers below that take several steps remember the size they began with and go
+ * back to it when one of the steps fails.
  *
  * Invariants:
  *   1. size <= max, and size < capacity once data is there.
@@ -16,12 +16,13 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #define BUF_CAPACITY_MIN 64
 
 void buf_init(struct buf *buf, size_t max)
 {
-	*buf = (struct buf){ .max = max < SIZE_MAX ? max : SIZE_MAX - 1 };
+	*buf = (struct buf){.max = max < SIZE_MAX ? max : SIZE_MAX - 1};
 }
 
 void buf_fini(struct buf *buf)
@@ -123,7 +124,7 @@ void buf_vprintf(struct buf *buf, const char *format, va_list arguments)
 	va_list again;
 	int length;
 
-	/* Most lines fit what is there: one pass. The others are formatted again when there is room. */
+	/* Most lines fit what is there: one pass. The others are formatted again. */
 	if (!make_room(buf, 0))
 		return;
 	va_copy(again, arguments);
@@ -149,38 +150,6 @@ void buf_printf(struct buf *buf, const char *format, ...)
 	va_start(arguments, format);
 	buf_vprintf(buf, format, arguments);
 	va_end(arguments);
-}
-
-static bool continues(unsigned char c)
-{
-	return (c & 0xc0) == 0x80;
-}
-
-/* Bytes of the UTF-8 sequence that starts at text (RFC 3629: no overlong forms, no surrogates,
- * nothing above U+10FFFF), or 0 when there is none. */
-static size_t utf8_length(const unsigned char *text, size_t left)
-{
-	unsigned char lead = text[0];
-
-	if (lead < 0x80)
-		return 1;
-	if (lead < 0xc2 || lead > 0xf4)
-		return 0;
-	if (left < 2 || !continues(text[1]))
-		return 0;
-	if (lead < 0xe0)
-		return 2;
-	if ((lead == 0xe0 && text[1] < 0xa0) || (lead == 0xed && text[1] > 0x9f))
-		return 0;
-	if (left < 3 || !continues(text[2]))
-		return 0;
-	if (lead < 0xf0)
-		return 3;
-	if ((lead == 0xf0 && text[1] < 0x90) || (lead == 0xf4 && text[1] > 0x8f))
-		return 0;
-	if (left < 4 || !continues(text[3]))
-		return 0;
-	return 4;
 }
 
 static void add_json_escape(struct buf *buf, unsigned char c)
@@ -209,16 +178,15 @@ static void add_json_escape(struct buf *buf, unsigned char c)
 
 void buf_add_json_string(struct buf *buf, const char *text, size_t length)
 {
-	const unsigned char *bytes = (const unsigned char *)text;
 	size_t began = buf->size, plain = 0, i = 0;
 
 	if (buf->failed)
 		return;
 	buf_add_char(buf, '"');
 	while (i < length) {
-		size_t sequence = utf8_length(bytes + i, length - i);
-		bool escaped = sequence == 1 &&
-			(bytes[i] < 0x20 || bytes[i] == 0x7f || bytes[i] == '"' || bytes[i] == '\\');
+		size_t sequence = utf8_length(text + i, length - i);
+		unsigned char c = (unsigned char)text[i];
+		bool escaped = sequence == 1 && (c < 0x20 || c == 0x7f || c == '"' || c == '\\');
 
 		if (sequence != 0 && !escaped) {
 			i += sequence;
@@ -227,7 +195,7 @@ void buf_add_json_string(struct buf *buf, const char *text, size_t length)
 		/* What is plain is copied in one piece up to here. */
 		buf_add(buf, text + plain, i - plain);
 		if (escaped)
-			add_json_escape(buf, bytes[i]);
+			add_json_escape(buf, c);
 		else
 			buf_add_text(buf, "\xef\xbf\xbd");
 		plain = ++i;

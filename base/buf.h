@@ -27,8 +27,12 @@ void buf_init(struct buf *buf, size_t max);
 void buf_fini(struct buf *buf);
 /* Empty again, `failed` cleared, memory kept. */
 void buf_reset(struct buf *buf);
-static inline bool buf_ok(const struct buf *buf) { return !buf->failed; }
-/* Hands the NUL-terminated bytes to the caller (mem_free) and leaves the buffer empty; NULL when failed. */
+static inline bool buf_ok(const struct buf *buf)
+{
+	return !buf->failed;
+}
+/* Hands the NUL-terminated bytes to the caller (mem_free) and leaves the buffer empty; NULL when
+ * failed. */
 char *buf_take(struct buf *buf, size_t *size) MUST_CHECK;
 
 void buf_add(struct buf *buf, const void *bytes, size_t size);
@@ -41,7 +45,8 @@ char *buf_reserve(struct buf *buf, size_t size);
 
 /* A JSON string with its quotes; invalid UTF-8 becomes U+FFFD, control characters are escaped. */
 void buf_add_json_string(struct buf *buf, const char *text, size_t length);
-/* A JSON number with 17 significant digits at most (shortest that reads back); null for NaN and infinities. */
+/* A JSON number with 17 significant digits at most (shortest that reads back); null for NaN and
+ * infinities. */
 void buf_add_json_number(struct buf *buf, double value);
 /* Text for HTML: & < > " ' escaped. */
 void buf_add_html(struct buf *buf, const char *text);

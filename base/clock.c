@@ -1,6 +1,7 @@
 /*
- * Time: the system's clocks, and a manual clock for tests and the simulator. The manual clock is two
- * atomics; its monotonic time starts one hour in, so that "a moment before the start" is not negative.
+ * Time: the system's clocks, and a manual clock for tests and the simulator. The manual clock is
+ * two atomics; its monotonic time starts one hour in, so that "a moment before the start" is not
+ * negative.
  */
 #include "base/clock.h"
 

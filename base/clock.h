@@ -24,8 +24,14 @@ struct clock_manual {
 void clock_manual_init(struct clock_manual *manual, int64_t now_ms);
 void clock_manual_advance(struct clock_manual *manual, int64_t ms);
 
-static inline int64_t clock_now_ms(const struct clock *clock) { return clock->now_ms(clock); }
-static inline int64_t clock_mono_ns(const struct clock *clock) { return clock->mono_ns(clock); }
+static inline int64_t clock_now_ms(const struct clock *clock)
+{
+	return clock->now_ms(clock);
+}
+static inline int64_t clock_mono_ns(const struct clock *clock)
+{
+	return clock->mono_ns(clock);
+}
 
 /* CPU time of the calling thread, for measurements. */
 int64_t clock_thread_cpu_ns(void);

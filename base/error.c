@@ -13,7 +13,7 @@ static const struct {
 	int http;
 	bool retry;
 } statuses[STATUS_COUNT] = {
-#define X(code, label, http, retry) [code] = { label, http, retry },
+#define X(code, label, http, retry) [code] = {label, http, retry},
 	STATUS_TABLE(X)
 #undef X
 };
@@ -45,7 +45,7 @@ static size_t format_text(char text[ERROR_TEXT_MAX], const char *format, va_list
 	int length = vsnprintf(text, ERROR_TEXT_MAX, format, arguments);
 
 	if (length < 0) {
-		/* Only an invalid wide character can bring us here; the format still says something. */
+		/* Only an invalid wide character can bring us here. */
 		length = snprintf(text, ERROR_TEXT_MAX, "%s", format);
 	}
 	if (length < ERROR_TEXT_MAX)
@@ -105,8 +105,8 @@ enum status error_prefix(struct error *error, const char *format, ...)
 	return error->code;
 }
 
-enum status error_set_errno(struct error *error, enum status code, int number,
-	const char *format, ...)
+enum status error_set_errno(struct error *error, enum status code, int number, const char *format,
+	...)
 {
 	char text[ERROR_TEXT_MAX];
 	char reason[128];

@@ -39,7 +39,7 @@ enum status {
 #define X(code, label, http, retry) code,
 	STATUS_TABLE(X)
 #undef X
-	STATUS_COUNT
+		STATUS_COUNT
 };
 
 struct error {
@@ -60,8 +60,8 @@ enum status error_set(struct error *error, enum status code, const char *format,
 enum status error_prefix(struct error *error, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Like error_set, with ": <strerror(number)>" appended. */
-enum status error_set_errno(struct error *error, enum status code, int number,
-	const char *format, ...) PRINTF_LIKE(4, 5);
+enum status error_set_errno(struct error *error, enum status code, int number, const char *format,
+	...) PRINTF_LIKE(4, 5);
 
 void error_reset(struct error *error);
 

@@ -1,7 +1,7 @@
 /*
- * Whole files. A write goes to a temporary file in the same folder (rename() is only atomic within a file
- * system), which is synced before it takes the name; then the folder is synced, without which the
- * new name could be lost with the power although the call had said it was done.
+ * Whole files. A write goes to a temporary file in the same folder (rename() is only atomic within
+ * a file system), which is synced before it takes the name; then the folder is synced, without
+ * which the new name could be lost with the power although the call had said it was done.
  */
 #include "base/file.h"
 
@@ -37,12 +37,12 @@ static enum status read_all(int descriptor, const char *path, struct buf *buf, s
 		char probe, *at = &probe;
 		ssize_t got;
 
-		/* With no room left one more byte tells a file that just fits from one too large. */
+		/* With no room left one more byte tells a file that fits from one too large. */
 		if (step > 0) {
 			at = buf_reserve(buf, step);
 			if (at == NULL)
-				return error_set(error, STATUS_NO_MEMORY,
-					"%s: out of memory", path);
+				return error_set(error, STATUS_NO_MEMORY, "%s: out of memory",
+					path);
 		}
 		got = read(descriptor, at, step > 0 ? step : 1);
 		if (got < 0 && errno == EINTR)
@@ -52,8 +52,8 @@ static enum status read_all(int descriptor, const char *path, struct buf *buf, s
 		if (got == 0)
 			return STATUS_OK;
 		if (step == 0)
-			return error_set(error, STATUS_TOO_LARGE,
-				"%s is larger than %zu bytes", path, buf->max);
+			return error_set(error, STATUS_TOO_LARGE, "%s is larger than %zu bytes",
+				path, buf->max);
 		buf->size += (size_t)got;
 		buf->data[buf->size] = '\0';
 	}

@@ -21,7 +21,8 @@ enum status file_write_atomic(const char *path, const void *bytes, size_t size, 
 enum status file_make_folder(const char *path, struct error *error) MUST_CHECK;
 /* A value that changes when the file is replaced or written (mtime, size, inode); 0 when absent. */
 uint64_t file_stamp(const char *path);
-/* A secret file: content without trailing white space, NUL-terminated, at most 64 KiB (mem_free). */
+/* A secret file: content without trailing white space, NUL-terminated, at most 64 KiB
+ * (mem_free). Empty: STATUS_BAD_INPUT. */
 enum status file_read_secret(const char *path, char **text, struct error *error) MUST_CHECK;
 
 #endif

@@ -2,8 +2,10 @@
  * Lines on standard error, logfmt or JSON: ts, level, caller, msg, then the caller's fields.
  *
  * Usage: LOG_INFO("listening", LOG_TEXT("address", address), LOG_INT("port", port));
- * Limits: a line is cut at 16 KiB; a line repeated within 10 s by the same call site more than
- *   LOG_BURST times is counted and told once ("repeated").
+ * Limits: a line is cut at 16 KiB and says so (cut=true); lines by one call site (file
+ *   and line) past LOG_BURST within LOG_BURST_MS are counted and told once ("repeated") when that
+ *   time is over, with the next line that anyone writes or by log_flush().
+ * Ownership: nothing is kept but `file`; no memory is taken, so that running out of it can be told.
  * Threads: any thread; a line is written by one write(2), so that lines never mix.
  */
 #ifndef NIMBUSGUARD_BASE_LOG_H
@@ -13,11 +15,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/error.h"
+
+#define LOG_LINE_MAX (16 * 1024)
+#define LOG_BURST 20
+#define LOG_BURST_MS 10000
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR, LOG_LEVEL_NONE };
 enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
-enum log_field_type { LOG_FIELD_END, LOG_FIELD_TEXT, LOG_FIELD_INT, LOG_FIELD_UINT, LOG_FIELD_DOUBLE, LOG_FIELD_BOOL };
+enum log_field_type {
+	LOG_FIELD_END,
+	LOG_FIELD_TEXT,
+	LOG_FIELD_INT,
+	LOG_FIELD_UINT,
+	LOG_FIELD_DOUBLE,
+	LOG_FIELD_BOOL
+};
 
 struct log_field {
 	const char *key;
@@ -31,11 +45,16 @@ struct log_field {
 	} value;
 };
 
-#define LOG_TEXT(name, v) ((struct log_field){.key = (name), .type = LOG_FIELD_TEXT, .value.text = (v)})
-#define LOG_INT(name, v) ((struct log_field){.key = (name), .type = LOG_FIELD_INT, .value.integer = (v)})
-#define LOG_UINT(name, v) ((struct log_field){.key = (name), .type = LOG_FIELD_UINT, .value.natural = (v)})
-#define LOG_DOUBLE(name, v) ((struct log_field){.key = (name), .type = LOG_FIELD_DOUBLE, .value.number = (v)})
-#define LOG_BOOL(name, v) ((struct log_field){.key = (name), .type = LOG_FIELD_BOOL, .value.boolean = (v)})
+#define LOG_TEXT(name, v)                                                                          \
+	((struct log_field){.key = (name), .type = LOG_FIELD_TEXT, .value.text = (v)})
+#define LOG_INT(name, v)                                                                           \
+	((struct log_field){.key = (name), .type = LOG_FIELD_INT, .value.integer = (v)})
+#define LOG_UINT(name, v)                                                                          \
+	((struct log_field){.key = (name), .type = LOG_FIELD_UINT, .value.natural = (v)})
+#define LOG_DOUBLE(name, v)                                                                        \
+	((struct log_field){.key = (name), .type = LOG_FIELD_DOUBLE, .value.number = (v)})
+#define LOG_BOOL(name, v)                                                                          \
+	((struct log_field){.key = (name), .type = LOG_FIELD_BOOL, .value.boolean = (v)})
 #define LOG_ERROR_FIELD(error) LOG_TEXT("err", (error)->text)
 
 /* Before the first line; default: info, logfmt, standard error (fd 2). */
@@ -45,7 +64,14 @@ bool log_enabled(enum log_level level);
 enum status log_level_parse(const char *text, enum log_level *level) MUST_CHECK;
 enum status log_format_parse(const char *text, enum log_format *format) MUST_CHECK;
 
-/* fields ends with a field of type LOG_FIELD_END. */
+/* Tells at once what has been counted and not told yet: at the end of the program. */
+void log_flush(void);
+/* Tests: the clock of ts and of the bursts; NULL for the system's. Forgets all bursts. */
+void log_set_clock(const struct clock *clock);
+
+/* fields ends with a field of type LOG_FIELD_END; a text of NULL is written as null. `file` must
+ * live as long as the program. Control characters and invalid UTF-8 are escaped, so that what a
+ * sender put into a name cannot forge a line or drive a terminal. */
 void log_write(enum log_level level, const char *file, int line, const char *message,
 	const struct log_field *fields);
 
@@ -53,7 +79,7 @@ void log_write(enum log_level level, const char *file, int line, const char *mes
 	do {                                                                                       \
 		if (log_enabled(level))                                                            \
 			log_write(level, __FILE__, __LINE__, message,                              \
-				(const struct log_field[]){__VA_ARGS__ __VA_OPT__(,) {0}});        \
+				(const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}});        \
 	} while (0)
 #define LOG_DEBUG(message, ...) LOG_AT(LOG_LEVEL_DEBUG, message, __VA_ARGS__)
 #define LOG_INFO(message, ...) LOG_AT(LOG_LEVEL_INFO, message, __VA_ARGS__)

@@ -2,8 +2,8 @@
  * The heap, and the faults that are injected into it.
  *
  * A single atomic holds how many allocations are left until the fault. While nothing is armed an
- * allocation costs one relaxed load of it. `sticky` faults stay armed, so that code which retries or takes
- * a second way meets failure there too.
+ * allocation costs one relaxed load of it. `sticky` faults stay armed, so that code which retries
+ * or takes a second way meets failure there too.
  */
 #include "base/mem.h"
 

@@ -4,9 +4,9 @@
  * that the formats here do not have.
  *
  * Calendar arithmetic is the proleptic Gregorian calendar on days since 1970 (the algorithm of
- * Howard Hinnant, "chrono-compatible low-level date algorithms": years begin in March, so that the leap
- * day is the last). A leap second (23:59:60 in UTC) has no number of its own in Unix time: it is
- * taken as the last millisecond before it, so that order is kept.
+ * Howard Hinnant, "chrono-compatible low-level date algorithms": years begin in March, so that the
+ * leap day is the last). A leap second (23:59:60 in UTC) has no number of its own in Unix time: it
+ * is taken as the last millisecond before it, so that order is kept.
  */
 #include "base/parse.h"
 
@@ -48,13 +48,13 @@ struct unit {
 
 /* Falling; a year has 365 days and a week 7, as in Prometheus' model.ParseDuration. */
 static const struct unit duration_units[] = {
-	{ "y", UINT64_C(31536000000) },
-	{ "w", UINT64_C(604800000) },
-	{ "d", UINT64_C(86400000) },
-	{ "h", UINT64_C(3600000) },
-	{ "m", UINT64_C(60000) },
-	{ "s", UINT64_C(1000) },
-	{ "ms", UINT64_C(1) },
+	{"y", UINT64_C(31536000000)},
+	{"w", UINT64_C(604800000)},
+	{"d", UINT64_C(86400000)},
+	{"h", UINT64_C(3600000)},
+	{"m", UINT64_C(60000)},
+	{"s", UINT64_C(1000)},
+	{"ms", UINT64_C(1)},
 };
 #define DURATION_UNITS (sizeof(duration_units) / sizeof(duration_units[0]))
 
@@ -102,8 +102,8 @@ enum status parse_duration(const char *text, int64_t *ms)
 /* Appends a number and a unit at length; returns the new length, at most size - 1. */
 static size_t add_part(char *text, size_t size, size_t length, uint64_t amount, const char *unit)
 {
-	int added = snprintf(text + length, size - length, "%llu%s", (unsigned long long)amount,
-		unit);
+	int added =
+		snprintf(text + length, size - length, "%llu%s", (unsigned long long)amount, unit);
 
 	if (added < 0)
 		return length;
@@ -141,14 +141,14 @@ void format_duration(int64_t ms, char *text, size_t size)
 }
 
 static const struct unit size_units[] = {
-	{ "", 1 },
-	{ "B", 1 },
-	{ "KB", UINT64_C(1000) },
-	{ "MB", UINT64_C(1000000) },
-	{ "GB", UINT64_C(1000000000) },
-	{ "KiB", UINT64_C(1) << 10 },
-	{ "MiB", UINT64_C(1) << 20 },
-	{ "GiB", UINT64_C(1) << 30 },
+	{"", 1},
+	{"B", 1},
+	{"KB", UINT64_C(1000)},
+	{"MB", UINT64_C(1000000)},
+	{"GB", UINT64_C(1000000000)},
+	{"KiB", UINT64_C(1) << 10},
+	{"MiB", UINT64_C(1) << 20},
+	{"GiB", UINT64_C(1) << 30},
 };
 
 enum status parse_size(const char *text, uint64_t *bytes)
@@ -170,7 +170,7 @@ enum status parse_size(const char *text, uint64_t *bytes)
 
 void format_size(uint64_t bytes, char *text, size_t size)
 {
-	static const char *const names[] = { "B", "KiB", "MiB", "GiB" };
+	static const char *const names[] = {"B", "KiB", "MiB", "GiB"};
 	size_t unit = 0;
 
 	/* Only exact steps: the text parses back to the same number. */
@@ -251,7 +251,7 @@ static bool read_char(const char **text, const char *any_of)
 
 static int days_in_month(int year, int month)
 {
-	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 
 	return days[month - 1] + (month == 2 && leap ? 1 : 0);

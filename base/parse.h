@@ -18,11 +18,15 @@ void format_duration(int64_t ms, char *text, size_t size);
 /* Bytes with B, KiB, MiB, GiB, KB, MB, GB or no suffix. */
 enum status parse_size(const char *text, uint64_t *bytes) MUST_CHECK;
 void format_size(uint64_t bytes, char *text, size_t size);
-enum status parse_int(const char *text, int64_t *value) MUST_CHECK;    /* whole text, decimal */
-enum status parse_double(const char *text, double *value) MUST_CHECK;  /* whole text; NaN and Inf allowed */
-enum status parse_bool(const char *text, bool *value) MUST_CHECK;      /* "true" or "false" only */
+/* Decimal, the whole text. */
+enum status parse_int(const char *text, int64_t *value) MUST_CHECK;
+/* The whole text; NaN and Inf allowed, but not a number too large for a double. */
+enum status parse_double(const char *text, double *value) MUST_CHECK;
+/* "true" or "false" only. */
+enum status parse_bool(const char *text, bool *value) MUST_CHECK;
 /* RFC 3339 with any number of fraction digits and Z or an offset; years 1 to 9999. Milliseconds
- * since 1970, rounded down. */
+ * since 1970, rounded down. A leap second (:60, only as the last second of a UTC day) is the last
+ * millisecond before it. */
 enum status parse_rfc3339(const char *text, int64_t *ms) MUST_CHECK;
 /* 2026-01-02T03:04:05.678Z; size of at least 32. */
 void format_rfc3339(int64_t ms, char *text, size_t size);

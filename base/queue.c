@@ -1,7 +1,7 @@
 /*
- * A ring of values behind one mutex, with one condition for "not empty or ended". Pushers never wait, so there is
- * no condition for "not full". Waits are timed on the monotonic clock: a step of the wall clock
- * neither wakes nor delays anyone.
+ * A ring of values behind one mutex, with one condition for "not empty or ended". Pushers never
+ * wait, so there is no condition for "not full". Waits are timed on the monotonic clock: a step of
+ * the wall clock neither wakes nor delays anyone.
  */
 #include "base/queue.h"
 
@@ -67,8 +67,8 @@ enum status queue_push(struct queue *queue, const void *value)
 		status = STATUS_BUSY;
 	} else {
 		size_t room = queue->capacity - queue->head;
-		size_t slot = queue->length < room ? queue->head + queue->length
-						   : queue->length - room;
+		size_t slot =
+			queue->length < room ? queue->head + queue->length : queue->length - room;
 		memcpy(queue->values + slot * queue->value_size, value, queue->value_size);
 		queue->length++;
 		pthread_cond_signal(&queue->filled);
