@@ -14,9 +14,12 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/json_span.h"
 #include "base/labels.h"
 
 #define EVENT_LABELS_MAX 256
+#define EVENT_LABEL_NAME_MAX 1024
+#define EVENT_LABEL_VALUE_MAX 65536
 
 enum event_source { EVENT_ALERT, EVENT_FINDING, EVENT_PROPOSAL };
 
@@ -37,8 +40,12 @@ const char *event_source_name(enum event_source source);
 void event_init(struct event *event);
 void event_fini(struct event *event);
 enum status event_clone(struct event *copy, const struct event *event) MUST_CHECK;
+/* The JSON object as labels, null as none. STATUS_BAD_INPUT for a value that is no string, a repeated
+ * or empty name, and text that is not UTF-8 or holds a NUL; STATUS_LIMIT past the limits above. */
+enum status event_read_labels(
+	struct labels *labels, const struct json_span *object, struct error *error) MUST_CHECK;
 /* Labels, annotations, times and the rest as one JSON object, as stored in the journal and shown
- * by the API; event_read_json() takes it back. */
+ * by the API; event_read_json() takes it back and ignores fields it does not know. */
 void event_write_json(struct buf *buf, const struct event *event);
 enum status event_read_json(struct event *event, const char *text, size_t size,
 	struct error *error) MUST_CHECK;
@@ -47,7 +54,7 @@ enum status event_read_json(struct event *event, const char *text, size_t size,
 struct event_batch {
 	struct event *events;
 	size_t count;
-	uint64_t truncated_count, invalid_count;
+	uint64_t truncated_count, invalid_count, own_count;
 };
 
 void event_batch_fini(struct event_batch *batch);
