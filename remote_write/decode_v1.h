@@ -1,0 +1,100 @@
+/*
+ * A decoded remote-write 1.0 body (message prometheus.WriteRequest) read in place: first frames,
+ * which are TimeSeries not yet looked into, then a view of a frame, from which labels and samples
+ * are read.
+ *
+ * Ownership: all of it points into the body, which must outlive it. Nothing is allocated.
+ * Limits: none of its own; the body is bounded by who made it.
+ * Order: labels and samples come in the order of the wire.
+ * Threads: plain values.
+ */
+#ifndef NIMBUSGUARD_REMOTE_WRITE_DECODE_V1_H
+#define NIMBUSGUARD_REMOTE_WRITE_DECODE_V1_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/labels.h"
+#include "remote_write/wire.h"
+
+struct decode_v1 {
+	struct wire wire; /* the body; its fault is the fault of the body */
+	uint64_t metadata; /* MetricMetadata messages passed so far */
+};
+
+static inline struct decode_v1 decode_v1_of(const void *body, size_t size)
+{
+	return (struct decode_v1){ .wire = wire_of(body, size) };
+}
+
+/* The next TimeSeries, at most max of them. Metadata between them is checked and counted, unknown
+ * fields are skipped. Fewer than max: the end, or decode->wire.fault says what is wrong at
+ * decode->wire.at; the frames returned stand before the fault and are good as frames. */
+size_t decode_v1_frames(struct decode_v1 *decode, struct wire *frames, size_t max) MUST_CHECK;
+
+struct decoded_sample {
+	int64_t t_ms;
+	double value;
+};
+
+struct series_view {
+	struct wire frame;
+	/* From the first label's tag to the end of the last label, when nothing else stands between
+	 * (labels_together). */
+	struct wire labels;
+	bool labels_together;
+	uint32_t label_count, sample_count, exemplar_count, histogram_count;
+	const uint8_t *samples;      /* where the first sample's tag stands; NULL without samples */
+	struct decoded_sample first; /* the first sample; zeros without samples */
+};
+
+/* Walks a frame: every part but the inside of the labels is checked. false: frame->fault says what
+ * is wrong at frame->at. */
+bool series_view_init(struct series_view *view, struct wire *frame) MUST_CHECK;
+
+/* Readers start as view.frame (labels) or as series_view_samples(). They return false at the end
+ * and on a fault (rest->fault; only labels can have one, samples were checked). */
+bool series_view_label(struct wire *rest, struct label *label) MUST_CHECK;
+bool series_view_sample(struct wire *rest, struct decoded_sample *sample) MUST_CHECK;
+struct wire series_view_samples(const struct series_view *view);
+
+/* The guess that a frame ends with exactly one sample and holds nothing but labels before it: what
+ * Prometheus sends. Returns the bytes before that sample, or 0 when the end does not look like it.
+ *
+ * The guess is no proof: the bytes may as well be the end of a label's value. It is sound to act on
+ * it when the bytes before are known to be a whole run of labels, because protobuf is read from
+ * front to back and the reading of those bytes can only end where they end.
+ *
+ * A sample is 12 length [09 value] 10 time; time takes six bytes from 1978 to 2109, and a value
+ * of zero is left out. */
+static inline size_t series_tail(const struct wire *frame, struct decoded_sample *sample)
+{
+	const uint8_t *end = frame->end;
+	size_t size = wire_left(frame);
+	uint64_t last, bits;
+
+	if (size < 18 || end[-7] != 0x10)
+		return 0;
+	/* The time is in the upper six bytes: five with the bit that says more follows, one without. */
+	last = wire_load64(end - 8);
+	if ((last & UINT64_C(0x8080808080800000)) != UINT64_C(0x0080808080800000))
+		return 0;
+	sample->t_ms = (int64_t)((last >> 16 & 0x7f) | (last >> 17 & UINT64_C(0x7f) << 7) |
+		(last >> 18 & UINT64_C(0x7f) << 14) | (last >> 19 & UINT64_C(0x7f) << 21) |
+		(last >> 20 & UINT64_C(0x7f) << 28) | (last >> 21 & UINT64_C(0x7f) << 35));
+	if (end[-18] == 0x12 && end[-17] == 0x10 && end[-16] == 0x09) {
+		bits = wire_load64(end - 15);
+		memcpy(&sample->value, &bits, sizeof(bits));
+		return size - 18;
+	}
+	if (end[-9] == 0x12 && end[-8] == 0x07) {
+		sample->value = 0;
+		return size - 9;
+	}
+	return 0;
+}
+
+#endif

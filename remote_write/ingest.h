@@ -1,0 +1,51 @@
+/*
+ * A remote-write body to samples in the store: limits first, then snappy, then protobuf decoded in
+ * place, series found by the hash of their raw label bytes, and the answer by the policy of the
+ * protocol (Prometheus Remote-Write 1.0).
+ *
+ * Ownership: a struct ingest belongs to one worker thread and keeps its buffers between requests.
+ * Limits: struct ingest_limits; each is checked before memory is taken for it.
+ * Threads: one struct ingest per thread; the store behind them is shared.
+ */
+#ifndef NIMBUSGUARD_REMOTE_WRITE_INGEST_H
+#define NIMBUSGUARD_REMOTE_WRITE_INGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "store/store.h"
+
+struct ingest_limits {
+	uint64_t body_max;    /* compressed bytes; past it 413 */
+	uint64_t decoded_max; /* bytes claimed by the snappy preamble; past it 400 */
+	uint32_t labels_max;  /* labels of a series */
+	uint32_t label_name_max, label_value_max; /* bytes */
+	uint32_t series_max;  /* time series in a request */
+};
+
+struct ingest;
+
+struct ingest *ingest_open(struct store *store, const struct ingest_limits *limits,
+	struct error *error) MUST_CHECK;
+void ingest_close(struct ingest *ingest);
+
+/* What one request brought; all counts are of this request alone. */
+struct ingest_counts {
+	uint64_t series, samples, results[APPEND_RESULT_COUNT];
+	uint64_t exemplars, histograms, metadata; /* accepted, not used yet */
+	uint64_t invalid_series, decoded_bytes;
+};
+
+/* STATUS_OK: answer 204. STATUS_BAD_INPUT or STATUS_LIMIT: 400 with error->text, the good part is
+ * kept. STATUS_TOO_LARGE: 413. STATUS_MEDIA_TYPE: 415. STATUS_NO_MEMORY: 503 and nothing was kept.
+ * content_type and content_encoding may be NULL (absent). Metrics are counted by the callee. */
+enum status ingest_request(struct ingest *ingest, const char *content_type,
+	const char *content_encoding, const void *body, size_t size, struct ingest_counts *counts,
+	struct error *error) MUST_CHECK;
+
+/* Whether type and encoding are acceptable, before the body is read. */
+enum status ingest_check_media(const char *content_type, const char *content_encoding,
+	struct error *error) MUST_CHECK;
+
+#endif
