@@ -28,6 +28,24 @@ static enum status set_path_errno(struct error *error, int number, const char *a
 	return error_set_errno(error, code, number, "%s %s", action, path);
 }
 
+/* Opens a plain file (or a device like /dev/null); the descriptor, or -1 with the error set. */
+static int open_for_reading(const char *path, struct error *error)
+{
+	/* A FIFO in the place of a file must not hang us in open(), nor pass as an empty file. */
+	int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat about;
+
+	if (descriptor < 0) {
+		set_path_errno(error, errno, "cannot open", path);
+		return -1;
+	}
+	if (fstat(descriptor, &about) == 0 && (S_ISREG(about.st_mode) || S_ISCHR(about.st_mode)))
+		return descriptor;
+	close(descriptor);
+	error_set(error, STATUS_IO, "%s is not a plain file", path);
+	return -1;
+}
+
 /* Reads from descriptor to its end. A file may grow meanwhile, so its size is not believed. */
 static enum status read_all(int descriptor, const char *path, struct buf *buf, struct error *error)
 {
@@ -62,15 +80,15 @@ static enum status read_all(int descriptor, const char *path, struct buf *buf, s
 enum status file_read(const char *path, struct buf *buf, struct error *error)
 {
 	size_t began = buf->size;
+	struct error reason; /* ours, since `error` may be NULL */
 	enum status status;
 	int descriptor;
 
 	if (!buf_ok(buf))
 		return error_set(error, STATUS_NO_MEMORY, "%s: no buffer to read into", path);
-	/* A FIFO put in the place of a file must not hang us in open(). */
-	descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	descriptor = open_for_reading(path, &reason);
 	if (descriptor < 0)
-		return set_path_errno(error, errno, "cannot open", path);
+		return error_set(error, reason.code, "%s", reason.text);
 	status = read_all(descriptor, path, buf, error);
 	close(descriptor);
 	if (status != STATUS_OK && buf->data != NULL) {
@@ -110,9 +128,13 @@ static enum status sync_folder_of(const char *path, struct error *error)
 	else
 		snprintf(folder, sizeof(folder), "%.*s", (int)(length == 0 ? 1 : length), path);
 	descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* A folder that we may write but not read cannot be synced by us, and some file systems
+	 * (EINVAL) have nothing to sync. */
+	if (descriptor < 0 && errno == EACCES)
+		return STATUS_OK;
 	if (descriptor < 0)
 		return set_path_errno(error, errno, "cannot open", folder);
-	if (fsync(descriptor) != 0)
+	if (fsync(descriptor) != 0 && errno != EINVAL)
 		status = error_set_errno(error, STATUS_IO, errno, "cannot sync %s", folder);
 	close(descriptor);
 	return status;

@@ -38,27 +38,25 @@ static bool fault_due(void)
 
 void *mem_alloc(size_t size)
 {
-	if (fault_due())
+	if (size > PTRDIFF_MAX || fault_due())
 		return NULL;
 	return malloc(size == 0 ? 1 : size);
 }
 
 void *mem_zalloc(size_t count, size_t size)
 {
-	if (fault_due())
+	size_t total;
+
+	if (__builtin_mul_overflow(count, size, &total) || total > PTRDIFF_MAX || fault_due())
 		return NULL;
-	if (count == 0 || size == 0)
-		count = size = 1;
-	return calloc(count, size); /* which checks count * size itself */
+	return calloc(1, total == 0 ? 1 : total);
 }
 
 void *mem_resize(void *block, size_t count, size_t size)
 {
 	size_t total;
 
-	if (__builtin_mul_overflow(count, size, &total) || total > PTRDIFF_MAX)
-		return NULL;
-	if (fault_due())
+	if (__builtin_mul_overflow(count, size, &total) || total > PTRDIFF_MAX || fault_due())
 		return NULL;
 	return realloc(block, total == 0 ? 1 : total);
 }
@@ -67,7 +65,7 @@ void *mem_alloc_aligned(size_t aligned, size_t size)
 {
 	void *block = NULL;
 
-	if (fault_due())
+	if (size > PTRDIFF_MAX || fault_due())
 		return NULL;
 	if (posix_memalign(&block, aligned, size == 0 ? 1 : size) != 0)
 		return NULL;

@@ -16,7 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MS_PER_DAY ((int64_t)86400000)
+#define MS_PER_DAY INT64_C(86400000)
+/* As in Prometheus, whose durations are nanoseconds: 292 years. */
+#define DURATION_MAX_MS ((uint64_t)INT64_MAX / 1000000)
 
 static bool is_digit(char c)
 {
@@ -91,7 +93,7 @@ enum status parse_duration(const char *text, int64_t *ms)
 		unit = read_duration_unit(&text, next);
 		if (unit == DURATION_UNITS ||
 			__builtin_mul_overflow(amount, duration_units[unit].scale, &amount) ||
-			__builtin_add_overflow(total, amount, &total) || total > INT64_MAX)
+			__builtin_add_overflow(total, amount, &total) || total > DURATION_MAX_MS)
 			return STATUS_BAD_INPUT;
 		next = unit + 1;
 	} while (*text != '\0');

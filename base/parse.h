@@ -11,7 +11,8 @@
 
 #include "base/error.h"
 
-/* Prometheus' durations: y w d h m s ms, in falling order, each once; "0" alone is allowed. */
+/* Prometheus' durations: y w d h m s ms, in falling order, each once; "0" alone is allowed.
+ * At most 292 years, so that the nanoseconds of every duration fit an int64_t. */
 enum status parse_duration(const char *text, int64_t *ms) MUST_CHECK;
 /* Writes e.g. 1h30m; size of at least 32 is always enough. */
 void format_duration(int64_t ms, char *text, size_t size);
