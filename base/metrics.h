@@ -1,0 +1,85 @@
+/*
+ * Counters, gauges and histograms of this process: one table in base/metric_table.h feeds the
+ * enum, the metrics page, docs/metrics.md and the lint of rules and dashboards.
+ *
+ * Usage: metrics_inc(METRIC_ALERTS_RECEIVED, "firing"); on hot paths keep a cell:
+ *   struct metric_cell *cell = metrics_cell(METRIC_X, "value"); metric_cell_add(cell, n);
+ * Ownership: cells live as long as the process (until metrics_reset()).
+ * Limits: METRIC_CHILDREN_MAX label combinations a metric; past that all go to one child whose
+ *   label values are "other", so that hostile labels cannot grow memory.
+ * Threads: any thread. A cell is one atomic; getting a cell takes a leaf lock.
+ */
+#ifndef NIMBUSGUARD_BASE_METRICS_H
+#define NIMBUSGUARD_BASE_METRICS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/metric_table.h"
+
+#define METRIC_LABELS_MAX 4
+#define METRIC_CHILDREN_MAX 20000
+
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+
+enum metric_id {
+#define METRIC(id, name, type, help, labels) METRIC_##id,
+	METRIC_TABLE(METRIC)
+#undef METRIC
+	METRIC_COUNT
+};
+
+struct metric_description {
+	const char *name, *help, *labels; /* labels: comma-separated names, "" for none */
+	enum metric_type type;
+};
+
+struct metric_cell;
+
+const struct metric_description *metric_describe(enum metric_id id);
+
+/* The child for these label values, in the table's order; as many `const char *` as the metric has
+ * labels (NULL counts as ""). A value is cut at 256 bytes, one that is not UTF-8 becomes "invalid".
+ * Never NULL: when memory is out, the "other" child or a cell that nobody reads. */
+struct metric_cell *metrics_cell_values(enum metric_id id, const char *const *values, size_t count);
+#define metrics_cell(id, ...)                                                                      \
+	metrics_cell_values(id, (const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL},             \
+		sizeof((const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL}) / sizeof(char *) - 1)
+
+/* A counter takes no negative amount and no NaN: they are dropped. */
+void metric_cell_add(struct metric_cell *cell, double amount);
+/* Not on a counter that others add to. */
+void metric_cell_set(struct metric_cell *cell, double value);
+void metric_cell_observe(struct metric_cell *cell, double value); /* histogram; NaN is dropped */
+double metric_cell_get(struct metric_cell *cell);                 /* histogram: the count */
+
+#define metrics_add(id, amount, ...) metric_cell_add(metrics_cell(id, __VA_ARGS__), amount)
+#define metrics_inc(id, ...) metric_cell_add(metrics_cell(id, __VA_ARGS__), 1)
+#define metrics_set(id, value, ...) metric_cell_set(metrics_cell(id, __VA_ARGS__), value)
+#define metrics_observe(id, value, ...) metric_cell_observe(metrics_cell(id, __VA_ARGS__), value)
+#define metrics_get(id, ...) metric_cell_get(metrics_cell(id, __VA_ARGS__))
+
+/* Removes all children of a metric, for gauges whose label sets are rewritten at each collection.
+ * Cells of it are void afterwards: do not keep any. A thread that still writes into one does no harm
+ * to memory, but what it writes is lost or lands on another child. */
+void metrics_clear(enum metric_id id);
+
+/* Called before each page with its argument; collectors set gauges (and counters that the kernel
+ * keeps, with metrics_set). At most 32; one more is a broken promise. Collectors run one after the
+ * other and never twice at once, without a lock held; they must not add or remove collectors.
+ * metrics_remove_collector() returns when the collector no longer runs. */
+typedef void metrics_collect_fn(void *argument);
+void metrics_add_collector(metrics_collect_fn *collect, void *argument);
+void metrics_remove_collector(metrics_collect_fn *collect, void *argument);
+
+/* Text format 0.0.4, families in table order, children in the order of their first use (so whoever
+ * knows the label sets asks for their cells at start, which shows them at zero). A metric with labels
+ * and no children is left out. Runs the collectors first. */
+void metrics_write_page(struct buf *buf);
+/* The table as Markdown, for docs/metrics.md. */
+void metrics_write_docs(struct buf *buf);
+/* Tests only: all cells back to nothing. */
+void metrics_reset(void);
+
+#endif
