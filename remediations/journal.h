@@ -9,8 +9,10 @@
  *  4. Replaying the records in order gives the engine the state it had.
  *
  * Ownership: what is submitted is copied or taken as said at each function.
- * Limits: queue_max pending submissions: past that STATUS_BUSY; retention by age and count.
- * Order: records are numbered in commit order.
+ * Limits: queue_max pending submissions of together JOURNAL_QUEUE_BYTES_MAX bytes: past that
+ *   STATUS_BUSY; a body of at most JOURNAL_BODY_MAX bytes; records of ended incidents, and events,
+ *   findings and notes of no incident, are removed when they are older than keep_ms.
+ * Order: records are numbered in commit order, without gaps.
  * Threads: submit from any thread; completion functions run on the journal's thread and must be
  *   short (resume a request, push into a queue).
  */
@@ -28,34 +30,46 @@
 struct journal;
 
 struct journal_config {
-	const char *path;      /* file; its folder must exist */
-	const char *vfs;       /* SQLite VFS by name for tests, NULL for the default */
+	const char *path; /* file; its folder must exist */
+	const char *vfs;  /* SQLite VFS by name for tests, NULL for the default */
 	unsigned queue_max;
-	unsigned group_delay_us; /* how long the first of a group waits for others */
-	int64_t keep_ms;         /* ended records older than this may be removed */
+	/* How long the first of a group waits for others at most. Submissions that come while a group
+	 * is being synced form the next one anyway, so 0 is the fastest unless syncs are very slow. */
+	unsigned group_delay_us;
+	int64_t keep_ms; /* ended records older than this may be removed; 0: never */
 	const struct clock *clock;
+	bool unsafe_no_sync; /* tests: what is lost when nothing is synced */
 };
 
-/* Opens or creates, checks schema version and integrity. A foreign or newer file is refused by
- * name. Starts the writer thread. */
+#define JOURNAL_QUEUE_BYTES_MAX (256u << 20)
+#define JOURNAL_BODY_MAX (32u << 20)
+
+/* Opens or creates, checks schema version and integrity. A file that is foreign, newer, damaged or
+ * in use by another process is refused by name, with what to do (STATUS_BAD_INPUT, STATUS_BUSY,
+ * STATUS_IO, STATUS_NO_MEMORY). Starts the journal's threads. Beside `path` stand `path`-wal and
+ * `path`-shm while it is open, and `path`-lock. */
 struct journal *journal_open(const struct journal_config *config, struct error *error) MUST_CHECK;
-/* Commits what is queued, then closes. */
+/* Commits what is queued, then closes. No thread may be in any other function of the journal. */
 void journal_close(struct journal *journal);
+/* Whether the last commit succeeded (true before the first). From any thread. */
+bool journal_healthy(struct journal *journal);
 
 /* X(kind, name) */
 #define RECORD_TABLE(X)                                                                            \
-	X(RECORD_EVENT, "event")       /* key: fingerprint/startsAt/status; body: the event */     \
+	X(RECORD_EVENT,                                                                            \
+		"event") /* key: fingerprint (16 hex digits)/startsAt (ms)/firing or resolved */   \
 	X(RECORD_INCIDENT, "incident") /* key: incident id; body: state, reason, links */          \
-	X(RECORD_DECISION, "decision") /* key: incident id; body: each gate with value and bound */ \
-	X(RECORD_ACTION, "action")     /* key: action id; body: state, plan, target, before/after */ \
+	X(RECORD_DECISION,                                                                         \
+		"decision")        /* key: incident id; body: each gate with value and bound */    \
+	X(RECORD_ACTION, "action") /* key: action id; body: state, plan, target, before/after */   \
 	X(RECORD_FINDING, "finding")                                                               \
-	X(RECORD_NOTE, "note")         /* start, stop, reload, mode changes */
+	X(RECORD_NOTE, "note") /* start, stop, reload, mode changes */
 
 enum record_kind {
 #define X(kind, name) kind,
 	RECORD_TABLE(X)
 #undef X
-	RECORD_KIND_COUNT
+		RECORD_KIND_COUNT
 };
 
 const char *record_kind_name(enum record_kind kind);
@@ -66,42 +80,64 @@ struct record {
 	enum record_kind kind;
 	char *key, *incident; /* incident: id that this belongs to, or "" */
 	char *body;           /* JSON object */
+	/* RECORD_INCIDENT: this is the incident's last state, and after keep_ms its records may go.
+	 * Records of an incident that never gets one are kept for ever. */
+	bool ended;
 };
 
 void record_fini(struct record *record);
 
-/* Called once per submission after its commit (STATUS_OK) or failure (STATUS_IO: nothing of it was
- * written). first_new: for events, bit i says whether event i was new (not a repeat). */
+/* Called once per submission after its commit (STATUS_OK) or failure (STATUS_IO, STATUS_NO_MEMORY:
+ * nothing of its group was written). numbers[count]: the record's number, in the submission's
+ * order; 0 for an event that was known and for a checkpoint note; all 0 on failure. */
 typedef void journal_done_fn(void *argument, enum status status, const uint64_t *numbers,
 	size_t count);
 
 /* Persists the events of a message: each that is not already known by (fingerprint, startsAt,
  * status) becomes a RECORD_EVENT; numbers[i] is its record number or 0 for a repeat (whose
- * "last seen" is refreshed). Clones what it needs. STATUS_BUSY when the queue is full. */
+ * "last seen" is refreshed and, for an alert, METRIC_ALERTS_DUPLICATE counted). Clones what it
+ * needs. STATUS_BUSY when the queue is full, STATUS_TOO_LARGE, STATUS_NO_MEMORY; then done is not
+ * called. done may be NULL. */
 enum status journal_submit_events(struct journal *journal, const struct event *events, size_t count,
 	journal_done_fn *done, void *argument) MUST_CHECK;
-/* Takes ownership of the records' texts when STATUS_OK. */
+/* Takes ownership of the records' texts when STATUS_OK. time_ms 0 becomes the time of the commit;
+ * key and incident may be NULL for "". Errors as above.
+ *
+ * A RECORD_NOTE with key JOURNAL_EVENTS_DONE and body {"number":N} becomes no record: it moves the
+ * engine's checkpoint up to N (never down; STATUS_BAD_INPUT for any other body). It causes no sync
+ * of its own: alone in the queue it waits up to 100 ms for company. */
 enum status journal_submit(struct journal *journal, struct record *records, size_t count,
 	journal_done_fn *done, void *argument) MUST_CHECK;
+#define JOURNAL_EVENTS_DONE "events_done"
 
 /* Reading, from any thread (own connection). visit returns false to stop. */
 typedef bool journal_visit_fn(void *argument, const struct record *record);
 
 struct journal_query {
-	int kind;               /* enum record_kind or -1 for all */
-	const char *key;        /* NULL: any */
-	const char *incident;   /* NULL: any */
-	uint64_t after_number;  /* records above this number */
-	int64_t from_ms;        /* 0: any */
-	size_t limit;           /* 0: all */
+	int kind;              /* enum record_kind or -1 for all */
+	const char *key;       /* NULL: any */
+	const char *incident;  /* NULL: any */
+	uint64_t after_number; /* records above this number */
+	int64_t from_ms;       /* 0: any */
+	size_t limit;          /* 0: all */
 	bool newest_first;
 };
 
+/* The record that visit sees lives until it returns. visit may read the journal itself. A long
+ * reading sees records that are committed meanwhile. STATUS_BUSY when JOURNAL_READERS_MAX readings
+ * are under way. */
 enum status journal_read(struct journal *journal, const struct journal_query *query,
 	journal_visit_fn *visit, void *argument, struct error *error) MUST_CHECK;
+#define JOURNAL_READERS_MAX 16
 /* The events whose record number is above the engine's checkpoint, in order, for the start; and the
  * checkpoint itself, moved by the engine through its records ("events_done" note). */
-enum status journal_pending_events(struct journal *journal, journal_visit_fn *visit,
-	void *argument, struct error *error) MUST_CHECK;
+enum status journal_pending_events(struct journal *journal, journal_visit_fn *visit, void *argument,
+	struct error *error) MUST_CHECK;
+uint64_t journal_checkpoint(struct journal *journal);
+
+/* Recomputes the chain of hashes over all records: each record's SHA-256 covers the one before it.
+ * STATUS_CONFLICT when a record was changed, added or taken out from outside, with its number in
+ * the error. Records removed for their age keep their hash, so that the chain stays whole. */
+enum status journal_check_chain(struct journal *journal, struct error *error) MUST_CHECK;
 
 #endif
