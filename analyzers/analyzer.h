@@ -47,6 +47,8 @@ struct analyzer *analyzer_open(const struct analyzer_config *config, struct stor
 	struct error *error) MUST_CHECK;
 enum status analyzer_reload(struct analyzer *analyzer, const struct analyzer_config *config,
 	struct diagnostics *diagnostics) MUST_CHECK;
+/* Ends the scan thread; reading still works. */
+void analyzer_stop(struct analyzer *analyzer);
 void analyzer_close(struct analyzer *analyzer);
 
 /* One scan now, from the caller's thread (tests, simulations); the thread does the same. */

@@ -1,0 +1,123 @@
+/*
+ * From settings to the configurations of the analyzer and the remediator, and where the rules are
+ * that come with the program.
+ *
+ * A program in .../bin finds its rules in ../share/nimbusguard/rules; one in a checkout's
+ * build/<mode> finds them in ../../rules.
+ */
+#include <libgen.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/service.h"
+
+#ifndef NIMBUSGUARD_SHARE
+#define NIMBUSGUARD_SHARE "/usr/local/share/nimbusguard"
+#endif
+
+static bool rules_in(const char *folder, struct bundle *bundle)
+{
+	int size = snprintf(bundle->signals, sizeof(bundle->signals), "%s/rules/signals.yaml", folder);
+
+	if (size < 0 || (size_t)size >= sizeof(bundle->signals) || access(bundle->signals, R_OK) != 0)
+		return false;
+	size = snprintf(bundle->playbooks, sizeof(bundle->playbooks), "%s/rules/playbooks", folder);
+	return size > 0 && (size_t)size < sizeof(bundle->playbooks);
+}
+
+void bundle_find(struct bundle *bundle)
+{
+	static const char *const beside[] = {"../share/nimbusguard", "../.."};
+	char program[2048], folder[2304];
+	ssize_t size = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	bool found = false;
+
+	*bundle = (struct bundle){.signals = ""};
+	if (size > 0) {
+		program[size] = '\0';
+		const char *home = dirname(program);
+
+		for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]) && !found; i++) {
+			snprintf(folder, sizeof(folder), "%s/%s", home, beside[i]);
+			found = rules_in(folder, bundle);
+		}
+	}
+	if (!found)
+		(void)rules_in(NIMBUSGUARD_SHARE, bundle);
+	bundle->signal_paths[0] = bundle->signals;
+	bundle->playbook_paths[0] = bundle->playbooks;
+}
+
+void service_analyzer_config(const struct config *config, struct bundle *bundle,
+	const struct clock *clock, struct analyzer_config *analyzer)
+{
+	analyzer_config_default(analyzer);
+	analyzer->signal_paths = config_list(config, SETTING_ANALYZE_SIGNALS,
+		&analyzer->signal_path_count);
+	if (analyzer->signal_path_count == 0) {
+		analyzer->signal_paths = bundle->signal_paths;
+		analyzer->signal_path_count = 1;
+	}
+	analyzer->workload_max = (unsigned)config_int(config, SETTING_ANALYZE_WORKLOADS_MAX);
+	analyzer->scan_interval_ms = config_int(config, SETTING_ANALYZE_SCAN_INTERVAL);
+	analyzer->threshold = config_double(config, SETTING_ANALYZE_THRESHOLD);
+	analyzer->threshold_close = config_double(config, SETTING_ANALYZE_THRESHOLD_CLOSE);
+	analyzer->duration_min_ms = config_int(config, SETTING_ANALYZE_DURATION_MIN);
+	analyzer->history_ms = config_int(config, SETTING_ANALYZE_HISTORY);
+	analyzer->history_min_ms = config_int(config, SETTING_ANALYZE_HISTORY_MIN);
+	analyzer->clock = clock;
+}
+
+static void guard_config(const struct config *config, struct guard_limits *guard)
+{
+	guard_limits_default(guard);
+	guard->cooldown_ms = config_int(config, SETTING_GUARD_COOLDOWN);
+	guard->startup_grace_ms = config_int(config, SETTING_GUARD_STARTUP_GRACE);
+	guard->window_ms = config_int(config, SETTING_GUARD_WINDOW);
+	guard->per_target = (unsigned)config_int(config, SETTING_GUARD_PER_TARGET);
+	guard->per_namespace = (unsigned)config_int(config, SETTING_GUARD_PER_NAMESPACE);
+	guard->per_kind = (unsigned)config_int(config, SETTING_GUARD_PER_KIND);
+	guard->per_cluster = (unsigned)config_int(config, SETTING_GUARD_PER_CLUSTER);
+	guard->concurrent = (unsigned)config_int(config, SETTING_GUARD_CONCURRENT);
+	guard->ineffective_max = (unsigned)config_int(config, SETTING_GUARD_INEFFECTIVE_MAX);
+	guard->storm_alerts = (unsigned)config_int(config, SETTING_GUARD_STORM_ALERTS);
+	guard->storm_window_ms = config_int(config, SETTING_GUARD_STORM_WINDOW);
+	guard->cumulative_change_max = config_double(config, SETTING_GUARD_CHANGE_MAX);
+	guard->replicas_max = (int32_t)config_int(config, SETTING_GUARD_REPLICAS_MAX);
+	guard->confidence_min = config_double(config, SETTING_GUARD_CONFIDENCE_MIN);
+}
+
+static const char *text_or_null(const struct config *config, enum setting_id id)
+{
+	const char *text = config_text(config, id);
+
+	return text[0] != '\0' ? text : NULL;
+}
+
+void service_remediator_config(const struct config *config, struct bundle *bundle,
+	const struct clock *clock, char *journal_path, size_t journal_path_size,
+	struct remediator_config *remediator)
+{
+	*remediator = (struct remediator_config){0};
+	snprintf(journal_path, journal_path_size, "%s/journal.sqlite",
+		config_text(config, SETTING_STORAGE_PATH));
+	remediator->journal_path = journal_path;
+	remediator->playbook_paths = config_list(config, SETTING_REMEDIATE_PLAYBOOKS,
+		&remediator->playbook_path_count);
+	if (remediator->playbook_path_count == 0) {
+		remediator->playbook_paths = bundle->playbook_paths;
+		remediator->playbook_path_count = 1;
+	}
+	(void)mode_parse(config_text(config, SETTING_MODE), &remediator->mode);
+	remediator->dry_run = config_bool(config, SETTING_DRY_RUN);
+	remediator->paused = config_bool(config, SETTING_PAUSED);
+	guard_config(config, &remediator->guard);
+	remediator->event_queue_max = (unsigned)config_int(config, SETTING_EVENT_QUEUE_MAX);
+	remediator->incident_max = (unsigned)config_int(config, SETTING_INCIDENTS_MAX);
+	remediator->kube_url = text_or_null(config, SETTING_KUBE_URL);
+	remediator->kube_token_file = text_or_null(config, SETTING_KUBE_TOKEN_FILE);
+	remediator->kube_ca_file = text_or_null(config, SETTING_KUBE_CA_FILE);
+	remediator->opt_in_selector = text_or_null(config, SETTING_OPT_IN);
+	remediator->clock = clock;
+}

@@ -1,0 +1,144 @@
+/*
+ * All settings of the service, one line each: the YAML path gives the flag (`storage.memory_max`
+ * -> --storage.memory-max) and the variable (NIMBUSGUARD_STORAGE_MEMORY_MAX). The table feeds the
+ * reader, `check --print`, the usage text and docs/configuration.md.
+ *
+ * SETTING(id, YAML path, type, default as text, min, max, choices or NULL, reloadable, help)
+ * min and max: milliseconds for durations, bytes for sizes.
+ */
+#ifndef NIMBUSGUARD_DAEMON_CONFIG_TABLE_H
+#define NIMBUSGUARD_DAEMON_CONFIG_TABLE_H
+
+#define MODE_CHOICES "observe|suggest|approve|auto"
+#define HOUR_MS INT64_C(3600000)
+#define GIB (INT64_C(1) << 30)
+#define MIB (INT64_C(1) << 20)
+
+#define SETTING_TABLE(SETTING)                                                                     \
+	SETTING(WEB_LISTEN_ADDRESS, "web.listen_address", TEXT, "127.0.0.1:9797", 0, 0, NULL,      \
+		false, "Address to listen on, host:port; port 0 takes a free one.")                \
+	SETTING(WEB_CONFIG_FILE, "web.config.file", TEXT, "", 0, 0, NULL, false,                   \
+		"Web configuration of Prometheus' exporter toolkit: TLS, client certificates, "    \
+		"basic auth.")                                                                     \
+	SETTING(WEB_ALLOW_UNAUTHENTICATED, "web.allow_unauthenticated", BOOL, "false", 0, 0, NULL, \
+		false,                                                                             \
+		"Listen off loopback without access control; approve, reject, undo and reload "    \
+		"stay refused.")                                                                   \
+	SETTING(WEB_ROUTE_PREFIX, "web.route_prefix", TEXT, "", 0, 0, NULL, false,                 \
+		"Prefix of all paths, such as /nimbusguard.")                                      \
+	SETTING(WEB_EXTERNAL_URL, "web.external_url", TEXT, "", 0, 0, NULL, false,                 \
+		"URL under which people reach this service, for links.")                           \
+	SETTING(WEB_THREADS, "web.threads", INT, "4", 1, 64, NULL, false,                          \
+		"Threads that receive and decode.")                                                \
+	SETTING(WEB_CONNECTIONS_MAX, "web.connections_max", INT, "1000", 1, 100000, NULL, false,   \
+		"Connections open at once.")                                                       \
+	SETTING(WEB_SLOTS, "web.slots", INT, "16", 1, 4096, NULL, false,                           \
+		"Request bodies held at once; past that 503 with Retry-After.")                    \
+	SETTING(WEB_IDLE_TIMEOUT, "web.idle_timeout", DURATION, "1m", 1000, HOUR_MS, NULL, false,  \
+		"A connection without traffic is closed after this time.")                         \
+	SETTING(STORAGE_PATH, "storage.path", TEXT, "data", 0, 0, NULL, false,                     \
+		"Folder of the journal and of other state.")                                       \
+	SETTING(STORAGE_MEMORY_MAX, "storage.memory_max", SIZE, "1GiB", 16 * MIB, 1024 * GIB,      \
+		NULL, false, "Memory for series and rings, a hard budget.")                        \
+	SETTING(STORAGE_SERIES_MAX, "storage.series_max", INT, "1000000", 100, 100000000, NULL,    \
+		false, "Series in memory.")                                                        \
+	SETTING(STORAGE_RETENTION, "storage.retention", DURATION, "6h", 60000, 1000 * HOUR_MS,     \
+		NULL, false, "How long rings keep samples, as far as the budget goes.")            \
+	SETTING(STORAGE_INTERVAL, "storage.interval", DURATION, "15s", 100, HOUR_MS, NULL, false,  \
+		"Expected distance of samples, to size rings.")                                    \
+	SETTING(STORAGE_ENDED_KEEP, "storage.ended_keep", DURATION, "1h", 60000, 1000 * HOUR_MS,   \
+		NULL, false, "A series that ended is removed after this time.")                    \
+	SETTING(INGEST_FUTURE_MAX, "ingest.future_max", DURATION, "10m", 1000, 24 * HOUR_MS, NULL, \
+		false, "Samples further ahead of the clock are refused.")                          \
+	SETTING(INGEST_BODY_MAX, "ingest.body_max", SIZE, "32MiB", 1024, 1 * GIB, NULL, false,     \
+		"Compressed body of a remote-write request.")                                      \
+	SETTING(INGEST_DECODED_MAX, "ingest.decoded_max", SIZE, "32MiB", 1024, 1 * GIB, NULL,      \
+		false, "The same, decompressed.")                                                  \
+	SETTING(INGEST_LABELS_MAX, "ingest.labels_max", INT, "256", 1, 4096, NULL, false,          \
+		"Labels of a series.")                                                             \
+	SETTING(INGEST_LABEL_NAME_MAX, "ingest.label_name_max", SIZE, "1KiB", 16, 65536, NULL,     \
+		false, "Bytes of a label name.")                                                   \
+	SETTING(INGEST_LABEL_VALUE_MAX, "ingest.label_value_max", SIZE, "64KiB", 16, MIB, NULL,    \
+		false, "Bytes of a label value.")                                                  \
+	SETTING(INGEST_REQUEST_SERIES_MAX, "ingest.request_series_max", INT, "100000", 1,          \
+		10000000, NULL, false, "Time series in one request.")                              \
+	SETTING(WEBHOOK_BODY_MAX, "webhook.body_max", SIZE, "32MiB", 1024, 1 * GIB, NULL, false,   \
+		"Body of an Alertmanager message.")                                                \
+	SETTING(WEBHOOK_ALERTS_MAX, "webhook.alerts_max", INT, "20000", 1, 1000000, NULL, false,   \
+		"Alerts of one message; the rest is counted and warned of.")                       \
+	SETTING(ANALYZE_SIGNALS, "analyze.signals", LIST, "", 0, 0, NULL, true,                    \
+		"Files that bind series to workloads; empty: the bundled rules/signals.yaml.")     \
+	SETTING(ANALYZE_WORKLOADS_MAX, "analyze.workloads_max", INT, "5000", 1, 1000000, NULL,     \
+		false, "Workloads watched.")                                                       \
+	SETTING(ANALYZE_SCAN_INTERVAL, "analyze.scan_interval", DURATION, "15s", 100, HOUR_MS,     \
+		NULL, true, "Time between two scans.")                                             \
+	SETTING(ANALYZE_HISTORY, "analyze.history", DURATION, "1h", 60000, 1000 * HOUR_MS, NULL,   \
+		true, "History that a score is judged against.")                                   \
+	SETTING(ANALYZE_HISTORY_MIN, "analyze.history_min", DURATION, "10m", 1000, 1000 * HOUR_MS, \
+		NULL, true, "With less history nothing is called abnormal.")                       \
+	SETTING(ANALYZE_THRESHOLD, "analyze.threshold", DOUBLE, "6", 1, 1000, NULL, true,          \
+		"Robust z-score at which a finding opens.")                                        \
+	SETTING(ANALYZE_THRESHOLD_CLOSE, "analyze.threshold_close", DOUBLE, "3", 0, 1000, NULL,    \
+		true, "Robust z-score below which it closes.")                                     \
+	SETTING(ANALYZE_DURATION_MIN, "analyze.duration_min", DURATION, "1m", 0, 24 * HOUR_MS,     \
+		NULL, true, "For so long the score must hold.")                                    \
+	SETTING(REMEDIATE_PLAYBOOKS, "remediate.playbooks", LIST, "", 0, 0, NULL, true,            \
+		"Playbook files or folders; empty: the bundled rules/playbooks.")                  \
+	SETTING(MODE, "mode", CHOICE, "observe", 0, 0, MODE_CHOICES, true,                         \
+		"observe: decide and record; suggest: and propose; approve: act after approval; "  \
+		"auto: act when the guard clears.")                                                \
+	SETTING(DRY_RUN, "dry_run", BOOL, "true", 0, 0, NULL, false,                               \
+		"Change nothing; --no-dry-run is needed to act.")                                  \
+	SETTING(PAUSED, "paused", BOOL, "false", 0, 0, NULL, true,                                 \
+		"The kill switch: decide and record, act on nothing.")                             \
+	SETTING(OPT_IN, "remediate.opt_in", TEXT, "", 0, 0, NULL, true,                            \
+		"Selector of workloads that are managed without the annotation "                   \
+		"nimbusguard.io/managed.")                                                         \
+	SETTING(EVENT_QUEUE_MAX, "remediate.event_queue_max", INT, "20000", 10, 10000000, NULL,    \
+		false, "Events waiting for the engine; past that webhooks are answered 503.")      \
+	SETTING(INCIDENTS_MAX, "remediate.incidents_max", INT, "10000", 10, 1000000, NULL, false,  \
+		"Incidents in memory.")                                                            \
+	SETTING(KUBE_URL, "kubernetes.url", TEXT, "", 0, 0, NULL, false,                           \
+		"API server; empty: inside a cluster its own, elsewhere none.")                    \
+	SETTING(KUBE_TOKEN_FILE, "kubernetes.token_file", TEXT, "", 0, 0, NULL, false,             \
+		"File with the bearer token.")                                                     \
+	SETTING(KUBE_CA_FILE, "kubernetes.ca_file", TEXT, "", 0, 0, NULL, false,                   \
+		"File with the certificate authority.")                                            \
+	SETTING(GUARD_COOLDOWN, "guard.cooldown", DURATION, "5m", 0, 24 * HOUR_MS, NULL, true,     \
+		"Between two actions on one target.")                                              \
+	SETTING(GUARD_STARTUP_GRACE, "guard.startup_grace", DURATION, "2m", 0, 24 * HOUR_MS, NULL, \
+		true, "After a start nothing is changed for so long.")                             \
+	SETTING(GUARD_WINDOW, "guard.window", DURATION, "1h", 60000, 168 * HOUR_MS, NULL, true,    \
+		"Sliding window of the budgets below.")                                            \
+	SETTING(GUARD_PER_TARGET, "guard.per_target", INT, "3", 0, 100000, NULL, true,             \
+		"Actions on one target in the window.")                                            \
+	SETTING(GUARD_PER_NAMESPACE, "guard.per_namespace", INT, "10", 0, 100000, NULL, true,      \
+		"Actions in one namespace in the window.")                                         \
+	SETTING(GUARD_PER_KIND, "guard.per_kind", INT, "20", 0, 100000, NULL, true,                \
+		"Actions of one kind in the window.")                                              \
+	SETTING(GUARD_PER_CLUSTER, "guard.per_cluster", INT, "30", 0, 100000, NULL, true,          \
+		"Actions in the cluster in the window.")                                           \
+	SETTING(GUARD_CONCURRENT, "guard.concurrent", INT, "5", 0, 10000, NULL, true,              \
+		"Actions under way at once.")                                                      \
+	SETTING(GUARD_INEFFECTIVE_MAX, "guard.ineffective_max", INT, "2", 0, 1000, NULL, true,     \
+		"Ineffective outcomes of a playbook on a target before it is handed over.")        \
+	SETTING(GUARD_STORM_ALERTS, "guard.storm_alerts", INT, "100", 1, 1000000, NULL, true,      \
+		"Firing events within guard.storm_window above which nothing is done.")            \
+	SETTING(GUARD_STORM_WINDOW, "guard.storm_window", DURATION, "1m", 1000, HOUR_MS, NULL,     \
+		true, "Window of guard.storm_alerts.")                                             \
+	SETTING(GUARD_CHANGE_MAX, "guard.cumulative_change_max", DOUBLE, "4", 1, 1000, NULL, true, \
+		"Factor by which replicas or memory may grow within the window.")                  \
+	SETTING(GUARD_REPLICAS_MAX, "guard.replicas_max", INT, "50", 1, 100000, NULL, true,        \
+		"Replicas are never raised above this.")                                           \
+	SETTING(GUARD_CONFIDENCE_MIN, "guard.confidence_min", DOUBLE, "0.8", 0, 1, NULL, true,     \
+		"Confidence that a finding must have to cause an action.")                         \
+	SETTING(JOURNAL_KEEP, "journal.keep", DURATION, "90d", 3600000, 87600 * HOUR_MS, NULL,     \
+		false, "Ended records are kept for so long.")                                      \
+	SETTING(FEATURES, "enable_feature", LIST, "ingest,analyze,remediate", 0, 0, NULL, false,   \
+		"Parts that run: ingest, analyze, remediate.")                                     \
+	SETTING(LOG_LEVEL, "log.level", CHOICE, "info", 0, 0, "debug|info|warn|error", true,       \
+		"Least level of the lines written.")                                               \
+	SETTING(LOG_FORMAT, "log.format", CHOICE, "logfmt", 0, 0, "logfmt|json", true,             \
+		"Form of the lines written.")
+
+#endif

@@ -1,0 +1,481 @@
+/*
+ * Opens the rooms in the order of the arrows (store, ingest, analyzer, remediator, access, server)
+ * and closes them in the reverse order, so that nothing is called after its end.
+ *
+ * Adapters: the analyzer answers the remediator's signal source; the analyzer's findings are
+ * submitted to the remediator; collectors set the gauges that no room owns.
+ */
+#include "daemon/service.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "base/metrics_process.h"
+#include "daemon/routes.h"
+#include "daemon/version.h"
+
+#define DRAIN_MS 10000
+
+struct service {
+	const struct service_layers *layers;
+	const struct clock *clock;
+	struct config *config;   /* as opened: what needs a restart is read here, so it never changes */
+	struct config *reloaded; /* the newest one, NULL before the first reload; under reload_lock */
+	atomic_int mode;         /* enum mode in force */
+	struct bundle bundle;
+	char journal_path[4352];
+	struct store *store;
+	struct ingest **ingests;
+	size_t ingest_count;
+	struct analyzer *analyzer;
+	struct remediator *remediator;
+	struct access *access;
+	struct server *server;
+	struct route *routes;
+	pthread_mutex_t reload_lock; /* one reload at a time */
+	pthread_t sweeper;
+	bool sweeper_runs;
+	atomic_bool stopping;
+	int64_t started_ms;
+};
+
+bool service_feature(const struct service *service, const char *feature)
+{
+	size_t count;
+	const char *const *features = config_list(service->config, SETTING_FEATURES, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(features[i], feature) == 0)
+			return true;
+	return false;
+}
+
+/* The analyzer as the remediator's signal source. */
+static void read_signal(void *self, const struct workload_key *workload, enum signal_role role,
+	enum signal_fold fold, int64_t from_ms, int64_t to_ms, struct signal_reading *reading)
+{
+	analyzer_read(self, workload, role, (int)fold, from_ms, to_ms, &reading->quality,
+		&reading->value, &reading->newest_ms, &reading->samples);
+}
+
+static bool owner_of_pod(void *self, const char *cluster, const char *namespace_name,
+	const char *pod, struct workload_key *workload)
+{
+	return analyzer_owner_of_pod(self, cluster, namespace_name, pod, workload);
+}
+
+static bool knows_workload(void *self, const struct workload_key *workload)
+{
+	return analyzer_knows(self, workload);
+}
+
+/* A finding becomes an event of the engine; a full queue loses nothing: the finding holds, and the
+ * analyzer tells it again at its next scan. */
+static void submit_finding(void *argument, const struct event *finding)
+{
+	struct service *service = argument;
+	enum status status;
+
+	if (service->remediator == NULL)
+		return;
+	status = remediator_submit(service->remediator, finding, 1, NULL, NULL);
+	if (status != STATUS_OK)
+		LOG_WARN("finding not taken by the engine", LOG_TEXT("reason", status_label(status)));
+}
+
+static void collect(void *argument)
+{
+	struct service *service = argument;
+	struct store_stats stats;
+	const char *component = NULL;
+	bool remediator_ok = service->remediator == NULL ||
+		remediator_healthy(service->remediator, &component);
+
+	if (service->store != NULL) {
+		store_stats(service->store, &stats);
+		metrics_set(METRIC_STORE_SERIES, (double)stats.series);
+		metrics_set(METRIC_STORE_SAMPLES, (double)stats.samples);
+		metrics_set(METRIC_STORE_BYTES, (double)stats.bytes);
+	}
+	metrics_set(METRIC_OPERATOR_HEALTH, 1, "store");
+	metrics_set(METRIC_OPERATOR_HEALTH, service->server != NULL ? 1 : 0, "http");
+	metrics_set(METRIC_OPERATOR_HEALTH, service->analyzer != NULL ? 1 : 0, "analyzer");
+	metrics_set(METRIC_OPERATOR_HEALTH,
+		service->remediator != NULL && (remediator_ok || component == NULL ||
+			strcmp(component, "engine") != 0) ? 1 : 0, "engine");
+	metrics_set(METRIC_OPERATOR_HEALTH,
+		service->remediator != NULL && (remediator_ok || component == NULL ||
+			strcmp(component, "journal") != 0) ? 1 : 0, "journal");
+}
+
+/* What changes with a reload. */
+static void take_mode(struct service *service, const struct config *config)
+{
+	enum mode mode = MODE_OBSERVE;
+	enum log_level level = LOG_LEVEL_INFO;
+	enum log_format format = LOG_FORMAT_LOGFMT;
+
+	(void)mode_parse(config_text(config, SETTING_MODE), &mode);
+	atomic_store(&service->mode, (int)mode);
+	(void)log_level_parse(config_text(config, SETTING_LOG_LEVEL), &level);
+	(void)log_format_parse(config_text(config, SETTING_LOG_FORMAT), &format);
+	log_configure(level, format);
+	metrics_clear(METRIC_MODE_INFO);
+	metrics_set(METRIC_MODE_INFO, 1, mode_name(mode),
+		config_bool(service->config, SETTING_DRY_RUN) ? "true" : "false");
+	metrics_set(METRIC_CONFIG_RELOAD_SUCCESS, 1);
+	metrics_set(METRIC_CONFIG_RELOAD_TIME, (double)clock_now_ms(clock_system()) / 1000);
+}
+
+static void set_fixed_metrics(struct service *service)
+{
+	metrics_set(METRIC_BUILD_INFO, 1, NIMBUSGUARD_VERSION, NIMBUSGUARD_REVISION);
+	metrics_set(METRIC_STORE_SERIES_LIMIT,
+		(double)config_int(service->config, SETTING_STORAGE_SERIES_MAX));
+	metrics_set(METRIC_STORE_BYTES_LIMIT,
+		(double)config_int(service->config, SETTING_STORAGE_MEMORY_MAX));
+	metrics_set(METRIC_HTTP_SLOTS, (double)config_int(service->config, SETTING_WEB_SLOTS));
+}
+
+static enum status open_store(struct service *service, struct error *error)
+{
+	const struct config *config = service->config;
+	struct store_limits limits = {
+		.memory_max = (uint64_t)config_int(config, SETTING_STORAGE_MEMORY_MAX),
+		.series_max = (uint32_t)config_int(config, SETTING_STORAGE_SERIES_MAX),
+		.retention_ms = config_int(config, SETTING_STORAGE_RETENTION),
+		.interval_ms = config_int(config, SETTING_STORAGE_INTERVAL),
+		.ended_keep_ms = config_int(config, SETTING_STORAGE_ENDED_KEEP),
+		.future_max_ms = config_int(config, SETTING_INGEST_FUTURE_MAX),
+	};
+	struct ingest_limits bounds = {
+		.body_max = (uint64_t)config_int(config, SETTING_INGEST_BODY_MAX),
+		.decoded_max = (uint64_t)config_int(config, SETTING_INGEST_DECODED_MAX),
+		.labels_max = (uint32_t)config_int(config, SETTING_INGEST_LABELS_MAX),
+		.label_name_max = (uint32_t)config_int(config, SETTING_INGEST_LABEL_NAME_MAX),
+		.label_value_max = (uint32_t)config_int(config, SETTING_INGEST_LABEL_VALUE_MAX),
+		.series_max = (uint32_t)config_int(config, SETTING_INGEST_REQUEST_SERIES_MAX),
+	};
+	size_t threads = (size_t)config_int(config, SETTING_WEB_THREADS);
+
+	service->store = store_open(&limits, service->clock, error);
+	if (service->store == NULL)
+		return error->code;
+	service->ingests = mem_zalloc(threads, sizeof(struct ingest *));
+	if (service->ingests == NULL)
+		return error_set(error, STATUS_NO_MEMORY, "out of memory");
+	for (; service->ingest_count < threads; service->ingest_count++) {
+		struct ingest *ingest = ingest_open(service->store, &bounds, error);
+
+		if (ingest == NULL)
+			return error->code;
+		service->ingests[service->ingest_count] = ingest;
+	}
+	return STATUS_OK;
+}
+
+static enum status open_analyzer(struct service *service, struct diagnostics *diagnostics,
+	struct error *error)
+{
+	struct analyzer_config config;
+
+	service_analyzer_config(service->config, &service->bundle, service->clock, &config);
+	config.found = submit_finding;
+	config.found_argument = service;
+	if (analyzer_check(&config, diagnostics) != STATUS_OK)
+		return error_set(error, STATUS_BAD_INPUT, "the signals have errors");
+	service->analyzer = analyzer_open(&config, service->store, error);
+	return service->analyzer != NULL ? STATUS_OK : error->code;
+}
+
+static enum status open_remediator(struct service *service, struct diagnostics *diagnostics,
+	struct error *error)
+{
+	struct remediator_config config;
+
+	service_remediator_config(service->config, &service->bundle, service->clock,
+		service->journal_path, sizeof(service->journal_path), &config);
+	if (service->analyzer != NULL)
+		config.signals = (struct signal_source){.self = service->analyzer,
+			.read = read_signal, .owner_of_pod = owner_of_pod, .knows = knows_workload};
+	if (remediator_check(&config, diagnostics) != STATUS_OK)
+		return error_set(error, STATUS_BAD_INPUT, "the playbooks have errors");
+	if (file_make_folder(config_text(service->config, SETTING_STORAGE_PATH), error) != STATUS_OK)
+		return error->code;
+	service->remediator = remediator_open(&config, error);
+	return service->remediator != NULL ? STATUS_OK : error->code;
+}
+
+static enum status open_access(struct service *service, struct diagnostics *diagnostics,
+	struct error *error)
+{
+	const char *address = config_text(service->config, SETTING_WEB_LISTEN_ADDRESS);
+	const char *file = config_text(service->config, SETTING_WEB_CONFIG_FILE);
+	size_t token_count;
+	const struct access_token *tokens = config_tokens(service->config, &token_count);
+
+	service->access = access_open(file[0] != '\0' ? file : NULL, tokens, token_count, diagnostics);
+	if (service->access == NULL)
+		return error_set(error, STATUS_BAD_INPUT, "the web configuration has errors");
+	if (!access_enabled(service->access) && !server_address_loopback(address) &&
+		!config_bool(service->config, SETTING_WEB_ALLOW_UNAUTHENTICATED))
+		return error_set(error, STATUS_FORBIDDEN,
+			"%s is not loopback and there is no access control: give --web.config.file or "
+			"web.tokens, or --web.allow-unauthenticated if the network is trusted",
+			address);
+	return STATUS_OK;
+}
+
+static enum status open_server(struct service *service, struct error *error)
+{
+	const struct config *config = service->config;
+	struct server_config server = {
+		.listen_address = config_text(config, SETTING_WEB_LISTEN_ADDRESS),
+		.route_prefix = config_text(config, SETTING_WEB_ROUTE_PREFIX),
+		.thread_count = (unsigned)config_int(config, SETTING_WEB_THREADS),
+		.connection_max = (unsigned)config_int(config, SETTING_WEB_CONNECTIONS_MAX),
+		.slot_count = (unsigned)config_int(config, SETTING_WEB_SLOTS),
+		.idle_timeout_s = (unsigned)(config_int(config, SETTING_WEB_IDLE_TIMEOUT) / 1000),
+		.header_max = 32768,
+		.access = service->access,
+	};
+	size_t route_count;
+
+	service->routes = routes_build(service, &route_count, error);
+	if (service->routes == NULL)
+		return error->code;
+	service->server = server_start(&server, service->routes, route_count, error);
+	return service->server != NULL ? STATUS_OK : error->code;
+}
+
+/* Removes ended series at its own pace. */
+static void *sweep(void *argument)
+{
+	struct service *service = argument;
+	int64_t next_ms = clock_now_ms(service->clock) + 30000;
+
+	while (!atomic_load(&service->stopping)) {
+		clock_sleep_ms(200);
+		if (clock_now_ms(service->clock) < next_ms)
+			continue;
+		next_ms = clock_now_ms(service->clock) + 30000;
+		size_t removed = store_sweep(service->store);
+
+		if (removed > 0)
+			LOG_DEBUG("series removed", LOG_UINT("count", removed));
+	}
+	return NULL;
+}
+
+static enum status start(struct service *service, struct diagnostics *diagnostics,
+	struct error *error)
+{
+	enum status status = open_store(service, error);
+
+	if (status == STATUS_OK && service_feature(service, "analyze"))
+		status = open_analyzer(service, diagnostics, error);
+	if (status == STATUS_OK && service_feature(service, "remediate"))
+		status = open_remediator(service, diagnostics, error);
+	if (status == STATUS_OK)
+		status = open_access(service, diagnostics, error);
+	if (status == STATUS_OK)
+		status = open_server(service, error);
+	if (status == STATUS_OK && service->analyzer != NULL)
+		status = analyzer_start(service->analyzer, error);
+	if (status == STATUS_OK) {
+		service->sweeper_runs = pthread_create(&service->sweeper, NULL, sweep, service) == 0;
+		if (!service->sweeper_runs)
+			status = error_set(error, STATUS_NO_MEMORY, "no thread for housekeeping");
+	}
+	return status;
+}
+
+struct service *service_open(const struct service_layers *layers, const struct clock *clock,
+	struct diagnostics *diagnostics, struct error *error)
+{
+	struct service *service = mem_zalloc(1, sizeof(*service));
+
+	error_reset(error);
+	if (service == NULL) {
+		error_set(error, STATUS_NO_MEMORY, "out of memory");
+		return NULL;
+	}
+	service->layers = layers;
+	service->clock = clock;
+	service->started_ms = clock_now_ms(clock);
+	atomic_init(&service->stopping, false);
+	pthread_mutex_init(&service->reload_lock, NULL);
+	bundle_find(&service->bundle);
+	service->config = config_load(layers->config_path, layers->environment, layers->flags,
+		layers->flag_count, diagnostics);
+	if (service->config == NULL) {
+		error_set(error, STATUS_BAD_INPUT, "the configuration has errors");
+	} else {
+		take_mode(service, service->config);
+		metrics_process_install();
+		set_fixed_metrics(service);
+		metrics_add_collector(collect, service);
+		if (start(service, diagnostics, error) == STATUS_OK)
+			return service;
+	}
+	service_close(service);
+	return NULL;
+}
+
+/* All of the new configuration is checked before any of it is taken. */
+static enum status reload_locked(struct service *service, struct diagnostics *diagnostics)
+{
+	struct analyzer_config analyzer;
+	struct remediator_config remediator;
+	struct buf fixed;
+	char path[4352];
+	struct config *config = config_load(service->layers->config_path,
+		service->layers->environment, service->layers->flags, service->layers->flag_count,
+		diagnostics);
+
+	if (config == NULL)
+		return STATUS_BAD_INPUT;
+	service_analyzer_config(config, &service->bundle, service->clock, &analyzer);
+	analyzer.found = submit_finding;
+	analyzer.found_argument = service;
+	service_remediator_config(config, &service->bundle, service->clock, path, sizeof(path),
+		&remediator);
+	if ((service->analyzer != NULL && analyzer_check(&analyzer, diagnostics) != STATUS_OK) ||
+		(service->remediator != NULL &&
+			remediator_check(&remediator, diagnostics) != STATUS_OK) ||
+		(service->analyzer != NULL &&
+			analyzer_reload(service->analyzer, &analyzer, diagnostics) != STATUS_OK) ||
+		(service->remediator != NULL &&
+			remediator_reload(service->remediator, &remediator, diagnostics) != STATUS_OK)) {
+		config_close(config);
+		return STATUS_BAD_INPUT;
+	}
+	buf_init(&fixed, 16384);
+	config_fixed_changes(service->config, config, &fixed);
+	if (fixed.size > 0)
+		LOG_WARN("settings that need a restart were left as they are",
+			LOG_TEXT("settings", fixed.data));
+	buf_fini(&fixed);
+	config_close(service->reloaded);
+	service->reloaded = config;
+	take_mode(service, config);
+	return STATUS_OK;
+}
+
+enum status service_reload(struct service *service, struct diagnostics *diagnostics)
+{
+	enum status status;
+
+	pthread_mutex_lock(&service->reload_lock);
+	status = reload_locked(service, diagnostics);
+	pthread_mutex_unlock(&service->reload_lock);
+	if (status == STATUS_OK) {
+		LOG_INFO("configuration reloaded");
+	} else {
+		metrics_set(METRIC_CONFIG_RELOAD_SUCCESS, 0);
+		LOG_ERROR("reload refused, the old configuration stays in force",
+			LOG_UINT("errors", diagnostics->errors));
+	}
+	return status;
+}
+
+void service_close(struct service *service)
+{
+	if (service == NULL)
+		return;
+	atomic_store(&service->stopping, true);
+	if (service->server != NULL) {
+		server_quiesce(service->server);
+		server_stop(service->server, DRAIN_MS);
+		service->server = NULL;
+	}
+	metrics_remove_collector(collect, service);
+	if (service->sweeper_runs)
+		pthread_join(service->sweeper, NULL);
+	/* The analyzer's thread may still submit findings; it ends first. The remediator's engine may
+	 * still read signals; so the analyzer is closed after it: stop, close, close. */
+	if (service->analyzer != NULL)
+		analyzer_stop(service->analyzer);
+	if (service->remediator != NULL)
+		remediator_close(service->remediator);
+	if (service->analyzer != NULL)
+		analyzer_close(service->analyzer);
+	if (service->access != NULL)
+		access_close(service->access);
+	for (size_t i = 0; i < service->ingest_count; i++)
+		ingest_close(service->ingests[i]);
+	mem_free(service->ingests);
+	if (service->store != NULL)
+		store_close(service->store);
+	mem_free(service->routes);
+	config_close(service->reloaded);
+	config_close(service->config);
+	pthread_mutex_destroy(&service->reload_lock);
+	mem_free(service);
+}
+
+unsigned service_port(const struct service *service)
+{
+	return server_port(service->server);
+}
+
+const struct config *service_config(const struct service *service)
+{
+	return service->config;
+}
+
+struct remediator *service_remediator(struct service *service)
+{
+	return service->remediator;
+}
+
+struct analyzer *service_analyzer(struct service *service)
+{
+	return service->analyzer;
+}
+
+struct store *service_store(struct service *service)
+{
+	return service->store;
+}
+
+const struct clock *service_clock(const struct service *service)
+{
+	return service->clock;
+}
+
+int64_t service_started_ms(const struct service *service)
+{
+	return service->started_ms;
+}
+
+struct ingest *service_ingest(struct service *service, unsigned thread)
+{
+	return thread < service->ingest_count ? service->ingests[thread] : NULL;
+}
+
+struct access *service_access(struct service *service)
+{
+	return service->access;
+}
+
+enum mode service_mode(struct service *service)
+{
+	return (enum mode)atomic_load(&service->mode);
+}
+
+bool service_ready(struct service *service, const char **reason)
+{
+	*reason = NULL;
+	if (atomic_load(&service->stopping))
+		*reason = "stopping";
+	else if (service->remediator != NULL && !remediator_healthy(service->remediator, reason))
+		return false;
+	return *reason == NULL;
+}

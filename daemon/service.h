@@ -1,0 +1,70 @@
+/*
+ * The running service: all rooms opened in order, wired with small adapters, and closed in the
+ * reverse order.
+ *
+ * Ownership: the service owns everything it opens; the clock is borrowed and must outlive it.
+ * Threads: open and close from one thread; service_reload() from any.
+ */
+#ifndef NIMBUSGUARD_DAEMON_SERVICE_H
+#define NIMBUSGUARD_DAEMON_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "analyzers/analyzer.h"
+#include "base/clock.h"
+#include "daemon/config.h"
+#include "receiver/server.h"
+#include "remediations/remediator.h"
+#include "remote_write/ingest.h"
+#include "store/store.h"
+
+struct service;
+
+/* How the configuration was given, so that a reload reads the same again. */
+struct service_layers {
+	const char *config_path; /* NULL: none */
+	char *const *environment;
+	const struct config_flag *flags;
+	size_t flag_count;
+};
+
+/* Opens all parts and listens. Everything that is wrong with files is in diagnostics, everything
+ * else in error; NULL then. layers are borrowed for the life of the service. */
+struct service *service_open(const struct service_layers *layers, const struct clock *clock,
+	struct diagnostics *diagnostics, struct error *error) MUST_CHECK;
+/* Reads the layers again; the old configuration stays when anything is wrong (diagnostics). */
+enum status service_reload(struct service *service, struct diagnostics *diagnostics) MUST_CHECK;
+/* Stops taking requests, lets those under way end, then closes everything. */
+void service_close(struct service *service);
+
+unsigned service_port(const struct service *service);
+/* As opened: for settings that need a restart. */
+const struct config *service_config(const struct service *service);
+enum mode service_mode(struct service *service);
+struct remediator *service_remediator(struct service *service); /* NULL when the feature is off */
+struct analyzer *service_analyzer(struct service *service);
+struct store *service_store(struct service *service);
+const struct clock *service_clock(const struct service *service);
+bool service_ready(struct service *service, const char **reason);
+int64_t service_started_ms(const struct service *service);
+struct ingest *service_ingest(struct service *service, unsigned thread);
+struct access *service_access(struct service *service);
+bool service_feature(const struct service *service, const char *feature);
+
+/* Builds the remediator's and the analyzer's configuration from settings. The result points into
+ * config and bundle (paths of bundled rules), which must outlive it. */
+struct bundle {
+	char signals[4096], playbooks[4096];
+	const char *signal_paths[1], *playbook_paths[1];
+};
+
+/* Where the bundled rules are: beside the program (share/nimbusguard or the checkout's rules/). */
+void bundle_find(struct bundle *bundle);
+void service_analyzer_config(const struct config *config, struct bundle *bundle,
+	const struct clock *clock, struct analyzer_config *analyzer);
+void service_remediator_config(const struct config *config, struct bundle *bundle,
+	const struct clock *clock, char *journal_path, size_t journal_path_size,
+	struct remediator_config *remediator);
+
+#endif
