@@ -1,0 +1,501 @@
+/*
+ * The JSON API under /api/v1/: what is in the rings, what was seen, decided and done. Described in
+ * docs/api.md and docs/openapi.json. Answers have the envelope of Prometheus' API.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/parse.h"
+#include "daemon/routes.h"
+#include "daemon/service.h"
+#include "daemon/version.h"
+
+#define ANSWER_MAX (64 * 1024 * 1024)
+#define SERIES_LIMIT 10000
+#define POINTS_MAX 200000
+#define QUERY_DEFAULT_MS 300000
+
+static void reply_built(struct request *request, struct buf *json, enum status status,
+	const struct error *error)
+{
+	if (status != STATUS_OK)
+		request_reply_error(request, status, error->text);
+	else if (!buf_ok(json))
+		request_reply_error(request, STATUS_TOO_LARGE, "the answer is too large, give a limit");
+	else
+		request_reply_data(request, json);
+}
+
+/* limit=n, at most max. */
+static enum status read_limit(const struct request *request, size_t fallback, size_t max,
+	size_t *limit, struct error *error)
+{
+	const char *text = request_query(request, "limit");
+	int64_t value;
+
+	*limit = fallback;
+	if (text == NULL)
+		return STATUS_OK;
+	if (parse_int(text, &value) != STATUS_OK || value < 1 || (uint64_t)value > max)
+		return error_set(error, STATUS_BAD_INPUT, "limit \"%.40s\" is not between 1 and %zu",
+			text, max);
+	*limit = (size_t)value;
+	return STATUS_OK;
+}
+
+struct selectors {
+	struct store *store;
+	size_t limit;
+	struct store_selection selection;
+	bool any;
+	enum status status;
+	struct error *error;
+};
+
+/* Adds the series of one match[] to the union, which stays ascending and without repeats. */
+static void add_selector(const char *text, void *argument)
+{
+	struct selectors *all = argument;
+	struct store_selection one = {0};
+	struct matchers matchers;
+	uint32_t *merged;
+	size_t count = 0, a = 0, b = 0;
+
+	if (all->status != STATUS_OK)
+		return;
+	all->any = true;
+	matchers_init(&matchers);
+	all->status = matchers_parse_selector(&matchers, text, all->error);
+	if (all->status == STATUS_OK)
+		all->status = store_select(all->store, &matchers, all->limit, &one, all->error);
+	matchers_fini(&matchers);
+	if (all->status == STATUS_LIMIT)
+		error_set(all->error, STATUS_LIMIT, "more than %zu series match, narrow the selector or raise limit",
+			all->limit);
+	if (all->status != STATUS_OK) {
+		store_selection_fini(&one);
+		return;
+	}
+	merged = mem_zalloc(one.count + all->selection.count + 1, sizeof(*merged));
+	if (merged == NULL) {
+		all->status = error_set(all->error, STATUS_NO_MEMORY, "out of memory");
+		store_selection_fini(&one);
+		return;
+	}
+	while (a < one.count || b < all->selection.count) {
+		uint32_t next;
+
+		if (b == all->selection.count || (a < one.count && one.series[a] <= all->selection.series[b]))
+			next = one.series[a++];
+		else
+			next = all->selection.series[b++];
+		if (count == 0 || merged[count - 1] != next)
+			merged[count++] = next;
+	}
+	store_selection_fini(&one);
+	mem_free(all->selection.series);
+	all->selection.series = merged;
+	all->selection.count = count;
+}
+
+static enum status select_series(struct request *request, struct service *service, size_t limit,
+	struct store_selection *selection, struct error *error)
+{
+	struct selectors all = {.store = service_store(service), .limit = limit, .error = error};
+
+	request_query_each(request, "match[]", add_selector, &all);
+	if (all.status == STATUS_OK && !all.any)
+		all.status = error_set(error, STATUS_BAD_INPUT, "no match[] parameter provided");
+	*selection = all.selection;
+	return all.status;
+}
+
+void route_series(struct request *request, void *argument)
+{
+	struct service *service = argument;
+	struct store_selection selection = {0};
+	struct error error;
+	struct buf json;
+	size_t limit, written = 0;
+	enum status status = read_limit(request, SERIES_LIMIT, 1000000, &limit, &error);
+
+	buf_init(&json, ANSWER_MAX);
+	if (status == STATUS_OK)
+		status = select_series(request, service, limit, &selection, &error);
+	buf_add_char(&json, '[');
+	for (size_t i = 0; status == STATUS_OK && i < selection.count; i++) {
+		struct labels labels;
+
+		if (store_labels(service_store(service), selection.series[i], &labels) != STATUS_OK)
+			continue;
+		if (written++ > 0)
+			buf_add_char(&json, ',');
+		labels_write_json(&json, &labels);
+		labels_fini(&labels);
+	}
+	buf_add_char(&json, ']');
+	reply_built(request, &json, status, &error);
+	store_selection_fini(&selection);
+	buf_fini(&json);
+}
+
+static enum status read_range(const struct request *request, int64_t now_ms, int64_t *from_ms,
+	int64_t *to_ms, struct error *error)
+{
+	const char *start = request_query(request, "start"), *end = request_query(request, "end");
+
+	*to_ms = now_ms;
+	if (end != NULL && parse_time(end, to_ms) != STATUS_OK)
+		return error_set(error, STATUS_BAD_INPUT, "end \"%.60s\" is no time", end);
+	*from_ms = *to_ms - QUERY_DEFAULT_MS;
+	if (start != NULL && parse_time(start, from_ms) != STATUS_OK)
+		return error_set(error, STATUS_BAD_INPUT, "start \"%.60s\" is no time", start);
+	if (*from_ms > *to_ms)
+		return error_set(error, STATUS_BAD_INPUT, "end is before start");
+	return STATUS_OK;
+}
+
+/* Values are strings as in Prometheus' API; stale markers say "stale", so that nobody takes one
+ * for a measurement. */
+static void write_value(struct buf *json, double value)
+{
+	if (store_is_stale(value))
+		buf_add_text(json, "\"stale\"");
+	else if (isnan(value))
+		buf_add_text(json, "\"NaN\"");
+	else if (isinf(value))
+		buf_add_text(json, value > 0 ? "\"+Inf\"" : "\"-Inf\"");
+	else {
+		buf_add_char(json, '"');
+		buf_add_json_number(json, value);
+		buf_add_char(json, '"');
+	}
+}
+
+static void write_series_points(struct buf *json, const struct labels *labels,
+	const struct store_point *points, size_t count)
+{
+	buf_add_text(json, "{\"metric\":");
+	labels_write_json(json, labels);
+	buf_add_text(json, ",\"values\":[");
+	for (size_t i = 0; i < count; i++) {
+		int64_t seconds = points[i].t_ms / 1000, millis = points[i].t_ms % 1000;
+
+		if (millis < 0) {
+			seconds--;
+			millis += 1000;
+		}
+		buf_printf(json, "%s[%lld.%03lld,", i > 0 ? "," : "", (long long)seconds,
+			(long long)millis);
+		write_value(json, points[i].value);
+		buf_add_char(json, ']');
+	}
+	buf_add_text(json, "]}");
+}
+
+void route_query(struct request *request, void *argument)
+{
+	struct service *service = argument;
+	struct store_selection selection = {0};
+	struct store_point *points = NULL;
+	struct error error;
+	struct buf json;
+	int64_t from_ms = 0, to_ms = 0;
+	size_t limit = 0, written = 0;
+	enum status status = read_limit(request, 11000, POINTS_MAX, &limit, &error);
+
+	buf_init(&json, ANSWER_MAX);
+	if (status == STATUS_OK)
+		status = read_range(request, clock_now_ms(service_clock(service)), &from_ms, &to_ms,
+			&error);
+	if (status == STATUS_OK)
+		status = select_series(request, service, SERIES_LIMIT, &selection, &error);
+	if (status == STATUS_OK) {
+		points = mem_zalloc(limit, sizeof(*points));
+		if (points == NULL)
+			status = error_set(&error, STATUS_NO_MEMORY, "out of memory");
+	}
+	buf_add_text(&json, "{\"resultType\":\"matrix\",\"result\":[");
+	for (size_t i = 0; status == STATUS_OK && i < selection.count; i++) {
+		struct labels labels;
+		size_t count = store_window(service_store(service), selection.series[i], from_ms, to_ms,
+			points, limit);
+
+		if (count == 0 ||
+			store_labels(service_store(service), selection.series[i], &labels) != STATUS_OK)
+			continue;
+		if (written++ > 0)
+			buf_add_char(&json, ',');
+		write_series_points(&json, &labels, points, count);
+		labels_fini(&labels);
+	}
+	buf_add_text(&json, "]}");
+	reply_built(request, &json, status, &error);
+	mem_free(points);
+	store_selection_fini(&selection);
+	buf_fini(&json);
+}
+
+/* namespace=, kind=, workload= (and cluster=): all of the first three, or none. */
+static enum status read_workload(const struct request *request, struct workload_key *key,
+	bool *given, struct error *error)
+{
+	const char *space = request_query(request, "namespace");
+	const char *kind = request_query(request, "kind");
+	const char *name = request_query(request, "workload");
+	const char *cluster = request_query(request, "cluster");
+
+	*given = space != NULL || kind != NULL || name != NULL;
+	if (!*given)
+		return STATUS_OK;
+	if (space == NULL || kind == NULL || name == NULL)
+		return error_set(error, STATUS_BAD_INPUT,
+			"namespace, kind and workload are needed together");
+	*key = (struct workload_key){.kind = target_kind_parse(kind)};
+	if (key->kind == TARGET_NONE)
+		return error_set(error, STATUS_BAD_INPUT, "kind \"%.60s\" is unknown", kind);
+	if (strlen(space) >= sizeof(key->namespace_name) || strlen(name) >= sizeof(key->name) ||
+		(cluster != NULL && strlen(cluster) >= sizeof(key->cluster)))
+		return error_set(error, STATUS_BAD_INPUT, "a name is too long");
+	snprintf(key->namespace_name, sizeof(key->namespace_name), "%s", space);
+	snprintf(key->name, sizeof(key->name), "%s", name);
+	if (cluster != NULL)
+		snprintf(key->cluster, sizeof(key->cluster), "%s", cluster);
+	return STATUS_OK;
+}
+
+void route_signals(struct request *request, void *argument)
+{
+	struct analyzer *analyzer = service_analyzer(argument);
+	struct workload_key key;
+	struct error error;
+	struct buf json;
+	size_t limit;
+	bool given = false;
+	enum status status = read_limit(request, 1000, 100000, &limit, &error);
+
+	buf_init(&json, ANSWER_MAX);
+	if (status == STATUS_OK)
+		status = read_workload(request, &key, &given, &error);
+	if (status == STATUS_OK && analyzer == NULL)
+		status = error_set(&error, STATUS_NOT_FOUND, "analyze is not enabled");
+	if (status == STATUS_OK) {
+		error_set(&error, STATUS_NO_MEMORY, "out of memory");
+		status = analyzer_write_signals(analyzer, &json, given ? &key : NULL, limit);
+	}
+	reply_built(request, &json, status, &error);
+	buf_fini(&json);
+}
+
+/* The lists differ only in their writer. */
+typedef enum status list_fn(struct service *service, struct request *request, struct buf *json,
+	size_t limit, struct error *error);
+
+static void reply_list(struct request *request, struct service *service, list_fn *write)
+{
+	struct error error;
+	struct buf json;
+	size_t limit;
+	enum status status = read_limit(request, 200, 100000, &limit, &error);
+
+	buf_init(&json, ANSWER_MAX);
+	if (status == STATUS_OK) {
+		error_set(&error, STATUS_UNAVAILABLE, "the list could not be read");
+		status = write(service, request, &json, limit, &error);
+	}
+	reply_built(request, &json, status, &error);
+	buf_fini(&json);
+}
+
+static enum status no_analyzer(struct error *error)
+{
+	return error_set(error, STATUS_NOT_FOUND, "analyze is not enabled");
+}
+
+static enum status no_remediator(struct error *error)
+{
+	return error_set(error, STATUS_NOT_FOUND, "remediate is not enabled");
+}
+
+static enum status list_workloads(struct service *service, struct request *request,
+	struct buf *json, size_t limit, struct error *error)
+{
+	(void)request;
+	if (service_analyzer(service) == NULL)
+		return no_analyzer(error);
+	return analyzer_write_workloads(service_analyzer(service), json, limit);
+}
+
+static enum status list_findings(struct service *service, struct request *request,
+	struct buf *json, size_t limit, struct error *error)
+{
+	const char *active = request_query(request, "active");
+	bool only = false;
+
+	if (service_analyzer(service) == NULL)
+		return no_analyzer(error);
+	if (active != NULL && parse_bool(active, &only) != STATUS_OK)
+		return error_set(error, STATUS_BAD_INPUT, "active is neither true nor false");
+	return analyzer_write_findings(service_analyzer(service), json, only, limit);
+}
+
+static enum status list_alerts(struct service *service, struct request *request, struct buf *json,
+	size_t limit, struct error *error)
+{
+	(void)request;
+	if (service_remediator(service) == NULL)
+		return no_remediator(error);
+	return remediator_write_alerts(service_remediator(service), json, limit);
+}
+
+static enum status list_incidents(struct service *service, struct request *request,
+	struct buf *json, size_t limit, struct error *error)
+{
+	if (service_remediator(service) == NULL)
+		return no_remediator(error);
+	return remediator_write_incidents(service_remediator(service), json,
+		request_query(request, "state"), limit);
+}
+
+static enum status list_actions(struct service *service, struct request *request,
+	struct buf *json, size_t limit, struct error *error)
+{
+	if (service_remediator(service) == NULL)
+		return no_remediator(error);
+	return remediator_write_actions(service_remediator(service), json,
+		request_query(request, "state"), limit);
+}
+
+void route_workloads(struct request *request, void *argument)
+{
+	reply_list(request, argument, list_workloads);
+}
+
+void route_findings(struct request *request, void *argument)
+{
+	reply_list(request, argument, list_findings);
+}
+
+void route_alerts(struct request *request, void *argument)
+{
+	reply_list(request, argument, list_alerts);
+}
+
+void route_incidents(struct request *request, void *argument)
+{
+	reply_list(request, argument, list_incidents);
+}
+
+void route_actions(struct request *request, void *argument)
+{
+	reply_list(request, argument, list_actions);
+}
+
+void route_why(struct request *request, void *argument)
+{
+	struct remediator *remediator = service_remediator(argument);
+	const char *id = request_rest(request);
+	struct error error;
+	struct buf json;
+	enum status status;
+
+	buf_init(&json, ANSWER_MAX);
+	if (remediator == NULL) {
+		status = no_remediator(&error);
+	} else {
+		status = remediator_write_why(remediator, id, &json);
+		if (status != STATUS_OK)
+			error_set(&error, status, "no incident or action \"%.80s\"", id);
+	}
+	reply_built(request, &json, status, &error);
+	buf_fini(&json);
+}
+
+/* POST /api/v1/actions/<id>/approve|reject|undo */
+void route_action_change(struct request *request, void *argument)
+{
+	struct remediator *remediator = service_remediator(argument);
+	const char *rest = request_rest(request), *slash = strrchr(rest, '/');
+	const char *identity = request_identity(request);
+	char id[128];
+	struct error error;
+	struct buf json;
+	enum status status;
+
+	error_reset(&error);
+	buf_init(&json, 4096);
+	if (identity[0] == '\0')
+		identity = "local";
+	if (remediator == NULL || slash == NULL || (size_t)(slash - rest) >= sizeof(id)) {
+		status = remediator == NULL ? no_remediator(&error) :
+			error_set(&error, STATUS_NOT_FOUND,
+				"use /api/v1/actions/<id>/approve, /reject or /undo");
+	} else {
+		snprintf(id, sizeof(id), "%.*s", (int)(slash - rest), rest);
+		if (strcmp(slash, "/approve") == 0 || strcmp(slash, "/reject") == 0)
+			status = remediator_approve(remediator, id, identity,
+				strcmp(slash, "/approve") == 0, &error);
+		else if (strcmp(slash, "/undo") == 0)
+			status = remediator_undo(remediator, id, identity, &error);
+		else
+			status = error_set(&error, STATUS_NOT_FOUND, "\"%.20s\" is none of /approve, "
+				"/reject, /undo", slash);
+		buf_add_text(&json, "{\"id\":");
+		buf_add_json_string(&json, id, strlen(id));
+		buf_add_char(&json, '}');
+	}
+	reply_built(request, &json, status, &error);
+	buf_fini(&json);
+}
+
+/* POST /api/v1/pause?paused=true|false */
+void route_pause(struct request *request, void *argument)
+{
+	struct remediator *remediator = service_remediator(argument);
+	const char *text = request_query(request, "paused");
+	const char *identity = request_identity(request);
+	struct error error;
+	struct buf json;
+	enum status status = STATUS_OK;
+	bool paused = true;
+
+	buf_init(&json, 256);
+	if (remediator == NULL)
+		status = no_remediator(&error);
+	else if (text == NULL || parse_bool(text, &paused) != STATUS_OK)
+		status = error_set(&error, STATUS_BAD_INPUT, "give paused=true or paused=false");
+	else
+		remediator_pause(remediator, paused, identity[0] != '\0' ? identity : "local");
+	buf_printf(&json, "{\"paused\":%s}", paused ? "true" : "false");
+	reply_built(request, &json, status, &error);
+	buf_fini(&json);
+}
+
+void route_status(struct request *request, void *argument)
+{
+	struct service *service = argument;
+	const struct config *config = service_config(service);
+	struct store_stats stats;
+	struct buf json;
+	struct error error;
+	char started[32];
+
+	store_stats(service_store(service), &stats);
+	format_rfc3339(service_started_ms(service), started, sizeof(started));
+	buf_init(&json, 65536);
+	buf_printf(&json, "{\"version\":\"%s\",\"revision\":\"%s\",\"started\":\"%s\",",
+		NIMBUSGUARD_VERSION, NIMBUSGUARD_REVISION, started);
+	buf_printf(&json, "\"mode\":\"%s\",\"dry_run\":%s,", mode_name(service_mode(service)),
+		config_bool(config, SETTING_DRY_RUN) ? "true" : "false");
+	buf_printf(&json, "\"features\":{\"ingest\":%s,\"analyze\":%s,\"remediate\":%s},",
+		service_feature(service, "ingest") ? "true" : "false",
+		service_feature(service, "analyze") ? "true" : "false",
+		service_feature(service, "remediate") ? "true" : "false");
+	buf_printf(&json, "\"store\":{\"series\":%llu,\"samples\":%llu,\"bytes\":%llu}}",
+		(unsigned long long)stats.series, (unsigned long long)stats.samples,
+		(unsigned long long)stats.bytes);
+	reply_built(request, &json, STATUS_OK, &error);
+	buf_fini(&json);
+}

@@ -1,0 +1,47 @@
+/*
+ * The commands of the program. Each returns the exit status: 0 good, 1 failed, 2 usage.
+ */
+#ifndef NIMBUSGUARD_DAEMON_COMMAND_H
+#define NIMBUSGUARD_DAEMON_COMMAND_H
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+
+#include "daemon/config.h"
+
+#define EXIT_GOOD 0
+#define EXIT_FAILED 1
+#define EXIT_USAGE 2
+
+#define FLAGS_MAX 128
+#define WORDS_MAX 32
+
+/* The command line cut into flags and words. Flags of commands are kept apart from settings. */
+struct command_line {
+	const char *command;
+	const char *config_path;
+	struct config_flag settings[FLAGS_MAX]; /* flags that name settings */
+	size_t setting_count;
+	struct config_flag own[FLAGS_MAX];      /* flags of the command itself */
+	size_t own_count;
+	const char *words[WORDS_MAX];
+	size_t word_count;
+	char *const *environment;
+};
+
+/* The value of a flag of the command ("" for a bare one), NULL when it was not given. */
+const char *command_flag(const struct command_line *line, const char *name);
+/* Refuses own flags that are not in known (NULL-terminated): message, false. */
+bool command_flags_known(const struct command_line *line, const char *const *known);
+
+int command_serve(const struct command_line *line);
+int command_check(const struct command_line *line);
+int command_demo(const struct command_line *line);
+int command_actions(const struct command_line *line);
+
+/* Signals of serve and demo: SIGTERM and SIGINT end, SIGHUP reloads. Blocked in all threads and
+ * waited for by the main thread. */
+void signals_block(sigset_t *set);
+
+#endif

@@ -1,0 +1,100 @@
+/*
+ * serve: opens the service, then waits for signals. SIGTERM and SIGINT drain and end; SIGHUP
+ * reloads; a second SIGTERM or SIGINT ends at once.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon/command.h"
+#include "daemon/service.h"
+#include "daemon/version.h"
+
+void signals_block(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+}
+
+static void write_diagnostics(struct diagnostics *diagnostics)
+{
+	struct buf text;
+
+	buf_init(&text, 1024 * 1024);
+	diagnostics_write(diagnostics, &text);
+	if (text.data != NULL)
+		fputs(text.data, stderr);
+	buf_fini(&text);
+}
+
+static void reload(struct service *service)
+{
+	struct diagnostics diagnostics;
+
+	diagnostics_init(&diagnostics);
+	if (service_reload(service, &diagnostics) != STATUS_OK)
+		write_diagnostics(&diagnostics);
+	diagnostics_fini(&diagnostics);
+}
+
+/* While the service closes, the next signal to end takes its default: the process ends at once. */
+static void restore_ending(const sigset_t *set)
+{
+	struct sigaction action = {0};
+
+	action.sa_handler = SIG_DFL;
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+	pthread_sigmask(SIG_UNBLOCK, set, NULL);
+}
+
+int command_serve(const struct command_line *line)
+{
+	static const char *const known[] = {NULL};
+	struct service_layers layers = {line->config_path, line->environment, line->settings,
+		line->setting_count};
+	struct diagnostics diagnostics;
+	struct service *service;
+	struct error error;
+	sigset_t set;
+	int number = 0;
+
+	if (!command_flags_known(line, known) || line->word_count > 0) {
+		if (line->word_count > 0)
+			fprintf(stderr, "nimbusguard: serve takes no \"%s\"\n", line->words[0]);
+		return EXIT_USAGE;
+	}
+	signals_block(&set);
+	diagnostics_init(&diagnostics);
+	service = service_open(&layers, clock_system(), &diagnostics, &error);
+	write_diagnostics(&diagnostics);
+	diagnostics_fini(&diagnostics);
+	if (service == NULL) {
+		LOG_ERROR("not started", LOG_ERROR_FIELD(&error));
+		return EXIT_FAILED;
+	}
+	LOG_INFO("listening", LOG_TEXT("version", NIMBUSGUARD_VERSION),
+		LOG_TEXT("address", config_text(service_config(service), SETTING_WEB_LISTEN_ADDRESS)),
+		LOG_UINT("port", service_port(service)),
+		LOG_TEXT("mode", mode_name(service_mode(service))),
+		LOG_BOOL("dry_run", config_bool(service_config(service), SETTING_DRY_RUN)));
+	for (;;) {
+		number = sigwaitinfo(&set, NULL);
+		if (number == SIGHUP)
+			reload(service);
+		else if (number >= 0 || errno != EINTR)
+			break;
+	}
+	LOG_INFO("stopping", LOG_INT("signal", number));
+	restore_ending(&set);
+	service_close(service);
+	LOG_INFO("stopped");
+	return EXIT_GOOD;
+}
