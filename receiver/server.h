@@ -64,6 +64,9 @@ struct server *server_start(const struct server_config *config, const struct rou
 unsigned server_port(const struct server *server);
 /* True when every address listened on is loopback. */
 bool server_loopback(const struct server *server);
+/* The same of an address as configured, before anything is opened: a literal loopback address or
+ * localhost. Other names are not looked up and count as not loopback. */
+bool server_address_loopback(const char *listen_address);
 /* Stops accepting; requests under way go on. */
 void server_quiesce(struct server *server);
 /* Waits for requests under way (at most drain_ms), then closes and frees. Suspended requests that
