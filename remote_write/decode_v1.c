@@ -189,6 +189,11 @@ static bool next_message(struct wire *rest, uint32_t field, struct wire *inside)
 	return false;
 }
 
+bool series_view_label_bytes(struct wire *rest, struct wire *label)
+{
+	return next_message(rest, SERIES_LABELS, label);
+}
+
 bool series_view_label(struct wire *rest, struct label *label)
 {
 	struct wire inside, text;

@@ -58,6 +58,8 @@ bool series_view_init(struct series_view *view, struct wire *frame) MUST_CHECK;
 /* Readers start as view.frame (labels) or as series_view_samples(). They return false at the end
  * and on a fault (rest->fault; only labels can have one, samples were checked). */
 bool series_view_label(struct wire *rest, struct label *label) MUST_CHECK;
+/* The bytes of the next label, not looked into. */
+bool series_view_label_bytes(struct wire *rest, struct wire *label) MUST_CHECK;
 bool series_view_sample(struct wire *rest, struct decoded_sample *sample) MUST_CHECK;
 struct wire series_view_samples(const struct series_view *view);
 

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "remote_write/wire.h"
 
 #define TAG_MESSAGE(field) ((uint8_t)((field) << 3 | 2))
 #define TAG_TEXT(field) ((uint8_t)((field) << 3 | 2))
@@ -66,37 +67,16 @@ void write_encoder_reset(struct write_encoder *encoder)
 	buf_reset(&encoder->packed);
 }
 
-static size_t varint_size(uint64_t value)
-{
-	size_t size = 1;
-
-	while (value >= 0x80) {
-		value >>= 7;
-		size++;
-	}
-	return size;
-}
-
-static uint8_t *put_varint(uint8_t *at, uint64_t value)
-{
-	while (value >= 0x80) {
-		*at++ = (uint8_t)(value | 0x80);
-		value >>= 7;
-	}
-	*at++ = (uint8_t)value;
-	return at;
-}
-
 /* Size of a field of `size` bytes with its tag and length. */
 static size_t field_size(size_t size)
 {
-	return 1 + varint_size(size) + size;
+	return 1 + wire_varint_size(size) + size;
 }
 
 static uint8_t *put_bytes(uint8_t *at, uint8_t tag, const void *bytes, size_t size)
 {
 	*at++ = tag;
-	at = put_varint(at, size);
+	at = wire_put_varint(at, size);
 	if (size > 0)
 		memcpy(at, bytes, size);
 	return at + size;
@@ -110,7 +90,7 @@ static size_t label_size(const struct label *label)
 static uint8_t *put_label(uint8_t *at, const struct label *label)
 {
 	*at++ = TAG_MESSAGE(SERIES_LABELS);
-	at = put_varint(at, label_size(label));
+	at = wire_put_varint(at, label_size(label));
 	at = put_bytes(at, TAG_TEXT(LABEL_NAME), label->name, label->name_size);
 	return put_bytes(at, TAG_TEXT(LABEL_VALUE), label->value, label->value_size);
 }
@@ -126,7 +106,7 @@ static uint64_t double_bits(double value)
 static size_t sample_size(int64_t t_ms, double value)
 {
 	return (double_bits(value) != 0 ? 9 : 0) +
-	       (t_ms != 0 ? 1 + varint_size((uint64_t)t_ms) : 0);
+	       (t_ms != 0 ? 1 + wire_varint_size((uint64_t)t_ms) : 0);
 }
 
 static uint8_t *put_sample(uint8_t *at, int64_t t_ms, double value)
@@ -134,7 +114,7 @@ static uint8_t *put_sample(uint8_t *at, int64_t t_ms, double value)
 	uint64_t bits = double_bits(value);
 
 	*at++ = TAG_MESSAGE(SERIES_SAMPLES);
-	at = put_varint(at, sample_size(t_ms, value));
+	at = wire_put_varint(at, sample_size(t_ms, value));
 	if (bits != 0) {
 		*at++ = TAG_DOUBLE(SAMPLE_VALUE);
 		for (unsigned i = 0; i < 8; i++)
@@ -142,7 +122,7 @@ static uint8_t *put_sample(uint8_t *at, int64_t t_ms, double value)
 	}
 	if (t_ms != 0) {
 		*at++ = TAG_VARINT(SAMPLE_TIMESTAMP);
-		at = put_varint(at, (uint64_t)t_ms);
+		at = wire_put_varint(at, (uint64_t)t_ms);
 	}
 	return at;
 }
@@ -166,7 +146,7 @@ static uint8_t *add_message(struct write_encoder *encoder, uint8_t tag, size_t s
 	raw->data[raw->size] = '\0';
 	*status = STATUS_OK;
 	*at++ = tag;
-	return put_varint(at, size);
+	return wire_put_varint(at, size);
 }
 
 enum status write_encoder_add(struct write_encoder *encoder, const struct labels *labels,
@@ -198,7 +178,7 @@ enum status write_encoder_add_metadata(struct write_encoder *encoder, int type,
 	uint64_t number = type > 0 ? (uint64_t)type : 0;
 	enum status status;
 	uint8_t *at;
-	size_t size = (number != 0 ? 1 + varint_size(number) : 0) + field_size(family_size) +
+	size_t size = (number != 0 ? 1 + wire_varint_size(number) : 0) + field_size(family_size) +
 		      field_size(help_size);
 
 	at = add_message(encoder, TAG_MESSAGE(REQUEST_METADATA), size, &status);
@@ -206,7 +186,7 @@ enum status write_encoder_add_metadata(struct write_encoder *encoder, int type,
 		return status;
 	if (number != 0) {
 		*at++ = TAG_VARINT(METADATA_TYPE);
-		at = put_varint(at, number);
+		at = wire_put_varint(at, number);
 	}
 	at = put_bytes(at, TAG_TEXT(METADATA_FAMILY), family, family_size);
 	at = put_bytes(at, TAG_TEXT(METADATA_HELP), help, help_size);

@@ -32,19 +32,23 @@ void ingest_close(struct ingest *ingest);
 
 /* What one request brought; all counts are of this request alone. */
 struct ingest_counts {
-	uint64_t series, samples, results[APPEND_RESULT_COUNT];
+	uint64_t series;  /* TimeSeries read, the invalid ones too */
+	uint64_t samples; /* handed to the store; results[] says what became of them */
+	uint64_t results[APPEND_RESULT_COUNT];
 	uint64_t exemplars, histograms, metadata; /* accepted, not used yet */
 	uint64_t invalid_series, decoded_bytes;
 };
 
 /* STATUS_OK: answer 204. STATUS_BAD_INPUT or STATUS_LIMIT: 400 with error->text, the good part is
- * kept. STATUS_TOO_LARGE: 413. STATUS_MEDIA_TYPE: 415. STATUS_NO_MEMORY: 503 and nothing was kept.
+ * kept. STATUS_TOO_LARGE: 413. STATUS_MEDIA_TYPE: 415. STATUS_NO_MEMORY: 503; what was stored
+ * before memory ran out stays, and resending the request is harmless.
  * content_type and content_encoding may be NULL (absent). Metrics are counted by the callee. */
 enum status ingest_request(struct ingest *ingest, const char *content_type,
 	const char *content_encoding, const void *body, size_t size, struct ingest_counts *counts,
 	struct error *error) MUST_CHECK;
 
-/* Whether type and encoding are acceptable, before the body is read. */
+/* Whether type and encoding are acceptable, before the body is read. A refusal is counted in the
+ * metrics as a request. */
 enum status ingest_check_media(const char *content_type, const char *content_encoding,
 	struct error *error) MUST_CHECK;
 

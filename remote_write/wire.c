@@ -10,7 +10,6 @@
 
 #include "base/check.h"
 
-#define VARINT_BYTES_MAX 10
 #define TAG_BYTES_MAX 5
 #define LENGTH_BYTES_MAX 5
 #define FIELD_NUMBER_MAX ((UINT32_C(1) << 29) - 1)
@@ -50,7 +49,7 @@ static bool read_varint(struct wire *wire, unsigned bytes_max, const char *too_l
 
 bool wire_varint_long(struct wire *wire, uint64_t *value)
 {
-	return read_varint(wire, VARINT_BYTES_MAX, "a varint is longer than ten bytes",
+	return read_varint(wire, WIRE_VARINT_MAX, "a varint is longer than ten bytes",
 		"a varint is cut off", value);
 }
 

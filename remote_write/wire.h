@@ -111,6 +111,31 @@ static inline bool wire_want(struct wire *wire, struct wire_tag tag, enum wire_t
 	return tag.type == wanted || wire_fail(wire, "a known field has the wrong wire type");
 }
 
+/* Writing, for the sender and for the canonical form of labels. */
+#define WIRE_VARINT_MAX 10
+
+static inline size_t wire_varint_size(uint64_t value)
+{
+	size_t size = 1;
+
+	while (value >= 0x80) {
+		value >>= 7;
+		size++;
+	}
+	return size;
+}
+
+/* Returns the place after it. */
+static inline uint8_t *wire_put_varint(uint8_t *at, uint64_t value)
+{
+	while (value >= 0x80) {
+		*at++ = (uint8_t)(value | 0x80);
+		value >>= 7;
+	}
+	*at++ = (uint8_t)value;
+	return at;
+}
+
 /* What the values of a field are. Repeated numbers come packed or one by one. */
 enum wire_kind {
 	WIRE_KIND_UNKNOWN,

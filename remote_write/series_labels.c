@@ -1,0 +1,294 @@
+/*
+ * Rules for label sets (specification sheet remote_write, section 4), and where they are wider
+ * than the letter of the protocol:
+ *   - names not in order are taken and sorted: the order is a duty of the sender, Prometheus' own
+ *     receiver sorts too, and the series is the same one;
+ *   - a series without __name__ is taken (it SHOULD be there), one without any label is not;
+ *   - an empty value means that the label is absent, but its name must be valid all the same;
+ *   - a name twice is refused even when one of the values is empty: nobody can tell what was meant;
+ *   - names are the ASCII of remote write 1.0, also when a Prometheus 3 would allow UTF-8.
+ *
+ * Text from the request goes into messages only through describe(): it may hold line feeds, quotes
+ * or bytes that are no text at all, and the message ends up in logs.
+ */
+#include "remote_write/series_labels.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/utf8.h"
+
+/* Room for a series or a label name in a message, so that the reason after it is never cut off. */
+#define SERIES_TEXT_MAX 256
+#define NAME_TEXT_MAX 80
+/* A value longer than this is cut within a message. */
+#define VALUE_TEXT_MAX 48
+
+#define METRIC_NAME_RULE "[a-zA-Z_:][a-zA-Z0-9_:]*"
+#define LABEL_NAME_RULE "[a-zA-Z_][a-zA-Z0-9_]*"
+
+const char *refusal_label(enum refusal refusal)
+{
+	static const char *const labels[REFUSAL_COUNT] = {
+#define X(reason, label) [reason] = label,
+		REFUSAL_TABLE(X)
+#undef X
+	};
+
+	return refusal > REFUSAL_NONE && refusal < REFUSAL_COUNT ? labels[refusal] : "";
+}
+
+enum status series_labels_init(struct series_labels *labels, uint32_t count_max, uint32_t name_max,
+	uint32_t value_max, struct error *error)
+{
+	*labels = (struct series_labels){
+		.count_max = count_max,
+		.name_max = name_max,
+		.value_max = value_max,
+	};
+	labels->pairs = mem_zalloc(count_max, sizeof(*labels->pairs));
+	if (labels->pairs == NULL)
+		return error_set(error, STATUS_NO_MEMORY, "no memory for %" PRIu32 " labels",
+			count_max);
+	return STATUS_OK;
+}
+
+void series_labels_fini(struct series_labels *labels)
+{
+	mem_free(labels->pairs);
+	*labels = (struct series_labels){ .pairs = NULL };
+}
+
+static int compare_names(const struct label *a, const struct label *b)
+{
+	uint32_t shorter = a->name_size < b->name_size ? a->name_size : b->name_size;
+	int order = shorter == 0 ? 0 : memcmp(a->name, b->name, shorter);
+
+	if (order != 0)
+		return order;
+	return (a->name_size > b->name_size) - (a->name_size < b->name_size);
+}
+
+/* Shell's sort (CACM 1959) with the gaps of Ciura: no memory, and no input makes it quadratic to
+ * an extent that matters at a few hundred labels. */
+static void sort_pairs(struct label *pairs, uint32_t count)
+{
+	static const uint32_t gaps[] = { 1750, 701, 301, 132, 57, 23, 10, 4, 1 };
+
+	for (size_t g = 0; g < sizeof(gaps) / sizeof(gaps[0]); g++) {
+		for (uint32_t i = gaps[g]; i < count; i++) {
+			struct label moving = pairs[i];
+			uint32_t at = i;
+			while (at >= gaps[g] && compare_names(&pairs[at - gaps[g]], &moving) > 0) {
+				pairs[at] = pairs[at - gaps[g]];
+				at -= gaps[g];
+			}
+			pairs[at] = moving;
+		}
+	}
+}
+
+static bool is_sorted(const struct label *pairs, uint32_t count)
+{
+	for (uint32_t i = 1; i < count; i++)
+		if (compare_names(&pairs[i - 1], &pairs[i]) > 0)
+			return false;
+	return true;
+}
+
+/* A text being written into fixed room. */
+struct cut_text {
+	char *at, *end; /* end: where the NUL will stand at the latest */
+};
+
+static bool cut_text_add(struct cut_text *text, const char *bytes, size_t size)
+{
+	if (size > (size_t)(text->end - text->at))
+		return false;
+	memcpy(text->at, bytes, size);
+	text->at += size;
+	return true;
+}
+
+/* Escaped bytes; false when they did not fit as a whole. */
+static bool cut_text_add_escaped(struct cut_text *text, const char *bytes, size_t size)
+{
+	for (size_t i = 0; i < size;) {
+		char escape[8];
+		size_t length = utf8_length(bytes + i, size - i);
+		unsigned char byte = (unsigned char)bytes[i];
+		bool added;
+
+		if (byte == '"' || byte == '\\' || byte == '\n') {
+			escape[0] = '\\';
+			escape[1] = byte == '\n' ? 'n' : (char)byte;
+			added = cut_text_add(text, escape, 2);
+		} else if (length == 0 || byte < 0x20 || byte == 0x7f) {
+			snprintf(escape, sizeof(escape), "\\x%02x", byte);
+			added = cut_text_add(text, escape, 4);
+			length = 1;
+		} else {
+			added = cut_text_add(text, bytes + i, length);
+		}
+		if (!added)
+			return false;
+		i += length;
+	}
+	return true;
+}
+
+static bool is_metric_name(const struct label *label)
+{
+	return label->name_size == sizeof(LABEL_METRIC_NAME) - 1 &&
+	       memcmp(label->name, LABEL_METRIC_NAME, label->name_size) == 0;
+}
+
+/* name="value", the value cut when it is long. */
+static bool describe_label(struct cut_text *text, const struct label *label)
+{
+	size_t shown = label->value_size <= VALUE_TEXT_MAX ? label->value_size : VALUE_TEXT_MAX;
+
+	return cut_text_add_escaped(text, label->name, label->name_size) &&
+	       cut_text_add(text, "=\"", 2) &&
+	       cut_text_add_escaped(text, label->value, shown) &&
+	       cut_text_add(text, shown < label->value_size ? "...\"" : "\"",
+		       shown < label->value_size ? 4 : 1);
+}
+
+void series_labels_describe(const struct series_labels *labels, char *text, size_t size)
+{
+	static const char tail[] = ", ...}";
+	/* Room for the tail is kept back, so that a cut list is still closed. */
+	struct cut_text cut = { .at = text, .end = text + size - sizeof(tail) };
+	bool first = true;
+
+	for (uint32_t i = 0; i < labels->count; i++)
+		if (is_metric_name(&labels->pairs[i]))
+			cut_text_add_escaped(&cut, labels->pairs[i].value,
+				labels->pairs[i].value_size);
+	*cut.at++ = '{';
+	for (uint32_t i = 0; i < labels->count; i++) {
+		char *start = cut.at;
+		if (is_metric_name(&labels->pairs[i]))
+			continue;
+		if (cut.at >= cut.end || (!first && !cut_text_add(&cut, ",", 1)) ||
+			!describe_label(&cut, &labels->pairs[i])) {
+			cut.at = start;
+			memcpy(cut.at, first ? "...}" : ",...}", first ? 5 : 6);
+			return;
+		}
+		first = false;
+	}
+	memcpy(cut.at, "}", 2);
+}
+
+/* Puts the series before the reason. */
+static enum refusal refuse(const struct series_labels *labels, enum refusal refusal,
+	struct error *error)
+{
+	char text[SERIES_TEXT_MAX];
+
+	if (error != NULL) {
+		series_labels_describe(labels, text, sizeof(text));
+		error_prefix(error, "series %s", text);
+	}
+	return refusal;
+}
+
+static enum refusal refuse_label(const struct series_labels *labels, const struct label *label,
+	enum refusal refusal, const char *why, struct error *error)
+{
+	char name[NAME_TEXT_MAX];
+	struct cut_text cut = { .at = name, .end = name + sizeof(name) - 4 };
+
+	if (error == NULL)
+		return refusal;
+	if (!cut_text_add_escaped(&cut, label->name, label->name_size)) {
+		memcpy(cut.at, "...", 3);
+		cut.at += 3;
+	}
+	*cut.at = '\0';
+	error_set(error, STATUS_BAD_INPUT, "label \"%s\" %s", name, why);
+	return refuse(labels, refusal, error);
+}
+
+static enum refusal check_label(const struct series_labels *labels, uint32_t index,
+	struct error *error)
+{
+	const struct label *label = &labels->pairs[index];
+
+	if (label->name_size == 0)
+		return refuse_label(labels, label, REFUSAL_EMPTY_NAME, "has an empty name", error);
+	if (label->name_size > labels->name_max || label->value_size > labels->value_max) {
+		char why[96];
+		snprintf(why, sizeof(why), "is too long: its %s has %" PRIu32 " bytes, the limit is %" PRIu32,
+			label->name_size > labels->name_max ? "name" : "value",
+			label->name_size > labels->name_max ? label->name_size : label->value_size,
+			label->name_size > labels->name_max ? labels->name_max : labels->value_max);
+		return refuse_label(labels, label, REFUSAL_LABEL_SIZE, why, error);
+	}
+	if (index > 0 && compare_names(label - 1, label) == 0)
+		return refuse_label(labels, label, REFUSAL_REPEATED_NAME, "is there twice", error);
+	if (!label_name_valid(label->name, label->name_size))
+		return refuse_label(labels, label, REFUSAL_LABEL_NAME,
+			"has a name that does not match " LABEL_NAME_RULE, error);
+	if (!utf8_valid(label->value, label->value_size))
+		return refuse_label(labels, label, REFUSAL_VALUE_UTF8,
+			"has a value that is not UTF-8", error);
+	if (is_metric_name(label) && label->value_size > 0 &&
+		!metric_name_valid(label->value, label->value_size))
+		return refuse_label(labels, label, REFUSAL_METRIC_NAME,
+			"holds a metric name that does not match " METRIC_NAME_RULE, error);
+	return REFUSAL_NONE;
+}
+
+/* Absent labels leave the set only after all were checked. */
+static void drop_empty(struct series_labels *labels)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < labels->count; i++)
+		if (labels->pairs[i].value_size > 0)
+			labels->pairs[kept++] = labels->pairs[i];
+	labels->count = kept;
+}
+
+enum refusal series_labels_read(struct series_labels *labels, const struct series_view *view,
+	struct wire *rest, struct error *error)
+{
+	struct label label;
+	enum refusal refusal;
+	uint32_t found = 0;
+
+	labels->count = 0;
+	*rest = view->frame;
+	while (series_view_label(rest, &label)) {
+		/* The rest is read even when there are too many: it may be malformed. */
+		found++;
+		if (labels->count < labels->count_max)
+			labels->pairs[labels->count++] = label;
+	}
+	if (rest->fault != NULL)
+		return REFUSAL_PROTOBUF;
+	if (found > labels->count_max) {
+		error_set(error, STATUS_BAD_INPUT,
+			"%" PRIu32 " labels are too many, the limit is %" PRIu32, found,
+			labels->count_max);
+		return refuse(labels, REFUSAL_LABEL_COUNT, error);
+	}
+	if (!is_sorted(labels->pairs, labels->count))
+		sort_pairs(labels->pairs, labels->count);
+	for (uint32_t i = 0; i < labels->count; i++) {
+		refusal = check_label(labels, i, error);
+		if (refusal != REFUSAL_NONE)
+			return refusal;
+	}
+	drop_empty(labels);
+	if (labels->count == 0) {
+		error_set(error, STATUS_BAD_INPUT, "a series has no labels");
+		return REFUSAL_NO_LABELS;
+	}
+	return REFUSAL_NONE;
+}

@@ -1,0 +1,40 @@
+/*
+ * The labels of a series seen for the first time: read, sorted and held against the rules of
+ * remote write 1.0.
+ *
+ * Ownership: the struct owns its array; the pairs point into the request body.
+ * Limits: count_max labels, name_max and value_max bytes.
+ * Threads: one thread at a time.
+ */
+#ifndef NIMBUSGUARD_REMOTE_WRITE_SERIES_LABELS_H
+#define NIMBUSGUARD_REMOTE_WRITE_SERIES_LABELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/labels.h"
+#include "remote_write/decode_v1.h"
+#include "remote_write/refusal.h"
+
+struct series_labels {
+	struct label *pairs; /* room for count_max; sorted by name after a good read */
+	uint32_t count, count_max, name_max, value_max;
+};
+
+/* Takes the memory for count_max labels. STATUS_NO_MEMORY. */
+enum status series_labels_init(struct series_labels *labels, uint32_t count_max, uint32_t name_max,
+	uint32_t value_max, struct error *error) MUST_CHECK;
+void series_labels_fini(struct series_labels *labels);
+
+/* Reads the labels of a series. REFUSAL_NONE: the pairs are a valid set, sorted, without empty
+ * values. REFUSAL_PROTOBUF: rest->fault says what is malformed at rest->at. All else: *error (may
+ * be NULL when nobody will read it) names series, label and reason. */
+enum refusal series_labels_read(struct series_labels *labels, const struct series_view *view,
+	struct wire *rest, struct error *error) MUST_CHECK;
+
+/* The series as people write it, for messages: name{label="value",...} with whatever is not
+ * printable escaped, cut to the room. */
+void series_labels_describe(const struct series_labels *labels, char *text, size_t size);
+
+#endif
