@@ -1,0 +1,121 @@
+/*
+ * All metrics of the product, in the order of the metrics page.
+ * METRIC(id, name, type, help, "label,label"). Lint: promtool check metrics on the page, and every
+ * nimbusguard_ name in rules/, dashboards/ and docs/ must stand here.
+ */
+#ifndef NIMBUSGUARD_BASE_METRIC_TABLE_H
+#define NIMBUSGUARD_BASE_METRIC_TABLE_H
+
+#define METRIC_TABLE(METRIC)                                                                       \
+	METRIC(BUILD_INFO, "nimbusguard_build_info", METRIC_GAUGE,                                 \
+		"Version and revision of the running program, always 1.", "version,revision")      \
+	METRIC(MODE_INFO, "nimbusguard_mode_info", METRIC_GAUGE,                                   \
+		"Mode of the service and whether it is a dry run, always 1.", "mode,dry_run")      \
+	METRIC(CONFIG_RELOAD_SUCCESS, "nimbusguard_config_last_reload_successful", METRIC_GAUGE,   \
+		"Whether the last reload of the configuration was taken (1) or refused (0).", "")  \
+	METRIC(CONFIG_RELOAD_TIME, "nimbusguard_config_last_reload_success_timestamp_seconds",     \
+		METRIC_GAUGE, "When the configuration in force was loaded.", "")                   \
+	METRIC(OPERATOR_HEALTH, "nimbusguard_operator_health", METRIC_GAUGE,                       \
+		"Health of a component: 1 working, 0 not.", "component")                           \
+	METRIC(HTTP_REQUESTS, "nimbusguard_http_requests_total", METRIC_COUNTER,                   \
+		"HTTP requests answered, by route and status code.", "handler,code")               \
+	METRIC(HTTP_DURATION, "nimbusguard_http_request_duration_seconds", METRIC_HISTOGRAM,       \
+		"Time from the request line to the answer, by route.", "handler")                  \
+	METRIC(HTTP_REJECTED, "nimbusguard_http_rejected_total", METRIC_COUNTER,                   \
+		"Requests refused before their handler ran, by reason.", "reason")                 \
+	METRIC(HTTP_SLOTS_BUSY, "nimbusguard_http_slots_busy", METRIC_GAUGE,                       \
+		"Request body slots in use.", "")                                                  \
+	METRIC(HTTP_SLOTS, "nimbusguard_http_slots", METRIC_GAUGE,                                 \
+		"Request body slots configured.", "")                                              \
+	METRIC(RW_REQUESTS, "nimbusguard_remote_write_requests_total", METRIC_COUNTER,             \
+		"Remote-write requests by outcome.", "outcome")                                    \
+	METRIC(RW_BYTES, "nimbusguard_remote_write_received_bytes_total", METRIC_COUNTER,          \
+		"Bytes of remote-write bodies as received, still compressed.", "")                 \
+	METRIC(RW_DECODED_BYTES, "nimbusguard_remote_write_decoded_bytes_total", METRIC_COUNTER,   \
+		"Bytes of remote-write bodies after decompression.", "")                           \
+	METRIC(RW_SAMPLES, "nimbusguard_remote_write_samples_total", METRIC_COUNTER,               \
+		"Float samples received, by what became of them.", "result")                       \
+	METRIC(RW_SKIPPED, "nimbusguard_remote_write_skipped_total", METRIC_COUNTER,               \
+		"Parts of requests accepted but not used yet, by kind.", "kind")                   \
+	METRIC(RW_INVALID, "nimbusguard_remote_write_invalid_total", METRIC_COUNTER,               \
+		"Series or requests refused, by reason.", "reason")                                \
+	METRIC(STORE_SERIES, "nimbusguard_store_series", METRIC_GAUGE,                             \
+		"Series in memory.", "")                                                           \
+	METRIC(STORE_SERIES_LIMIT, "nimbusguard_store_series_limit", METRIC_GAUGE,                 \
+		"Series that may be in memory at most.", "")                                       \
+	METRIC(STORE_SERIES_CREATED, "nimbusguard_store_series_created_total", METRIC_COUNTER,     \
+		"Series created.", "")                                                             \
+	METRIC(STORE_SERIES_REMOVED, "nimbusguard_store_series_removed_total", METRIC_COUNTER,     \
+		"Series removed, by reason.", "reason")                                            \
+	METRIC(STORE_BYTES, "nimbusguard_store_memory_bytes", METRIC_GAUGE,                        \
+		"Memory held by the store.", "")                                                   \
+	METRIC(STORE_BYTES_LIMIT, "nimbusguard_store_memory_limit_bytes", METRIC_GAUGE,            \
+		"Memory that the store may hold at most.", "")                                     \
+	METRIC(STORE_SAMPLES, "nimbusguard_store_samples", METRIC_GAUGE,                           \
+		"Samples held in the rings.", "")                                                  \
+	METRIC(ALERTS_RECEIVED, "nimbusguard_alerts_received_total", METRIC_COUNTER,               \
+		"Alerts in webhook messages, by status.", "status")                                \
+	METRIC(ALERTS_INVALID, "nimbusguard_alerts_invalid_total", METRIC_COUNTER,                 \
+		"Alerts that could not be used, by reason; the rest of their message was kept.",   \
+		"reason")                                                                          \
+	METRIC(ALERTS_TRUNCATED, "nimbusguard_alerts_truncated_total", METRIC_COUNTER,             \
+		"Alerts cut off by the sender's max_alerts or by the limit on alerts.", "")        \
+	METRIC(ALERTS_DUPLICATE, "nimbusguard_alerts_duplicate_total", METRIC_COUNTER,             \
+		"Alerts already known by fingerprint, start and status.", "")                      \
+	METRIC(ALERT_PERSIST_SECONDS, "nimbusguard_alert_persist_seconds", METRIC_HISTOGRAM,       \
+		"Time from a parsed webhook to its commit in the journal.", "")                    \
+	METRIC(SIGNALS, "nimbusguard_signals", METRIC_GAUGE,                                       \
+		"Signals bound to workloads, by role.", "role")                                    \
+	METRIC(WORKLOADS, "nimbusguard_workloads", METRIC_GAUGE, "Workloads seen.", "")            \
+	METRIC(SCAN_SECONDS, "nimbusguard_scan_duration_seconds", METRIC_HISTOGRAM,                \
+		"Time of one scan over all workloads.", "")                                        \
+	METRIC(DATA_QUALITY, "nimbusguard_signal_quality", METRIC_GAUGE,                           \
+		"Signals by the verdict on their data at the last scan.", "verdict")               \
+	METRIC(ANOMALY_SCORE, "nimbusguard_anomaly_score", METRIC_GAUGE,                           \
+		"Robust z-score of a workload's signal at the last scan.",                         \
+		"namespace,workload_kind,workload,role")                                           \
+	METRIC(FINDINGS, "nimbusguard_findings_total", METRIC_COUNTER,                             \
+		"Findings raised, by detector and role.", "detector,role")                         \
+	METRIC(FINDINGS_ACTIVE, "nimbusguard_findings_active", METRIC_GAUGE,                       \
+		"Findings that hold now.", "")                                                     \
+	METRIC(INCIDENTS, "nimbusguard_incidents", METRIC_GAUGE,                                   \
+		"Incidents in memory, by state.", "state")                                         \
+	METRIC(DECISIONS, "nimbusguard_decisions_total", METRIC_COUNTER,                           \
+		"Decisions on events, by playbook and verdict.", "playbook,verdict")               \
+	METRIC(REFUSALS, "nimbusguard_refusals_total", METRIC_COUNTER,                             \
+		"Refusals, by reason code.", "reason")                                             \
+	METRIC(ACTIONS, "nimbusguard_actions_total", METRIC_COUNTER,                               \
+		"Actions by kind and what became of them.", "action,outcome")                      \
+	METRIC(ACTIONS_PENDING, "nimbusguard_actions_pending", METRIC_GAUGE,                       \
+		"Actions journaled and not yet ended.", "")                                        \
+	METRIC(SCALING_OPERATIONS, "nimbusguard_scaling_operations_total", METRIC_COUNTER,         \
+		"Scale operations, by direction and outcome.", "direction,outcome")                \
+	METRIC(CURRENT_REPLICAS, "nimbusguard_current_replicas", METRIC_GAUGE,                     \
+		"Ready replicas of a workload as last seen.", "namespace,workload_kind,workload")  \
+	METRIC(OUTCOMES, "nimbusguard_outcomes_total", METRIC_COUNTER,                             \
+		"Verified outcomes, by playbook and outcome.", "playbook,outcome")                 \
+	METRIC(JOURNAL_COMMIT_SECONDS, "nimbusguard_journal_commit_seconds", METRIC_HISTOGRAM,     \
+		"Time of a group commit of the journal, with its sync.", "")                       \
+	METRIC(JOURNAL_RECORDS, "nimbusguard_journal_records_total", METRIC_COUNTER,               \
+		"Records written to the journal, by kind.", "kind")                                \
+	METRIC(JOURNAL_ERRORS, "nimbusguard_journal_errors_total", METRIC_COUNTER,                 \
+		"Failed commits of the journal.", "")                                              \
+	METRIC(QUEUE_LENGTH, "nimbusguard_queue_length", METRIC_GAUGE,                             \
+		"Values waiting in an internal queue.", "queue")                                   \
+	METRIC(QUEUE_LIMIT, "nimbusguard_queue_limit", METRIC_GAUGE,                               \
+		"Values that an internal queue can hold.", "queue")                                \
+	METRIC(LOG_SUPPRESSED, "nimbusguard_log_lines_suppressed_total", METRIC_COUNTER,           \
+		"Log lines not written because their call site repeated itself.", "")              \
+	METRIC(PROCESS_CPU, "process_cpu_seconds_total", METRIC_COUNTER,                           \
+		"User and system CPU time of the process in seconds.", "")                         \
+	METRIC(PROCESS_RESIDENT, "process_resident_memory_bytes", METRIC_GAUGE,                    \
+		"Resident memory of the process in bytes.", "")                                    \
+	METRIC(PROCESS_VIRTUAL, "process_virtual_memory_bytes", METRIC_GAUGE,                      \
+		"Virtual memory of the process in bytes.", "")                                     \
+	METRIC(PROCESS_FDS, "process_open_fds", METRIC_GAUGE, "Open file descriptors.", "")        \
+	METRIC(PROCESS_MAX_FDS, "process_max_fds", METRIC_GAUGE,                                   \
+		"File descriptors that may be open at most.", "")                                  \
+	METRIC(PROCESS_START, "process_start_time_seconds", METRIC_GAUGE,                          \
+		"Start of the process since the Unix epoch in seconds.", "")
+
+#endif
