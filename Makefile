@@ -148,12 +148,15 @@ $(B)/servers/.unpacked: tests/support/servers.sh
 
 .SECONDARY:
 FORCE:
-.PHONY: FORCE
+# The goal that is always there: with none at all, make would take the default one.
+ready:
+	@:
+.PHONY: FORCE ready
 
 # ---- targets ----------------------------------------------------------------------------------------------------------
 
 # Under the lock, with as many jobs as there are processors unless -j was given.
-locked = mkdir -p $(B) && flock -o $(B)/.lock $(MAKE) $(if $(V),,-s) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
+locked = mkdir -p $(B) && flock -o $(B)/.lock $(MAKE) $(if $(V),,-s) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS)) ready
 deps = tests/support/deps.sh
 
 help: ## this list
@@ -225,7 +228,7 @@ coverage: ## line coverage of base, store, remote_write, receiver; HTML in build
 lint: ## every check of the source that needs no run
 	@$(deps) build test lint
 	@$(locked) $(GEN_H)
-	@tests/support/lint.sh $(B) $(call quote,$(LANGUAGE)) $(call quote,$(WARNINGS))
+	@tests/support/lint.sh $(B) $(call quote,$(LANGUAGE) $(PKG_CFLAGS)) $(call quote,$(WARNINGS))
 
 format: ## lay out all C files by .clang-format
 	@find $(ROOMS) tests -name '*.[ch]' -exec clang-format -i {} +
