@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 
 static int bytes_compare(const char *a, size_t a_size, const char *b, size_t b_size)
 {
@@ -146,7 +147,7 @@ enum status labels_clone(struct labels *copy, const struct labels *labels)
 	return labels_build(copy, labels->pairs, labels->count, bytes);
 }
 
-const char *labels_get(const struct labels *labels, const char *name)
+const struct label *labels_find(const struct labels *labels, const char *name)
 {
 	size_t name_size = strlen(name);
 	uint32_t low = 0, high = labels->count;
@@ -157,13 +158,20 @@ const char *labels_get(const struct labels *labels, const char *name)
 		int order = bytes_compare(name, name_size, pair->name, pair->name_size);
 
 		if (!order)
-			return pair->value;
+			return pair;
 		if (order < 0)
 			high = middle;
 		else
 			low = middle + 1;
 	}
 	return NULL;
+}
+
+const char *labels_get(const struct labels *labels, const char *name)
+{
+	const struct label *pair = labels_find(labels, name);
+
+	return pair ? pair->value : NULL;
 }
 
 int labels_compare(const struct labels *a, const struct labels *b)
@@ -209,41 +217,10 @@ uint64_t labels_fingerprint(const struct labels *labels)
 	return hash;
 }
 
-/* Length of the well-formed UTF-8 sequence at text (Unicode 15, table 3-7), or 0. */
-static size_t utf8_step(const unsigned char *text, size_t size)
-{
-	unsigned char lead = text[0], low = 0x80, high = 0xBF;
-	size_t length;
-
-	if (lead < 0x80)
-		return 1;
-	if (lead < 0xC2 || lead > 0xF4)
-		return 0;
-	length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-	if (size < length)
-		return 0;
-	if (lead == 0xE0)
-		low = 0xA0; /* shorter forms exist */
-	else if (lead == 0xED)
-		high = 0x9F; /* surrogates */
-	else if (lead == 0xF0)
-		low = 0x90; /* shorter forms exist */
-	else if (lead == 0xF4)
-		high = 0x8F; /* past U+10FFFF */
-	if (text[1] < low || text[1] > high)
-		return 0;
-	for (size_t i = 2; i < length; i++)
-		if ((text[i] & 0xC0) != 0x80)
-			return 0;
-	return length;
-}
-
 bool utf8_valid(const char *text, size_t size)
 {
-	const unsigned char *bytes = (const unsigned char *)text;
-
 	for (size_t i = 0; i < size;) {
-		size_t step = utf8_step(bytes + i, size - i);
+		size_t step = utf8_length(text + i, size - i);
 
 		if (!step)
 			return false;
@@ -258,7 +235,7 @@ void label_write_quoted(struct buf *buf, const char *text, size_t size)
 
 	buf_add_char(buf, '"');
 	for (size_t i = 0; i < size;) {
-		size_t step = utf8_step(bytes + i, size - i);
+		size_t step = utf8_length(text + i, size - i);
 
 		if (!step || bytes[i] == 0x7F ||
 			(bytes[i] < 0x20 && bytes[i] != '\n' && bytes[i] != '\t'))
@@ -278,17 +255,17 @@ void label_write_quoted(struct buf *buf, const char *text, size_t size)
 
 void labels_write(struct buf *buf, const struct labels *labels)
 {
-	const char *metric = labels_get(labels, LABEL_METRIC_NAME);
+	const struct label *metric = labels_find(labels, LABEL_METRIC_NAME);
 	bool first = true;
 
-	if (metric && !metric_name_valid(metric, strlen(metric)))
+	if (metric && !metric_name_valid(metric->value, metric->value_size))
 		metric = NULL;
 	if (metric)
-		buf_add_text(buf, metric);
+		buf_add(buf, metric->value, metric->value_size);
 	for (uint32_t i = 0; i < labels->count; i++) {
 		const struct label *pair = &labels->pairs[i];
 
-		if (metric && pair->value == metric)
+		if (pair == metric)
 			continue;
 		buf_add_char(buf, first ? '{' : ',');
 		first = false;

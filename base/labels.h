@@ -35,7 +35,9 @@ enum status labels_init(struct labels *labels, const struct label *pairs, size_t
 void labels_fini(struct labels *labels);
 enum status labels_clone(struct labels *copy, const struct labels *labels) MUST_CHECK;
 
-/* The NUL-terminated value, or NULL when absent. name is NUL-terminated. */
+/* NULL when absent; name is NUL-terminated. A value may hold a NUL byte of its own: where that
+ * matters, labels_find() gives the size. */
+const struct label *labels_find(const struct labels *labels, const char *name);
 const char *labels_get(const struct labels *labels, const char *name);
 /* Byte-wise order over (name, value) pairs, as Prometheus sorts. */
 int labels_compare(const struct labels *a, const struct labels *b);

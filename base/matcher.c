@@ -227,22 +227,11 @@ bool matcher_test(struct matchers *matchers, const struct matcher *matcher, cons
 	return matcher_test_bytes(matchers, matcher, value, strlen(value));
 }
 
-static const struct label *pair_find(const struct labels *labels, const char *name)
-{
-	size_t size = strlen(name);
-
-	for (uint32_t i = 0; i < labels->count; i++)
-		if (labels->pairs[i].name_size == size &&
-			!memcmp(labels->pairs[i].name, name, size))
-			return &labels->pairs[i];
-	return NULL;
-}
-
 bool matchers_test(struct matchers *matchers, const struct labels *labels)
 {
 	for (size_t i = 0; i < matchers->count; i++) {
 		const struct matcher *matcher = &matchers->list[i];
-		const struct label *pair = pair_find(labels, matcher->name);
+		const struct label *pair = labels_find(labels, matcher->name);
 
 		if (!matcher_test_bytes(matchers, matcher, pair ? pair->value : "",
 			    pair ? pair->value_size : 0))

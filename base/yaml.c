@@ -19,8 +19,8 @@
 
 #include "base/arena.h"
 #include "base/file.h"
-#include "base/labels.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #define FILE_SIZE_MAX ((size_t)4 * 1024 * 1024)
 #define ARENA_SIZE_MAX ((size_t)96 * 1024 * 1024)
@@ -333,25 +333,15 @@ static bool is_allowed(uint32_t point)
 	return point != 0xFEFF && point != 0xFFFE && point != 0xFFFF;
 }
 
-/* Decodes the character at text, which is valid UTF-8; returns its length. */
-static size_t read_point(const unsigned char *text, uint32_t *point)
+/* The character in the valid sequence of length bytes. */
+static uint32_t read_point(const unsigned char *text, size_t length)
 {
 	static const unsigned char masks[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
-	size_t length = text[0] < 0x80 ? 1 : text[0] < 0xE0 ? 2 : text[0] < 0xF0 ? 3 : 4;
+	uint32_t point = text[0] & masks[length];
 
-	*point = text[0] & masks[length];
 	for (size_t i = 1; i < length; i++)
-		*point = *point << 6 | (text[i] & 0x3F);
-	return length;
-}
-
-/* The size of the first character when it is whole and valid, else 0. */
-static size_t character_size(const char *text, size_t size)
-{
-	for (size_t length = 1; length <= 4 && length <= size; length++)
-		if (utf8_valid(text, length))
-			return length;
-	return 0;
+		point = point << 6 | (text[i] & 0x3F);
+	return point;
 }
 
 static bool check_characters(const char *name, const char *text, size_t size,
@@ -361,14 +351,14 @@ static bool check_characters(const char *name, const char *text, size_t size,
 	uint32_t point;
 
 	for (size_t i = 0; i < size;) {
-		size_t length = character_size(text + i, size - i);
+		size_t length = utf8_length(text + i, size - i);
 
 		if (!length) {
 			diagnostics_add(diagnostics, false, name, line, column,
 				"this is not UTF-8: byte 0x%02X", (unsigned char)text[i]);
 			return false;
 		}
-		read_point((const unsigned char *)text + i, &point);
+		point = read_point((const unsigned char *)text + i, length);
 		if (!is_allowed(point)) {
 			diagnostics_add(diagnostics, false, name, line, column,
 				"the character U+%04X is not allowed", (unsigned)point);
