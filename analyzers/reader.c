@@ -1,0 +1,281 @@
+/*
+ * What others ask of the analyzer: values folded over raw samples, owners of pods, and the lists of
+ * the API. Everything is read from the newest snapshot and the store; nothing waits for a scan.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "analyzers/snapshot.h"
+#include "base/mem.h"
+#include "base/parse.h"
+
+#define FOLD_POINTS_MAX 20000
+#define OWNERS_MAX 16
+#define LIST_DEFAULT 1000
+
+/* As remediations/signal_source.h numbers them; the daemon passes its enum through. */
+enum fold { FOLD_NEWEST, FOLD_MEAN, FOLD_MIN, FOLD_MAX, FOLD_INCREASE };
+
+static double fold_points(const struct store_point *points, size_t count, int fold, uint32_t *used,
+	int64_t *newest_ms)
+{
+	double result = NAN, sum = 0, previous = NAN;
+
+	*used = 0;
+	for (size_t i = 0; i < count; i++) {
+		double value = points[i].value;
+
+		if (!isfinite(value))
+			continue;
+		(*used)++;
+		*newest_ms = points[i].t_ms;
+		switch ((enum fold)fold) {
+		case FOLD_NEWEST:
+			result = value;
+			break;
+		case FOLD_MEAN:
+			sum += value;
+			result = sum / *used;
+			break;
+		case FOLD_MIN:
+			result = isnan(result) || value < result ? value : result;
+			break;
+		case FOLD_MAX:
+			result = isnan(result) || value > result ? value : result;
+			break;
+		case FOLD_INCREASE:
+			/* A fall is a reset: what came after it counts from zero. */
+			if (!isnan(previous))
+				sum += value >= previous ? value - previous : value;
+			previous = value;
+			result = *used > 1 ? sum : NAN;
+			break;
+		}
+	}
+	return result;
+}
+
+void analyzer_read(struct analyzer *analyzer, const struct workload_key *workload,
+	enum signal_role role, int fold, int64_t from_ms, int64_t to_ms, enum quality *quality,
+	double *value, int64_t *newest_ms, uint32_t *samples)
+{
+	struct snapshot *snapshot = analyzer_snapshot(analyzer);
+	const struct watched_workload *watched = roster_find(&snapshot->roster, workload);
+	uint32_t series = watched != NULL ? watched->signals[role].series : STORE_NO_SERIES;
+	bool duplicate = watched != NULL && watched->signals[role].duplicate;
+	struct store_point *points, newest;
+	size_t count;
+
+	snapshot_release(snapshot);
+	*quality = QUALITY_MISSING;
+	*value = NAN;
+	*newest_ms = 0;
+	*samples = 0;
+	if (series == STORE_NO_SERIES)
+		return;
+	points = mem_zalloc(FOLD_POINTS_MAX, sizeof(*points));
+	if (points == NULL)
+		return;
+	count = store_window(analyzer_store(analyzer), series, from_ms, to_ms, points, FOLD_POINTS_MAX);
+	*value = fold_points(points, count, fold, samples, newest_ms);
+	if (!store_newest(analyzer_store(analyzer), series, &newest))
+		*quality = QUALITY_MISSING;
+	else if (duplicate)
+		*quality = QUALITY_DUPLICATE;
+	else if (count == 0 || store_is_stale(points[count - 1].value))
+		*quality = QUALITY_STALE;
+	else if (*samples == 0)
+		*quality = QUALITY_NOT_A_NUMBER;
+	else if (isnan(*value))
+		*quality = QUALITY_TOO_SHORT;
+	else
+		*quality = QUALITY_GOOD;
+	mem_free(points);
+}
+
+bool analyzer_knows(struct analyzer *analyzer, const struct workload_key *workload)
+{
+	struct snapshot *snapshot = analyzer_snapshot(analyzer);
+	bool known = roster_find(&snapshot->roster, workload) != NULL;
+
+	snapshot_release(snapshot);
+	return known;
+}
+
+/* All series of the pod must name the same workload; two different owners are no owner. */
+static bool common_owner(struct store *store, const struct store_selection *selection,
+	struct workload_key *workload)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < selection->count; i++) {
+		struct workload_key key;
+		struct labels labels;
+		bool valid;
+
+		if (store_labels(store, selection->series[i], &labels) != STATUS_OK)
+			continue;
+		valid = workload_key_from_labels(&key, &labels, NULL) == STATUS_OK;
+		labels_fini(&labels);
+		if (!valid || (found && !workload_key_equal(&key, workload)))
+			return false;
+		*workload = key;
+		found = true;
+	}
+	return found;
+}
+
+bool analyzer_owner_of_pod(struct analyzer *analyzer, const char *cluster,
+	const char *namespace_name, const char *pod, struct workload_key *workload)
+{
+	struct store_selection selection = {0};
+	struct matchers matchers;
+	struct error error;
+	bool found = false;
+
+	if (analyzer_pod_owner_matchers(analyzer, &matchers) != STATUS_OK)
+		return false;
+	if (matchers_add(&matchers, MATCHER_EQUAL, "namespace", namespace_name, &error) == STATUS_OK &&
+		matchers_add(&matchers, MATCHER_EQUAL, "pod", pod, &error) == STATUS_OK &&
+		(cluster == NULL || cluster[0] == '\0' ||
+			matchers_add(&matchers, MATCHER_EQUAL, "cluster", cluster, &error) == STATUS_OK) &&
+		store_select(analyzer_store(analyzer), &matchers, OWNERS_MAX, &selection, &error) ==
+			STATUS_OK)
+		found = common_owner(analyzer_store(analyzer), &selection, workload);
+	store_selection_fini(&selection);
+	matchers_fini(&matchers);
+	return found;
+}
+
+static void write_key(struct buf *json, const struct workload_key *key)
+{
+	buf_add_text(json, "\"cluster\":");
+	buf_add_json_string(json, key->cluster, strlen(key->cluster));
+	buf_add_text(json, ",\"namespace\":");
+	buf_add_json_string(json, key->namespace_name, strlen(key->namespace_name));
+	buf_printf(json, ",\"kind\":\"%s\",\"workload\":", target_kind_name(key->kind));
+	buf_add_json_string(json, key->name, strlen(key->name));
+}
+
+static void write_number(struct buf *json, const char *name, double value)
+{
+	buf_printf(json, ",\"%s\":", name);
+	buf_add_json_number(json, value);
+}
+
+static bool signal_shown(const struct watched_signal *signal)
+{
+	return signal->series != STORE_NO_SERIES || signal->tracker.state != FINDING_QUIET;
+}
+
+static bool signal_active(const struct watched_signal *signal)
+{
+	return signal->tracker.state == FINDING_ACTIVE || signal->tracker.state == FINDING_CLOSING;
+}
+
+static void write_signal(struct buf *json, const struct watched_workload *workload,
+	enum signal_role role)
+{
+	const struct watched_signal *signal = &workload->signals[role];
+	const struct judgement *last = &signal->last;
+	char newest[32];
+
+	buf_add_char(json, '{');
+	write_key(json, &workload->key);
+	buf_printf(json, ",\"role\":\"%s\",\"unit\":\"%s\",\"quality\":\"%s\"", role_name(role),
+		role_unit(role), quality_name(last->quality));
+	write_number(json, "value", last->value);
+	write_number(json, "expected", last->expected);
+	write_number(json, "deviation", last->scale);
+	write_number(json, "score", last->score);
+	write_number(json, "confidence", last->confidence);
+	format_rfc3339(last->newest_ms, newest, sizeof(newest));
+	if (last->newest_ms != 0)
+		buf_printf(json, ",\"newest\":\"%s\"", newest);
+	buf_printf(json, ",\"samples\":%u,\"finding\":%s}", (unsigned)last->samples,
+		signal_active(signal) ? "true" : "false");
+}
+
+enum status analyzer_write_signals(struct analyzer *analyzer, struct buf *json,
+	const struct workload_key *workload, size_t limit)
+{
+	struct snapshot *snapshot = analyzer_snapshot(analyzer);
+	size_t written = 0;
+
+	limit = limit > 0 ? limit : LIST_DEFAULT;
+	buf_add_char(json, '[');
+	for (size_t i = 0; i < snapshot->roster.count && written < limit; i++) {
+		const struct watched_workload *watched = &snapshot->roster.workloads[i];
+
+		if (workload != NULL && !workload_key_equal(workload, &watched->key))
+			continue;
+		for (int role = 0; role < ROLE_COUNT && written < limit; role++) {
+			if (!signal_shown(&watched->signals[role]))
+				continue;
+			if (written++ > 0)
+				buf_add_char(json, ',');
+			write_signal(json, watched, (enum signal_role)role);
+		}
+	}
+	buf_add_char(json, ']');
+	snapshot_release(snapshot);
+	return buf_ok(json) ? STATUS_OK : STATUS_TOO_LARGE;
+}
+
+enum status analyzer_write_workloads(struct analyzer *analyzer, struct buf *json, size_t limit)
+{
+	struct snapshot *snapshot = analyzer_snapshot(analyzer);
+	size_t written = 0;
+
+	limit = limit > 0 ? limit : LIST_DEFAULT;
+	buf_add_char(json, '[');
+	for (size_t i = 0; i < snapshot->roster.count && written < limit; i++) {
+		const struct watched_workload *watched = &snapshot->roster.workloads[i];
+		size_t signals = 0, findings = 0;
+
+		for (int role = 0; role < ROLE_COUNT; role++) {
+			signals += signal_shown(&watched->signals[role]);
+			findings += signal_active(&watched->signals[role]);
+		}
+		buf_add_text(json, written++ > 0 ? ",{" : "{");
+		write_key(json, &watched->key);
+		buf_printf(json, ",\"signals\":%zu,\"findings\":%zu", signals, findings);
+		write_number(json, "replicas", watched->signals[ROLE_REPLICAS].last.value);
+		buf_add_char(json, '}');
+	}
+	buf_add_char(json, ']');
+	snapshot_release(snapshot);
+	return buf_ok(json) ? STATUS_OK : STATUS_TOO_LARGE;
+}
+
+/* Newest first; of an episode the last entry is shown. */
+enum status analyzer_write_findings(struct analyzer *analyzer, struct buf *json, bool active_only,
+	size_t limit)
+{
+	struct snapshot *snapshot = analyzer_snapshot(analyzer);
+	const struct findings_log *log = &snapshot->log;
+	size_t written = 0;
+
+	limit = limit > 0 ? limit : LIST_DEFAULT;
+	buf_add_char(json, '[');
+	for (size_t i = log->count; i > 0 && written < limit; i--) {
+		const struct event *event = &log->events[(log->first + i - 1) % FINDINGS_LOG_MAX];
+		bool superseded = false;
+
+		for (size_t k = i; k < log->count && !superseded; k++) {
+			const struct event *later = &log->events[(log->first + k) % FINDINGS_LOG_MAX];
+
+			superseded = later->fingerprint == event->fingerprint &&
+				later->starts_ms == event->starts_ms;
+		}
+		if (superseded || (active_only && !event->firing))
+			continue;
+		if (written++ > 0)
+			buf_add_char(json, ',');
+		event_write_json(json, event);
+	}
+	buf_add_char(json, ']');
+	snapshot_release(snapshot);
+	return buf_ok(json) ? STATUS_OK : STATUS_TOO_LARGE;
+}

@@ -1,0 +1,46 @@
+/*
+ * Who is watched: the table of workloads with the series of each of their signals, rebuilt from the
+ * store's selections when series come or go, and what the last scan said of each.
+ *
+ * Ownership: a roster owns its array; entries keep their trackers over a rebind.
+ * Limits: workload_max entries; what exceeds it is counted in `left_out`.
+ * Threads: one writer; copies are handed to readers.
+ */
+#ifndef NIMBUSGUARD_ANALYZERS_ROSTER_H
+#define NIMBUSGUARD_ANALYZERS_ROSTER_H
+
+#include "analyzers/findings.h"
+#include "analyzers/signals.h"
+#include "store/store.h"
+
+struct watched_signal {
+	uint32_t series; /* STORE_NO_SERIES: none */
+	bool duplicate;  /* several series claim it */
+	struct finding_tracker tracker;
+	struct judgement last;
+};
+
+struct watched_workload {
+	struct workload_key key;
+	bool present; /* has a series after the last rebind */
+	struct watched_signal signals[ROLE_COUNT];
+};
+
+struct roster {
+	struct watched_workload *workloads;
+	size_t count, capacity, max, left_out;
+	uint32_t *slots; /* open addressing: index + 1, 0 is free */
+	size_t slot_count;
+};
+
+enum status roster_init(struct roster *roster, size_t workload_max) MUST_CHECK;
+void roster_fini(struct roster *roster);
+/* The entry of a key, or NULL. Valid until the next rebind. */
+struct watched_workload *roster_find(const struct roster *roster, const struct workload_key *key);
+/* Reads the selections of all bindings anew. Workloads without any series are dropped once none of
+ * their findings is open. STATUS_NO_MEMORY leaves a usable, possibly older roster. */
+enum status roster_bind(struct roster *roster, struct signal_set *set, struct store *store) MUST_CHECK;
+/* A deep copy for readers. */
+enum status roster_copy(struct roster *copy, const struct roster *roster) MUST_CHECK;
+
+#endif

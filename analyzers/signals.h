@@ -1,0 +1,42 @@
+/*
+ * Which series mean what: rules/signals.yaml binds selectors to roles.
+ *
+ * Ownership: struct signal_set owns its matchers and texts.
+ * Limits: SIGNALS_MAX bindings; one binding a role in each file, later files replace earlier ones.
+ * Threads: read-only after loading (matching is thread-safe).
+ */
+#ifndef NIMBUSGUARD_ANALYZERS_SIGNALS_H
+#define NIMBUSGUARD_ANALYZERS_SIGNALS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/matcher.h"
+#include "base/workload.h"
+#include "base/yaml.h"
+
+enum signal_direction { DIRECTION_NONE, DIRECTION_UP, DIRECTION_DOWN, DIRECTION_BOTH };
+enum signal_type { SIGNAL_GAUGE, SIGNAL_COUNTER };
+
+struct signal_binding {
+	bool bound;
+	enum signal_type type;
+	enum signal_direction detect;
+	struct matchers matchers;
+	double deviation_min; /* in the role's unit: smaller deviations are never findings */
+	int64_t interval_ms;  /* expected distance of samples */
+	int64_t stale_ms;     /* newest sample older than this: QUALITY_STALE */
+};
+
+struct signal_set {
+	struct signal_binding roles[ROLE_COUNT];
+	struct matchers pod_owner; /* series whose labels name pod and workload; empty: none */
+};
+
+/* What is wrong is in diagnostics; STATUS_BAD_INPUT when there was an error. */
+enum status signal_set_load(struct signal_set *set, const char *const *paths, size_t count,
+	struct diagnostics *diagnostics) MUST_CHECK;
+void signal_set_fini(struct signal_set *set);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * What readers see: the roster as of one scan and the log of findings, shared by reference count;
+ * and the few doors into the analyzer that its readers need.
+ *
+ * Ownership: a snapshot lives until the last snapshot_release().
+ * Threads: read-only after it is made; hold and release from any thread.
+ */
+#ifndef NIMBUSGUARD_ANALYZERS_SNAPSHOT_H
+#define NIMBUSGUARD_ANALYZERS_SNAPSHOT_H
+
+#include <stdatomic.h>
+
+#include "analyzers/analyzer.h"
+#include "analyzers/roster.h"
+#include "base/event.h"
+
+#define FINDINGS_LOG_MAX 256
+
+/* The last findings opened and ended, in order; the oldest is overwritten. */
+struct findings_log {
+	struct event events[FINDINGS_LOG_MAX];
+	size_t first, count;
+};
+
+void findings_log_init(struct findings_log *log);
+void findings_log_fini(struct findings_log *log);
+/* A copy; when memory is out the finding is missing in the log, not elsewhere. */
+void findings_log_add(struct findings_log *log, const struct event *event);
+
+struct snapshot {
+	_Atomic unsigned holders;
+	int64_t scanned_ms;
+	struct roster roster;
+	struct findings_log log;
+};
+
+/* Held once; NULL when memory is out. */
+struct snapshot *snapshot_make(const struct roster *roster, const struct findings_log *log,
+	int64_t scanned_ms) MUST_CHECK;
+void snapshot_hold(struct snapshot *snapshot);
+void snapshot_release(struct snapshot *snapshot);
+
+/* The newest one, held for the caller. */
+struct snapshot *analyzer_snapshot(struct analyzer *analyzer) MUST_CHECK;
+struct store *analyzer_store(struct analyzer *analyzer);
+const struct clock *analyzer_clock(struct analyzer *analyzer);
+/* A copy of the matchers of pod_owner; STATUS_NOT_FOUND when none is bound. */
+enum status analyzer_pod_owner_matchers(struct analyzer *analyzer, struct matchers *matchers) MUST_CHECK;
+
+#endif
