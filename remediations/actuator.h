@@ -35,6 +35,8 @@ enum action_kind {
 
 const char *action_kind_name(enum action_kind kind);
 bool action_kind_parse(const char *name, enum action_kind *kind);
+bool action_kind_disruptive(enum action_kind kind);
+bool action_kind_has_inverse(enum action_kind kind);
 
 #define ACTION_ID_MAX 64
 #define ACTION_TEXT_MAX 1024
@@ -53,6 +55,10 @@ struct command {
 	char text[ACTION_TEXT_MAX]; /* reason for the object's annotation, the ticket's body */
 };
 
+/* The command in words, as an infinitive, cut at size: "scale Deployment shop/web 3 -> 5 replicas",
+ * "set limits of Deployment shop/web container app: memory 512Mi -> 768Mi". */
+void command_describe(const struct command *command, char *text, size_t size);
+
 enum command_outcome {
 	COMMAND_DONE,    /* the API confirmed it, or it was already so */
 	COMMAND_FAILED,  /* surely not done */
@@ -64,7 +70,7 @@ struct command_result {
 	enum command_outcome outcome;
 	bool dry_run;
 	struct error error;   /* for FAILED and UNKNOWN */
-	char detail[256];     /* for people: "replicas 3 -> 5" */
+	char detail[256];     /* for people: command_describe(), with "would " before it in a dry run */
 };
 
 /* What the cluster says of a target before it is touched; the guard judges it. */
@@ -102,8 +108,11 @@ struct actuator_sink {
 	void (*finished)(void *argument, const struct command_result *result);
 };
 
-/* Simulates success of every command after looking; `reader` (may be {0}) answers observe, and
- * where there is none observations come back with STATUS_UNAVAILABLE, "no cluster configured". */
+/* Simulates success of every command; `reader` (may be {0}) answers observe through the sink that it
+ * was opened with, and where there is none observations come back with STATUS_UNAVAILABLE, "no
+ * cluster configured". Takes the reader over and closes it with itself.
+ * Answers of its own come on the caller's thread, before send or observe returns.
+ * STATUS_NO_MEMORY: the reader stays the caller's. */
 enum status actuator_dry_open(struct actuator *actuator, struct actuator reader,
 	const struct actuator_sink *sink, struct error *error) MUST_CHECK;
 

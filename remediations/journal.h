@@ -133,7 +133,8 @@ enum status journal_read(struct journal *journal, const struct journal_query *qu
  * checkpoint itself, moved by the engine through its records ("events_done" note). */
 enum status journal_pending_events(struct journal *journal, journal_visit_fn *visit, void *argument,
 	struct error *error) MUST_CHECK;
-uint64_t journal_checkpoint(struct journal *journal);
+enum status journal_checkpoint(struct journal *journal, uint64_t *number,
+	struct error *error) MUST_CHECK;
 
 /* Recomputes the chain of hashes over all records: each record's SHA-256 covers the one before it.
  * STATUS_CONFLICT when a record was changed, added or taken out from outside, with its number in

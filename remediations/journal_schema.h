@@ -1,0 +1,21 @@
+/*
+ * Opening a journal's file: whose it is, which schema it has, whether it is whole.
+ *
+ * Threads: the connection's.
+ */
+#ifndef NIMBUSGUARD_REMEDIATIONS_JOURNAL_SCHEMA_H
+#define NIMBUSGUARD_REMEDIATIONS_JOURNAL_SCHEMA_H
+
+#include <sqlite3.h>
+
+#include "base/error.h"
+
+/* Settings that every connection to the journal has. */
+enum status journal_connection_configure(sqlite3 *connection, bool no_sync,
+	struct error *error) MUST_CHECK;
+/* Checks owner, version and integrity; creates the schema in a new file. The error names `path`
+ * and says what to do. */
+enum status journal_schema_check(sqlite3 *connection, const char *path,
+	struct error *error) MUST_CHECK;
+
+#endif
