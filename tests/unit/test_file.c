@@ -163,10 +163,12 @@ static void a_file_that_just_fits_is_read_and_one_more_byte_is_too_large(void **
 		buf_fini(&buf);
 		if (size == 0)
 			continue;
-		buf_init(&buf, size - 1);
+		buf_init(&buf, size + 3);
+		buf_add_text(&buf, "kept");
 		assert_int_equal(file_read(path, &buf, &error), STATUS_TOO_LARGE);
 		assert_non_null(strstr(error.text, path));
-		assert_int_equal(buf.size, 0);
+		assert_string_equal(buf.data, "kept");
+		assert_true(buf_ok(&buf));
 		buf_fini(&buf);
 	}
 }
@@ -328,6 +330,19 @@ static void the_stamp_changes_with_the_file(void **state)
 	assert_true(third != second && third != 0);
 }
 
+static void the_stamp_changes_with_the_size_alone(void **state)
+{
+	const struct timespec times[2] = {{.tv_sec = 1700000000}, {.tv_sec = 1700000000}};
+	uint64_t first;
+
+	put("old", 3);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	first = file_stamp(path);
+	put("longer", 6);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	assert_true(file_stamp(path) != first);
+}
+
 static void a_secret_is_read_without_its_newline(void **state)
 {
 	char *text = NULL;
@@ -406,6 +421,7 @@ int main(void)
 		IN_PLACE(folders_are_made_with_their_parents),
 		IN_PLACE(a_file_in_the_way_of_a_folder_is_named),
 		IN_PLACE(the_stamp_changes_with_the_file),
+		IN_PLACE(the_stamp_changes_with_the_size_alone),
 		IN_PLACE(a_secret_is_read_without_its_newline),
 		IN_PLACE(what_is_no_secret_is_refused),
 		IN_PLACE(failed_allocation_is_an_answer),

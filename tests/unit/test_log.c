@@ -238,6 +238,24 @@ static void long_json_lines_are_cut_and_still_json(void **state)
 	}
 }
 
+/* The closing quote may be the byte that passes the limit: what comes then must see it. */
+static void a_long_key_at_the_limit_is_cut_away(void **state)
+{
+	static char text[LOG_LINE_MAX], key[200];
+
+	log_configure(LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+	memset(key, 'k', sizeof(key) - 1);
+	for (size_t length = LOG_LINE_MAX - 250; length < LOG_LINE_MAX - 130; length++) {
+		memset(text, 'y', length);
+		text[length] = '\0';
+		write_fields((
+			const struct log_field[]){LOG_TEXT("long", text), LOG_TEXT(key, "z"), {0}});
+		clock_manual_advance(&clock_of_test, LOG_BURST_MS);
+		json_decref(only_json_line(written()));
+		assert_true(strlen(content) <= LOG_LINE_MAX);
+	}
+}
+
 static void long_logfmt_lines_are_cut_and_say_so(void **state)
 {
 	static char text[2 * LOG_LINE_MAX];
@@ -330,6 +348,16 @@ static void more_places_than_the_table_has_are_all_written(void **state)
 		assert_int_equal(count_lines(written()), 1000);
 		assert_null(strstr(content, "repeated"));
 	}
+	/* When their spans are over, their places belong to whoever comes next. */
+	clock_manual_advance(&clock_of_test, LOG_BURST_MS);
+	for (int line = 2000; line < 2008; line++) {
+		write_at(line, LOG_BURST + 1);
+		assert_int_equal(count_lines(written()), LOG_BURST);
+	}
+	clock_manual_advance(&clock_of_test, LOG_BURST_MS);
+	log_flush();
+	assert_int_equal(count_lines(written()), 8);
+	assert_non_null(strstr(content, "caller=base/burst.c:2007 msg=\"repeated\" lines=1 "));
 }
 
 #define THREADS 4
@@ -394,6 +422,7 @@ int main(void)
 		IN_SINK(levels_and_formats_are_read_by_name),
 		IN_SINK(errno_survives_a_line),
 		IN_SINK(long_json_lines_are_cut_and_still_json),
+		IN_SINK(a_long_key_at_the_limit_is_cut_away),
 		IN_SINK(long_logfmt_lines_are_cut_and_say_so),
 		IN_SINK(a_burst_is_written_to_its_limit_then_counted),
 		IN_SINK(slow_lines_are_never_counted),
