@@ -13,7 +13,10 @@
 #define DIAGNOSTICS_MAX 100
 #define DIAGNOSTIC_TEXT_MAX 1024
 
-void diagnostics_init(struct diagnostics *diagnostics) { *diagnostics = (struct diagnostics){0}; }
+void diagnostics_init(struct diagnostics *diagnostics)
+{
+	*diagnostics = (struct diagnostics){0};
+}
 
 void diagnostics_fini(struct diagnostics *diagnostics)
 {

@@ -310,6 +310,12 @@ static bool name_valid(const char *name, size_t size, bool colons)
 	return size > 0;
 }
 
-bool label_name_valid(const char *name, size_t size) { return name_valid(name, size, false); }
+bool label_name_valid(const char *name, size_t size)
+{
+	return name_valid(name, size, false);
+}
 
-bool metric_name_valid(const char *name, size_t size) { return name_valid(name, size, true); }
+bool metric_name_valid(const char *name, size_t size)
+{
+	return name_valid(name, size, true);
+}

@@ -197,7 +197,10 @@ static bool read_operator(struct cursor *cursor, enum matcher_type *type)
 	return true;
 }
 
-static const char *buf_text(const struct buf *buf) { return buf->data ? buf->data : ""; }
+static const char *buf_text(const struct buf *buf)
+{
+	return buf->data ? buf->data : "";
+}
 
 static enum status add_at(struct cursor *cursor, struct matchers *matchers, const char *place,
 	enum matcher_type type, const char *name, const char *value)

@@ -48,7 +48,10 @@ static struct metric_family families[METRIC_COUNT] = {
 /* For metrics without labels. */
 static struct metric_buckets single_buckets[METRIC_COUNT];
 static struct metric_cell single_cells[METRIC_COUNT] = {
-#define METRIC(id, name, metric_type, help, labels)                                                	[METRIC_##id] = {.type = (metric_type),                                                    		.buckets = (metric_type) == METRIC_HISTOGRAM ? &single_buckets[METRIC_##id] : NULL},
+#define METRIC(id, name, metric_type, help, labels)                                                \
+	[METRIC_##id] = {.type = (metric_type),                                                    \
+		.buckets =                                                                         \
+			(metric_type) == METRIC_HISTOGRAM ? &single_buckets[METRIC_##id] : NULL},
 	METRIC_TABLE(METRIC)
 #undef METRIC
 };
@@ -73,11 +76,20 @@ static void seed_init(void)
 		seed = (uint64_t)(uintptr_t)&seed;
 }
 
-const struct metric_description *metric_describe(enum metric_id id) { return &descriptions[id]; }
+const struct metric_description *metric_describe(enum metric_id id)
+{
+	return &descriptions[id];
+}
 
-struct metric_family *metric_family(enum metric_id id) { return &families[id]; }
+struct metric_family *metric_family(enum metric_id id)
+{
+	return &families[id];
+}
 
-struct metric_cell *metric_single(enum metric_id id) { return &single_cells[id]; }
+struct metric_cell *metric_single(enum metric_id id)
+{
+	return &single_cells[id];
+}
 
 size_t metric_label_count(enum metric_id id)
 {

@@ -27,7 +27,7 @@ enum metric_id {
 #define METRIC(id, name, type, help, labels) METRIC_##id,
 	METRIC_TABLE(METRIC)
 #undef METRIC
-	METRIC_COUNT
+		METRIC_COUNT
 };
 
 struct metric_description {
@@ -44,8 +44,9 @@ const struct metric_description *metric_describe(enum metric_id id);
  * Never NULL: when memory is out, the "other" child or a cell that nobody reads. */
 struct metric_cell *metrics_cell_values(enum metric_id id, const char *const *values, size_t count);
 #define metrics_cell(id, ...)                                                                      \
-	metrics_cell_values(id, (const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL},             \
-		sizeof((const char *const[]){__VA_ARGS__ __VA_OPT__(,) NULL}) / sizeof(char *) - 1)
+	metrics_cell_values(id, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL},            \
+		sizeof((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL}) / sizeof(char *) -  \
+			1)
 
 /* A counter takes no negative amount and no NaN: they are dropped. */
 void metric_cell_add(struct metric_cell *cell, double amount);

@@ -16,9 +16,11 @@
 
 /* One set of bounds for all histograms, which all are in seconds: from half a millisecond (a parsed
  * request) over 5 ms (the promise for a journaled webhook) to 5 s (Alertmanager's patience). */
-#define METRIC_BOUND_TABLE(X)                                                                      \
-	X(0.0005) X(0.001) X(0.0025) X(0.005) X(0.01) X(0.025) X(0.05) X(0.1) X(0.25) X(0.5)       \
-	X(1) X(2.5) X(5) X(10)
+/* clang-format off */
+#define METRIC_BOUND_TABLE(X) \
+	X(0.0005) X(0.001) X(0.0025) X(0.005) X(0.01) X(0.025) X(0.05) \
+	X(0.1) X(0.25) X(0.5) X(1) X(2.5) X(5) X(10)
+/* clang-format on */
 #define METRIC_BOUND_COUNT 14
 
 /* Observations by the first bound that is not below them; the last is past all bounds. */
@@ -27,8 +29,10 @@ struct metric_buckets {
 };
 
 struct metric_cell {
-	_Atomic uint64_t whole; /* counters: the sum of whole additions */
-	_Atomic uint64_t bits;  /* a double: fractions of counters, a gauge's value, a histogram's sum */
+	/* Counters: the sum of whole additions. */
+	_Atomic uint64_t whole;
+	/* A double: a counter's fractions, a gauge's value, a histogram's sum. */
+	_Atomic uint64_t bits;
 	struct metric_buckets *buckets; /* histograms */
 	enum metric_type type;
 	uint64_t hash;

@@ -32,7 +32,7 @@ static const char *const bound_texts[METRIC_BOUND_COUNT + 1] = {
 #define X(bound) #bound,
 	METRIC_BOUND_TABLE(X)
 #undef X
-	"+Inf",
+		"+Inf",
 };
 
 static void turn_begin(void)

@@ -58,9 +58,15 @@ struct builder {
 };
 
 /* A file has at most 4 MiB, so that lines and columns fit. */
-static int mark_line(yaml_mark_t mark) { return (int)mark.line + 1; }
+static int mark_line(yaml_mark_t mark)
+{
+	return (int)mark.line + 1;
+}
 
-static int mark_column(yaml_mark_t mark) { return (int)mark.column + 1; }
+static int mark_column(yaml_mark_t mark)
+{
+	return (int)mark.column + 1;
+}
 
 /* The file is refused at the end, the walk goes on. */
 static void PRINTF_LIKE(3, 4)
@@ -423,8 +429,8 @@ static void report_parser(struct builder *builder, const yaml_parser_t *parser, 
 		builder_fail(builder, parser->problem_mark,
 			"a tab stands here; YAML indents with spaces");
 	else if (parser->context)
-		builder_fail(builder, parser->problem_mark, "%s, %s that starts in line %d", problem,
-			parser->context, mark_line(parser->context_mark));
+		builder_fail(builder, parser->problem_mark, "%s, %s that starts in line %d",
+			problem, parser->context, mark_line(parser->context_mark));
 	else
 		builder_fail(builder, parser->problem_mark, "%s", problem);
 }
@@ -527,6 +533,12 @@ void yaml_close(struct yaml_document *document)
 	mem_free(document);
 }
 
-const struct yaml_node *yaml_root(const struct yaml_document *document) { return document->root; }
+const struct yaml_node *yaml_root(const struct yaml_document *document)
+{
+	return document->root;
+}
 
-const char *yaml_file(const struct yaml_document *document) { return document->file; }
+const char *yaml_file(const struct yaml_document *document)
+{
+	return document->file;
+}

@@ -101,8 +101,8 @@ static void report_unknown(const struct yaml_reader *reader, const struct yaml_n
 	const char *const *known)
 {
 	/* The nearest word costs much more than the count, and nobody would read it. */
-	const char *near = diagnostics_full(reader->diagnostics) ? NULL
-								 : nearest_word(child->key, known);
+	const char *near =
+		diagnostics_full(reader->diagnostics) ? NULL : nearest_word(child->key, known);
 	struct shown key = show(child->key);
 
 	if (near)
@@ -265,8 +265,8 @@ bool yaml_read_bool(const struct yaml_reader *reader, const struct yaml_node *ma
 bool yaml_read_duration(const struct yaml_reader *reader, const struct yaml_node *map,
 	const char *key, bool required, int64_t min_ms, int64_t max_ms, int64_t *value_ms)
 {
-	const struct yaml_node *node = read_scalar(reader, map, key, required,
-		"a duration such as 1h30m");
+	const struct yaml_node *node =
+		read_scalar(reader, map, key, required, "a duration such as 1h30m");
 	char low[32], high[32];
 	int64_t ms;
 
@@ -290,8 +290,8 @@ bool yaml_read_duration(const struct yaml_reader *reader, const struct yaml_node
 bool yaml_read_size(const struct yaml_reader *reader, const struct yaml_node *map, const char *key,
 	bool required, uint64_t min, uint64_t max, uint64_t *value)
 {
-	const struct yaml_node *node = read_scalar(reader, map, key, required,
-		"a size such as 64MiB");
+	const struct yaml_node *node =
+		read_scalar(reader, map, key, required, "a size such as 64MiB");
 	char low[32], high[32];
 	uint64_t bytes;
 
