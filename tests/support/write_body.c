@@ -1,0 +1,127 @@
+#include "tests/support/write_body.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "base/check.h"
+
+#define LITERAL_MAX ((size_t)1 << 16)
+
+void write_body_reset(struct write_body *body) { body->size = 0; }
+
+void write_body_bytes(struct write_body *body, const void *bytes, size_t size)
+{
+	CHECK(size <= sizeof(body->bytes) - body->size);
+	if (size > 0)
+		memcpy(body->bytes + body->size, bytes, size);
+	body->size += size;
+}
+
+static void put_varint(struct write_body *body, uint64_t value)
+{
+	do {
+		uint8_t byte = (uint8_t)(value & 0x7f);
+		value >>= 7;
+		if (value > 0)
+			byte |= 0x80;
+		write_body_bytes(body, &byte, 1);
+	} while (value > 0);
+}
+
+static unsigned digit(char c)
+{
+	const char *at = memchr("0123456789abcdef", c, 16);
+
+	CHECK(at != NULL);
+	return (unsigned)(at - "0123456789abcdef");
+}
+
+void write_body_hex(struct write_body *body, const char *hex)
+{
+	for (const char *at = hex; *at != '\0';) {
+		if (isspace((unsigned char)*at)) {
+			at++;
+			continue;
+		}
+		write_body_bytes(body, &(uint8_t){ (uint8_t)(digit(at[0]) << 4 | digit(at[1])) }, 1);
+		at += 2;
+	}
+}
+
+void write_body_field(struct write_body *body, uint32_t field, const void *bytes, size_t size)
+{
+	put_varint(body, (uint64_t)field << 3 | 2);
+	put_varint(body, size);
+	write_body_bytes(body, bytes, size);
+}
+
+static void put_label(struct write_body *series, const char *name, size_t name_size,
+	const char *value, size_t value_size)
+{
+	static struct write_body label;
+
+	write_body_reset(&label);
+	write_body_field(&label, 1, name, name_size);
+	write_body_field(&label, 2, value, value_size);
+	write_body_field(series, 1, label.bytes, label.size);
+}
+
+void write_body_label(struct write_body *series, const char *name, const char *value)
+{
+	put_label(series, name, strlen(name), value, strlen(value));
+}
+
+void write_body_sample(struct write_body *series, int64_t t_ms, double value)
+{
+	static struct write_body sample;
+	uint64_t bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	write_body_reset(&sample);
+	if (bits != 0) {
+		put_varint(&sample, 1 << 3 | 1);
+		for (unsigned i = 0; i < 8; i++)
+			write_body_bytes(&sample, &(uint8_t){ (uint8_t)(bits >> (8 * i)) }, 1);
+	}
+	if (t_ms != 0) {
+		put_varint(&sample, 2 << 3);
+		put_varint(&sample, (uint64_t)t_ms);
+	}
+	write_body_field(series, 2, sample.bytes, sample.size);
+}
+
+void write_body_series(struct write_body *request, const struct write_body *series)
+{
+	write_body_field(request, 1, series->bytes, series->size);
+}
+
+void write_body_simple(struct write_body *request, const char *labels, int64_t t_ms, double value)
+{
+	static struct write_body series;
+
+	write_body_reset(&series);
+	while (*labels != '\0') {
+		size_t size = strcspn(labels, ",");
+		const char *equals = memchr(labels, '=', size);
+		CHECK(equals != NULL);
+		put_label(&series, labels, (size_t)(equals - labels), equals + 1,
+			size - (size_t)(equals + 1 - labels));
+		labels += size + (labels[size] == ',');
+	}
+	write_body_sample(&series, t_ms, value);
+	write_body_series(request, &series);
+}
+
+void write_body_snappy(const struct write_body *request, struct write_body *block)
+{
+	write_body_reset(block);
+	put_varint(block, request->size);
+	for (size_t at = 0; at < request->size;) {
+		size_t size = request->size - at < LITERAL_MAX ? request->size - at : LITERAL_MAX;
+		/* Tag 61: the two bytes after it hold the length less one. */
+		uint8_t head[] = { 61 << 2, (uint8_t)(size - 1), (uint8_t)((size - 1) >> 8) };
+		write_body_bytes(block, head, sizeof(head));
+		write_body_bytes(block, request->bytes + at, size);
+		at += size;
+	}
+}
