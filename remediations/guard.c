@@ -1,0 +1,708 @@
+/*
+ * The guard's gates. guard_judge() asks each one in the order of GATE_TABLE through the array
+ * `judges`; a gate writes what it saw (value), what it wanted (bound) and its verdict. A gate without
+ * an entry in the array would refuse everything: the table and the array are checked against each
+ * other when the first question comes.
+ *
+ * Gates about the object itself need an observation. Without one they answer "unknown".
+ */
+#include "remediations/guard.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/parse.h"
+
+#define RETRY_MS 15000
+
+static const struct {
+	const char *code, *words;
+	bool tickets;
+} gates[GATE_COUNT] = {
+#define X(gate, code, tickets, words) [gate] = {code, words, tickets},
+	GATE_TABLE(X)
+#undef X
+};
+
+static const char *const decision_names[DECISION_VERDICT_COUNT] = {
+#define X(verdict, name) [verdict] = name,
+	DECISION_TABLE(X)
+#undef X
+};
+
+static const char *const verdict_names[] = {[GATE_PASS] = "pass",
+	[GATE_REFUSE] = "refuse",
+	[GATE_UNKNOWN] = "unknown",
+	[GATE_APPROVAL] = "approval",
+	[GATE_NOT_ASKED] = "not_asked"};
+
+typedef void judge_fn(const struct guard_question *question, struct gate_result *result);
+
+const char *gate_name(enum gate gate)
+{
+	CHECK((unsigned)gate < GATE_COUNT);
+	return gates[gate].code;
+}
+
+const char *decision_name(enum decision_verdict verdict)
+{
+	CHECK((unsigned)verdict < DECISION_VERDICT_COUNT);
+	return decision_names[verdict];
+}
+
+static void saw(struct gate_result *result, const char *format, ...) PRINTF_LIKE(2, 3);
+static void wanted(struct gate_result *result, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void saw(struct gate_result *result, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(result->value, sizeof(result->value), format, arguments);
+	va_end(arguments);
+}
+
+static void wanted(struct gate_result *result, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(result->bound, sizeof(result->bound), format, arguments);
+	va_end(arguments);
+}
+
+static void refuse_for_now(struct gate_result *result, int64_t retry_ms)
+{
+	result->verdict = GATE_REFUSE;
+	result->retry_ms = retry_ms;
+}
+
+static void refuse_for_good(struct gate_result *result)
+{
+	result->verdict = GATE_REFUSE;
+	result->lasting = true;
+}
+
+static const struct observation *seen_target(const struct guard_question *question)
+{
+	const struct observation *observation = question->observation;
+
+	return observation && !observation->error.code ? observation : NULL;
+}
+
+/* The observation for a gate about the object; without one the gate's verdict is "unknown". */
+static const struct observation *look(const struct guard_question *question,
+	struct gate_result *result)
+{
+	const struct observation *observation = seen_target(question);
+
+	if (!observation) {
+		result->verdict = GATE_UNKNOWN;
+		saw(result, "no answer from a cluster");
+	} else if (!observation->found) {
+		result->verdict = GATE_NOT_ASKED;
+		observation = NULL;
+	}
+	return observation;
+}
+
+/* ---- the service ---- */
+
+static void judge_playbook(const struct guard_question *question, struct gate_result *result)
+{
+	if (!question->playbook || !question->playbook->enabled)
+		refuse_for_good(result);
+	saw(result, "%s", question->playbook ? question->playbook->name : "gone");
+}
+
+static void judge_firing(const struct guard_question *question, struct gate_result *result)
+{
+	if (question->undo)
+		result->verdict = GATE_NOT_ASKED;
+	else if (!question->firing)
+		refuse_for_good(result);
+	saw(result, "%s", question->firing ? "firing" : "resolved");
+}
+
+static void judge_kill_switch(const struct guard_question *question, struct gate_result *result)
+{
+	saw(result, "%s", question->kill_switch ? "paused" : "not paused");
+	if (question->kill_switch)
+		refuse_for_now(result, 0);
+}
+
+static void judge_mode(const struct guard_question *question, struct gate_result *result)
+{
+	saw(result, "%s%s", mode_name(question->mode), question->dry_run ? ", dry run" : "");
+	if (question->by_person) {
+		wanted(result, "a person's word, given");
+		return;
+	}
+	if (question->mode == MODE_SUGGEST || question->mode == MODE_APPROVE) {
+		result->verdict = GATE_APPROVAL;
+		wanted(result, "a person's word");
+	} else if (question->mode == MODE_OBSERVE && !question->dry_run) {
+		refuse_for_good(result);
+		wanted(result, "dry run");
+	}
+}
+
+static void judge_freeze(const struct guard_question *question, struct gate_result *result)
+{
+	saw(result, "no window is open");
+	if (question->now_ms >= question->frozen_until_ms)
+		return;
+	format_rfc3339(question->frozen_until_ms, result->bound, sizeof(result->bound));
+	saw(result, "frozen");
+	refuse_for_now(result, question->frozen_until_ms);
+}
+
+static void judge_startup(const struct guard_question *question, struct gate_result *result)
+{
+	int64_t up = question->now_ms - question->started_ms;
+	int64_t grace = question->limits->startup_grace_ms;
+
+	format_duration(up > 0 ? up : 0, result->value, sizeof(result->value));
+	format_duration(grace, result->bound, sizeof(result->bound));
+	if (up < grace)
+		refuse_for_now(result, question->started_ms + grace);
+}
+
+static void judge_storm(const struct guard_question *question, struct gate_result *result)
+{
+	char window[32];
+
+	format_duration(question->limits->storm_window_ms, window, sizeof(window));
+	saw(result, "%u alerts in %s", question->storm_alerts, window);
+	wanted(result, "at most %u", question->limits->storm_alerts);
+	if (question->storm_alerts > question->limits->storm_alerts)
+		refuse_for_now(result, question->now_ms + question->limits->storm_window_ms / 4 + 1);
+}
+
+/* ---- the target ---- */
+
+static void judge_target(const struct guard_question *question, struct gate_result *result)
+{
+	char text[TARGET_TEXT_MAX];
+
+	if (*question->target_refusal->reason) {
+		refuse_for_good(result);
+		memcpy(result->reason, question->target_refusal->reason, sizeof(result->reason));
+		saw(result, "%.*s", GATE_TEXT_MAX - 1, question->target_refusal->sentence);
+		return;
+	}
+	target_write(question->target, text, sizeof(text));
+	saw(result, "%.*s", GATE_TEXT_MAX - 1, text);
+}
+
+static void judge_cluster(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation = question->observation;
+
+	saw(result, "answered");
+	if (seen_target(question))
+		return;
+	result->verdict = GATE_UNKNOWN;
+	saw(result, "%.*s", GATE_TEXT_MAX - 1,
+		observation && *observation->error.text ? observation->error.text : "no answer");
+	wanted(result, "an answer before a real change");
+}
+
+static void judge_found(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation = seen_target(question);
+
+	if (!observation) {
+		result->verdict = GATE_UNKNOWN;
+		saw(result, "no answer from a cluster");
+		return;
+	}
+	saw(result, "%s", observation->found ? "found" : "not found");
+	if (!observation->found)
+		refuse_for_good(result);
+}
+
+/* The UID pins the object; for a workload of another kind than the labels say it is another target. */
+static void judge_same(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation = look(question, result);
+	const struct workload_key *named = &question->target->workload, *found;
+
+	if (!observation)
+		return;
+	found = &observation->target.workload;
+	saw(result, "uid %s", *observation->target.uid ? observation->target.uid : "not told");
+	if (*question->target->uid && strcmp(question->target->uid, observation->target.uid) != 0) {
+		wanted(result, "uid %s", question->target->uid);
+		refuse_for_good(result);
+	} else if (named->kind != TARGET_NONE && found->kind != TARGET_NONE &&
+		(named->kind != found->kind || strcmp(named->name, found->name) != 0)) {
+		saw(result, "owner %s %.80s", target_kind_name(found->kind), found->name);
+		wanted(result, "owner %s %.80s", target_kind_name(named->kind), named->name);
+		refuse_for_good(result);
+	} else if (!*observation->target.uid) {
+		result->verdict = GATE_UNKNOWN;
+	}
+}
+
+static void judge_terminating(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation = look(question, result);
+
+	if (observation && observation->terminating)
+		refuse_for_now(result, 0);
+}
+
+static void judge_managed(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation = seen_target(question);
+
+	wanted(result, "annotation nimbusguard.io/managed or the selector");
+	if (question->selected == 1) {
+		saw(result, "by the selector");
+		return;
+	}
+	if (!observation) {
+		result->verdict = GATE_UNKNOWN;
+		saw(result, "no answer from a cluster");
+		return;
+	}
+	saw(result, "%s", observation->managed ? "by annotation" : "no");
+	if (!observation->managed)
+		refuse_for_good(result);
+}
+
+static void judge_paused(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation = look(question, result);
+
+	if (!observation)
+		return;
+	saw(result, "%s", observation->paused ? "paused" : "not paused");
+	if (observation->paused)
+		refuse_for_now(result, 0);
+}
+
+static void judge_paused_unclear(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation = look(question, result);
+
+	if (observation && observation->paused_unclear)
+		refuse_for_now(result, 0);
+}
+
+static void judge_rollout(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation = look(question, result);
+
+	if (observation && observation->rollout_paused)
+		refuse_for_now(result, 0);
+}
+
+/* A pod without a controller that is deleted does not come back. */
+static void judge_owned(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation;
+
+	if (question->plan->kind != ACTION_RESTART_POD) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	observation = look(question, result);
+	if (!observation)
+		return;
+	saw(result, "%s", target_kind_name(observation->target.workload.kind));
+	if (observation->target.workload.kind == TARGET_NONE)
+		refuse_for_good(result);
+}
+
+static void judge_replicas_owner(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation;
+
+	if (question->plan->kind != ACTION_SCALE) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	observation = look(question, result);
+	if (!observation)
+		return;
+	saw(result, "%s", *observation->owner_of_replicas ? observation->owner_of_replicas : "nobody");
+	if (*observation->owner_of_replicas)
+		refuse_for_good(result);
+}
+
+static void judge_git_owner(const struct guard_question *question, struct gate_result *result)
+{
+	enum action_kind kind = question->plan->kind;
+	const struct observation *observation;
+
+	if (kind != ACTION_SCALE && kind != ACTION_ADJUST_RESOURCES) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	observation = look(question, result);
+	if (!observation)
+		return;
+	saw(result, "%s", *observation->git_owner ? observation->git_owner : "nobody");
+	if (*observation->git_owner)
+		refuse_for_good(result);
+}
+
+/* A forged alert about something that never sent a sample must not restart it. */
+static void judge_seen(const struct guard_question *question, struct gate_result *result)
+{
+	if (question->target->kind == TARGET_NODE) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	saw(result, "%s", question->seen == 1 ? "yes" : question->seen ? "cannot be told" : "no");
+	if (question->seen != 1)
+		result->verdict = GATE_UNKNOWN;
+}
+
+/* ---- the reason and the plan ---- */
+
+static void judge_confidence(const struct guard_question *question, struct gate_result *result)
+{
+	double confidence = question->event->confidence;
+
+	if (question->event->source == EVENT_ALERT) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	saw(result, "%.3g", confidence);
+	wanted(result, "at least %.3g", question->limits->confidence_min);
+	/* NaN is no confidence. */
+	if (!(confidence >= question->limits->confidence_min))
+		refuse_for_good(result);
+}
+
+static void judge_data(const struct guard_question *question, struct gate_result *result)
+{
+	const struct playbook *playbook = question->playbook;
+
+	if (!playbook || !playbook->condition_count || question->undo) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	saw(result, "good");
+	for (size_t i = 0; i < playbook->condition_count; i++) {
+		enum quality quality = question->conditions[i].reading.quality;
+
+		if (quality == QUALITY_GOOD)
+			continue;
+		saw(result, "%s: %s", role_name(playbook->conditions[i].role), quality_words(quality));
+		wanted(result, "good");
+		refuse_for_now(result, 0);
+		return;
+	}
+}
+
+static void judge_conditions(const struct guard_question *question, struct gate_result *result)
+{
+	const struct playbook *playbook = question->playbook;
+
+	if (!playbook || !playbook->condition_count || question->undo) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	for (size_t i = 0; i < playbook->condition_count; i++) {
+		signal_test_write(&playbook->conditions[i], &question->conditions[i], result->value,
+			sizeof(result->value));
+		if (!question->conditions[i].holds) {
+			refuse_for_now(result, 0);
+			return;
+		}
+	}
+}
+
+static void judge_plan(const struct guard_question *question, struct gate_result *result)
+{
+	const struct refusal *refusal = &question->plan->refusal;
+
+	saw(result, "%.*s", GATE_TEXT_MAX - 1, question->plan->words);
+	if (!*refusal->reason)
+		return;
+	memcpy(result->reason, refusal->reason, sizeof(result->reason));
+	wanted(result, "%.*s", GATE_TEXT_MAX - 1, refusal->sentence);
+	if (question->plan->basis == PLAN_FROM_LABELS)
+		result->verdict = GATE_UNKNOWN;
+	else
+		refuse_for_good(result);
+}
+
+static void judge_replicas_max(const struct guard_question *question, struct gate_result *result)
+{
+	if (question->plan->kind != ACTION_SCALE || question->undo) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	saw(result, "%d", question->plan->replicas_after);
+	wanted(result, "at most %d", question->limits->replicas_max);
+	if (question->plan->replicas_after > question->limits->replicas_max)
+		refuse_for_good(result);
+}
+
+static void judge_cumulative(const struct guard_question *question, struct gate_result *result)
+{
+	int64_t since = question->now_ms - question->limits->window_ms;
+	double first = ledger_first_before(question->ledger, question->entry, since);
+	double after = question->entry->after, factor;
+
+	if (question->entry->before <= 0 || after <= 0 || question->undo) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	if (first <= 0)
+		first = question->entry->before;
+	factor = after > first ? after / first : first / after;
+	saw(result, "factor %.3g", factor);
+	wanted(result, "at most %.3g", question->limits->cumulative_change_max);
+	if (factor > question->limits->cumulative_change_max)
+		refuse_for_good(result);
+}
+
+/* ---- what was done before ---- */
+
+static void judge_breaker(const struct guard_question *question, struct gate_result *result)
+{
+	unsigned count = ledger_ineffective(question->ledger, question->entry,
+		question->now_ms - question->limits->window_ms);
+
+	if (question->undo) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	saw(result, "%u without effect", count);
+	wanted(result, "fewer than %u", question->limits->ineffective_max);
+	if (question->limits->ineffective_max && count >= question->limits->ineffective_max)
+		refuse_for_good(result);
+}
+
+static void judge_mutex(const struct guard_question *question, struct gate_result *result)
+{
+	saw(result, "%u under way", question->live_on_target);
+	wanted(result, "none");
+	if (question->live_on_target)
+		refuse_for_now(result, 0);
+}
+
+static void judge_cooldown(const struct guard_question *question, struct gate_result *result)
+{
+	int64_t last = ledger_last(question->ledger, question->entry);
+	int64_t cooldown = question->limits->cooldown_ms, ago = question->now_ms - last;
+
+	if (question->undo) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	format_duration(cooldown, result->bound, sizeof(result->bound));
+	saw(result, "never");
+	if (!last)
+		return;
+	format_duration(ago > 0 ? ago : 0, result->value, sizeof(result->value));
+	if (ago < cooldown)
+		refuse_for_now(result, last + cooldown);
+}
+
+static void judge_budget(const struct guard_question *question, struct gate_result *result,
+	enum ledger_scope scope, unsigned most)
+{
+	unsigned used = ledger_used(question->ledger, question->entry, scope,
+		question->now_ms - question->limits->window_ms);
+	char window[32];
+
+	format_duration(question->limits->window_ms, window, sizeof(window));
+	saw(result, "%u in %s", used, window);
+	wanted(result, "fewer than %u", most);
+	if (used >= most)
+		refuse_for_now(result, 0);
+}
+
+static void judge_budget_target(const struct guard_question *question, struct gate_result *result)
+{
+	/* Tickets about nothing in particular share no target. */
+	if (question->target->kind == TARGET_NONE)
+		result->verdict = GATE_NOT_ASKED;
+	else
+		judge_budget(question, result, LEDGER_TARGET, question->limits->per_target);
+}
+
+static void judge_budget_namespace(const struct guard_question *question, struct gate_result *result)
+{
+	judge_budget(question, result, LEDGER_NAMESPACE, question->limits->per_namespace);
+}
+
+static void judge_budget_kind(const struct guard_question *question, struct gate_result *result)
+{
+	judge_budget(question, result, LEDGER_KIND, question->limits->per_kind);
+}
+
+static void judge_budget_cluster(const struct guard_question *question, struct gate_result *result)
+{
+	judge_budget(question, result, LEDGER_CLUSTER, question->limits->per_cluster);
+}
+
+static void judge_concurrency(const struct guard_question *question, struct gate_result *result)
+{
+	saw(result, "%u under way", question->live);
+	wanted(result, "fewer than %u", question->limits->concurrent);
+	if (question->live >= question->limits->concurrent)
+		refuse_for_now(result, 0);
+}
+
+static void judge_records(const struct guard_question *question, struct gate_result *result)
+{
+	saw(result, "%zu kept", question->ledger->count);
+	wanted(result, "fewer than %zu", question->ledger->entry_max);
+	if (ledger_full(question->ledger))
+		refuse_for_now(result, 0);
+}
+
+static judge_fn *const judges[GATE_COUNT] = {
+	[GATE_PLAYBOOK] = judge_playbook,
+	[GATE_FIRING] = judge_firing,
+	[GATE_KILL_SWITCH] = judge_kill_switch,
+	[GATE_MODE] = judge_mode,
+	[GATE_FREEZE] = judge_freeze,
+	[GATE_STARTUP] = judge_startup,
+	[GATE_STORM] = judge_storm,
+	[GATE_TARGET] = judge_target,
+	[GATE_CLUSTER] = judge_cluster,
+	[GATE_FOUND] = judge_found,
+	[GATE_SAME] = judge_same,
+	[GATE_TERMINATING] = judge_terminating,
+	[GATE_MANAGED] = judge_managed,
+	[GATE_PAUSED] = judge_paused,
+	[GATE_PAUSED_UNCLEAR] = judge_paused_unclear,
+	[GATE_ROLLOUT] = judge_rollout,
+	[GATE_OWNED] = judge_owned,
+	[GATE_REPLICAS_OWNER] = judge_replicas_owner,
+	[GATE_GIT_OWNER] = judge_git_owner,
+	[GATE_SEEN] = judge_seen,
+	[GATE_CONFIDENCE] = judge_confidence,
+	[GATE_DATA] = judge_data,
+	[GATE_CONDITIONS] = judge_conditions,
+	[GATE_PLAN] = judge_plan,
+	[GATE_REPLICAS_MAX] = judge_replicas_max,
+	[GATE_CUMULATIVE] = judge_cumulative,
+	[GATE_BREAKER] = judge_breaker,
+	[GATE_MUTEX] = judge_mutex,
+	[GATE_COOLDOWN] = judge_cooldown,
+	[GATE_BUDGET_TARGET] = judge_budget_target,
+	[GATE_BUDGET_NAMESPACE] = judge_budget_namespace,
+	[GATE_BUDGET_KIND] = judge_budget_kind,
+	[GATE_BUDGET_CLUSTER] = judge_budget_cluster,
+	[GATE_CONCURRENCY] = judge_concurrency,
+	[GATE_RECORDS] = judge_records,
+};
+
+/* ---- the whole ---- */
+
+bool decision_refuses(const struct decision *decision, enum gate gate)
+{
+	enum gate_verdict verdict = decision->gates[gate].verdict;
+
+	return verdict == GATE_REFUSE || (verdict == GATE_UNKNOWN && !decision->dry_run);
+}
+
+enum gate decision_reason(const struct decision *decision)
+{
+	enum gate first = GATE_COUNT;
+
+	for (unsigned i = 0; i < GATE_COUNT; i++) {
+		if (!decision_refuses(decision, (enum gate)i))
+			continue;
+		if (decision->gates[i].lasting)
+			return (enum gate)i;
+		if (first == GATE_COUNT)
+			first = (enum gate)i;
+	}
+	return first;
+}
+
+static void sum_up(struct decision *decision)
+{
+	bool approval = false, wait = false, blocked = false;
+
+	for (unsigned i = 0; i < GATE_COUNT; i++) {
+		const struct gate_result *result = &decision->gates[i];
+
+		approval = approval || result->verdict == GATE_APPROVAL;
+		if (!decision_refuses(decision, (enum gate)i))
+			continue;
+		blocked = blocked || result->lasting;
+		wait = true;
+		if (result->retry_ms > decision->retry_ms)
+			decision->retry_ms = result->retry_ms;
+	}
+	if (decision->retry_ms < decision->time_ms + RETRY_MS)
+		decision->retry_ms = decision->time_ms + RETRY_MS;
+	decision->verdict = blocked ? DECISION_BLOCKED
+		: wait              ? DECISION_WAIT
+		: approval          ? DECISION_APPROVAL
+				    : DECISION_CLEARED;
+}
+
+void guard_judge(const struct guard_question *question, struct decision *decision)
+{
+	memset(decision, 0, sizeof(*decision));
+	decision->time_ms = question->now_ms;
+	decision->dry_run = question->dry_run;
+	for (unsigned i = 0; i < GATE_COUNT; i++) {
+		struct gate_result *result = &decision->gates[i];
+
+		CHECK(judges[i] != NULL);
+		snprintf(result->reason, sizeof(result->reason), "%s", gates[i].code);
+		if (question->plan->kind == ACTION_TICKET && !gates[i].tickets)
+			result->verdict = GATE_NOT_ASKED;
+		else
+			judges[i](question, result);
+	}
+	sum_up(decision);
+}
+
+void gate_sentence(const struct decision *decision, enum gate gate, char *text, size_t size)
+{
+	static const char *const answers[] = {[GATE_PASS] = "yes",
+		[GATE_REFUSE] = "no",
+		[GATE_UNKNOWN] = "not known",
+		[GATE_APPROVAL] = "not without a person's approval",
+		[GATE_NOT_ASKED] = "not asked"};
+	const struct gate_result *result = &decision->gates[gate];
+	bool value = *result->value, bound = *result->bound;
+
+	snprintf(text, size, "%c%s: %s%s%s%s%s%s",
+		gates[gate].words[0] - ('a' - 'A'), gates[gate].words + 1, answers[result->verdict],
+		value || bound ? " (" : "", result->value, value && bound ? "; wanted: " : bound ? "wanted: " : "",
+		result->bound, value || bound ? ")" : "");
+}
+
+void decision_write_gates(struct buf *json, const struct decision *decision)
+{
+	char text[3 * GATE_TEXT_MAX];
+
+	buf_add_char(json, '[');
+	for (unsigned i = 0; i < GATE_COUNT; i++) {
+		const struct gate_result *result = &decision->gates[i];
+
+		buf_printf(json, "%s{\"gate\":\"%s\",\"verdict\":\"%s\",\"refuses\":%s", i ? "," : "",
+			gates[i].code, verdict_names[result->verdict],
+			decision_refuses(decision, (enum gate)i) ? "true" : "false");
+		if (strcmp(result->reason, gates[i].code) != 0)
+			buf_printf(json, ",\"reason\":\"%s\"", result->reason);
+		buf_add_text(json, ",\"value\":");
+		buf_add_json_string(json, result->value, strlen(result->value));
+		buf_add_text(json, ",\"bound\":");
+		buf_add_json_string(json, result->bound, strlen(result->bound));
+		gate_sentence(decision, (enum gate)i, text, sizeof(text));
+		buf_add_text(json, ",\"text\":");
+		buf_add_json_string(json, text, strlen(text));
+		buf_add_char(json, '}');
+	}
+	buf_add_char(json, ']');
+}

@@ -1,0 +1,84 @@
+/*
+ * From a playbook's step and what is known of the target to one command with absolute values; and
+ * the readings of signals that playbooks ask for.
+ *
+ * Ownership: plain values.
+ * Threads: pure, but for what the signal source asks.
+ */
+#ifndef NIMBUSGUARD_REMEDIATIONS_PLAN_H
+#define NIMBUSGUARD_REMEDIATIONS_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "remediations/actuator.h"
+#include "remediations/playbook.h"
+#include "remediations/resolver.h"
+#include "remediations/signal_source.h"
+
+/* X(basis, name): what the values before the change come from */
+#define PLAN_BASIS_TABLE(X)                                                                        \
+	X(PLAN_FROM_CLUSTER, "cluster") /* the API server was asked */                             \
+	X(PLAN_FROM_SIGNALS, "signals") /* series say it; good for a dry run only */               \
+	X(PLAN_FROM_LABELS, "labels")   /* only the target is known; good for a dry run only */
+
+enum plan_basis {
+#define X(basis, name) basis,
+	PLAN_BASIS_TABLE(X)
+#undef X
+	PLAN_BASIS_COUNT
+};
+
+const char *plan_basis_name(enum plan_basis basis);
+
+struct plan {
+	enum action_kind kind;
+	enum plan_basis basis;
+	struct refusal refusal; /* reason "": the plan can be carried out */
+	int32_t replicas_before, replicas_after;
+	int64_t memory_before, memory_after, cpu_before, cpu_after; /* bytes, millicores; 0: not touched */
+	bool shrinks;
+	uint64_t hash;   /* of the plan and the state of the target that it was made for */
+	char words[256]; /* for people: "replicas 3 -> 5" */
+	char title[256], text[ACTION_TEXT_MAX];
+};
+
+/* What a plan is made from. */
+struct plan_question {
+	const struct playbook *playbook;
+	const struct playbook_step *step;
+	const struct event *event;
+	const struct target *target;
+	const struct observation *observation; /* NULL, or error.code set, when the cluster gave none */
+	const struct signal_source *signals;
+	int32_t replicas_max; /* the guard's */
+	int64_t now_ms;
+	const char *reason; /* for {{ reason }}; "" when none */
+};
+
+/* X(reason code of plans) no_change, replicas_unknown, memory_unknown, cpu_unknown, no_limit_set */
+void plan_make(struct plan *plan, const struct plan_question *question);
+/* The inverse of a done plan, for the target as it is now; refused when the value is no longer ours. */
+void plan_invert(struct plan *plan, const struct plan *done, const struct target *target,
+	const struct observation *observation);
+/* Whether the target already is as the plan wants it: 1 yes, 0 surely not, -1 cannot be told. */
+int plan_applied(const struct plan *plan, const struct target *target,
+	const struct observation *observation);
+/* The command, without its id and deadline. */
+void plan_command(const struct plan *plan, const struct target *target, struct command *command);
+
+/* A test of a signal and what it read. holds is meaningful only for QUALITY_GOOD. */
+struct test_result {
+	struct signal_reading reading;
+	bool holds;
+};
+
+/* Folds [max(now - over, not_before), now]. A workload of kind TARGET_NONE has no series. */
+void signal_test_run(const struct signal_test *test, const struct signal_source *signals,
+	const struct workload_key *workload, int64_t now_ms, int64_t not_before_ms,
+	struct test_result *result);
+/* "mean saturation over 5m is 0.93, wanted above 0.8" */
+void signal_test_write(const struct signal_test *test, const struct test_result *result, char *text,
+	size_t size);
+
+#endif

@@ -1,0 +1,673 @@
+/*
+ * One playbook from its YAML document. Each reader below takes a node, stores what it understood
+ * and reports what it did not, so that one run tells all that is wrong with a file.
+ *
+ * What is checked beyond form: a step that changes the cluster needs a way to verify it; a relative
+ * raise needs its end; what makes a workload smaller needs a condition; guard values may only be
+ * stricter than the service's; the wait before verification should cover the alert's look-back.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/parse.h"
+#include "remediations/playbook.h"
+
+#define DAY_MS (24 * 3600 * INT64_C(1000))
+#define REPLICAS_MAX 1000000
+#define BYTES_MAX (INT64_C(1) << 50)
+#define CPU_MILLI_MAX 100000000
+
+struct reading {
+	struct yaml_reader at;
+	struct playbook *playbook;
+	const struct guard_limits *limits;
+	int64_t range_ms, for_ms; /* of the rule behind the trigger */
+};
+
+static const char *const role_words[] = {
+#define X(role, name, unit) name,
+	ROLE_TABLE(X)
+#undef X
+	NULL,
+};
+
+static const char *const action_words[] = {
+#define X(kind, name, disruptive, inverse) name,
+	ACTION_TABLE(X)
+#undef X
+	NULL,
+};
+
+static const char *const mode_words[] = {
+#define X(mode, name) name,
+	MODE_TABLE(X)
+#undef X
+	NULL,
+};
+
+/* In the order of enum signal_fold. */
+static const char *const fold_words[] = {"newest", "mean", "min", "max", "increase", NULL};
+static const char *const side_words[] = {"below", "above", NULL};
+static const char *const hand_over_words[] = {"none", "ticket", NULL};
+
+static const char *const target_words[] = {
+	"Pod", "Workload", "Deployment", "StatefulSet", "DaemonSet", "Node", "None", NULL};
+
+/* Out of memory is told like any other reason why a file was not taken. */
+static char *copy_text(struct reading *reading, const struct yaml_node *node, const char *text)
+{
+	char *copy = mem_strdup(text);
+
+	if (!copy)
+		yaml_report(&reading->at, node, "no memory is left to read this");
+	return copy;
+}
+
+static void read_text(struct reading *reading, const struct yaml_node *map, const char *key,
+	bool required, size_t size_max, char **text)
+{
+	const char *value;
+
+	if (!yaml_read_text(&reading->at, map, key, required, &value))
+		return;
+	if (strlen(value) > size_max) {
+		yaml_report(&reading->at, yaml_get(map, key), "%s is %zu bytes long, at most %zu are allowed",
+			key, strlen(value), size_max);
+		return;
+	}
+	if (!*text)
+		*text = copy_text(reading, yaml_get(map, key), value);
+}
+
+static void read_label_name(struct reading *reading, const struct yaml_node *map, const char *key,
+	char **name)
+{
+	const char *value;
+
+	if (!yaml_read_text(&reading->at, map, key, false, &value))
+		return;
+	if (!label_name_valid(value, strlen(value)))
+		yaml_report(&reading->at, yaml_get(map, key), "%s: \"%.60s\" is no label name", key, value);
+	else if (!*name)
+		*name = copy_text(reading, yaml_get(map, key), value);
+}
+
+static void read_name(struct reading *reading, const struct yaml_node *root)
+{
+	const char *name;
+	size_t size;
+
+	if (!yaml_read_text(&reading->at, root, "playbook", true, &name))
+		return;
+	size = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
+	if (!*name || name[size] || strlen(name) >= PLAYBOOK_NAME_MAX)
+		yaml_report(&reading->at, yaml_get(root, "playbook"),
+			"a playbook's name has 1 to %d lower-case letters, digits and dashes, not \"%.60s\"",
+			PLAYBOOK_NAME_MAX - 1, name);
+	else
+		memcpy(reading->playbook->name, name, strlen(name) + 1);
+}
+
+/* ---- trigger ---- */
+
+static void read_matchers(struct reading *reading, const struct yaml_node *list,
+	enum event_source source)
+{
+	struct trigger *trigger = &reading->playbook->triggers[source];
+	struct error error = {0};
+
+	if (!list)
+		return;
+	if (list->kind != YAML_LIST) {
+		yaml_report(&reading->at, list,
+			"%s: a list of matchers is wanted, as in [alertname=\"X\", severity=~\"a|b\"]",
+			list->key);
+		return;
+	}
+	trigger->set = true;
+	for (size_t i = 0; i < list->child_count; i++) {
+		const struct yaml_node *child = list->children[i];
+
+		if (child->kind != YAML_SCALAR)
+			yaml_report(&reading->at, child, "a matcher is a text like alertname=\"X\"");
+		else if (trigger->matchers.count == MATCHERS_MAX)
+			yaml_report(&reading->at, child, "more than %d matchers", MATCHERS_MAX);
+		else if (matchers_parse_one(&trigger->matchers, child->text, &error))
+			yaml_report(&reading->at, child, "%s", error.text);
+	}
+}
+
+static void read_trigger(struct reading *reading, const struct yaml_node *root)
+{
+	static const char *const known[] = {"alert", "finding", "proposal", "range", "for", NULL};
+	const struct yaml_node *map = yaml_get(root, "trigger");
+	bool any = false;
+
+	reading->range_ms = 5 * 60000;
+	if (!map) {
+		yaml_report(&reading->at, root, "the key \"trigger\" is missing");
+		return;
+	}
+	if (!yaml_check_keys(&reading->at, map, known))
+		return;
+	for (unsigned i = 0; i <= EVENT_PROPOSAL; i++) {
+		enum event_source source = (enum event_source)i;
+
+		read_matchers(reading, yaml_get(map, event_source_name(source)), source);
+		any = any || yaml_get(map, event_source_name(source));
+	}
+	if (!any)
+		yaml_report(&reading->at, map, "a trigger has an alert, a finding or a proposal");
+	yaml_read_duration(&reading->at, map, "range", false, 1000, 7 * DAY_MS, &reading->range_ms);
+	yaml_read_duration(&reading->at, map, "for", false, 0, 7 * DAY_MS, &reading->for_ms);
+}
+
+/* ---- target ---- */
+
+static void read_target(struct reading *reading, const struct yaml_node *root)
+{
+	static const char *const known[] = {"kind", "labels", "container", NULL};
+	static const char *const known_labels[] = {"cluster", "namespace", "name", "kind", NULL};
+	const struct yaml_node *map = yaml_get(root, "target"), *labels;
+	struct target_spec *spec = &reading->playbook->target;
+	int kind;
+
+	if (!map) {
+		spec->none = true;
+		return;
+	}
+	if (!yaml_check_keys(&reading->at, map, known))
+		return;
+	if (yaml_read_choice(&reading->at, map, "kind", true, target_words, &kind)) {
+		spec->none = !strcmp(target_words[kind], "None");
+		spec->any_workload = !strcmp(target_words[kind], "Workload");
+		if (!spec->none && !spec->any_workload)
+			spec->kind = target_kind_parse(target_words[kind]);
+	}
+	read_label_name(reading, map, "container", &spec->container_label);
+	labels = yaml_get(map, "labels");
+	if (!labels || !yaml_check_keys(&reading->at, labels, known_labels))
+		return;
+	read_label_name(reading, labels, "cluster", &spec->cluster_label);
+	read_label_name(reading, labels, "namespace", &spec->namespace_label);
+	read_label_name(reading, labels, "name", &spec->name_label);
+	read_label_name(reading, labels, "kind", &spec->kind_label);
+	if (spec->kind_label && !spec->any_workload)
+		yaml_report(&reading->at, labels, "kind: a label names the kind only for kind Workload");
+	if (spec->kind_label && !spec->name_label)
+		yaml_report(&reading->at, labels, "a label for the kind needs one for the name");
+}
+
+/* ---- signals ---- */
+
+static bool counts_up(enum signal_role role)
+{
+	return role == ROLE_RESTARTS || role == ROLE_OOM_KILLS;
+}
+
+static bool read_test(struct reading *reading, const struct yaml_node *map, struct signal_test *test)
+{
+	int role, side, fold;
+
+	*test = (struct signal_test){.over_ms = 5 * 60000};
+	if (!yaml_read_choice(&reading->at, map, "signal", true, role_words, &role) ||
+		!yaml_read_choice(&reading->at, map, "is", true, side_words, &side) ||
+		!yaml_read_double(&reading->at, map, "value", true, -1e15, 1e15, &test->value))
+		return false;
+	test->role = (enum signal_role)role;
+	test->above = side == 1;
+	test->fold = counts_up(test->role) ? SIGNAL_INCREASE : SIGNAL_MEAN;
+	yaml_read_duration(&reading->at, map, "over", false, 1000, DAY_MS, &test->over_ms);
+	if (yaml_read_choice(&reading->at, map, "fold", false, fold_words, &fold))
+		test->fold = (enum signal_fold)fold;
+	return true;
+}
+
+static void read_conditions(struct reading *reading, const struct yaml_node *root)
+{
+	static const char *const known[] = {"signal", "is", "value", "over", "fold", NULL};
+	const struct yaml_node *list = yaml_get(root, "conditions");
+	struct playbook *playbook = reading->playbook;
+
+	if (!list)
+		return;
+	if (list->kind != YAML_LIST) {
+		yaml_report(&reading->at, list, "conditions: a list is wanted");
+		return;
+	}
+	for (size_t i = 0; i < list->child_count; i++) {
+		if (!yaml_check_keys(&reading->at, list->children[i], known))
+			continue;
+		if (playbook->condition_count == PLAYBOOK_CONDITIONS_MAX) {
+			yaml_report(&reading->at, list->children[i], "more than %d conditions",
+				PLAYBOOK_CONDITIONS_MAX);
+			return;
+		}
+		if (read_test(reading, list->children[i], &playbook->conditions[playbook->condition_count]))
+			playbook->condition_count++;
+	}
+}
+
+static void read_verify(struct reading *reading, const struct yaml_node *root)
+{
+	static const char *const known[] = {"signal", "is", "value", "over", "fold", "after",
+		"group_interval", "scrape_interval", NULL};
+	const struct yaml_node *map = yaml_get(root, "verify");
+	struct playbook *playbook = reading->playbook;
+	int64_t group_ms = 5 * 60000, scrape_ms = 15000, look_back;
+	char needed[32], given[32];
+
+	if (!map || !yaml_check_keys(&reading->at, map, known))
+		return;
+	playbook->verified = read_test(reading, map, &playbook->verify);
+	yaml_read_duration(&reading->at, map, "group_interval", false, 0, DAY_MS, &group_ms);
+	yaml_read_duration(&reading->at, map, "scrape_interval", false, 0, 3600000, &scrape_ms);
+	look_back = reading->range_ms + reading->for_ms + group_ms + scrape_ms;
+	playbook->verify_after_ms = look_back;
+	if (!yaml_read_duration(&reading->at, map, "after", false, 1000, 7 * DAY_MS,
+		    &playbook->verify_after_ms) ||
+		playbook->verify_after_ms >= look_back)
+		return;
+	format_duration(look_back, needed, sizeof(needed));
+	format_duration(playbook->verify_after_ms, given, sizeof(given));
+	yaml_warn(&reading->at, yaml_get(map, "after"),
+		"after: %s is shorter than the look-back of the alert (range + for + group interval + "
+		"scrape interval = %s): the alert may still fire because of the past",
+		given, needed);
+}
+
+/* ---- steps ---- */
+
+enum amount_unit { UNIT_REPLICAS, UNIT_BYTES, UNIT_MILLICORES };
+
+static bool parse_magnitude(const char *text, enum amount_unit unit, double *value)
+{
+	size_t size = strlen(text);
+	char digits[32];
+	uint64_t bytes;
+
+	if (unit == UNIT_BYTES) {
+		if (*text < '0' || *text > '9' || parse_size(text, &bytes) || bytes > BYTES_MAX)
+			return false;
+		*value = (double)bytes;
+		return true;
+	}
+	if (unit == UNIT_MILLICORES && size && text[size - 1] == 'm')
+		size--;
+	if (!size || size >= sizeof(digits) || strspn(text, "0123456789.") < size)
+		return false;
+	memcpy(digits, text, size);
+	digits[size] = '\0';
+	if (parse_double(digits, value))
+		return false;
+	if (unit == UNIT_MILLICORES && !text[size])
+		*value *= 1000;
+	return *value <= (unit == UNIT_REPLICAS ? REPLICAS_MAX : CPU_MILLI_MAX) &&
+		floor(*value) == *value;
+}
+
+/* Without a sign the amount is absolute; a percentage needs its sign, for "50%" means two things. */
+static bool parse_amount(const char *text, enum amount_unit unit, struct amount *amount)
+{
+	bool sign = *text == '+' || *text == '-';
+	const char *magnitude = text + sign;
+	size_t size = strlen(magnitude);
+	char digits[32];
+
+	if (size && size <= sizeof(digits) && magnitude[size - 1] == '%') {
+		if (!sign)
+			return false;
+		memcpy(digits, magnitude, size - 1);
+		digits[size - 1] = '\0';
+		if (strspn(digits, "0123456789.") < size - 1 || size == 1 ||
+			parse_double(digits, &amount->value))
+			return false;
+		amount->kind = AMOUNT_PERCENT;
+		if (!(amount->value > 0) || amount->value > (*text == '-' ? 90 : 1000))
+			return false;
+	} else {
+		if (!parse_magnitude(magnitude, unit, &amount->value))
+			return false;
+		amount->kind = sign ? AMOUNT_DELTA : AMOUNT_ABSOLUTE;
+		if (sign && !(amount->value > 0))
+			return false;
+	}
+	if (*text == '-')
+		amount->value = -amount->value;
+	return true;
+}
+
+static bool read_amount(struct reading *reading, const struct yaml_node *map, const char *key,
+	enum amount_unit unit, struct amount *amount)
+{
+	static const char *const forms[] = {
+		[UNIT_REPLICAS] = "+2, -1, +50% or -25%",
+		[UNIT_BYTES] = "512MiB, +256MiB, +25% or -25%",
+		[UNIT_MILLICORES] = "500m, 2, +250m, +25% or -25%",
+	};
+	const char *text;
+
+	if (!yaml_read_text(&reading->at, map, key, false, &text))
+		return false;
+	if (parse_amount(text, unit, amount) &&
+		!(unit == UNIT_REPLICAS && amount->kind == AMOUNT_ABSOLUTE))
+		return true;
+	*amount = (struct amount){0};
+	yaml_report(&reading->at, yaml_get(map, key),
+		"%s: \"%.40s\" is no amount; wanted is a form like %s (percentages from -90%% to +1000%%)",
+		key, text, forms[unit]);
+	return false;
+}
+
+static void read_quantity(struct reading *reading, const struct yaml_node *map, const char *key,
+	enum amount_unit unit, int64_t *value)
+{
+	struct amount amount = {0};
+
+	if (read_amount(reading, map, key, unit, &amount)) {
+		if (amount.kind != AMOUNT_ABSOLUTE || amount.value < 1)
+			yaml_report(&reading->at, yaml_get(map, key), "%s: an absolute value is wanted", key);
+		else
+			*value = (int64_t)amount.value;
+	}
+}
+
+static void require_condition(struct reading *reading, const struct yaml_node *map)
+{
+	if (!reading->playbook->condition_count)
+		yaml_report(&reading->at, map,
+			"what makes a workload smaller needs at least one condition on a signal");
+}
+
+static void read_scale(struct reading *reading, const struct yaml_node *map,
+	struct playbook_step *step)
+{
+	static const char *const known[] = {"action", "by", "to", "min", "max", NULL};
+	const struct yaml_node *place = yaml_get(map, "to");
+	int64_t to = 0, min = 0, max = 0;
+
+	yaml_check_keys(&reading->at, map, known);
+	read_amount(reading, map, "by", UNIT_REPLICAS, &step->replicas);
+	if (place && yaml_get(map, "by"))
+		yaml_report(&reading->at, place, "a step has by or to, not both");
+	if (yaml_read_int(&reading->at, map, "to", false, 1, REPLICAS_MAX, &to))
+		step->replicas = (struct amount){AMOUNT_ABSOLUTE, (double)to};
+	if (!place && !yaml_get(map, "by"))
+		yaml_report(&reading->at, map, "a scale step needs by (+2, +50%%) or to (5)");
+	yaml_read_int(&reading->at, map, "min", false, 1, REPLICAS_MAX, &min);
+	yaml_read_int(&reading->at, map, "max", false, 1, REPLICAS_MAX, &max);
+	step->replicas_min = (int32_t)min;
+	step->replicas_max = (int32_t)max;
+	if (min && max && min > max)
+		yaml_report(&reading->at, yaml_get(map, "min"), "min is above max");
+	if (step->replicas.kind != AMOUNT_ABSOLUTE && step->replicas.value < 0)
+		require_condition(reading, map);
+}
+
+static void check_bounds(struct reading *reading, const struct yaml_node *map, const char *key,
+	const struct amount *amount, int64_t floor_value, int64_t ceiling)
+{
+	if (amount->kind == AMOUNT_NONE)
+		return;
+	if (floor_value && ceiling && floor_value > ceiling)
+		yaml_report(&reading->at, yaml_get(map, key), "%s: the floor is above the ceiling", key);
+	if (amount->kind == AMOUNT_ABSOLUTE)
+		return;
+	if (amount->value > 0 && !ceiling)
+		yaml_report(&reading->at, yaml_get(map, key), "%s: a raise needs its ceiling", key);
+	if (amount->value < 0 && !floor_value)
+		yaml_report(&reading->at, yaml_get(map, key), "%s: a cut needs its floor", key);
+	if (amount->value < 0)
+		require_condition(reading, map);
+}
+
+static void read_adjust(struct reading *reading, const struct yaml_node *map,
+	struct playbook_step *step)
+{
+	static const char *const known[] = {
+		"action", "memory", "ceiling", "floor", "cpu", "cpu_ceiling", "cpu_floor", NULL};
+
+	yaml_check_keys(&reading->at, map, known);
+	read_amount(reading, map, "memory", UNIT_BYTES, &step->memory);
+	read_quantity(reading, map, "ceiling", UNIT_BYTES, &step->memory_ceiling);
+	read_quantity(reading, map, "floor", UNIT_BYTES, &step->memory_floor);
+	read_amount(reading, map, "cpu", UNIT_MILLICORES, &step->cpu);
+	read_quantity(reading, map, "cpu_ceiling", UNIT_MILLICORES, &step->cpu_ceiling);
+	read_quantity(reading, map, "cpu_floor", UNIT_MILLICORES, &step->cpu_floor);
+	if (!yaml_get(map, "memory") && !yaml_get(map, "cpu"))
+		yaml_report(&reading->at, map, "an adjust_resources step needs memory or cpu");
+	if (!yaml_get(map, "memory") && (yaml_get(map, "ceiling") || yaml_get(map, "floor")))
+		yaml_report(&reading->at, map, "ceiling and floor are memory's; cpu has cpu_ceiling and cpu_floor");
+	check_bounds(reading, map, "memory", &step->memory, step->memory_floor, step->memory_ceiling);
+	check_bounds(reading, map, "cpu", &step->cpu, step->cpu_floor, step->cpu_ceiling);
+}
+
+static void check_template(struct reading *reading, const struct yaml_node *map, const char *key,
+	const char *template_text)
+{
+	char message[128];
+
+	if (template_text && !template_check(template_text, message, sizeof(message)))
+		yaml_report(&reading->at, yaml_get(map, key), "%s: %s", key, message);
+}
+
+static void read_ticket(struct reading *reading, const struct yaml_node *map,
+	struct playbook_step *step)
+{
+	static const char *const known[] = {"action", "title", "text", NULL};
+
+	yaml_check_keys(&reading->at, map, known);
+	read_text(reading, map, "title", true, 200, &step->title);
+	read_text(reading, map, "text", false, ACTION_TEXT_MAX - 1, &step->text);
+	check_template(reading, map, "title", step->title);
+	check_template(reading, map, "text", step->text);
+}
+
+/* Whether the action can be done to what the playbook's target is. */
+static bool action_fits(const struct target_spec *target, enum action_kind action)
+{
+	enum target_kind kind = target->kind;
+	bool workload = target->any_workload || kind == TARGET_DEPLOYMENT ||
+		kind == TARGET_STATEFULSET || kind == TARGET_DAEMONSET;
+
+	switch (action) {
+	case ACTION_SCALE:
+		return workload && kind != TARGET_DAEMONSET;
+	case ACTION_RESTART_POD:
+		return kind == TARGET_POD;
+	case ACTION_RESTART_WORKLOAD:
+		return workload;
+	case ACTION_ADJUST_RESOURCES:
+		return workload || kind == TARGET_POD;
+	case ACTION_CORDON:
+		return kind == TARGET_NODE;
+	default:
+		return true;
+	}
+}
+
+static void read_step(struct reading *reading, const struct yaml_node *map,
+	struct playbook_step *step)
+{
+	static const char *const bare[] = {"action", NULL};
+	int action;
+
+	if (map->kind != YAML_MAP) {
+		yaml_report(&reading->at, map, "a step is a map with the key \"action\"");
+		return;
+	}
+	if (!yaml_read_choice(&reading->at, map, "action", true, action_words, &action))
+		return;
+	step->action = (enum action_kind)action;
+	if (!action_fits(&reading->playbook->target, step->action))
+		yaml_report(&reading->at, yaml_get(map, "action"),
+			"%s can't be done to the kind of target that this playbook names",
+			action_kind_name(step->action));
+	if (step->action == ACTION_SCALE)
+		read_scale(reading, map, step);
+	else if (step->action == ACTION_ADJUST_RESOURCES)
+		read_adjust(reading, map, step);
+	else if (step->action == ACTION_TICKET)
+		read_ticket(reading, map, step);
+	else
+		yaml_check_keys(&reading->at, map, bare);
+}
+
+static void read_steps(struct reading *reading, const struct yaml_node *root)
+{
+	const struct yaml_node *list = yaml_get(root, "steps");
+	struct playbook *playbook = reading->playbook;
+
+	if (!list || list->kind != YAML_LIST || !list->child_count) {
+		yaml_report(&reading->at, list ? list : root, "steps: a list of at least one step is wanted");
+		return;
+	}
+	for (size_t i = 0; i < list->child_count; i++) {
+		if (playbook->step_count == PLAYBOOK_STEPS_MAX) {
+			yaml_report(&reading->at, list->children[i], "more than %d steps", PLAYBOOK_STEPS_MAX);
+			return;
+		}
+		read_step(reading, list->children[i], &playbook->steps[playbook->step_count++]);
+	}
+}
+
+/* ---- guard ---- */
+
+static void refuse_looser(struct reading *reading, const struct yaml_node *map, const char *key)
+{
+	yaml_report(&reading->at, yaml_get(map, key),
+		"guard.%s is less strict than the service's own; a playbook may only be stricter", key);
+}
+
+static void stricter_duration(struct reading *reading, const struct yaml_node *map, const char *key,
+	int64_t *limit)
+{
+	int64_t value;
+
+	if (!yaml_read_duration(&reading->at, map, key, false, 0, 7 * DAY_MS, &value))
+		return;
+	if (value < *limit)
+		refuse_looser(reading, map, key);
+	else
+		*limit = value;
+}
+
+static void stricter_count(struct reading *reading, const struct yaml_node *map, const char *key,
+	unsigned *limit)
+{
+	int64_t value;
+
+	if (!yaml_read_int(&reading->at, map, key, false, 0, 1000000, &value))
+		return;
+	if (value > *limit)
+		refuse_looser(reading, map, key);
+	else
+		*limit = (unsigned)value;
+}
+
+static void stricter_double(struct reading *reading, const struct yaml_node *map, const char *key,
+	bool larger, double min, double max, double *limit)
+{
+	double value;
+
+	if (!yaml_read_double(&reading->at, map, key, false, min, max, &value))
+		return;
+	if (larger ? value < *limit : value > *limit)
+		refuse_looser(reading, map, key);
+	else
+		*limit = value;
+}
+
+static void read_guard(struct reading *reading, const struct yaml_node *root)
+{
+	static const char *const known[] = {"cooldown", "startup_grace", "per_target", "per_namespace",
+		"per_kind", "per_cluster", "concurrent", "ineffective_max", "storm_alerts",
+		"cumulative_change_max", "replicas_max", "confidence_min", NULL};
+	const struct yaml_node *map = yaml_get(root, "guard");
+	struct guard_limits *guard = &reading->playbook->guard;
+	unsigned replicas_max = (unsigned)reading->limits->replicas_max;
+
+	*guard = *reading->limits;
+	if (!map || !yaml_check_keys(&reading->at, map, known))
+		return;
+	stricter_duration(reading, map, "cooldown", &guard->cooldown_ms);
+	stricter_duration(reading, map, "startup_grace", &guard->startup_grace_ms);
+	stricter_count(reading, map, "per_target", &guard->per_target);
+	stricter_count(reading, map, "per_namespace", &guard->per_namespace);
+	stricter_count(reading, map, "per_kind", &guard->per_kind);
+	stricter_count(reading, map, "per_cluster", &guard->per_cluster);
+	stricter_count(reading, map, "concurrent", &guard->concurrent);
+	stricter_count(reading, map, "ineffective_max", &guard->ineffective_max);
+	stricter_count(reading, map, "storm_alerts", &guard->storm_alerts);
+	stricter_count(reading, map, "replicas_max", &replicas_max);
+	guard->replicas_max = (int32_t)replicas_max;
+	stricter_double(reading, map, "cumulative_change_max", false, 1, 1000,
+		&guard->cumulative_change_max);
+	stricter_double(reading, map, "confidence_min", true, 0, 1, &guard->confidence_min);
+}
+
+/* ---- the whole ---- */
+
+static void check_whole(struct reading *reading, const struct yaml_node *root)
+{
+	const struct playbook *playbook = reading->playbook;
+	const struct yaml_node *trigger = yaml_get(root, "trigger");
+	bool changes = false, narrow = true;
+
+	for (size_t i = 0; i < playbook->step_count; i++)
+		changes = changes || playbook->steps[i].action != ACTION_TICKET;
+	for (unsigned i = 0; i <= EVENT_PROPOSAL; i++)
+		narrow = narrow && (!playbook->triggers[i].set || playbook->triggers[i].matchers.count);
+	if (changes && !narrow)
+		yaml_report(&reading->at, trigger,
+			"a trigger without matchers fits everything; only tickets may follow it");
+	if (changes && playbook->target.none)
+		yaml_report(&reading->at, root, "a step that changes something needs a target with a kind");
+	if (changes && !yaml_get(root, "verify"))
+		yaml_report(&reading->at, root,
+			"the key \"verify\" is missing: how is it seen that a change helped?");
+}
+
+bool playbook_read(struct playbook *playbook, const struct yaml_document *document,
+	const struct guard_limits *limits, struct diagnostics *diagnostics)
+{
+	static const char *const known[] = {"playbook", "description", "runbook", "trigger", "target",
+		"conditions", "steps", "mode", "guard", "verify", "hand_over", "priority", "enabled",
+		NULL};
+	struct reading reading = {.at = {yaml_file(document), diagnostics},
+		.playbook = playbook,
+		.limits = limits};
+	const struct yaml_node *root = yaml_root(document);
+	size_t errors = diagnostics->errors;
+	int64_t priority = 0;
+	int mode = MODE_AUTO, hand_over = 1;
+
+	playbook->enabled = true;
+	if (root->kind != YAML_MAP) {
+		yaml_report(&reading.at, root, "a playbook is a map that begins with \"playbook: name\"");
+		return false;
+	}
+	yaml_check_keys(&reading.at, root, known);
+	playbook->file = copy_text(&reading, root, yaml_file(document));
+	read_name(&reading, root);
+	read_text(&reading, root, "description", false, 1000, &playbook->description);
+	read_text(&reading, root, "runbook", false, 1000, &playbook->runbook);
+	read_trigger(&reading, root);
+	read_target(&reading, root);
+	read_conditions(&reading, root);
+	read_steps(&reading, root);
+	read_guard(&reading, root);
+	read_verify(&reading, root);
+	yaml_read_choice(&reading.at, root, "mode", false, mode_words, &mode);
+	yaml_read_choice(&reading.at, root, "hand_over", false, hand_over_words, &hand_over);
+	yaml_read_int(&reading.at, root, "priority", false, -1000, 1000, &priority);
+	yaml_read_bool(&reading.at, root, "enabled", false, &playbook->enabled);
+	playbook->mode = (enum mode)mode;
+	playbook->hand_over = hand_over == 1;
+	playbook->priority = (int)priority;
+	check_whole(&reading, root);
+	return diagnostics->errors == errors;
+}
