@@ -17,8 +17,9 @@
 
 #define PATTERN_SIZE_MAX 4096
 #define MATCH_LIMIT 100000
-#define MATCH_DEPTH_LIMIT 10000
-#define MATCH_HEAP_LIMIT_KIB 2048
+/* Enough for (a|b)* over 8 KiB, and at most this much working memory during one match. */
+#define MATCH_DEPTH_LIMIT 50000
+#define MATCH_HEAP_LIMIT_KIB 8192
 
 struct pattern {
 	pcre2_code *code;

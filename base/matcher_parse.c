@@ -225,6 +225,8 @@ static enum status read_matcher(struct cursor *cursor, struct matchers *matchers
 		status = read_string(cursor, read_escape, name);
 		if (status)
 			return status;
+		if (!name->size)
+			return fail_at(cursor, place, "a name is empty");
 	} else {
 		size_t length = name_length(place);
 

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -265,9 +266,10 @@ static void names_follow_the_data_model(void **state)
 	static const struct {
 		const char *name;
 		bool label, metric;
-	} cases[] = {{"a", true, true}, {"_", true, true}, {"a9_Z", true, true}, {"9a", false, false},
-		{"a:b", false, true}, {":", false, true}, {"", false, false}, {"a-b", false, false},
-		{"a b", false, false}, {"\xC3\xA4", false, false}, {"a.b", false, false}};
+	} cases[] = {{"a", true, true}, {"_", true, true}, {"a9_Z", true, true},
+		{"9a", false, false}, {"a:b", false, true}, {":", false, true}, {"", false, false},
+		{"a-b", false, false}, {"a b", false, false}, {"\xC3\xA4", false, false},
+		{"a.b", false, false}};
 
 	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
 		size_t size = strlen(cases[i].name);
