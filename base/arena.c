@@ -19,10 +19,10 @@
 #include "base/mem.h"
 
 #define ARENA_ALIGN 16
-#define ARENA_BLOCK_MIN 4096
-#define ARENA_BLOCK_MAX (1024 * 1024)
+#define ARENA_BLOCK_MIN ((size_t)4096)
+#define ARENA_BLOCK_MAX ((size_t)1024 * 1024)
 /* What a reset keeps for the next request; more would let one large request hold it for good. */
-#define ARENA_KEEP_MAX (256 * 1024)
+#define ARENA_KEEP_MAX ((size_t)256 * 1024)
 
 struct arena_block {
 	struct arena_block *next;

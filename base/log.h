@@ -75,15 +75,17 @@ void log_set_clock(const struct clock *clock);
 void log_write(enum log_level level, const char *file, int line, const char *message,
 	const struct log_field *fields);
 
+/* The empty field at the front only gives the comma something to stand behind when there are no
+ * fields. */
 #define LOG_AT(level, message, ...)                                                                \
 	do {                                                                                       \
 		if (log_enabled(level))                                                            \
 			log_write(level, __FILE__, __LINE__, message,                              \
-				(const struct log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}});        \
+				(const struct log_field[]){{0}, ##__VA_ARGS__, {0}} + 1);          \
 	} while (0)
-#define LOG_DEBUG(message, ...) LOG_AT(LOG_LEVEL_DEBUG, message, __VA_ARGS__)
-#define LOG_INFO(message, ...) LOG_AT(LOG_LEVEL_INFO, message, __VA_ARGS__)
-#define LOG_WARN(message, ...) LOG_AT(LOG_LEVEL_WARN, message, __VA_ARGS__)
-#define LOG_ERROR(message, ...) LOG_AT(LOG_LEVEL_ERROR, message, __VA_ARGS__)
+#define LOG_DEBUG(message, ...) LOG_AT(LOG_LEVEL_DEBUG, message, ##__VA_ARGS__)
+#define LOG_INFO(message, ...) LOG_AT(LOG_LEVEL_INFO, message, ##__VA_ARGS__)
+#define LOG_WARN(message, ...) LOG_AT(LOG_LEVEL_WARN, message, ##__VA_ARGS__)
+#define LOG_ERROR(message, ...) LOG_AT(LOG_LEVEL_ERROR, message, ##__VA_ARGS__)
 
 #endif

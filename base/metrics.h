@@ -44,9 +44,8 @@ const struct metric_description *metric_describe(enum metric_id id);
  * Never NULL: when memory is out, the "other" child or a cell that nobody reads. */
 struct metric_cell *metrics_cell_values(enum metric_id id, const char *const *values, size_t count);
 #define metrics_cell(id, ...)                                                                      \
-	metrics_cell_values(id, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL},            \
-		sizeof((const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL}) / sizeof(char *) -  \
-			1)
+	metrics_cell_values(id, (const char *const[]){NULL, ##__VA_ARGS__} + 1,                    \
+		sizeof((const char *const[]){NULL, ##__VA_ARGS__}) / sizeof(char *) - 1)
 
 /* A counter takes no negative amount and no NaN: they are dropped. */
 void metric_cell_add(struct metric_cell *cell, double amount);
@@ -55,11 +54,11 @@ void metric_cell_set(struct metric_cell *cell, double value);
 void metric_cell_observe(struct metric_cell *cell, double value); /* histogram; NaN is dropped */
 double metric_cell_get(struct metric_cell *cell);                 /* histogram: the count */
 
-#define metrics_add(id, amount, ...) metric_cell_add(metrics_cell(id, __VA_ARGS__), amount)
-#define metrics_inc(id, ...) metric_cell_add(metrics_cell(id, __VA_ARGS__), 1)
-#define metrics_set(id, value, ...) metric_cell_set(metrics_cell(id, __VA_ARGS__), value)
-#define metrics_observe(id, value, ...) metric_cell_observe(metrics_cell(id, __VA_ARGS__), value)
-#define metrics_get(id, ...) metric_cell_get(metrics_cell(id, __VA_ARGS__))
+#define metrics_add(id, amount, ...) metric_cell_add(metrics_cell(id, ##__VA_ARGS__), amount)
+#define metrics_inc(id, ...) metric_cell_add(metrics_cell(id, ##__VA_ARGS__), 1)
+#define metrics_set(id, value, ...) metric_cell_set(metrics_cell(id, ##__VA_ARGS__), value)
+#define metrics_observe(id, value, ...) metric_cell_observe(metrics_cell(id, ##__VA_ARGS__), value)
+#define metrics_get(id, ...) metric_cell_get(metrics_cell(id, ##__VA_ARGS__))
 
 /* Removes all children of a metric, for gauges whose label sets are rewritten at each collection.
  * Cells of it are void afterwards: do not keep any. A thread that still writes into one does no harm
