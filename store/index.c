@@ -1,0 +1,265 @@
+#include "store/index.h"
+
+#include <string.h>
+
+#include "base/check.h"
+
+static struct index_name *name_at(struct index *index, uint32_t handle)
+{
+	return slab_at(index->slabs, handle);
+}
+
+static struct index_pair *pair_at(struct index *index, uint32_t handle)
+{
+	return slab_at(index->slabs, handle);
+}
+
+static struct store_key name_key(const struct index *index, const char *name, size_t size)
+{
+	return hash_bytes(index->secret, name, size);
+}
+
+static struct store_key pair_key(const struct index *index, uint32_t name, const char *value,
+	size_t size)
+{
+	struct store_key parts[2] = {hash_bytes(index->secret, value, size), {name, size}};
+
+	return hash_bytes(index->secret, parts, sizeof(parts));
+}
+
+static struct store_key set_key(const struct index *index, const uint32_t *pairs, uint32_t count)
+{
+	return hash_bytes(index->secret, pairs, count * sizeof(*pairs));
+}
+
+enum status index_init(struct index *index, struct slabs *slabs, const struct hash_secret *secret,
+	uint32_t series_max)
+{
+	memset(index, 0, sizeof(*index));
+	index->slabs = slabs;
+	index->secret = secret;
+	cell_classes_init(&index->cells, slabs);
+	if (keys_init(&index->sets, slabs, series_max) != STATUS_OK ||
+		keys_init(&index->pairs, slabs, series_max * 8 + 4096) != STATUS_OK ||
+		keys_init(&index->names, slabs, INDEX_NAMES_MAX) != STATUS_OK) {
+		index_fini(index);
+		return STATUS_NO_MEMORY;
+	}
+	return STATUS_OK;
+}
+
+void index_fini(struct index *index)
+{
+	keys_fini(&index->names);
+	keys_fini(&index->pairs);
+	keys_fini(&index->sets);
+}
+
+size_t index_fixed_bytes(const struct index *index)
+{
+	return keys_fixed_bytes(&index->names) + keys_fixed_bytes(&index->pairs) +
+	       keys_fixed_bytes(&index->sets);
+}
+
+uint32_t index_find_name(const struct index *index, const char *name, size_t size)
+{
+	uint32_t handle = keys_find(&index->names, name_key(index, name, size));
+
+	return handle == KEYS_NONE ? 0 : handle;
+}
+
+uint32_t index_find_pair(const struct index *index, uint32_t name, const char *value, size_t size)
+{
+	uint32_t handle = keys_find(&index->pairs, pair_key(index, name, value, size));
+
+	return handle == KEYS_NONE ? 0 : handle;
+}
+
+uint32_t index_find_set(const struct index *index, const struct label *sorted, uint32_t count,
+	uint32_t *pairs)
+{
+	bool complete = true;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t name = index_find_name(index, sorted[i].name, sorted[i].name_size);
+
+		pairs[i] = name == 0 ? 0
+			: index_find_pair(index, name, sorted[i].value, sorted[i].value_size);
+		complete = complete && pairs[i] != 0;
+	}
+	return complete ? keys_find(&index->sets, set_key(index, pairs, count)) : KEYS_NONE;
+}
+
+static void name_release(struct index *index, uint32_t handle)
+{
+	struct index_name *name = name_at(index, handle);
+
+	if (--name->references > 0)
+		return;
+	CHECK(keys_remove(&index->names, name_key(index, name->text, name->size)));
+	classes_give(&index->cells, handle, sizeof(*name) + name->size + 1);
+	index->epoch++;
+}
+
+static uint32_t name_take(struct index *index, const struct label *label)
+{
+	struct store_key key = name_key(index, label->name, label->name_size);
+	uint32_t handle = keys_find(&index->names, key);
+	size_t bytes = sizeof(struct index_name) + label->name_size + 1;
+	struct index_name *name;
+
+	if (handle != KEYS_NONE) {
+		name_at(index, handle)->references++;
+		return handle;
+	}
+	handle = classes_take(&index->cells, bytes);
+	if (handle == 0)
+		return 0;
+	if (!keys_insert(&index->names, key, handle)) {
+		classes_give(&index->cells, handle, bytes);
+		return 0;
+	}
+	name = name_at(index, handle);
+	name->references = 1;
+	name->size = label->name_size;
+	memcpy(name->text, label->name, label->name_size);
+	name->text[label->name_size] = '\0';
+	return handle;
+}
+
+static void pair_free(struct index *index, uint32_t handle)
+{
+	struct index_pair *pair = pair_at(index, handle);
+
+	CHECK(keys_remove(&index->pairs, pair_key(index, pair->name, pair->text, pair->size)));
+	posting_free(&pair->posting, &index->cells);
+	name_release(index, pair->name);
+	classes_give(&index->cells, handle, sizeof(*pair) + pair->size + 1);
+	index->epoch++;
+}
+
+static uint32_t pair_make(struct index *index, const struct label *label)
+{
+	size_t bytes = sizeof(struct index_pair) + label->value_size + 1;
+	uint32_t name = name_take(index, label);
+	struct index_pair *pair;
+	uint32_t handle;
+
+	if (name == 0)
+		return 0;
+	handle = classes_take(&index->cells, bytes);
+	if (handle == 0) {
+		name_release(index, name);
+		return 0;
+	}
+	if (!keys_insert(&index->pairs,
+		pair_key(index, name, label->value, label->value_size), handle)) {
+		classes_give(&index->cells, handle, bytes);
+		name_release(index, name);
+		return 0;
+	}
+	pair = pair_at(index, handle);
+	memset(pair, 0, sizeof(*pair));
+	pair->name = name;
+	pair->size = label->value_size;
+	memcpy(pair->text, label->value, label->value_size);
+	pair->text[label->value_size] = '\0';
+	return handle;
+}
+
+/* A pair without series is freed, unless it waits for index_clean_one(), which will free it. */
+static void pair_release(struct index *index, uint32_t handle)
+{
+	struct index_pair *pair = pair_at(index, handle);
+
+	if (--pair->references == 0 && !pair->changed)
+		pair_free(index, handle);
+}
+
+static bool pairs_take(struct index *index, const struct label *sorted, uint32_t count,
+	uint32_t *pairs, uint32_t series)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		if (pairs[i] == 0)
+			pairs[i] = pair_make(index, &sorted[i]);
+		if (pairs[i] == 0)
+			goto undo;
+		pair_at(index, pairs[i])->references++;
+		if (!posting_reserve(&pair_at(index, pairs[i])->posting, &index->cells, series)) {
+			i++;
+			goto undo;
+		}
+	}
+	return true;
+undo:
+	while (i > 0)
+		pair_release(index, pairs[--i]);
+	return false;
+}
+
+uint32_t index_add(struct index *index, const struct label *sorted, uint32_t count,
+	uint32_t *pairs, uint32_t series)
+{
+	size_t bytes = sizeof(struct index_set) + count * sizeof(uint32_t);
+	uint32_t handle;
+	struct index_set *set;
+
+	CHECK(count > 0 && count <= INDEX_LABELS_MAX);
+	if (!pairs_take(index, sorted, count, pairs, series))
+		return 0;
+	handle = classes_take(&index->cells, bytes);
+	if (handle == 0)
+		goto release;
+	if (!keys_insert(&index->sets, set_key(index, pairs, count), series))
+		goto give;
+	set = slab_at(index->slabs, handle);
+	set->count = count;
+	memcpy(set->pairs, pairs, count * sizeof(*pairs));
+	for (uint32_t i = 0; i < count; i++)
+		posting_add(&pair_at(index, pairs[i])->posting, &index->cells, series);
+	return handle;
+give:
+	classes_give(&index->cells, handle, bytes);
+release:
+	for (uint32_t i = 0; i < count; i++)
+		pair_release(index, pairs[i]);
+	return 0;
+}
+
+void index_remove(struct index *index, uint32_t handle)
+{
+	struct index_set *set = slab_at(index->slabs, handle);
+
+	CHECK(keys_remove(&index->sets, set_key(index, set->pairs, set->count)));
+	for (uint32_t i = 0; i < set->count; i++) {
+		struct index_pair *pair = pair_at(index, set->pairs[i]);
+
+		CHECK(pair->references > 0);
+		pair->references--;
+		if (!pair->changed) {
+			pair->changed = true;
+			pair->next_changed = index->first_changed;
+			index->first_changed = set->pairs[i];
+		}
+	}
+	classes_give(&index->cells, handle, sizeof(*set) + set->count * sizeof(uint32_t));
+}
+
+bool index_clean_one(struct index *index, posting_gone_fn *gone, void *argument)
+{
+	uint32_t handle = index->first_changed;
+	struct index_pair *pair;
+
+	if (handle == 0)
+		return false;
+	pair = pair_at(index, handle);
+	index->first_changed = pair->next_changed;
+	pair->changed = false;
+	posting_filter(&pair->posting, &index->cells, gone, argument);
+	CHECK(pair->posting.count == pair->references);
+	if (pair->references == 0)
+		pair_free(index, handle);
+	return true;
+}

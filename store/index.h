@@ -1,0 +1,100 @@
+/*
+ * Labels and where they stand: names and name-value pairs interned once, a label set per series as
+ * an array of pairs, the table of all label sets, and for each pair the numbers of the series that
+ * carry it.
+ *
+ * A pair is named by the handle of its cell, so that a label set of ten labels takes 48 bytes and
+ * equal label sets are equal arrays. Label sets, pairs and names are found by keyed hashes of 96
+ * bits (keys.h); texts are not compared again.
+ *
+ * Ownership: the index owns all texts; pointers into it are valid under the lock only.
+ * Limits: INDEX_LABELS_MAX labels a series, INDEX_NAMES_MAX label names, 8 * series_max + 4096 pairs;
+ *   texts up to the largest cell (16 KiB, or a slab where slabs are smaller).
+ * Order: label sets are sorted by name in byte order, as struct labels is.
+ * Threads: all functions under one lock, that of the caller.
+ */
+#ifndef NIMBUSGUARD_STORE_INDEX_H
+#define NIMBUSGUARD_STORE_INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/hash.h"
+#include "store/keys.h"
+#include "store/postings.h"
+#include "store/slab.h"
+
+#define INDEX_LABELS_MAX STORE_LABELS_MAX
+#define INDEX_NAMES_MAX 32768
+
+struct index_name {
+	uint32_t references, size;
+	char text[]; /* NUL-terminated */
+};
+
+struct index_pair {
+	uint32_t references; /* series that carry it */
+	uint32_t name;       /* handle of an index_name */
+	struct posting posting;
+	uint32_t next_changed; /* list of pairs that lost series; see index_remove() */
+	bool changed;
+	uint32_t size;
+	char text[]; /* the value, NUL-terminated */
+};
+
+struct index_set {
+	uint32_t count;
+	uint32_t pairs[];
+};
+
+struct index {
+	struct slabs *slabs;
+	const struct hash_secret *secret;
+	struct cell_classes cells;
+	struct key_table names, pairs, sets;
+	uint32_t first_changed;
+	uint64_t epoch; /* changes when a name or a pair is freed: handles may be used again */
+};
+
+/* STATUS_NO_MEMORY. */
+enum status index_init(struct index *index, struct slabs *slabs,
+	const struct hash_secret *secret, uint32_t series_max) MUST_CHECK;
+void index_fini(struct index *index);
+size_t index_fixed_bytes(const struct index *index);
+
+/* The series that has exactly these labels, or KEYS_NONE. sorted: by name, no name twice, no empty
+ * value. pairs[count] is filled with what is known, 0 for unknown pairs. */
+uint32_t index_find_set(const struct index *index, const struct label *sorted, uint32_t count,
+	uint32_t *pairs);
+/* Adds a label set that index_find_set() did not find, with the pairs it filled in. Returns the
+ * handle of its index_set, or 0 when memory is out; then nothing has changed. */
+uint32_t index_add(struct index *index, const struct label *sorted, uint32_t count,
+	uint32_t *pairs, uint32_t series);
+/* Takes a label set out of all tables, but not yet its series out of the postings: that is done
+ * pair by pair by index_clean_one(), until it returns false. The number of the series must not be
+ * used again before. */
+void index_remove(struct index *index, uint32_t set);
+bool index_clean_one(struct index *index, posting_gone_fn *gone, void *argument);
+
+/* Handles of a name and of a pair, or 0. */
+uint32_t index_find_name(const struct index *index, const char *name, size_t size);
+uint32_t index_find_pair(const struct index *index, uint32_t name, const char *value,
+	size_t size);
+
+static inline const struct index_set *index_set_at(const struct index *index, uint32_t handle)
+{
+	return slab_at(index->slabs, handle);
+}
+
+static inline const struct index_pair *index_pair_at(const struct index *index, uint32_t handle)
+{
+	return slab_at(index->slabs, handle);
+}
+
+static inline const struct index_name *index_name_at(const struct index *index, uint32_t handle)
+{
+	return slab_at(index->slabs, handle);
+}
+
+#endif

@@ -1,0 +1,208 @@
+/*
+ * From labels to a series: sorted, looked up, made when new.
+ *
+ * A new series needs an id whose ring owns a block. Blocks are under the shards' locks and ids
+ * under the index's, and no two locks are held at a time: so ids are made ready in small runs
+ * beforehand, and a series is made under the index's lock alone.
+ */
+#include <string.h>
+
+#include "base/check.h"
+#include "store/layout.h"
+
+#define READY_RUN 16u
+#define KEYS_PER_SERIES 8u
+
+static int name_compare(const struct label *a, const struct label *b)
+{
+	uint32_t size = a->name_size < b->name_size ? a->name_size : b->name_size;
+	int order = memcmp(a->name, b->name, size);
+
+	if (order != 0)
+		return order;
+	return a->name_size < b->name_size ? -1 : a->name_size > b->name_size;
+}
+
+/* Copies the pairs with a value, sorted by name. Senders sort already: insertion sort. */
+static enum status labels_sort(const struct label *pairs, size_t count, struct label *sorted,
+	uint32_t *sorted_count, struct error *error)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		uint32_t at = n;
+		int order = -1;
+
+		if (pairs[i].name_size == 0)
+			return error_set(error, STATUS_BAD_INPUT, "a label has no name");
+		if (pairs[i].value_size == 0)
+			continue;
+		if (n == INDEX_LABELS_MAX)
+			return error_set(error, STATUS_BAD_INPUT, "more than %d labels",
+				INDEX_LABELS_MAX);
+		while (at > 0 && (order = name_compare(&sorted[at - 1], &pairs[i])) > 0) {
+			sorted[at] = sorted[at - 1];
+			at--;
+		}
+		if (order == 0)
+			return error_set(error, STATUS_BAD_INPUT, "label %.*s stands twice",
+				(int)(pairs[i].name_size < 256 ? pairs[i].name_size : 256),
+				pairs[i].name);
+		sorted[at] = pairs[i];
+		n++;
+	}
+	*sorted_count = n;
+	if (n == 0)
+		return error_set(error, STATUS_BAD_INPUT, "a series has no labels");
+	return STATUS_OK;
+}
+
+static uint32_t list_pop(struct store *store, uint32_t *list)
+{
+	uint32_t id = *list;
+
+	if (id != NO_ID)
+		*list = slot_of(store, id)->next_free;
+	return id;
+}
+
+static void list_push(struct store *store, uint32_t *list, uint32_t id)
+{
+	slot_of(store, id)->next_free = *list;
+	*list = id;
+}
+
+/* Up to READY_RUN free ids, from the list of bare ones, else new ones. */
+static uint32_t ids_take(struct store *store, uint32_t *ids)
+{
+	uint32_t end = atomic_load_explicit(&store->id_end, memory_order_relaxed);
+	uint32_t n = 0;
+
+	while (n < READY_RUN && (ids[n] = list_pop(store, &store->bare)) != NO_ID)
+		n++;
+	while (n < READY_RUN && end < store->id_max && segments_grow(&store->rings, end) &&
+		segments_grow(&store->slots, end))
+		ids[n++] = end++;
+	atomic_store_explicit(&store->id_end, end, memory_order_release);
+	return n;
+}
+
+/* Puts ids with blocks on the list. false when there is no id or no memory for one. */
+static bool ids_make_ready(struct store *store)
+{
+	uint32_t ids[READY_RUN];
+	bool ready[READY_RUN];
+	bool any = false;
+	uint32_t count;
+
+	(void)pthread_mutex_lock(&store->index_lock);
+	count = ids_take(store, ids);
+	(void)pthread_mutex_unlock(&store->index_lock);
+	for (uint32_t i = 0; i < count; i++) {
+		struct shard *shard = shard_of(store, ids[i]);
+
+		(void)pthread_mutex_lock(&shard->lock);
+		ready[i] = ring_init(ring_of(store, ids[i]), &shard->memory);
+		(void)pthread_mutex_unlock(&shard->lock);
+	}
+	(void)pthread_mutex_lock(&store->index_lock);
+	/* Backwards, so that ids come off the list in ascending order. */
+	for (uint32_t i = count; i-- > 0;) {
+		list_push(store, ready[i] ? &store->ready : &store->bare, ids[i]);
+		any = any || ready[i];
+	}
+	(void)pthread_mutex_unlock(&store->index_lock);
+	return any;
+}
+
+/* A series that is known by its labels gets another raw encoding, as far as there is room: without
+ * it the labels are parsed again each time, which is slow but right. */
+static void alias_add(struct store *store, struct store_key key, uint32_t id)
+{
+	struct slot *slot = slot_of(store, id);
+
+	if (slot->key_count < KEYS_PER_SERIES && store->keys.count < store->id_max &&
+		keys_insert(&store->keys, key, id))
+		slot->key_count++;
+}
+
+static void series_make(struct store *store, struct store_key key, uint32_t id, uint32_t set)
+{
+	struct ring *ring = ring_of(store, id);
+	struct slot *slot = slot_of(store, id);
+
+	slot->set = set;
+	slot->key_count = 1;
+	atomic_store_explicit(&ring->seen, store_tick(store), memory_order_relaxed);
+	atomic_store_explicit(&ring->state, RING_LIVE, memory_order_release);
+	/* Last, so that whoever finds it by its key may append at once. */
+	CHECK(keys_insert(&store->keys, key, id));
+	atomic_fetch_add(&store->live, 1);
+	atomic_fetch_add(&store->created, 1);
+	atomic_fetch_add(&store->generation, 1);
+}
+
+/* Under the index's lock. *retry: an id has to be made ready first. */
+static enum status series_find_or_make(struct store *store, struct store_key key,
+	const struct label *sorted, uint32_t count, uint32_t *series, bool *retry,
+	struct error *error)
+{
+	uint32_t pairs[INDEX_LABELS_MAX];
+	uint32_t id = keys_find(&store->keys, key);
+	bool aliased = id != KEYS_NONE;
+	uint32_t set;
+
+	if (!aliased)
+		id = index_find_set(&store->index, sorted, count, pairs);
+	if (id != KEYS_NONE) {
+		struct ring *ring = ring_of(store, id);
+
+		atomic_store_explicit(&ring->seen, store_tick(store), memory_order_relaxed);
+		CHECK(series_revive(store, ring));
+		if (!aliased)
+			alias_add(store, key, id);
+		*series = id;
+		return STATUS_OK;
+	}
+	if (atomic_load(&store->live) >= store->limits.series_max)
+		return error_set(error, STATUS_LIMIT, "the store holds %u series, its maximum",
+			store->limits.series_max);
+	id = list_pop(store, &store->ready);
+	*retry = id == NO_ID;
+	if (*retry)
+		return STATUS_OK;
+	set = keys_reserve(&store->keys, key)
+		? index_add(&store->index, sorted, count, pairs, id) : 0;
+	if (set == 0) {
+		list_push(store, &store->ready, id);
+		return error_set(error, STATUS_LIMIT,
+			"the store holds %llu bytes, its maximum",
+			(unsigned long long)store->limits.memory_max);
+	}
+	series_make(store, key, id, set);
+	*series = id;
+	return STATUS_OK;
+}
+
+enum status store_intern(struct store *store, struct store_key key, const struct label *pairs,
+	size_t count, uint32_t *series, struct error *error)
+{
+	struct label sorted[INDEX_LABELS_MAX];
+	uint32_t sorted_count;
+	enum status status = labels_sort(pairs, count, sorted, &sorted_count, error);
+	bool retry = true;
+
+	*series = STORE_NO_SERIES;
+	while (status == STATUS_OK && retry) {
+		retry = false;
+		(void)pthread_mutex_lock(&store->index_lock);
+		status = series_find_or_make(store, key, sorted, sorted_count, series, &retry,
+			error);
+		(void)pthread_mutex_unlock(&store->index_lock);
+		if (retry && !ids_make_ready(store))
+			return error_set(error, STATUS_LIMIT,
+				"the store has no room for another series in its %llu bytes",
+				(unsigned long long)store->limits.memory_max);
+	}
+	return status;
+}

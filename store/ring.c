@@ -1,0 +1,144 @@
+#include "store/ring.h"
+
+#include <string.h>
+
+#include "base/check.h"
+
+static struct chunk *chunk_at(const struct ring_memory *memory, uint32_t handle)
+{
+	return slab_at(memory->blocks.slabs, handle);
+}
+
+bool ring_init(struct ring *ring, struct ring_memory *memory)
+{
+	uint32_t block = cell_take(&memory->blocks, 0);
+
+	if (block == 0)
+		return false;
+	memset(&ring->end, 0, sizeof(ring->end));
+	ring->head = ring->tail = block;
+	return true;
+}
+
+/* Takes the oldest chunk, which is not the open one, out of the ring. */
+static uint32_t tail_take(struct ring *ring, struct ring_memory *memory)
+{
+	uint32_t block = ring->tail;
+	struct chunk *chunk = chunk_at(memory, block);
+
+	CHECK(block != ring->head);
+	memory->samples -= chunk->count;
+	ring->tail = chunk->next;
+	return block;
+}
+
+void ring_clear(struct ring *ring, struct ring_memory *memory)
+{
+	while (ring->tail != ring->head)
+		cell_give(&memory->blocks, tail_take(ring, memory));
+	memory->samples -= ring->end.count;
+	memset(&ring->end, 0, sizeof(ring->end));
+	ring->generation++;
+}
+
+static bool tail_expired(const struct ring *ring, const struct ring_memory *memory, int64_t t_ms)
+{
+	if (ring->tail == ring->head)
+		return false;
+	/* All samples of the oldest chunk are older than the first one of the next. */
+	return t_ms - chunk_at(memory, chunk_at(memory, ring->tail)->next)->first_ms >
+	       memory->retention_ms;
+}
+
+/* The block for the next chunk. The head has been sealed and is still in the chain. */
+static uint32_t block_for_next(struct ring *ring, struct ring_memory *memory, int64_t t_ms)
+{
+	uint32_t block = 0;
+
+	while (tail_expired(ring, memory, t_ms)) {
+		if (block != 0)
+			cell_give(&memory->blocks, block);
+		block = tail_take(ring, memory);
+	}
+	if (block == 0)
+		block = cell_take(&memory->blocks, memory->keep);
+	if (block != 0)
+		return block;
+	if (ring->tail != ring->head) {
+		memory->overwritten += chunk_at(memory, ring->tail)->count;
+		return tail_take(ring, memory);
+	}
+	return 0;
+}
+
+static void chunk_start(struct ring *ring, struct ring_memory *memory, int64_t t_ms, uint64_t bits)
+{
+	size_t size = memory->blocks.cell_size;
+	uint32_t block;
+
+	if (ring->end.count == 0) {
+		chunk_begin(&ring->end, chunk_at(memory, ring->head), size, t_ms, bits);
+		return;
+	}
+	chunk_seal(&ring->end, chunk_at(memory, ring->head));
+	block = block_for_next(ring, memory, t_ms);
+	if (block == 0) {
+		memory->overwritten += ring->end.count;
+		memory->samples -= ring->end.count;
+		block = ring->head;
+		ring->tail = block;
+	} else {
+		chunk_at(memory, ring->head)->next = block;
+	}
+	ring->head = block;
+	chunk_begin(&ring->end, chunk_at(memory, block), size, t_ms, bits);
+}
+
+enum append_result ring_append(struct ring *ring, struct ring_memory *memory, int64_t t_ms,
+	uint64_t bits)
+{
+	if (ring->end.count > 0 && t_ms <= ring->end.t_ms) {
+		if (t_ms < ring->end.t_ms)
+			return APPEND_LATE;
+		return bits == ring->end.bits ? APPEND_REPEATED : APPEND_CONFLICT;
+	}
+	if (ring->end.count == 0 || !chunk_append(&ring->end, chunk_at(memory, ring->head),
+		memory->blocks.cell_size, t_ms, bits))
+		chunk_start(ring, memory, t_ms, bits);
+	memory->samples++;
+	return bits == STORE_STALE_BITS ? APPEND_STALE_MARKER : APPEND_STORED;
+}
+
+void ring_copy_chunks(const struct ring *ring, const struct ring_memory *memory, int64_t from_ms,
+	int64_t to_ms, struct ring_copy *copy)
+{
+	uint32_t handle = ring->tail;
+
+	copy->chunk_size = memory->blocks.cell_size;
+	copy->chunk_count = copy->last_count = 0;
+	copy->more = false;
+	copy->generation = ring->generation;
+	if (ring->end.count == 0 || ring->end.t_ms < from_ms)
+		return;
+	for (;; handle = chunk_at(memory, handle)->next) {
+		const struct chunk *chunk = chunk_at(memory, handle);
+		bool open = handle == ring->head;
+
+		if (chunk->first_ms > to_ms)
+			return;
+		if (!open && chunk_at(memory, chunk->next)->first_ms <= from_ms)
+			continue;
+		if ((copy->chunk_count + 1) * copy->chunk_size > RING_COPY_BYTES) {
+			copy->more = true;
+			copy->resume_ms = chunk->first_ms;
+			return;
+		}
+		memcpy(copy->bytes + (size_t)copy->chunk_count * copy->chunk_size, chunk,
+			copy->chunk_size);
+		copy->chunk_count++;
+		if (open) {
+			copy->last_count = ring->end.count;
+			return;
+		}
+	}
+}

@@ -1,0 +1,74 @@
+/*
+ * The samples of one series: a chain of chunks from the oldest to the open one. A chunk that has
+ * left the retention as a whole, or the oldest one when memory is out, is overwritten.
+ *
+ *     tail (oldest, sealed) -> sealed -> ... -> head (open)
+ *
+ * A ring owns at least one block from ring_init() on, so that a known series can always take a
+ * sample: with one block and no memory, the block starts anew.
+ *
+ * Threads: under the lock of the ring's shard, but for `state` and `seen`, which are atomic.
+ */
+#ifndef NIMBUSGUARD_STORE_RING_H
+#define NIMBUSGUARD_STORE_RING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/chunk.h"
+#include "store/slab.h"
+#include "store/store.h"
+
+/*
+ * FREE -> LIVE: store_intern() gives the slot to a series.
+ * LIVE -> ENDED: store_sweep(), no samples for ended_keep_ms; nobody sees the series any more.
+ * ENDED -> LIVE: a request that found it just before appends, or the label set comes back.
+ * ENDED -> FREE: store_sweep(), STORE_REUSE_MS later; the slot may be used again.
+ */
+enum ring_state { RING_FREE, RING_LIVE, RING_ENDED };
+
+struct ring {
+	_Alignas(64) struct chunk_end end; /* end.count == 0: no samples at all */
+	uint32_t head, tail;
+	_Atomic uint32_t seen;    /* when it last got a sample, in ticks of the store */
+	uint16_t generation;      /* changes when the ring is cleared */
+	_Atomic uint8_t state;    /* enum ring_state */
+};
+
+/* What the rings of one shard share. */
+struct ring_memory {
+	struct cell_pool blocks;
+	uint32_t keep; /* slabs left to new series: full rings do not grow into them */
+	int64_t retention_ms;
+	uint64_t samples;     /* in these rings now */
+	uint64_t overwritten; /* samples lost to the budget while still within the retention */
+};
+
+/* Gives an unused ring its block; false when memory is out. */
+bool ring_init(struct ring *ring, struct ring_memory *memory);
+/* Removes all samples and all blocks but one. */
+void ring_clear(struct ring *ring, struct ring_memory *memory);
+/* The ring belongs to a series that is live or ended. */
+enum append_result ring_append(struct ring *ring, struct ring_memory *memory, int64_t t_ms,
+	uint64_t bits);
+
+/* Chunks copied out under the lock, to be decoded without it. */
+#define RING_COPY_BYTES 8192
+
+struct ring_copy {
+	uint32_t chunk_size, chunk_count;
+	uint32_t last_count; /* samples in the last chunk when it is the open one, else 0 */
+	bool more;           /* there are more: go on at resume_ms */
+	uint16_t generation;
+	int64_t resume_ms;
+	_Alignas(8) unsigned char bytes[RING_COPY_BYTES];
+};
+
+/* Copies the chunks that may hold samples within [from_ms, to_ms], as many as fit. To go on, call
+ * again with from_ms = copy->resume_ms, as long as the generation is the same. */
+void ring_copy_chunks(const struct ring *ring, const struct ring_memory *memory, int64_t from_ms,
+	int64_t to_ms, struct ring_copy *copy);
+
+#endif

@@ -1,0 +1,156 @@
+/*
+ * The series of the stream in memory: an index of label sets and a compressed ring of samples per
+ * series.
+ *
+ * A series is found by the 128-bit hash of its raw label bytes as the sender encoded them; labels
+ * are parsed only at first sight. Another encoding of the same label set becomes an alias.
+ *
+ * Ownership: the store owns series and labels; what is returned is copied out unless said otherwise.
+ * Limits: series_max series, memory_max bytes for all of it (labels, index, rings). When either is
+ *   reached a new series is answered STATUS_LIMIT, and a full ring overwrites its oldest chunk;
+ *   samples of known series are always taken.
+ * Order: samples of a series in time order; late samples and repeats change nothing.
+ * Threads: all functions from any thread, except store_open and store_close. Locks are per shard,
+ *   taken once per batch and shard.
+ */
+#ifndef NIMBUSGUARD_STORE_STORE_H
+#define NIMBUSGUARD_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/labels.h"
+#include "base/matcher.h"
+
+/* Bits of the marker by which Prometheus ends a series; compared as bits, it is a NaN. */
+#define STORE_STALE_BITS UINT64_C(0x7ff0000000000002)
+
+#define STORE_MEMORY_MIN UINT64_C(524288)
+/* The slot of a removed series is not given to another one before so long (monotonic clock). */
+#define STORE_REUSE_MS 60000
+
+struct store_limits {
+	uint64_t memory_max;    /* bytes, STORE_MEMORY_MIN at least; reserved at once, touched as used */
+	uint32_t series_max;
+	int64_t retention_ms;   /* what a ring shall hold at least, as far as memory goes */
+	int64_t interval_ms;    /* expected distance of samples, to size rings */
+	int64_t ended_keep_ms;  /* a series that took no sample for so long (by the monotonic clock,
+	                         * whatever its timestamps say; stale or not) is removed */
+	int64_t future_max_ms;  /* a sample further ahead of the clock is refused */
+};
+
+struct store;
+
+/* NULL: STATUS_BAD_INPUT, STATUS_NO_MEMORY (memory_max is not to be had), STATUS_IO. The clock must
+ * outlive the store. Metrics are set by a collector (base/metrics.h). */
+struct store *store_open(const struct store_limits *limits, const struct clock *clock,
+	struct error *error) MUST_CHECK;
+void store_close(struct store *store);
+
+/* Hash of raw label bytes with a secret drawn at store_open (XXH3, 128 bits), so that collisions
+ * cannot be crafted. */
+struct store_key {
+	uint64_t low, high;
+};
+
+struct store_key store_key_of(const struct store *store, const void *raw_labels, size_t size);
+
+#define STORE_NO_SERIES UINT32_MAX
+#define STORE_LABELS_MAX 255
+#define STORE_TEXT_MAX 16000 /* bytes of a label name or value; 4000 when memory_max < 64 MiB */
+
+/* The series known by this raw encoding, or STORE_NO_SERIES, which may also mean "looked while the
+ * table was changing": store_intern() decides. Takes no lock. An id stays valid until the series is
+ * removed; its slot is not given to another series before STORE_REUSE_MS later, so an id from this
+ * lookup may be used for the batch at hand: even if the series is removed between look-up and
+ * append, the sample is taken and the series comes back. Do not keep ids over batches. */
+uint32_t store_find(struct store *store, struct store_key key);
+
+/* series[i] = store_find(keys[i]), in groups with prefetch: several times faster than one by one as
+ * soon as the table is larger than the cache. Pass as many keys as are at hand (64 and more). */
+void store_find_many(struct store *store, const struct store_key *keys, size_t count,
+	uint32_t *series);
+
+/* The series of this label set, made when new; `key` becomes its (further) raw encoding. pairs
+ * need not be sorted; pairs with an empty value are dropped. STATUS_BAD_INPUT (repeated or empty
+ * label name, no labels at all, more than STORE_LABELS_MAX), STATUS_LIMIT (series_max, memory_max,
+ * or a text longer than STORE_TEXT_MAX). */
+enum status store_intern(struct store *store, struct store_key key, const struct label *pairs,
+	size_t count, uint32_t *series, struct error *error) MUST_CHECK;
+
+struct store_sample {
+	uint32_t series;
+	int64_t t_ms;
+	double value; /* stale markers are passed on as they are */
+};
+
+/* X(result, metric label) */
+#define APPEND_TABLE(X)                                                                            \
+	X(APPEND_STORED, "stored")                                                                 \
+	X(APPEND_STALE_MARKER, "stale_marker") /* taken: the series has ended at t */              \
+	X(APPEND_REPEATED, "repeated")         /* same time and value bits as the newest: harmless */ \
+	X(APPEND_CONFLICT, "conflict")         /* same time, other value: not stored */            \
+	X(APPEND_LATE, "late")                 /* older than the newest: not stored */             \
+	X(APPEND_FUTURE, "future")             /* further ahead than future_max_ms: not stored */
+
+enum append_result {
+#define X(result, label) result,
+	APPEND_TABLE(X)
+#undef X
+	APPEND_RESULT_COUNT
+};
+
+const char *append_result_name(enum append_result result);
+
+/* Appends in the given order; counts[] is added to. Never fails: samples of ids that do not exist,
+ * and timestamps more than 4459 years before 1970, count as late. Fastest when ids ascend (the
+ * order in which series were made), as they do in scrape order. */
+void store_append(struct store *store, const struct store_sample *samples, size_t count,
+	uint64_t counts[APPEND_RESULT_COUNT]);
+
+/*
+ * Reading. A selection is a copy of ids made under the locks; windows are copied out per series.
+ */
+struct store_selection {
+	uint32_t *series; /* ascending */
+	size_t count;
+};
+
+/* All series that match, at most `max` of them (more: STATUS_LIMIT and the first max). Matchers on
+ * an exact metric name are answered by an index. */
+enum status store_select(struct store *store, struct matchers *matchers, size_t max,
+	struct store_selection *selection, struct error *error) MUST_CHECK;
+void store_selection_fini(struct store_selection *selection);
+/* A counter that changes when a series is made or removed, so that callers cache selections. */
+uint64_t store_generation(struct store *store);
+
+/* A copy of the labels; STATUS_NOT_FOUND when the series is gone. */
+enum status store_labels(struct store *store, uint32_t series, struct labels *labels) MUST_CHECK;
+
+struct store_point {
+	int64_t t_ms;
+	double value; /* may be the stale marker: test with store_is_stale() */
+};
+
+/* Of all that the ring holds, which may be more than retention_ms: copies samples with from_ms <= t <= to_ms, oldest first, at most max (the newest ones when there
+ * are more). Returns the number; 0 also when the series is gone. */
+size_t store_window(struct store *store, uint32_t series, int64_t from_ms, int64_t to_ms,
+	struct store_point *points, size_t max);
+/* The newest sample. false when there is none. */
+bool store_newest(struct store *store, uint32_t series, struct store_point *point);
+bool store_is_stale(double value);
+
+/* Removes series that took no sample for ended_keep_ms; for a housekeeping thread, every 10 to 60 s.
+ * Takes short locks. Returns how many were removed. A second caller at the same time returns 0. */
+size_t store_sweep(struct store *store);
+
+struct store_stats {
+	uint64_t series, samples, bytes, created, removed; /* bytes: held, never more than memory_max */
+	uint64_t overwritten; /* samples given up within retention_ms because memory was full */
+};
+void store_stats(struct store *store, struct store_stats *stats);
+
+#endif

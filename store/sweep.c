@@ -1,0 +1,182 @@
+/*
+ * Removing series that ended.
+ *
+ * 1. LIVE -> ENDED (shard locks): the series disappears for all readers, its ring is emptied. Its
+ *    raw keys are taken out of the table (index lock, page by page).
+ * 2. ENDED -> FREE, STORE_REUSE_MS later (index lock): labels and postings are freed, and the id
+ *    may be used again.
+ *
+ * Between the two, a request that found the id just before step 1 may still append: the series
+ * comes back to life with that sample, and nothing is lost. So does a series whose labels come
+ * again. After step 2 no request can still hold the id.
+ */
+#include <string.h>
+
+#include "store/layout.h"
+
+#define PAGES_PER_LOCK 16
+
+static bool gone_test(const struct store *store, uint32_t id)
+{
+	return store->gone[id / 64] >> (id % 64) & 1;
+}
+
+static void gone_set(struct store *store, uint32_t id)
+{
+	store->gone[id / 64] |= UINT64_C(1) << (id % 64);
+}
+
+static void gone_clear(struct store *store, uint32_t id_end)
+{
+	memset(store->gone, 0, (id_end / 64 + 1) * sizeof(*store->gone));
+}
+
+static uint32_t ticks_of(int64_t ms)
+{
+	int64_t limit = INT64_C(1) << 31;
+	int64_t ticks = ms < limit ? ms * 1000000 / (INT64_C(1) << TICK_SHIFT) + 1 : limit;
+
+	return (uint32_t)(ticks < limit ? ticks : limit);
+}
+
+static uint32_t ticks_since(struct ring *ring, uint32_t tick)
+{
+	int32_t ticks = (int32_t)(tick -
+				  atomic_load_explicit(&ring->seen, memory_order_relaxed));
+
+	/* A sample that came while we looked is younger than our tick. */
+	return ticks < 0 ? 0 : (uint32_t)ticks;
+}
+
+/* Step 1 for the ids of one run, all in one shard. */
+static uint32_t run_end(struct store *store, uint32_t first, uint32_t end, uint32_t tick)
+{
+	struct shard *shard = shard_of(store, first);
+	uint32_t keep = ticks_of(store->limits.ended_keep_ms);
+	uint32_t ended = 0;
+
+	(void)pthread_mutex_lock(&shard->lock);
+	for (uint32_t id = first; id < end; id++) {
+		struct ring *ring = ring_of(store, id);
+
+		if (ring_state_of(ring) != RING_LIVE || ticks_since(ring, tick) <= keep)
+			continue;
+		ring_clear(ring, &shard->memory);
+		atomic_store_explicit(&ring->seen, tick, memory_order_relaxed);
+		atomic_store_explicit(&ring->state, RING_ENDED, memory_order_release);
+		gone_set(store, id);
+		ended++;
+	}
+	(void)pthread_mutex_unlock(&shard->lock);
+	return ended;
+}
+
+static bool key_gone(void *argument, uint32_t id)
+{
+	struct store *store = argument;
+
+	if (!gone_test(store, id))
+		return false;
+	slot_of(store, id)->key_count--;
+	return true;
+}
+
+static void keys_clean(struct store *store)
+{
+	uint64_t cursor = 0;
+	bool more = true;
+
+	while (more) {
+		(void)pthread_mutex_lock(&store->index_lock);
+		for (int i = 0; i < PAGES_PER_LOCK && more; i++)
+			more = keys_sweep_page(&store->keys, &cursor, key_gone, store);
+		(void)pthread_mutex_unlock(&store->index_lock);
+	}
+}
+
+/* Step 2 for the ids of one run. */
+static uint32_t run_free(struct store *store, uint32_t first, uint32_t end, uint32_t tick)
+{
+	uint32_t keep = ticks_of(STORE_REUSE_MS);
+	uint32_t freed = 0;
+
+	(void)pthread_mutex_lock(&store->index_lock);
+	for (uint32_t id = first; id < end; id++) {
+		struct ring *ring = ring_of(store, id);
+		uint8_t state = RING_ENDED;
+
+		if (ring_state_of(ring) != RING_ENDED || ticks_since(ring, tick) <= keep ||
+			!atomic_compare_exchange_strong(&ring->state, &state, RING_FREE))
+			continue;
+		index_remove(&store->index, slot_of(store, id)->set);
+		slot_of(store, id)->set = 0;
+		gone_set(store, id);
+		freed++;
+	}
+	(void)pthread_mutex_unlock(&store->index_lock);
+	return freed;
+}
+
+static bool number_gone(void *argument, uint32_t id)
+{
+	return gone_test(argument, id);
+}
+
+static void postings_clean(struct store *store)
+{
+	bool more;
+
+	do {
+		(void)pthread_mutex_lock(&store->index_lock);
+		more = index_clean_one(&store->index, number_gone, store);
+		(void)pthread_mutex_unlock(&store->index_lock);
+	} while (more);
+}
+
+static void ids_give_back(struct store *store, uint32_t id_end)
+{
+	(void)pthread_mutex_lock(&store->index_lock);
+	for (uint32_t id = id_end; id-- > 0;) {
+		if (!gone_test(store, id))
+			continue;
+		slot_of(store, id)->next_free = store->ready;
+		store->ready = id;
+	}
+	(void)pthread_mutex_unlock(&store->index_lock);
+}
+
+static uint32_t sweep_run(struct store *store, uint32_t id_end, uint32_t tick,
+	uint32_t (*step)(struct store *, uint32_t, uint32_t, uint32_t))
+{
+	uint32_t count = 0;
+
+	for (uint32_t first = 0; first < id_end; first += SHARD_RUN)
+		count += step(store, first, id_end - first < SHARD_RUN ? id_end : first + SHARD_RUN,
+			tick);
+	return count;
+}
+
+size_t store_sweep(struct store *store)
+{
+	uint32_t tick = store_tick(store);
+	uint32_t id_end, ended;
+
+	if (atomic_flag_test_and_set(&store->sweeping))
+		return 0;
+	id_end = atomic_load_explicit(&store->id_end, memory_order_acquire);
+	if (sweep_run(store, id_end, tick, run_free) > 0) {
+		postings_clean(store);
+		ids_give_back(store, id_end);
+		gone_clear(store, id_end);
+	}
+	ended = sweep_run(store, id_end, tick, run_end);
+	if (ended > 0) {
+		atomic_fetch_sub(&store->live, ended);
+		atomic_fetch_add(&store->removed, ended);
+		atomic_fetch_add(&store->generation, 1);
+		keys_clean(store);
+		gone_clear(store, id_end);
+	}
+	atomic_flag_clear(&store->sweeping);
+	return ended;
+}
