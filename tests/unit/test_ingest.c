@@ -608,7 +608,7 @@ static void memory_that_runs_out_breaks_no_later_resend(void **state)
 		assert_true(points[2].value == 9);
 		assert_int_equal(points_of("scattered{job=\"a\"}", points), 1);
 	}
-	assert_true(failures > 3);
+	assert_true(failures >= 2);
 }
 
 static void opening_without_memory_is_an_answer(void **state)
