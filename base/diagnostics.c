@@ -33,22 +33,28 @@ bool diagnostics_full(const struct diagnostics *diagnostics)
 	return diagnostics->count >= DIAGNOSTICS_MAX;
 }
 
-/* Cuts an unfinished character from the end and makes the rest printable on one line. */
-static void text_clean(char *text)
+/* Takes an unfinished character from the end of a text that was cut. */
+static void text_trim(char *text)
 {
 	size_t size = strlen(text);
 
-	for (int cut = 0; cut < 3 && size && !utf8_valid(text, size); cut++)
+	while (size && ((unsigned char)text[size - 1] & 0xC0) == 0x80)
 		size--;
-	text[size] = 0;
-	for (char *c = text; *c; c++)
+	if (size && !utf8_valid(text + size - 1, strlen(text + size - 1)))
+		text[size - 1] = 0;
+}
+
+/* Makes a text printable on one line. */
+static void text_clean(char *text)
+{
+	bool valid = utf8_valid(text, strlen(text));
+
+	for (char *c = text; *c; c++) {
 		if ((unsigned char)*c < 0x20 || *c == 0x7F)
 			*c = ' ';
-	if (utf8_valid(text, size))
-		return;
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c >= 0x80)
+		else if ((unsigned char)*c >= 0x80 && !valid)
 			*c = '?';
+	}
 }
 
 /* Memory being out loses the text but never the count: a file with errors is not taken. */
@@ -58,6 +64,7 @@ void diagnostics_vadd(struct diagnostics *diagnostics, bool warning, const char 
 	char text[DIAGNOSTIC_TEXT_MAX];
 	struct diagnostic added = {.line = line, .column = column, .warning = warning};
 	struct diagnostic *list;
+	int length;
 
 	if (warning)
 		diagnostics->warnings++;
@@ -65,8 +72,11 @@ void diagnostics_vadd(struct diagnostics *diagnostics, bool warning, const char 
 		diagnostics->errors++;
 	if (diagnostics_full(diagnostics))
 		return;
-	if (vsnprintf(text, sizeof(text), format, arguments) < 0)
+	length = vsnprintf(text, sizeof(text), format, arguments);
+	if (length < 0)
 		text[0] = 0;
+	else if ((size_t)length >= sizeof(text))
+		text_trim(text);
 	text_clean(text);
 	list = mem_resize(diagnostics->list, diagnostics->count + 1, sizeof(*list));
 	if (!list)
