@@ -39,6 +39,7 @@ output=$(mktemp "$RUN_RESULTS/XXXXXX.out")
 scratch=$(mktemp -d)
 pid=
 # A program that ended may have left servers of its own behind: the whole process group goes.
+# shellcheck disable=SC2317  # called by the trap
 cleanup() {
 	[ -z "$pid" ] || kill -KILL -- "-$pid" 2>/dev/null
 	rm -rf "$scratch"
