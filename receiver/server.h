@@ -29,10 +29,11 @@ typedef void route_fn(struct request *request, void *argument);
 
 enum route_flag {
 	ROUTE_EXACT = 0,
-	ROUTE_PREFIX = 1,      /* path is a prefix; request_rest() gives what follows */
-	ROUTE_CHANGES = 2,     /* browsers' requests need the same origin */
-	ROUTE_PRIVILEGED = 4,  /* refused whenever access control is off and the listener is not loopback */
-	ROUTE_BODY = 8         /* has a body and needs a slot */
+	ROUTE_PREFIX = 1,  /* path is a prefix; request_rest() gives what follows */
+	ROUTE_CHANGES = 2, /* browsers' requests need the same origin */
+	ROUTE_PRIVILEGED =
+		4,     /* refused whenever access control is off and the listener is not loopback */
+	ROUTE_BODY = 8 /* has a body and needs a slot */
 };
 
 struct route {
@@ -52,10 +53,10 @@ struct server_config {
 	const char *listen_address; /* host:port, [v6]:port or :port; port 0 takes a free one */
 	const char *route_prefix;   /* "" or "/prefix" */
 	unsigned thread_count, connection_max, connection_per_ip_max; /* per_ip 0: no limit */
-	unsigned slot_count;        /* bodies held at once */
+	unsigned slot_count;                                          /* bodies held at once */
 	unsigned idle_timeout_s;
-	uint32_t header_max;        /* bytes of request line and headers */
-	struct access *access;      /* borrowed; never NULL */
+	uint32_t header_max;   /* bytes of request line and headers */
+	struct access *access; /* borrowed; never NULL */
 };
 
 /* STATUS_IO with a message that names the address and, when it is taken, says so. */

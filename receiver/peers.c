@@ -1,0 +1,115 @@
+/*
+ * The registry of connections: a list under a lock. A peer is cut off by shutdown() on its socket,
+ * which its own thread then sees as an end; the descriptor is closed by nobody but MHD, and only
+ * after the peer left the list.
+ */
+#include "receiver/peers.h"
+
+#include <pthread.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+struct peers {
+	pthread_mutex_t lock; /* guards first and the links */
+	struct peer *first;
+	struct peer_limits limits;
+};
+
+struct peers *peers_open(const struct peer_limits *limits)
+{
+	struct peers *peers = mem_zalloc(1, sizeof(*peers));
+
+	if (!peers)
+		return NULL;
+	pthread_mutex_init(&peers->lock, NULL);
+	peers->limits = *limits;
+	return peers;
+}
+
+void peers_close(struct peers *peers)
+{
+	if (!peers)
+		return;
+	while (peers->first)
+		peers_remove(peers, peers->first);
+	pthread_mutex_destroy(&peers->lock);
+	mem_free(peers);
+}
+
+struct peer *peers_add(struct peers *peers, int fd)
+{
+	struct peer *peer = mem_zalloc(1, sizeof(*peer));
+
+	if (!peer)
+		return NULL;
+	peer->fd = fd;
+	peer_set_phase(peer, PEER_WAITING, clock_mono_ns(clock_system()));
+	pthread_mutex_lock(&peers->lock);
+	peer->next = peers->first;
+	if (peer->next)
+		peer->next->previous = peer;
+	peers->first = peer;
+	pthread_mutex_unlock(&peers->lock);
+	return peer;
+}
+
+void peers_remove(struct peers *peers, struct peer *peer)
+{
+	pthread_mutex_lock(&peers->lock);
+	if (peer->previous)
+		peer->previous->next = peer->next;
+	else
+		peers->first = peer->next;
+	if (peer->next)
+		peer->next->previous = peer->previous;
+	pthread_mutex_unlock(&peers->lock);
+	mem_free(peer);
+}
+
+/* The time is stored first and the bytes only before the phase that counts them: what the watch may
+ * see half way, an old phase with a new time, only spares. */
+void peer_set_phase(struct peer *peer, enum peer_phase phase, int64_t now_ns)
+{
+	atomic_store(&peer->since_ns, now_ns);
+	if (phase == PEER_BODY)
+		atomic_store(&peer->body_bytes, 0);
+	atomic_store(&peer->phase, phase);
+}
+
+static bool peer_late(const struct peers *peers, struct peer *peer, int64_t now_ns)
+{
+	enum peer_phase phase = (enum peer_phase)atomic_load(&peer->phase);
+	int64_t spent_ms = (now_ns - atomic_load(&peer->since_ns)) / 1000000;
+
+	switch (phase) {
+	case PEER_WAITING:
+		return spent_ms > peers->limits.header_ms;
+	case PEER_BODY:
+		return spent_ms > peers->limits.body_grace_ms +
+			(int64_t)(atomic_load(&peer->body_bytes) / BODY_RATE) * 1000;
+	case PEER_REPLYING:
+		return spent_ms > peers->limits.reply_ms;
+	case PEER_SERVING:
+		break;
+	}
+	return false;
+}
+
+size_t peers_cut(struct peers *peers, int64_t now_ns)
+{
+	size_t count = 0;
+
+	pthread_mutex_lock(&peers->lock);
+	for (struct peer *peer = peers->first; peer; peer = peer->next) {
+		if (!peer_late(peers, peer, now_ns))
+			continue;
+		/* Once is enough; MHD notices at its own pace. */
+		atomic_store(&peer->phase, PEER_SERVING);
+		shutdown(peer->fd, SHUT_RDWR);
+		count++;
+	}
+	pthread_mutex_unlock(&peers->lock);
+	return count;
+}

@@ -1,0 +1,59 @@
+/*
+ * The connections that are open, with what each is doing and since when, so that a peer that is too
+ * slow is cut off: MHD's own timeout starts anew with every byte and never ends a trickle.
+ *
+ * Phases of a connection:
+ *   WAITING   handshake, request line and headers, or nothing between requests: header_ms at most
+ *   BODY      the body comes in: body_grace_ms, and then BODY_RATE bytes a second on average
+ *   SERVING   the route works, or the request is suspended: no limit here
+ *   REPLYING  the answer goes out: reply_ms at most
+ *
+ * Ownership: the registry owns its peers.
+ * Threads: peers_add/remove and the setters on the pool's threads; peers_cut() on the watch's.
+ */
+#ifndef NIMBUSGUARD_RECEIVER_PEERS_H
+#define NIMBUSGUARD_RECEIVER_PEERS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define BODY_RATE 8192
+
+enum peer_phase { PEER_WAITING, PEER_BODY, PEER_SERVING, PEER_REPLYING };
+
+struct tls;
+struct tls_material;
+
+struct peer {
+	struct peer *next, *previous;
+	int fd;
+	_Atomic int phase;
+	_Atomic int64_t since_ns; /* when the phase began */
+	_Atomic uint64_t body_bytes;
+	/* Of the pool's thread alone: */
+	int64_t request_ns; /* when the request line came */
+	struct tls *tls;
+	struct tls_material *material; /* held for the connection's handshake */
+	bool client_verified;
+};
+
+struct peer_limits {
+	int64_t header_ms, body_grace_ms, reply_ms;
+};
+
+struct peers;
+
+struct peers *peers_open(const struct peer_limits *limits) MUST_CHECK;
+void peers_close(struct peers *peers);
+/* NULL: out of memory. The descriptor stays the caller's, open until after peers_remove(). */
+struct peer *peers_add(struct peers *peers, int fd) MUST_CHECK;
+void peers_remove(struct peers *peers, struct peer *peer);
+void peer_set_phase(struct peer *peer, enum peer_phase phase, int64_t now_ns);
+/* Shuts down the sockets of those past their limit; returns how many. */
+size_t peers_cut(struct peers *peers, int64_t now_ns);
+
+#endif
