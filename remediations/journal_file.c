@@ -165,25 +165,6 @@ static enum status make_private(const char *path, struct error *error)
 	return STATUS_OK;
 }
 
-/* The name of a new file is in its folder for good only after this. */
-static enum status sync_folder(const char *path, struct error *error)
-{
-	const char *slash = strrchr(path, '/');
-	char name[PATH_SIZE];
-	enum status status = STATUS_OK;
-	int descriptor;
-
-	snprintf(name, sizeof(name), "%.*s", slash ? (int)(slash - path) + 1 : 1,
-		slash ? path : ".");
-	descriptor = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (descriptor < 0 || fsync(descriptor) != 0)
-		status =
-			error_set_errno(error, STATUS_IO, errno, "cannot sync the folder %s", name);
-	if (descriptor >= 0)
-		close(descriptor);
-	return status;
-}
-
 enum status journal_connection_open(sqlite3 **connection, const struct journal_config *config,
 	struct error *error)
 {
@@ -191,15 +172,18 @@ enum status journal_connection_open(sqlite3 **connection, const struct journal_c
 	int code = sqlite3_open_v2(config->path, connection, flags, config->vfs);
 	enum status status;
 
-	if (code != SQLITE_OK)
-		status = journal_sql_error(*connection, code, "cannot open it", error);
-	else
-		status = journal_connection_configure(*connection, config->unsafe_no_sync, error);
-	if (status == STATUS_OK)
-		return STATUS_OK;
-	sqlite3_close(*connection);
-	*connection = NULL;
-	return error_prefix(error, "the journal %s", config->path);
+	if (code == SQLITE_OK) {
+		status = journal_connection_configure(*connection, config->path,
+			config->unsafe_no_sync, error);
+	} else {
+		journal_sql_error(*connection, code, "cannot open it", error);
+		status = error_prefix(error, "the journal %s", config->path);
+	}
+	if (status != STATUS_OK) {
+		sqlite3_close(*connection);
+		*connection = NULL;
+	}
+	return status;
 }
 
 static int count_log_pages(void *argument, sqlite3 *connection, const char *name, int pages)
@@ -263,8 +247,6 @@ enum status journal_file_open(struct journal_file **result, const struct journal
 		status = journal_connection_open(&file->connection, config, error);
 	if (status == STATUS_OK)
 		status = journal_schema_check(file->connection, config->path, error);
-	if (status == STATUS_OK)
-		status = sync_folder(config->path, error);
 	if (status == STATUS_OK)
 		status = prepare(file, error);
 	if (status == STATUS_OK)

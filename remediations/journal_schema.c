@@ -7,8 +7,10 @@
  * events   an event's identity, so that a repeat is known; number: its record
  * state    events_done: the engine's checkpoint
  *
- * The file is in write-ahead mode with synchronous=FULL: a commit appends to the log and syncs it
- * once, and what was committed survives the loss of power. A rollback journal with the same
+ * The file is in write-ahead mode with synchronous=EXTRA: a commit appends to the log and syncs it
+ * once, and what was committed survives the loss of power. (EXTRA differs from FULL only while the
+ * file is created, in rollback mode: with FULL the rollback journal's removal is not synced, and
+ * after a loss of power it could come back and undo the creation with all that followed.) A rollback journal with the same
  * promise needs three syncs a commit (journal, file, removal of the journal), and readers would
  * wait for the writer. The cost: the log must be copied into the file now and then (checkpoint),
  * which is done beside the writer, and the file system must share memory between connections,
@@ -16,7 +18,6 @@
  */
 #include "remediations/journal_schema.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,24 +73,6 @@ static int ask(sqlite3 *connection, const char *sql, int64_t *number, char *text
 	return code;
 }
 
-enum status journal_connection_configure(sqlite3 *connection, bool no_sync, struct error *error)
-{
-	/* Checkpoints are ours to time; nothing in the file may run code (triggers, views). */
-	enum status status = run(connection,
-		"PRAGMA wal_autocheckpoint=0; PRAGMA temp_store=MEMORY;"
-		"PRAGMA cache_size=-8000; PRAGMA secure_delete=OFF;"
-		"PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0",
-		"cannot configure the journal", error);
-
-	if (status == STATUS_OK)
-		status = run(connection,
-			no_sync ? "PRAGMA synchronous=OFF" : "PRAGMA synchronous=FULL",
-			"cannot configure the journal", error);
-	sqlite3_db_config(connection, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	sqlite3_busy_timeout(connection, 5000);
-	return status;
-}
-
 static enum status create(sqlite3 *connection, struct error *error)
 {
 	char text[160];
@@ -140,6 +123,27 @@ static enum status judge_code(sqlite3 *connection, int code, const char *path, s
 	return error_prefix(error, "the journal %s", path);
 }
 
+enum status journal_connection_configure(sqlite3 *connection, const char *path, bool no_sync,
+	struct error *error)
+{
+	/* Checkpoints are ours to time; nothing in the file may run code (triggers, views). */
+	int code = sqlite3_exec(connection,
+		"PRAGMA wal_autocheckpoint=0; PRAGMA temp_store=MEMORY;"
+		"PRAGMA cache_size=-8000; PRAGMA secure_delete=OFF;"
+		"PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; PRAGMA mmap_size=0",
+		NULL, NULL, NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_exec(connection,
+			no_sync ? "PRAGMA synchronous=OFF" : "PRAGMA synchronous=EXTRA", NULL, NULL,
+			NULL);
+	if (code != SQLITE_OK)
+		return judge_code(connection, code, path, error);
+	sqlite3_db_config(connection, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_busy_timeout(connection, 5000);
+	return STATUS_OK;
+}
+
 static enum status check_integrity(sqlite3 *connection, const char *path, struct error *error)
 {
 	char verdict[200] = "";
@@ -174,7 +178,6 @@ enum status journal_schema_check(sqlite3 *connection, const char *path, struct e
 	enum status status;
 	int code;
 
-	/* The version of the schema is asked for with its tables: a damaged first page shows here. */
 	code = ask(connection, "PRAGMA application_id", &application, NULL, 0);
 	if (code == SQLITE_OK)
 		code = ask(connection, "PRAGMA user_version", &version, NULL, 0);

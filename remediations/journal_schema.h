@@ -7,11 +7,12 @@
 #define NIMBUSGUARD_REMEDIATIONS_JOURNAL_SCHEMA_H
 
 #include <sqlite3.h>
+#include <stdbool.h>
 
 #include "base/error.h"
 
-/* Settings that every connection to the journal has. */
-enum status journal_connection_configure(sqlite3 *connection, bool no_sync,
+/* Settings that every connection to the journal has. Touches the file: errors as below. */
+enum status journal_connection_configure(sqlite3 *connection, const char *path, bool no_sync,
 	struct error *error) MUST_CHECK;
 /* Checks owner, version and integrity; creates the schema in a new file. The error names `path`
  * and says what to do. */
