@@ -1,0 +1,85 @@
+/*
+ * The status page: one self-contained HTML document without scripts, from plain values.
+ *
+ * Ownership: struct page_status borrows all that it points to; NULL texts are shown as a dash.
+ * Limits: those of the buffer; callers choose how many rows to show and give the totals.
+ * Threads: pure.
+ */
+#ifndef NIMBUSGUARD_RECEIVER_PAGE_H
+#define NIMBUSGUARD_RECEIVER_PAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+struct page_component {
+	const char *name, *note;
+	bool healthy;
+};
+
+/* A value that is not known is NaN, never zero. */
+struct page_signal {
+	const char *role, *unit; /* unit as in base/workload.h: cores, ratio, bytes, ... */
+	double value, expected, z;
+	const char *quality; /* "good" or the verdict */
+};
+
+struct page_workload {
+	const char *name; /* namespace/Kind/name */
+	const struct page_signal *signals;
+	size_t signal_count;
+};
+
+struct page_finding {
+	const char *workload, *role, *summary;
+	double score, confidence;
+	int64_t since_ms;
+};
+
+/* A gate of the guard: passed, or refused with its reason code. */
+struct page_gate {
+	const char *name, *reason;
+	bool passed;
+};
+
+/* One point of an incident's story, oldest first. */
+struct page_step {
+	int64_t at_ms;
+	const char *state, *text;
+};
+
+struct page_incident {
+	const char *id, *title, *target, *playbook, *state, *plan, *outcome;
+	bool open;
+	int64_t opened_ms;
+	const struct page_gate *gates;
+	size_t gate_count;
+	const struct page_step *steps;
+	size_t step_count;
+};
+
+struct page_status {
+	const char *version, *mode, *prefix; /* prefix: of the routes, "" or "/prefix" */
+	bool dry_run, paused;
+	int64_t now_ms, uptime_ms;
+	unsigned refresh_s; /* 0: the page does not reload itself */
+	const struct page_component *components;
+	size_t component_count;
+
+	uint64_t series, series_max, bytes, bytes_max;
+	double samples_per_second; /* NaN when not known yet */
+
+	const struct page_workload *workloads;
+	size_t workload_count, workload_total;
+	const struct page_finding *findings;
+	size_t finding_count, finding_total;
+	const struct page_incident *incidents;
+	size_t incident_count, incident_total;
+};
+
+/* Everything is escaped; check buf_ok() afterwards. */
+void page_write_status(struct buf *buf, const struct page_status *status);
+
+#endif
