@@ -28,6 +28,7 @@
 #include "remote_write/ingest.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -60,8 +61,8 @@ struct group {
 	struct wire frames[GROUP_MAX];
 	struct decoded_sample samples[GROUP_MAX];
 	struct store_key keys[GROUP_MAX];
-	size_t labels_size[GROUP_MAX]; /* 0: the guess failed */
 	uint32_t series[GROUP_MAX];
+	bool guessed[GROUP_MAX]; /* the sample and the key are those of a guess */
 };
 
 struct ingest {
@@ -280,17 +281,13 @@ static enum status take_group(struct ingest *ingest, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		const struct wire *frame = &group->frames[i];
-		group->labels_size[i] = series_tail(frame, &group->samples[i]);
-		if (group->labels_size[i] > 0)
-			group->keys[i] = store_key_of(ingest->store, frame->at,
-				group->labels_size[i]);
+		size_t labels_size = series_tail(frame, &group->samples[i]);
+		group->guessed[i] = labels_size > 0;
+		group->keys[i] = store_key_of(ingest->store, frame->at, labels_size);
 	}
-	for (size_t i = 0; i < count; i++)
-		group->series[i] = group->labels_size[i] > 0
-					   ? store_find(ingest->store, group->keys[i])
-					   : STORE_NO_SERIES;
+	store_find_many(ingest->store, group->keys, count, group->series);
 	for (size_t i = 0; i < count; i++) {
-		if (group->series[i] != STORE_NO_SERIES) {
+		if (group->guessed[i] && group->series[i] != STORE_NO_SERIES) {
 			ingest->counts->series++;
 			add_sample(ingest, group->series[i], &group->samples[i]);
 		} else {
