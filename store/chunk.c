@@ -1,57 +1,378 @@
+/*
+ * Writing a chunk. The encoding is described in chunk_code.h.
+ *
+ * A sample's code is put together first and written only when it fits as a whole, so that a chunk
+ * that is full is left as it was. The plain case goes without that: one code of at most 64 bits.
+ */
 #include "store/chunk.h"
 
-#include <string.h>
+#include "base/check.h"
+#include "store/chunk_code.h"
 
-#define SAMPLE_SIZE 16u
+const double scale_units[SCALES] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 512, 1024, 4096};
+const double scale_per_one[SCALES] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1. / 512,
+	1. / 1024, 1. / 4096};
+const int16_t scale_levels[SCALES] = {0, 850, 1701, 2551, 3402, 4252, 5102, 5953, 6803, 7654, -2304,
+	-2560, -3072};
+const uint8_t time_sizes[4] = {14, 20, 32, 64};
 
-static void sample_put(struct chunk_end *end, struct chunk *chunk, int64_t t_ms, uint64_t bits)
+/* The coarsest unit of a value, not coarser than `zeros` trailing zero bits allow; SCALES: none. */
+static uint32_t scale_of(uint64_t bits, uint32_t finest)
 {
-	memcpy(chunk->bytes + end->position, &t_ms, sizeof(t_ms));
-	memcpy(chunk->bytes + end->position + sizeof(t_ms), &bits, sizeof(bits));
-	end->position += SAMPLE_SIZE;
-	end->count++;
-	end->t_ms = t_ms;
-	end->bits = bits;
+	int64_t integer;
+
+	if (finest == 0 && integer_of(bits, 0, &integer)) {
+		if (integer != 0 && integer % 4096 == 0)
+			return 12;
+		if (integer != 0 && integer % 1024 == 0)
+			return 11;
+		return integer != 0 && integer % 512 == 0 ? 10 : 0;
+	}
+	for (uint32_t scale = finest; scale < SCALE_MULTIPLES; scale++) {
+		if (integer_of(bits, scale, &integer))
+			return scale;
+	}
+	return SCALES;
 }
 
-void chunk_begin(struct chunk_end *end, struct chunk *chunk, size_t size, int64_t t_ms,
+/* The bit stream, in words of 64 bits from the lowest bit. */
+static inline void bits_put(struct chunk *chunk, uint32_t position, uint64_t bits, uint32_t size)
+{
+	uint64_t *word = &chunk->words[position / 64];
+	uint32_t shift = position % 64;
+
+	/* Words are set when their first bit is written, so that a block need not be cleared. */
+	word[0] = shift == 0 ? bits : word[0] | bits << shift;
+	if (shift + size > 64)
+		word[1] = bits >> (64 - shift);
+}
+
+/* What is to be written for one sample, before it is known whether it fits. */
+struct code {
+	uint64_t bits[12];
+	uint8_t size[12];
+	uint32_t count, total;
+};
+
+static inline void code_add(struct code *code, uint64_t bits, uint32_t size)
+{
+	if (size == 0)
+		return;
+	code->bits[code->count] = low_bits(bits, size);
+	code->size[code->count++] = (uint8_t)size;
+	code->total += size;
+}
+
+static void code_put(struct chunk_end *end, struct chunk *chunk, const struct code *code)
+{
+	for (uint32_t i = 0; i < code->count; i++) {
+		bits_put(chunk, end->position, code->bits[i], code->size[i]);
+		end->position = (uint16_t)(end->position + code->size[i]);
+	}
+}
+
+static void code_escape(const struct chunk_end *end, struct code *code, enum escape escape)
+{
+	if (end->mode == MODE_INTEGER)
+		code_add(code, (1u << ESCAPE_ONES) - 1, ESCAPE_ONES);
+	else
+		code_add(code, 3 | ESCAPE_WINDOW << 2, 13);
+	code_add(code, escape, 3);
+}
+
+static uint32_t time_class(uint64_t distance)
+{
+	uint32_t class = 0;
+
+	while (bit_width(distance) > time_sizes[class])
+		class++;
+	return class;
+}
+
+static void code_jitter(struct chunk_end *end, struct code *code, uint64_t distance)
+{
+	uint64_t folded = zigzag((int64_t)(distance - end->step_ms));
+	uint32_t class = time_class(distance);
+	bool far = folded >= JITTER_FAR;
+
+	if (folded == 0) {
+		code_add(code, 0, 1);
+	} else if (folded < JITTER_NEAR) {
+		code_add(code, 1 | folded << 2, 7);
+	} else if (!far) {
+		code_add(code, 3 | folded << 3, 13);
+	} else {
+		code_add(code, 7 | class << 3, 5);
+		code_add(code, distance, time_sizes[class]);
+	}
+	jitter_learn(end, far, distance);
+}
+
+/* The step is adopted when there is none, or when two samples running were off it. */
+static void code_time(struct chunk_end *end, struct code *code, uint64_t distance)
+{
+	bool adopt = (end->step_ms == 0 || (end->flags & FLAG_OFF_TIME) != 0) &&
+		     distance <= UINT32_MAX;
+	uint32_t class = time_class(distance);
+
+	code_escape(end, code, ESCAPE_TIME);
+	code_add(code, (adopt ? 1u : 0u) | class << 1, 3);
+	code_add(code, distance, time_sizes[class]);
+	if (adopt)
+		end->step_ms = (uint32_t)distance;
+}
+
+static void time_encode(struct chunk_end *end, struct code *code, int64_t t_ms)
+{
+	int64_t distance = t_ms - end->t_ms;
+	bool on_time = distance == end->step_ms;
+
+	if (!on_time && (end->flags & FLAG_JITTER) == 0 && end->off_time >= JITTER_AFTER &&
+		end->off_time > end->count / 4) {
+		code_escape(end, code, ESCAPE_JITTER);
+		end->flags |= FLAG_JITTER;
+	}
+	if ((end->flags & FLAG_JITTER) != 0)
+		code_jitter(end, code, (uint64_t)distance);
+	else if (!on_time)
+		code_time(end, code, (uint64_t)distance);
+	end->flags = (uint8_t)(on_time ? end->flags & ~FLAG_OFF_TIME : end->flags | FLAG_OFF_TIME);
+	end->off_time = (uint8_t)(end->off_time + (!on_time && end->off_time < 255));
+	end->t_ms = t_ms;
+}
+
+static void float_encode(struct chunk_end *end, struct code *code, uint64_t bits)
+{
+	uint64_t changed = bits ^ end->bits;
+	uint32_t lead, trail, window;
+
+	if (changed == 0) {
+		code_add(code, 0, 1);
+		return;
+	}
+	lead = (uint32_t)__builtin_clzll(changed);
+	lead = lead > 31 ? 31 : lead;
+	trail = (uint32_t)__builtin_ctzll(changed);
+	window = end->lead == NO_WINDOW ? 128 : 64u - end->lead - end->trail;
+	/* The old window, unless a new one pays for its 11 bits at once. */
+	if (window <= 64 && lead >= end->lead && trail >= end->trail &&
+		window <= 64 - lead - trail + 11) {
+		code_add(code, 1, 2);
+		code_add(code, changed >> end->trail, window);
+		return;
+	}
+	/* 31 leading zeros and 64 bits cannot be, so that length 64 may be written as 0. */
+	code_add(code, 3 | lead << 2 | (uint64_t)((64 - lead - trail) & 63) << 7, 13);
+	code_add(code, changed >> trail, 64 - lead - trail);
+	end->lead = (uint8_t)lead;
+	end->trail = (uint8_t)trail;
+}
+
+static void residual_encode(struct chunk_end *end, struct code *code, int64_t integer)
+{
+	int64_t residual = integer - end->integer - (end->slope >> 4);
+	uint64_t folded = zigzag(residual);
+	uint32_t rice = rice_bits(end->level);
+
+	if (folded >> rice < ESCAPE_ONES) {
+		uint32_t ones = (uint32_t)(folded >> rice);
+
+		code_add(code, (UINT64_C(1) << ones) - 1, ones + 1);
+		code_add(code, folded, rice);
+	} else {
+		uint32_t width = bit_width(folded);
+
+		code_escape(end, code, ESCAPE_LITERAL);
+		code_add(code, width - 1, 6);
+		code_add(code, folded, width);
+	}
+	residual_learn(end, residual);
+}
+
+static void mode_float(struct chunk_end *end, struct code *code)
+{
+	code_escape(end, code, ESCAPE_FLOAT);
+	end->mode = MODE_FLOAT;
+	end->lead = NO_WINDOW;
+	end->trail = 0;
+}
+
+/* A value that is no multiple of the unit. */
+static void stranger_encode(struct chunk_end *end, struct code *code, uint64_t bits)
+{
+	struct chunk_end before = *end;
+	double value = double_of(bits);
+	int64_t integer;
+	uint32_t scale;
+
+	if (bits == STORE_STALE_BITS) {
+		code_escape(end, code, ESCAPE_STALE);
+		return;
+	}
+	scale = scale_of(bits, end->scale < SCALE_MULTIPLES ? end->scale : 0u);
+	if (scale < SCALES && scale_change(end, scale) && integer_of(bits, scale, &integer)) {
+		code_escape(&before, code, ESCAPE_SCALE);
+		code_add(code, scale, 4);
+		residual_encode(end, code, integer);
+		end->integer = integer;
+		return;
+	}
+	*end = before;
+	/* One odd value stands alone; two running are floats. */
+	if ((value != value || value - value != 0 || value == 0) &&
+		integer_of(end->bits, end->scale, &integer)) {
+		code_escape(end, code, ESCAPE_RAW);
+		code_add(code, bits, 64);
+		return;
+	}
+	mode_float(end, code);
+	float_encode(end, code, bits);
+}
+
+/* Everything but the plain case that chunk_append() writes itself. */
+static bool append_any(struct chunk_end *end, struct chunk *chunk, uint32_t room, int64_t t_ms,
 	uint64_t bits)
 {
-	(void)size;
-	end->position = end->count = 0;
-	chunk->first_ms = t_ms;
-	chunk->count = 0;
-	sample_put(end, chunk, t_ms, bits);
+	struct chunk_end next = *end;
+	struct code code = {.count = 0, .total = 0};
+	int64_t integer;
+
+	time_encode(&next, &code, t_ms);
+	if (next.mode == MODE_FLOAT) {
+		float_encode(&next, &code, bits);
+	} else if (integer_of(bits, next.scale, &integer)) {
+		residual_encode(&next, &code, integer);
+		next.integer = integer;
+	} else {
+		stranger_encode(&next, &code, bits);
+	}
+	if (end->position + code.total > room)
+		return false;
+	code_put(&next, chunk, &code);
+	next.bits = bits;
+	next.count++;
+	*end = next;
+	return true;
 }
 
 bool chunk_append(struct chunk_end *end, struct chunk *chunk, size_t size, int64_t t_ms,
 	uint64_t bits)
 {
-	if (end->position + SAMPLE_SIZE > size - CHUNK_HEADER || end->count == CHUNK_SAMPLES_MAX)
+	uint32_t room = (uint32_t)(size - CHUNK_HEADER) * 8;
+	int64_t integer, residual;
+	uint64_t folded;
+	uint32_t rice, ones;
+
+	if (end->count == CHUNK_SAMPLES_MAX)
 		return false;
-	sample_put(end, chunk, t_ms, bits);
+	/* Four of five samples: an integer on time, near where it was expected. */
+	if (end->mode != MODE_INTEGER || t_ms - end->t_ms != end->step_ms ||
+		(end->flags & (FLAG_JITTER | FLAG_OFF_TIME)) != 0 ||
+		!integer_of(bits, end->scale, &integer))
+		return append_any(end, chunk, room, t_ms, bits);
+	residual = integer - end->integer - (end->slope >> 4);
+	folded = zigzag(residual);
+	rice = rice_bits(end->level);
+	if (folded >> rice >= ESCAPE_ONES)
+		return append_any(end, chunk, room, t_ms, bits);
+	ones = (uint32_t)(folded >> rice);
+	if (end->position + ones + 1 + rice > room)
+		return false;
+	bits_put(chunk, end->position,
+		((UINT64_C(1) << ones) - 1) | low_bits(folded, rice) << (ones + 1), ones + 1 + rice);
+	end->position = (uint16_t)(end->position + ones + 1 + rice);
+	residual_learn(end, residual);
+	end->integer = integer;
+	end->t_ms = t_ms;
+	end->bits = bits;
+	end->count++;
 	return true;
+}
+
+/* The unit for a chunk that begins with `bits` and follows `before`; SCALES: floats. */
+static uint32_t scale_for_begin(const struct chunk_end *end, uint64_t bits)
+{
+	uint64_t before = end->mode == MODE_INTEGER ? integer_bits(end->integer, end->scale)
+						    : end->bits;
+	uint32_t scale = scale_of(bits, 0), old;
+
+	if (end->count == 0)
+		return scale;
+	old = before == 0 ? scale : scale_of(before, 0);
+	if (bits == 0)
+		scale = before == 0 ? end->scale : old;
+	if (scale == SCALES || old == SCALES)
+		return SCALES;
+	if (scale >= SCALE_MULTIPLES && old >= SCALE_MULTIPLES)
+		return scale < old ? scale : old;
+	if (scale >= SCALE_MULTIPLES)
+		return old;
+	return old >= SCALE_MULTIPLES || scale > old ? scale : old;
+}
+
+/* Writes the slope and leaves in *end what a reader will have. */
+static void slope_encode(struct chunk_end *end, struct code *code)
+{
+	uint64_t folded = zigzag(end->slope);
+	uint32_t width = bit_width(folded);
+	uint32_t cut = width > SLOPE_BITS ? width - SLOPE_BITS : 0;
+
+	code_add(code, width, 6);
+	code_add(code, folded >> cut, width - cut);
+	end->slope = zigzag_back(folded >> cut << cut);
+}
+
+static void start_encode(struct chunk_end *end, struct chunk *chunk, struct code *code, uint64_t bits)
+{
+	uint32_t step = end->step_ms < STEP_LONG ? end->step_ms : STEP_LONG;
+	uint32_t level = (end->level + 128u) >> 8;
+	uint64_t folded = zigzag(end->integer);
+
+	chunk->start = end->mode | (uint32_t)end->scale << 1 | (uint32_t)end->flags << 5 | level << 7 |
+		       step << 13;
+	end->level = (uint16_t)(level << 8);
+	if (step == STEP_LONG)
+		code_add(code, end->step_ms, 32);
+	if (end->mode == MODE_FLOAT) {
+		code_add(code, bits, 64);
+		return;
+	}
+	code_add(code, bit_width(folded), 6);
+	code_add(code, folded, bit_width(folded));
+	if ((end->flags & FLAG_SETTLED) != 0)
+		slope_encode(end, code);
+}
+
+void chunk_begin(struct chunk_end *end, struct chunk *chunk, size_t size, int64_t t_ms,
+	uint64_t bits)
+{
+	struct code code = {.count = 0, .total = 0};
+	uint32_t scale = scale_for_begin(end, bits);
+	bool settled = end->count > 0 && end->mode == MODE_INTEGER && scale < SCALES &&
+		       (end->count > LAG || (end->flags & FLAG_SETTLED) != 0) &&
+		       scale_change(end, scale);
+	bool jitter = end->off_time >= JITTER_AFTER && end->off_time > end->count / 4;
+
+	CHECK(size >= CHUNK_SIZE_MIN && size <= CHUNK_SIZE_MAX && size % 8 == 0);
+	end->flags = (uint8_t)((settled ? FLAG_SETTLED : 0) | (jitter ? FLAG_JITTER : 0));
+	if (!settled)
+		end->slope = end->level = 0;
+	end->mode = scale < SCALES ? MODE_INTEGER : MODE_FLOAT;
+	end->scale = (uint8_t)(scale < SCALES ? scale : 0);
+	end->integer = 0;
+	CHECK(end->mode == MODE_FLOAT || integer_of(bits, scale, &end->integer));
+	end->lead = NO_WINDOW;
+	end->trail = end->off_time = 0;
+	end->position = 0;
+	end->t_ms = t_ms;
+	end->bits = bits;
+	chunk->first_and_count = (uint64_t)t_ms << 16;
+	start_encode(end, chunk, &code, bits);
+	end->count = 1;
+	code_put(end, chunk, &code);
 }
 
 void chunk_seal(const struct chunk_end *end, struct chunk *chunk)
 {
-	chunk->count = (uint16_t)end->count;
-}
-
-void chunk_reader_init(struct chunk_reader *reader, const struct chunk *chunk, uint32_t count)
-{
-	memset(reader, 0, sizeof(*reader));
-	reader->chunk = chunk;
-	reader->left = count;
-}
-
-bool chunk_next(struct chunk_reader *reader)
-{
-	if (reader->left == 0)
-		return false;
-	memcpy(&reader->t_ms, reader->chunk->bytes + reader->position, sizeof(reader->t_ms));
-	memcpy(&reader->bits, reader->chunk->bytes + reader->position + 8, sizeof(reader->bits));
-	reader->position += SAMPLE_SIZE;
-	reader->left--;
-	return true;
+	chunk->first_and_count = (chunk->first_and_count & ~UINT64_C(0xffff)) | end->count;
 }

@@ -2,8 +2,11 @@
  * The samples of one chunk: a block of fixed size that is filled from the front and can be decoded
  * alone.
  *
- * Values are kept bit for bit, NaN payloads, infinities, denormals and -0.0 included.
- * Limits: CHUNK_SAMPLES_MAX samples a chunk; the block's size is the caller's.
+ * Values are kept bit for bit, NaN payloads, infinities, denormals and -0.0 included. A sample on
+ * time costs no bit for its timestamp; see chunk.c for the encoding.
+ *
+ * Limits: CHUNK_SAMPLES_MAX samples a chunk; the block's size is the caller's, CHUNK_SIZE_MIN to
+ *   CHUNK_SIZE_MAX, a multiple of 8. Timestamps within CHUNK_TIME_LIMIT of 1970.
  * Order: timestamps ascend strictly; that is the caller's promise.
  * Threads: plain values; the caller locks.
  */
@@ -14,26 +17,38 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define CHUNK_SIZE_MIN 64u
+#define CHUNK_SIZE_MAX 4096u
 #define CHUNK_SAMPLES_MAX 65535u
+/* 4459 years: timestamps take 48 bits. */
+#define CHUNK_TIME_LIMIT ((INT64_C(1) << 47) - 1)
 
 struct chunk {
-	int64_t first_ms;
-	uint32_t next;  /* for the owner's use */
-	uint16_t count; /* written by chunk_seal() */
-	uint16_t spare;
-	uint8_t bytes[];
+	uint64_t first_and_count; /* timestamp of the first sample, number of samples when sealed */
+	uint32_t start;           /* what the encoder starts from; see chunk.c */
+	uint32_t next;            /* for the owner's use */
+	uint64_t words[];         /* the bit stream, lowest bits first */
 };
 
-#define CHUNK_HEADER offsetof(struct chunk, bytes)
+#define CHUNK_HEADER offsetof(struct chunk, words)
 
-/* The end of an open chunk: its newest sample and the state of the encoder. */
+/* The end of an open chunk: its newest sample and the state of the encoder. All zero: no samples. */
 struct chunk_end {
 	int64_t t_ms;
-	uint64_t bits; /* of the newest value */
-	uint32_t position, count;
+	uint64_t bits;   /* of the newest value */
+	int64_t integer; /* newest value that was a multiple of the scale, in that unit */
+	int64_t slope;   /* expected difference, in sixteenths */
+	uint32_t step_ms; /* expected distance of samples */
+	uint16_t level;   /* running mean of the bits of a residual, in 256ths */
+	uint16_t position, count; /* bits written, samples */
+	uint8_t mode, scale;
+	uint8_t lead, trail;      /* floats: window of significant bits */
+	uint8_t off_time; /* samples of this chunk that were not on time; stops at 255 */
+	uint8_t flags;
 };
 
-/* Starts a chunk with its first sample, which always fits. size: of the whole block, 64 at least. */
+/* Starts a chunk with its first sample, which always fits. What *end holds of the chunk before helps
+ * to start well. size: of the whole block. */
 void chunk_begin(struct chunk_end *end, struct chunk *chunk, size_t size, int64_t t_ms,
 	uint64_t bits);
 /* false when the sample does not fit; then nothing has changed. */
@@ -41,16 +56,28 @@ bool chunk_append(struct chunk_end *end, struct chunk *chunk, size_t size, int64
 	uint64_t bits);
 void chunk_seal(const struct chunk_end *end, struct chunk *chunk);
 
+static inline int64_t chunk_first_ms(const struct chunk *chunk)
+{
+	return (int64_t)chunk->first_and_count >> 16;
+}
+
+/* Of a sealed chunk. */
+static inline uint32_t chunk_count(const struct chunk *chunk)
+{
+	return (uint32_t)(chunk->first_and_count & 0xffff);
+}
+
 struct chunk_reader {
 	const struct chunk *chunk;
-	int64_t t_ms;
-	uint64_t bits;
-	uint32_t position, left;
+	uint32_t left, words;
+	struct chunk_end end; /* after chunk_next(): the sample is end.t_ms, end.bits */
 };
 
-/* count: of a sealed chunk chunk->count, of an open one end.count. */
-void chunk_reader_init(struct chunk_reader *reader, const struct chunk *chunk, uint32_t count);
-/* The next sample is in reader->t_ms and reader->bits; false after the last. */
+/* count: of a sealed chunk chunk_count(), of an open one end.count. */
+void chunk_reader_init(struct chunk_reader *reader, const struct chunk *chunk, size_t size,
+	uint32_t count);
+/* The next sample; false after the last. A damaged chunk gives wrong samples, but no reads outside
+ * of it. */
 bool chunk_next(struct chunk_reader *reader);
 
 #endif

@@ -27,7 +27,7 @@ static uint32_t tail_take(struct ring *ring, struct ring_memory *memory)
 	struct chunk *chunk = chunk_at(memory, block);
 
 	CHECK(block != ring->head);
-	memory->samples -= chunk->count;
+	memory->samples -= chunk_count(chunk);
 	ring->tail = chunk->next;
 	return block;
 }
@@ -46,7 +46,7 @@ static bool tail_expired(const struct ring *ring, const struct ring_memory *memo
 	if (ring->tail == ring->head)
 		return false;
 	/* All samples of the oldest chunk are older than the first one of the next. */
-	return t_ms - chunk_at(memory, chunk_at(memory, ring->tail)->next)->first_ms >
+	return t_ms - chunk_first_ms(chunk_at(memory, chunk_at(memory, ring->tail)->next)) >
 	       memory->retention_ms;
 }
 
@@ -65,7 +65,7 @@ static uint32_t block_for_next(struct ring *ring, struct ring_memory *memory, in
 	if (block != 0)
 		return block;
 	if (ring->tail != ring->head) {
-		memory->overwritten += chunk_at(memory, ring->tail)->count;
+		memory->overwritten += chunk_count(chunk_at(memory, ring->tail));
 		return tail_take(ring, memory);
 	}
 	return 0;
@@ -124,13 +124,13 @@ void ring_copy_chunks(const struct ring *ring, const struct ring_memory *memory,
 		const struct chunk *chunk = chunk_at(memory, handle);
 		bool open = handle == ring->head;
 
-		if (chunk->first_ms > to_ms)
+		if (chunk_first_ms(chunk) > to_ms)
 			return;
-		if (!open && chunk_at(memory, chunk->next)->first_ms <= from_ms)
+		if (!open && chunk_first_ms(chunk_at(memory, chunk->next)) <= from_ms)
 			continue;
 		if ((copy->chunk_count + 1) * copy->chunk_size > RING_COPY_BYTES) {
 			copy->more = true;
-			copy->resume_ms = chunk->first_ms;
+			copy->resume_ms = chunk_first_ms(chunk);
 			return;
 		}
 		memcpy(copy->bytes + (size_t)copy->chunk_count * copy->chunk_size, chunk,

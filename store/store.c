@@ -12,8 +12,8 @@
 #include "store/layout.h"
 
 /* Timestamps beyond 4459 years from 1970 are not kept: differences must not overflow. */
-#define TIME_MIN_MS (-(INT64_C(1) << 47))
-#define TIME_MAX_MS (INT64_C(1) << 47)
+#define TIME_MIN_MS (-CHUNK_TIME_LIMIT)
+#define TIME_MAX_MS CHUNK_TIME_LIMIT
 #define BLOCK_SIZE 256u
 #define FIND_GROUP 16u
 
@@ -334,10 +334,11 @@ static void chunks_decode(const struct ring_copy *copy, int64_t from_ms, int64_t
 		bool open = i + 1 == copy->chunk_count && copy->last_count > 0;
 		struct chunk_reader reader;
 
-		chunk_reader_init(&reader, chunk, open ? copy->last_count : chunk->count);
-		while (chunk_next(&reader) && reader.t_ms <= to_ms) {
-			if (reader.t_ms >= from_ms)
-				sink_push(sink, reader.t_ms, reader.bits);
+		chunk_reader_init(&reader, chunk, copy->chunk_size,
+			open ? copy->last_count : chunk_count(chunk));
+		while (chunk_next(&reader) && reader.end.t_ms <= to_ms) {
+			if (reader.end.t_ms >= from_ms)
+				sink_push(sink, reader.end.t_ms, reader.end.bits);
 		}
 	}
 }
