@@ -7,6 +7,7 @@
  */
 #include "daemon/service.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -41,6 +42,7 @@ struct service {
 	pthread_mutex_t reload_lock; /* one reload at a time */
 	pthread_t sweeper;
 	bool sweeper_runs;
+	_Atomic double samples_per_second; /* written by the sweeper's thread */
 	atomic_bool stopping;
 	int64_t started_ms;
 };
@@ -254,14 +256,35 @@ static enum status open_server(struct service *service, struct error *error)
 	return service->server != NULL ? STATUS_OK : error->code;
 }
 
-/* Removes ended series at its own pace. */
+#define RATE_NS INT64_C(5000000000)
+
+/* Smoothed rate of stored samples, by the clock of the service. */
+static void measure_rate(struct service *service, double *last_count, int64_t *last_ns)
+{
+	int64_t now_ns = clock_mono_ns(service->clock);
+	double count = metrics_get(METRIC_RW_SAMPLES, append_result_name(APPEND_STORED));
+	double before = atomic_load(&service->samples_per_second);
+	double rate;
+
+	if (now_ns - *last_ns < RATE_NS)
+		return;
+	rate = (count - *last_count) * 1e9 / (double)(now_ns - *last_ns);
+	atomic_store(&service->samples_per_second, isnan(before) ? rate : (before + rate) / 2);
+	*last_count = count;
+	*last_ns = now_ns;
+}
+
+/* Housekeeping at its own pace: removes ended series, measures the stream. */
 static void *sweep(void *argument)
 {
 	struct service *service = argument;
 	int64_t next_ms = clock_now_ms(service->clock) + 30000;
+	int64_t rate_ns = clock_mono_ns(service->clock);
+	double rate_count = metrics_get(METRIC_RW_SAMPLES, append_result_name(APPEND_STORED));
 
 	while (!atomic_load(&service->stopping)) {
 		clock_sleep_ms(200);
+		measure_rate(service, &rate_count, &rate_ns);
 		if (clock_now_ms(service->clock) < next_ms)
 			continue;
 		next_ms = clock_now_ms(service->clock) + 30000;
@@ -310,6 +333,7 @@ struct service *service_open(const struct service_layers *layers, const struct c
 	service->clock = clock;
 	service->started_ms = clock_now_ms(clock);
 	atomic_init(&service->stopping, false);
+	atomic_init(&service->samples_per_second, NAN);
 	pthread_mutex_init(&service->reload_lock, NULL);
 	bundle_find(&service->bundle);
 	service->config = config_load(layers->config_path, layers->environment, layers->flags,
@@ -448,6 +472,11 @@ struct store *service_store(struct service *service)
 const struct clock *service_clock(const struct service *service)
 {
 	return service->clock;
+}
+
+double service_samples_per_second(struct service *service)
+{
+	return atomic_load(&service->samples_per_second);
 }
 
 int64_t service_started_ms(const struct service *service)

@@ -47,6 +47,8 @@ struct analyzer *service_analyzer(struct service *service);
 struct store *service_store(struct service *service);
 const struct clock *service_clock(const struct service *service);
 bool service_ready(struct service *service, const char **reason);
+/* Samples stored a second over the last ten seconds or so; NaN before there was time to tell. */
+double service_samples_per_second(struct service *service);
 int64_t service_started_ms(const struct service *service);
 struct ingest *service_ingest(struct service *service, unsigned thread);
 struct access *service_access(struct service *service);

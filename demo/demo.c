@@ -105,17 +105,17 @@ static int64_t elapsed_ms(const struct demo *demo, int64_t time_ms)
 
 /* X(state, tone, counter) */
 #define STATE_TABLE(X)                                                                             \
-	X("PROPOSED", TONE_PLAIN, decided)                                                         \
-	X("BLOCKED", TONE_WARN, refused)                                                           \
-	X("AWAITING_APPROVAL", TONE_WARN, decided)                                                 \
-	X("CLEARED", TONE_PLAIN, decided)                                                          \
-	X("WRITTEN", TONE_ACT, written)                                                            \
-	X("DONE", TONE_ACT, done)                                                                  \
-	X("FAILED", TONE_BAD, refused)                                                             \
-	X("UNKNOWN", TONE_BAD, refused)                                                            \
-	X("CURED", TONE_GOOD, cured)                                                               \
-	X("INEFFECTIVE", TONE_BAD, ineffective)                                                    \
-	X("HANDED_OVER", TONE_WARN, handed_over)
+	X("proposed", TONE_PLAIN, decided)                                                         \
+	X("blocked", TONE_WARN, refused)                                                           \
+	X("awaiting_approval", TONE_WARN, decided)                                                 \
+	X("cleared", TONE_PLAIN, decided)                                                          \
+	X("written", TONE_ACT, written)                                                            \
+	X("done", TONE_ACT, done)                                                                  \
+	X("failed", TONE_BAD, refused)                                                             \
+	X("unknown", TONE_BAD, refused)                                                            \
+	X("cured", TONE_GOOD, cured)                                                               \
+	X("ineffective", TONE_BAD, ineffective)                                                    \
+	X("handed_over", TONE_WARN, handed_over)
 
 void demo_tell(struct demo *demo, int64_t time_ms, const char *incident, const char *state,
 	const char *text)

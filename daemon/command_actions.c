@@ -1,0 +1,207 @@
+/*
+ * actions: what the running service decided and did, and a person's word on it, through the API.
+ *
+ *   nimbusguard actions list [STATE]
+ *   nimbusguard actions show|why ID
+ *   nimbusguard actions approve|reject|undo ID
+ *
+ * --url (or NIMBUSGUARD_URL) names the service, --token-file (or NIMBUSGUARD_TOKEN_FILE) the token,
+ * --ca-file its certificate authority, --json prints the API's answer as it is.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/parse.h"
+#include "daemon/client.h"
+#include "daemon/command.h"
+
+#define ANSWER_MAX (64 * 1024 * 1024)
+#define ID_MAX 80
+
+struct call {
+	const char *url, *ca_file;
+	char *token;
+	bool json;
+};
+
+/* Ids are letters, digits, - and _; anything else would change the path. */
+static bool id_valid(const char *id)
+{
+	size_t size = strlen(id);
+
+	return size > 0 && size < ID_MAX &&
+		strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == size;
+}
+
+/* The data of a successful answer (json_decref), or NULL with the reason on standard error. */
+static json_t *fetch(const struct call *call, const char *method, const char *path)
+{
+	struct buf body;
+	struct error error;
+	char url[2048];
+	long http = 0;
+	json_t *answer, *data = NULL;
+
+	buf_init(&body, ANSWER_MAX);
+	snprintf(url, sizeof(url), "%s/api/v1/%s", call->url, path);
+	if (client_request(method, url, call->token, call->ca_file, &http, &body, &error) != STATUS_OK) {
+		fprintf(stderr, "nimbusguard: %s\n", error.text);
+		buf_fini(&body);
+		return NULL;
+	}
+	answer = body.data != NULL ? json_loadb(body.data, body.size, 0, NULL) : NULL;
+	if (http / 100 == 2 && json_object_get(answer, "data") != NULL)
+		data = json_incref(json_object_get(answer, "data"));
+	else if (json_object_get(answer, "error") != NULL)
+		fprintf(stderr, "nimbusguard: %s\n",
+			json_string_value(json_object_get(answer, "error")));
+	else
+		fprintf(stderr, "nimbusguard: %s answered %ld: %.200s\n", url, http,
+			body.data != NULL ? body.data : "");
+	json_decref(answer);
+	buf_fini(&body);
+	return data;
+}
+
+static const char *text_of(json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text != NULL ? text : "";
+}
+
+static void print_json(json_t *data)
+{
+	json_dumpf(data, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+	printf("\n");
+}
+
+static void print_list(json_t *list)
+{
+	json_t *action;
+	size_t i;
+
+	printf("%-14s %-24s %-18s %-40s %s\n", "ID", "TIME", "STATE", "TARGET", "ACTION");
+	json_array_foreach(list, i, action) {
+		char time[32] = "";
+		json_int_t ms = json_integer_value(json_object_get(action, "proposed_ms"));
+
+		if (ms != 0)
+			format_rfc3339((int64_t)ms, time, sizeof(time));
+		printf("%-14s %-24s %-18s %-40s %s%s\n", text_of(action, "id"), time,
+			text_of(action, "state"), text_of(json_object_get(action, "target"), "text"),
+			text_of(action, "kind"),
+			json_is_true(json_object_get(action, "dry_run")) ? " (dry run)" : "");
+		if (text_of(action, "sentence")[0] != '\0')
+			printf("  %s\n", text_of(action, "sentence"));
+	}
+	if (json_array_size(list) == 0)
+		printf("no actions\n");
+}
+
+static int list_actions(const struct call *call, const struct command_line *line)
+{
+	char path[128];
+	json_t *data;
+
+	if (line->word_count > 1 && !id_valid(line->words[1])) {
+		fprintf(stderr, "nimbusguard: \"%.40s\" is no state\n", line->words[1]);
+		return EXIT_USAGE;
+	}
+	snprintf(path, sizeof(path), "actions%s%s", line->word_count > 1 ? "?state=" : "",
+		line->word_count > 1 ? line->words[1] : "");
+	data = fetch(call, "GET", path);
+	if (data == NULL)
+		return EXIT_FAILED;
+	if (call->json)
+		print_json(data);
+	else
+		print_list(data);
+	json_decref(data);
+	return EXIT_GOOD;
+}
+
+/* The decision record: sentences first, then the whole of it on request. */
+static int show_why(const struct call *call, const char *id)
+{
+	char path[128];
+	json_t *data, *sentences, *sentence;
+	size_t i;
+
+	snprintf(path, sizeof(path), "why/%s", id);
+	data = fetch(call, "GET", path);
+	if (data == NULL)
+		return EXIT_FAILED;
+	sentences = json_object_get(data, "sentences");
+	if (call->json || !json_is_array(sentences))
+		print_json(data);
+	else
+		json_array_foreach(sentences, i, sentence)
+			printf("%s\n", json_string_value(sentence) != NULL ?
+				json_string_value(sentence) : "");
+	json_decref(data);
+	return EXIT_GOOD;
+}
+
+static int change_action(const struct call *call, const char *verb, const char *id)
+{
+	char path[160];
+	json_t *data;
+
+	snprintf(path, sizeof(path), "actions/%s/%s", id, verb);
+	data = fetch(call, "POST", path);
+	if (data == NULL)
+		return EXIT_FAILED;
+	json_decref(data);
+	/* The word was taken; what came of it is what counts, so it is shown. */
+	return show_why(call, id);
+}
+
+static int run(const struct call *call, const struct command_line *line)
+{
+	const char *verb = line->word_count > 0 ? line->words[0] : "list";
+	bool change = strcmp(verb, "approve") == 0 || strcmp(verb, "reject") == 0 ||
+		strcmp(verb, "undo") == 0;
+
+	if (strcmp(verb, "list") == 0)
+		return list_actions(call, line);
+	if (!change && strcmp(verb, "show") != 0 && strcmp(verb, "why") != 0) {
+		fprintf(stderr, "nimbusguard: actions list | show | why | approve | reject | undo\n");
+		return EXIT_USAGE;
+	}
+	if (line->word_count != 2 || !id_valid(line->words[1])) {
+		fprintf(stderr, "nimbusguard: actions %s needs one id\n", verb);
+		return EXIT_USAGE;
+	}
+	return change ? change_action(call, verb, line->words[1]) : show_why(call, line->words[1]);
+}
+
+int command_actions(const struct command_line *line)
+{
+	static const char *const known[] = {"url", "token-file", "ca-file", "json", NULL};
+	const char *token_file = command_flag(line, "token-file");
+	struct call call = {.url = command_flag(line, "url"), .ca_file = command_flag(line, "ca-file"),
+		.json = command_flag(line, "json") != NULL};
+	struct error error;
+	int status;
+
+	if (!command_flags_known(line, known))
+		return EXIT_USAGE;
+	if (call.url == NULL)
+		call.url = getenv("NIMBUSGUARD_URL");
+	if (call.url == NULL)
+		call.url = "http://127.0.0.1:9797";
+	if (token_file == NULL)
+		token_file = getenv("NIMBUSGUARD_TOKEN_FILE");
+	if (token_file != NULL && file_read_secret(token_file, &call.token, &error) != STATUS_OK) {
+		fprintf(stderr, "nimbusguard: %s\n", error.text);
+		return EXIT_FAILED;
+	}
+	status = run(&call, line);
+	mem_free(call.token);
+	return status;
+}

@@ -1,0 +1,247 @@
+/*
+ * The status page: gathers plain values from the service's parts and has receiver/page.h write them.
+ * Incidents and actions are taken from the same JSON that the API gives, so that page and API cannot
+ * disagree.
+ */
+#include "receiver/page.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+#include "analyzers/snapshot.h"
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/metrics.h"
+#include "daemon/routes.h"
+#include "daemon/service.h"
+#include "daemon/version.h"
+
+#define PAGE_MAX (8 * 1024 * 1024)
+#define ARENA_MAX (32 * 1024 * 1024)
+#define WORKLOADS_SHOWN 100
+#define FINDINGS_SHOWN 50
+#define INCIDENTS_SHOWN 30
+#define STEPS_SHOWN 64
+#define REFRESH_S 5
+
+struct gathered {
+	struct arena arena;
+	struct page_status status;
+	json_t *incidents, *actions;
+};
+
+static const char *json_text(json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
+static int64_t json_time(json_t *object, const char *name)
+{
+	return (int64_t)json_integer_value(json_object_get(object, name));
+}
+
+static void gather_signals(struct gathered *page, const struct watched_workload *watched,
+	struct page_workload *row)
+{
+	struct page_signal *signals = arena_zalloc(&page->arena, ROLE_COUNT, sizeof(*signals));
+	char *name = arena_alloc(&page->arena, WORKLOAD_TEXT_MAX);
+
+	if (signals == NULL || name == NULL)
+		return;
+	workload_key_write(&watched->key, name, WORKLOAD_TEXT_MAX);
+	row->name = name;
+	row->signals = signals;
+	for (int role = 0; role < ROLE_COUNT; role++) {
+		const struct watched_signal *signal = &watched->signals[role];
+
+		if (signal->series == STORE_NO_SERIES)
+			continue;
+		signals[row->signal_count++] = (struct page_signal){
+			.role = role_name((enum signal_role)role),
+			.unit = role_unit((enum signal_role)role), .value = signal->last.value,
+			.expected = signal->last.expected, .z = signal->last.score,
+			.quality = quality_name(signal->last.quality)};
+	}
+}
+
+static void gather_workloads(struct gathered *page, const struct snapshot *snapshot)
+{
+	size_t count = snapshot->roster.count;
+	struct page_workload *rows;
+
+	page->status.workload_total = count;
+	count = count < WORKLOADS_SHOWN ? count : WORKLOADS_SHOWN;
+	rows = arena_zalloc(&page->arena, count + 1, sizeof(*rows));
+	if (rows == NULL)
+		return;
+	for (size_t i = 0; i < count; i++)
+		gather_signals(page, &snapshot->roster.workloads[i], &rows[i]);
+	page->status.workloads = rows;
+	page->status.workload_count = count;
+}
+
+static void gather_findings(struct gathered *page, const struct snapshot *snapshot)
+{
+	struct page_finding *rows = arena_zalloc(&page->arena, FINDINGS_SHOWN, sizeof(*rows));
+	size_t count = 0;
+
+	for (size_t i = 0; rows != NULL && i < snapshot->roster.count; i++) {
+		const struct watched_workload *watched = &snapshot->roster.workloads[i];
+
+		for (int role = 0; role < ROLE_COUNT; role++) {
+			const struct watched_signal *signal = &watched->signals[role];
+			char *name;
+
+			if (signal->tracker.state != FINDING_ACTIVE &&
+				signal->tracker.state != FINDING_CLOSING)
+				continue;
+			page->status.finding_total++;
+			name = arena_alloc(&page->arena, WORKLOAD_TEXT_MAX);
+			if (count == FINDINGS_SHOWN || name == NULL)
+				continue;
+			workload_key_write(&watched->key, name, WORKLOAD_TEXT_MAX);
+			rows[count++] = (struct page_finding){.workload = name,
+				.role = role_name((enum signal_role)role),
+				.summary = signal->tracker.up ? "above its usual range" :
+					"below its usual range",
+				.score = signal->last.score, .confidence = signal->last.confidence,
+				.since_ms = signal->tracker.since_ms};
+		}
+	}
+	page->status.findings = rows;
+	page->status.finding_count = count;
+}
+
+/* The actions of an incident are its steps, oldest first; actions are listed newest first. */
+static void gather_steps(struct gathered *page, const char *incident, struct page_incident *row)
+{
+	struct page_step *steps = arena_zalloc(&page->arena, STEPS_SHOWN, sizeof(*steps));
+	size_t total = json_array_size(page->actions);
+
+	for (size_t i = total; steps != NULL && i > 0 && row->step_count < STEPS_SHOWN; i--) {
+		json_t *action = json_array_get(page->actions, i - 1);
+		const char *of = json_text(action, "incident"), *text = json_text(action, "sentence");
+		json_t *plan = json_object_get(action, "plan");
+
+		if (of == NULL || strcmp(of, incident) != 0)
+			continue;
+		if (json_text(plan, "text") != NULL)
+			row->plan = json_text(plan, "text");
+		steps[row->step_count++] = (struct page_step){
+			.at_ms = json_time(action, "proposed_ms"), .state = json_text(action, "state"),
+			.text = text != NULL ? text : json_text(action, "reason")};
+	}
+	row->steps = steps;
+}
+
+static void gather_incidents(struct gathered *page)
+{
+	struct page_incident *rows;
+	json_t *incident;
+	size_t i, count = json_array_size(page->incidents);
+
+	page->status.incident_total = count;
+	count = count < INCIDENTS_SHOWN ? count : INCIDENTS_SHOWN;
+	rows = arena_zalloc(&page->arena, count + 1, sizeof(*rows));
+	if (rows == NULL)
+		return;
+	json_array_foreach(page->incidents, i, incident) {
+		if (i >= count)
+			break;
+		rows[i] = (struct page_incident){.id = json_text(incident, "id"),
+			.title = json_text(incident, "name"),
+			.target = json_text(json_object_get(incident, "target"), "text"),
+			.playbook = json_text(incident, "playbook"), .state = json_text(incident, "state"),
+			.outcome = json_text(incident, "sentence"),
+			.open = json_is_true(json_object_get(incident, "open")),
+			.opened_ms = json_time(incident, "opened_ms")};
+		if (rows[i].id != NULL)
+			gather_steps(page, rows[i].id, &rows[i]);
+	}
+	page->status.incidents = rows;
+	page->status.incident_count = count;
+}
+
+static json_t *load_list(struct remediator *remediator, bool actions)
+{
+	struct buf text;
+	json_t *list = NULL;
+
+	buf_init(&text, PAGE_MAX);
+	if ((actions ? remediator_write_actions(remediator, &text, NULL, 200) :
+		remediator_write_incidents(remediator, &text, NULL, 200)) == STATUS_OK &&
+		buf_ok(&text) && text.data != NULL)
+		list = json_loadb(text.data, text.size, 0, NULL);
+	buf_fini(&text);
+	return list;
+}
+
+static void gather_service(struct gathered *page, struct service *service)
+{
+	const struct config *config = service_config(service);
+	struct page_component *components = arena_zalloc(&page->arena, 4, sizeof(*components));
+	const char *sick = NULL;
+	struct store_stats stats;
+	int64_t now_ms = clock_now_ms(service_clock(service));
+	bool ready = service_ready(service, &sick);
+
+	store_stats(service_store(service), &stats);
+	page->status.version = NIMBUSGUARD_VERSION;
+	page->status.mode = mode_name(service_mode(service));
+	page->status.prefix = config_text(config, SETTING_WEB_ROUTE_PREFIX);
+	page->status.dry_run = config_bool(config, SETTING_DRY_RUN);
+	page->status.now_ms = now_ms;
+	page->status.uptime_ms = now_ms - service_started_ms(service);
+	page->status.refresh_s = REFRESH_S;
+	page->status.series = stats.series;
+	page->status.series_max = (uint64_t)config_int(config, SETTING_STORAGE_SERIES_MAX);
+	page->status.bytes = stats.bytes;
+	page->status.bytes_max = (uint64_t)config_int(config, SETTING_STORAGE_MEMORY_MAX);
+	page->status.samples_per_second = service_samples_per_second(service);
+	if (components == NULL)
+		return;
+	components[0] = (struct page_component){"stream", service_feature(service, "ingest") ? NULL :
+		"not enabled", true};
+	components[1] = (struct page_component){"analyzer", service_analyzer(service) != NULL ? NULL :
+		"not enabled", true};
+	components[2] = (struct page_component){"engine", service_remediator(service) != NULL ? sick :
+		"not enabled", ready || service_remediator(service) == NULL};
+	page->status.components = components;
+	page->status.component_count = 3;
+}
+
+void route_page(struct request *request, void *argument)
+{
+	struct service *service = argument;
+	struct gathered page = {.incidents = NULL};
+	struct snapshot *snapshot = NULL;
+	struct buf html;
+
+	arena_init(&page.arena, ARENA_MAX);
+	buf_init(&html, PAGE_MAX);
+	gather_service(&page, service);
+	if (service_analyzer(service) != NULL) {
+		snapshot = analyzer_snapshot(service_analyzer(service));
+		gather_workloads(&page, snapshot);
+		gather_findings(&page, snapshot);
+	}
+	if (service_remediator(service) != NULL) {
+		page.incidents = load_list(service_remediator(service), false);
+		page.actions = load_list(service_remediator(service), true);
+		gather_incidents(&page);
+	}
+	page_write_status(&html, &page.status);
+	if (buf_ok(&html))
+		request_reply(request, 200, "text/html; charset=utf-8", html.data, html.size);
+	else
+		request_reply_text(request, 503, "the page is too large or memory is out\n");
+	if (snapshot != NULL)
+		snapshot_release(snapshot);
+	json_decref(page.incidents);
+	json_decref(page.actions);
+	buf_fini(&html);
+	arena_fini(&page.arena);
+}
