@@ -24,9 +24,9 @@ TEST_KINDS := integration sim golden unit
 
 LIB_C := $(filter-out daemon/main.c,$(wildcard $(ROOMS:%=%/*.c)))
 SUPPORT_C := $(filter-out tests/support/replay_main.c,$(wildcard tests/support/*.c))
-LIB_PROTO := $(notdir $(basename $(wildcard remote_write/*.proto)))
-SUPPORT_PROTO := $(notdir $(basename $(wildcard tests/support/*.proto)))
-GEN_H := $(patsubst %,$(B)/gen/%.pb-c.h,$(LIB_PROTO) $(SUPPORT_PROTO))
+# Only tests compare with generated decoders.
+PROTO := $(notdir $(basename $(wildcard tests/support/*.proto)))
+GEN_H := $(PROTO:%=$(B)/gen/%.pb-c.h)
 
 # TESTS=word keeps the tests whose path contains the word.
 pick = $(if $(TESTS),$(foreach t,$(1),$(if $(findstring $(TESTS),$(t)),$(t))),$(1))
@@ -42,7 +42,7 @@ TSAN_C := $(if $(TEST_C),$(shell grep -l '^/\* run-under: tsan \*/' $(TEST_C)))
 
 # ---- flags ------------------------------------------------------------------------------------------------------------
 
-LIBRARIES := libmicrohttpd jansson libcurl openssl snappy libprotobuf-c sqlite3 libpcre2-8 libxxhash yaml-0.1 zlib
+LIBRARIES := libmicrohttpd gnutls jansson libcurl openssl snappy sqlite3 libpcre2-8 libxxhash yaml-0.1 zlib
 # Asked for once and only when something is compiled: `make deps` must work before pkg-config is there.
 pkg = $(or $(shell pkg-config $(1) && echo ' '),$(error a library is missing: run `make deps`))
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(call pkg,--cflags $(LIBRARIES)))$(PKG_CFLAGS)
@@ -52,7 +52,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-pr
 	-Wformat=2 -Wwrite-strings -Wundef -Wvla
 # A release tarball carries .tarball-version: a newer compiler's new warning must not stop its user.
 WERROR := $(if $(wildcard .tarball-version),,-Werror)
-LANGUAGE := -std=c11 -D_DEFAULT_SOURCE -D_POSIX_C_SOURCE=200809L -DNIMBUSGUARD_VERSION='"$(VERSION)"' -pthread -I. -I$(B)/gen
+LANGUAGE := -std=c11 -D_DEFAULT_SOURCE -D_POSIX_C_SOURCE=200809L -DNIMBUSGUARD_VERSION='"$(VERSION)"' -pthread -I.
 # The numbers must be the same with every compiler: no contraction into fused operations, never -ffast-math.
 COMMON := $(LANGUAGE) -ffp-contract=off -fno-omit-frame-pointer -g -ffile-prefix-map=$(CURDIR)=.
 HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
@@ -73,11 +73,12 @@ LDFLAGS_fuzz := -fsanitize=fuzzer $(SANITIZE_ASAN)
 $(foreach m,$(MODES),$(eval CC_$(m) = $$(CC)))
 CC_fuzz = $(CLANG)
 LDLIBS = $(PKG_LIBS) -lcrypt -lm -pthread
+TEST_LDLIBS := -lcmocka -lprotobuf-c
 
 # ---- rules for one mode -----------------------------------------------------------------------------------------------
 
-lib_objects = $(patsubst %.c,$(B)/$(1)/%.o,$(LIB_C)) $(patsubst %,$(B)/$(1)/gen/%.pb-c.o,$(LIB_PROTO))
-support_objects = $(patsubst %.c,$(B)/$(1)/%.o,$(SUPPORT_C)) $(patsubst %,$(B)/$(1)/gen/%.pb-c.o,$(SUPPORT_PROTO))
+lib_objects = $(patsubst %.c,$(B)/$(1)/%.o,$(LIB_C))
+support_objects = $(patsubst %.c,$(B)/$(1)/%.o,$(SUPPORT_C)) $(patsubst %,$(B)/$(1)/gen/%.pb-c.o,$(PROTO))
 programs = $(patsubst %.c,$(B)/$(1)/%,$(2))
 binary = $(if $(wildcard daemon/main.c),$(B)/$(1)/nimbusguard)
 
@@ -94,10 +95,11 @@ $(B)/$(1)/flags: FORCE
 $(B)/$(1)/objects: FORCE
 	$$(call stamp,$$(call lib_objects,$(1)) $$(call support_objects,$(1)))
 
-$(B)/$(1)/%.o: %.c $(B)/$(1)/flags | $(GEN_H)
+$(addprefix $(B)/$(1)/,$(patsubst %.c,%.o,$(TEST_C) $(SUPPORT_C))): | $(GEN_H)
+$(B)/$(1)/%.o: %.c $(B)/$(1)/flags
 	@mkdir -p $$(@D)
 	@echo "CC    $(1) $$<"
-	$(Q)$$(CC_$(1)) $$(COMMON) $$(PKG_CFLAGS) $$(WARNINGS) $$(WERROR) $$(WARN_FOR_$$(firstword $$(subst /, ,$$<))) \
+	$(Q)$$(CC_$(1)) $$(COMMON) $$(PKG_CFLAGS) $$(WARNINGS) $$(WERROR) $$(FLAGS_FOR_$$(firstword $$(subst /, ,$$<))) \
 		$$(CFLAGS_$(1)) $$(CFLAGS) -MMD -MP -c $$< -o $$@
 
 # Generated code is not ours to mend: it is compiled without warnings.
@@ -118,12 +120,12 @@ $(B)/$(1)/nimbusguard: $(B)/$(1)/daemon/main.o $(B)/$(1)/libnimbusguard.a
 	$(Q)$$(CC_$(1)) $$(filter-out -fsanitize=fuzzer,$$(LDFLAGS_$(1))) $$(LDFLAGS) -Wl,--as-needed -o $$@ $$^ $$(LDLIBS)
 $(B)/$(1)/tests/%: $(B)/$(1)/tests/%.o $(B)/$(1)/libtestsupport.a $(B)/$(1)/libnimbusguard.a
 	@echo "LINK  $(1) $$(@F)"
-	$(Q)$$(CC_$(1)) $$(LDFLAGS_$(1)) $$(LDFLAGS) -Wl,--as-needed -o $$@ $$^ -lcmocka $$(LDLIBS)
+	$(Q)$$(CC_$(1)) $$(LDFLAGS_$(1)) $$(LDFLAGS) -Wl,--as-needed -o $$@ $$^ $$(TEST_LDLIBS) $$(LDLIBS)
 
 -include $(patsubst %.c,$(B)/$(1)/%.d,$(LIB_C) daemon/main.c $(SUPPORT_C) $(TEST_C) $(FUZZ_C) $(BENCH_C))
 endef
-# Every CMocka test takes a `state` that few of them use.
-WARN_FOR_tests := -Wno-unused-parameter
+# Every CMocka test takes a `state` that few of them use; some compare with generated code.
+FLAGS_FOR_tests := -Wno-unused-parameter -I$(B)/gen
 
 $(foreach m,$(MODES),$(eval $(call mode_rules,$(m))))
 
@@ -132,12 +134,11 @@ define replay_rules
 $(B)/$(1)/tests/fuzz/%: $(B)/$(1)/tests/fuzz/%.o $(B)/$(1)/tests/support/replay_main.o $(B)/$(1)/libtestsupport.a \
 		$(B)/$(1)/libnimbusguard.a
 	@echo "LINK  $(1) $$(@F)"
-	$(Q)$$(CC_$(1)) $$(LDFLAGS_$(1)) $$(LDFLAGS) -Wl,--as-needed -o $$@ $$^ $$(LDLIBS)
+	$(Q)$$(CC_$(1)) $$(LDFLAGS_$(1)) $$(LDFLAGS) -Wl,--as-needed -o $$@ $$^ $$(TEST_LDLIBS) $$(LDLIBS)
 endef
 $(foreach m,$(filter-out fuzz,$(MODES)),$(eval $(call replay_rules,$(m))))
 
-vpath %.proto remote_write tests/support
-$(B)/gen/%.pb-c.h $(B)/gen/%.pb-c.c &: %.proto
+$(B)/gen/%.pb-c.h $(B)/gen/%.pb-c.c &: tests/support/%.proto
 	@mkdir -p $(@D)
 	@echo "PROTO $<"
 	$(Q)protoc-c --c_out=$(B)/gen -I$(<D) $<
@@ -165,10 +166,10 @@ help: ## this list
 all: release ## same as release
 
 release: ## build/release/nimbusguard, optimised and hardened
-	@$(locked) $(B)/release/nimbusguard
+	@+$(locked) $(B)/release/nimbusguard
 
 debug: ## build/debug/nimbusguard, for the debugger
-	@$(locked) $(B)/debug/nimbusguard
+	@+$(locked) $(B)/debug/nimbusguard
 
 deps: ## install the Debian packages that building needs, if any is missing
 	@$(deps) build
@@ -189,12 +190,12 @@ run_tests = tests/support/run_tests.sh $(abspath $(B)) $(abspath $(B)/servers)
 
 test: ## all tests, under AddressSanitizer and ThreadSanitizer [TESTS=word MODE=mode]
 	@$(deps) build test
-	@$(locked) $(test_programs) $(call binary,$(TEST_MODE)) $(if $(MODE),,$(if $(TSAN_C),$(call binary,tsan))) \
+	@+$(locked) $(test_programs) $(call binary,$(TEST_MODE)) $(if $(MODE),,$(if $(TSAN_C),$(call binary,tsan))) \
 		$(call servers,$(TEST_C) $(TEST_SH) $(RULES_YML) $(RULES_TEST_YML))
 	@$(run_tests) $(test_items)
 
 check-one: ## one test program [T=tests/unit/test_x.c MODE=mode]
-	@$(locked) $(call programs,$(TEST_MODE),$(T)) $(if $(filter tests/integration/%,$(T)),$(call binary,$(TEST_MODE))) \
+	@+$(locked) $(call programs,$(TEST_MODE),$(T)) $(if $(filter tests/integration/%,$(T)),$(call binary,$(TEST_MODE))) \
 		$(call servers,$(T))
 	@$(run_tests) $(TEST_MODE):$(call programs,$(TEST_MODE),$(T))
 
@@ -204,31 +205,31 @@ ifeq ($(E2E_SH),)
 	@echo "e2e: tests/e2e/ holds no end-to-end test yet"
 	@echo "0 passed, 0 failed, 0 skipped"
 else
-	@$(locked) $(call binary,release) $(call servers,$(E2E_SH))
+	@+$(locked) $(call binary,release) $(call servers,$(E2E_SH))
 	@$(run_tests) $(E2E_SH:%=sh:release:%)
 endif
 
 fuzz: ## every fuzzer for FUZZ_SECONDS, two at a time [FUZZ_SECONDS=60 TESTS=word]
 	@$(deps) build test fuzz
-	@$(locked) $(call programs,fuzz,$(FUZZ_C))
+	@+$(locked) $(call programs,fuzz,$(FUZZ_C))
 	@tests/support/fuzz.sh $(B)/fuzz $(FUZZ_SECONDS) $(FUZZ_C:tests/fuzz/fuzz_%.c=%)
 
 bench: ## every benchmark, optimised [TESTS=word]
 	@$(deps) build test
-	@$(locked) $(call binary,release) $(call programs,release,$(BENCH_C))
+	@+$(locked) $(call binary,release) $(call programs,release,$(BENCH_C))
 	@for bench in $(call programs,release,$(BENCH_C)) $(BENCH_SH); do echo "== $${bench##*/}"; ./$$bench || exit 1; done
 
 coverage: ## line coverage of base, store, remote_write, receiver; HTML in build/coverage/html/
 	@$(deps) build test coverage
-	@$(locked) $(call programs,coverage,$(TEST_C) $(FUZZ_C)) $(call binary,coverage) $(call servers,tests/integration/all)
+	@+$(locked) $(call programs,coverage,$(TEST_C) $(FUZZ_C)) $(call binary,coverage) $(call servers,tests/integration/all)
 	@find $(B)/coverage -name '*.gcda' -delete
 	@$(MAKE) --no-print-directory test MODE=coverage
 	@tests/support/coverage.sh $(B)/coverage $(COVERAGE_MIN) base store remote_write receiver
 
 lint: ## every check of the source that needs no run
 	@$(deps) build test lint
-	@$(locked) $(GEN_H)
-	@tests/support/lint.sh $(B) $(call quote,$(LANGUAGE) $(PKG_CFLAGS)) $(call quote,$(WARNINGS))
+	@+$(locked) $(GEN_H)
+	@tests/support/lint.sh $(B) $(call quote,$(LANGUAGE) $(PKG_CFLAGS)) $(call quote,$(WARNINGS)) $(call quote,$(FLAGS_FOR_tests))
 
 format: ## lay out all C files by .clang-format
 	@find $(ROOMS) tests -name '*.[ch]' -exec clang-format -i {} +

@@ -239,7 +239,8 @@ static enum status take_parts(struct server *server, const struct route *routes,
 	server->routes = mem_alloc(sizeof(*routes) * route_count);
 	if (!server->slots || !server->peers || !server->prefix || !server->routes)
 		return STATUS_NO_MEMORY;
-	memcpy(server->routes, routes, sizeof(*routes) * route_count);
+	if (route_count)
+		memcpy(server->routes, routes, sizeof(*routes) * route_count);
 	server->route_count = route_count;
 	return STATUS_OK;
 }

@@ -6,11 +6,11 @@ set -eu
 packages_of() {
 	case $1 in
 	build)
-		echo gcc libc6-dev make pkg-config protobuf-c-compiler libmicrohttpd-dev libjansson-dev \
-			libcurl4-openssl-dev libssl-dev libsnappy-dev libprotobuf-c-dev libsqlite3-dev libpcre2-dev \
+		echo gcc libc6-dev make pkg-config libmicrohttpd-dev libgnutls28-dev libjansson-dev \
+			libcurl4-openssl-dev libssl-dev libsnappy-dev libsqlite3-dev libpcre2-dev \
 			libxxhash-dev libyaml-dev zlib1g-dev libcrypt-dev
 		;;
-	test) echo libcmocka-dev ;;
+	test) echo libcmocka-dev libprotobuf-c-dev protobuf-c-compiler ;;
 	fuzz) echo clang libclang-rt-14-dev llvm ;;
 	lint) echo clang clang-tidy clang-format cppcheck shellcheck ;;
 	coverage) echo gcovr ;;

@@ -1,0 +1,970 @@
+/* run-under: tsan */
+/*
+ * The HTTP server against a real client: routing, limits, bodies, suspension, stopping. TLS and
+ * credentials are in test_server_tls.c and test_access.c.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "receiver/server.h"
+#include "tests/support/http_client.h"
+
+#define BODY_MAX 100000
+
+struct fixture {
+	struct access *access;
+	struct server *server;
+	unsigned port;
+	_Atomic bool gate_open; /* "block" waits for it */
+	_Atomic int blocked, answered;
+	struct request *suspended[8]; /* of "suspend", in order */
+	_Atomic int suspended_count;
+	_Atomic unsigned thread_seen[8];
+};
+
+static void serve_echo(struct request *request, void *argument)
+{
+	size_t size;
+	const void *body = request_body(request, &size);
+
+	request_add_header(request, "X-Method", request_method(request));
+	request_add_header(request, "X-Path", request_path(request));
+	request_add_header(request, "X-Rest", request_rest(request));
+	request_reply(request, 200, "application/octet-stream", body, size);
+}
+
+static void add_value(const char *value, void *argument)
+{
+	buf_add_text(argument, value);
+	buf_add_char(argument, ';');
+}
+
+static void serve_query(struct request *request, void *argument)
+{
+	const char *one = request_query(request, "one");
+	struct buf text;
+
+	buf_init(&text, 4096);
+	buf_printf(&text, "one=%s many=", one ? one : "(none)");
+	request_query_each(request, "many[]", add_value, &text);
+	request_reply_text(request, 200, text.data);
+	buf_fini(&text);
+}
+
+static void serve_page(struct request *request, void *argument)
+{
+	request_reply(request, 200, "text/html; charset=utf-8", "<p>", 3);
+}
+
+static void serve_block(struct request *request, void *argument)
+{
+	struct fixture *fixture = argument;
+
+	atomic_fetch_add(&fixture->blocked, 1);
+	while (!atomic_load(&fixture->gate_open))
+		clock_sleep_ms(2);
+	atomic_fetch_sub(&fixture->blocked, 1);
+	atomic_fetch_add(&fixture->answered, 1);
+	request_reply_text(request, 200, "done");
+}
+
+static void serve_suspend(struct request *request, void *argument)
+{
+	struct fixture *fixture = argument;
+	int index = atomic_load(&fixture->suspended_count);
+
+	request_suspend(request);
+	fixture->suspended[index] = request;
+	atomic_fetch_add(&fixture->suspended_count, 1);
+}
+
+static void serve_thread(struct request *request, void *argument)
+{
+	struct fixture *fixture = argument;
+
+	atomic_fetch_add(&fixture->thread_seen[request_thread(request)], 1);
+	request_reply_text(request, 200, "");
+}
+
+static void serve_nothing(struct request *request, void *argument)
+{
+}
+
+static void serve_data(struct request *request, void *argument)
+{
+	struct buf data;
+
+	buf_init(&data, 100);
+	buf_add_text(&data, "[1,2]");
+	request_reply_data(request, &data);
+	buf_fini(&data);
+}
+
+static void serve_error(struct request *request, void *argument)
+{
+	request_reply_error(request, STATUS_UNAVAILABLE, "not \"now\"");
+}
+
+static enum status check_media(struct request *request, struct error *error)
+{
+	const char *type = request_header(request, "content-type");
+
+	if (type && !strcmp(type, "text/good"))
+		return STATUS_OK;
+	return error_set(error, STATUS_MEDIA_TYPE, "Content-Type must be text/good");
+}
+
+static void start(struct fixture *fixture, const struct server_config *with)
+{
+	const struct route routes[] = {
+		{"echo", "POST", "/echo", ROUTE_BODY, ACCESS_NONE, BODY_MAX, NULL, serve_echo,
+			fixture},
+		{"head", "GET", "/echo", ROUTE_EXACT, ACCESS_NONE, 0, NULL, serve_echo, fixture},
+		{"media", "POST", "/media", ROUTE_BODY, ACCESS_NONE, BODY_MAX, check_media,
+			serve_echo, fixture},
+		{"query", "GET", "/query", ROUTE_EXACT, ACCESS_READ, 0, NULL, serve_query, fixture},
+		{"page", "GET", "/", ROUTE_EXACT, ACCESS_READ, 0, NULL, serve_page, fixture},
+		{"under", "GET", "/api/v1/under/", ROUTE_PREFIX, ACCESS_READ, 0, NULL, serve_echo,
+			fixture},
+		{"exact", "POST", "/api/v1/under/exact", ROUTE_BODY, ACCESS_READ, 10, NULL,
+			serve_echo, fixture},
+		{"block", "POST", "/block", ROUTE_BODY, ACCESS_NONE, BODY_MAX, NULL, serve_block,
+			fixture},
+		{"suspend", "POST", "/suspend", ROUTE_BODY, ACCESS_NONE, BODY_MAX, NULL,
+			serve_suspend, fixture},
+		{"thread", "GET", "/thread", ROUTE_EXACT, ACCESS_NONE, 0, NULL, serve_thread,
+			fixture},
+		{"nothing", "GET", "/nothing", ROUTE_EXACT, ACCESS_NONE, 0, NULL, serve_nothing,
+			fixture},
+		{"data", "GET", "/api/v1/data", ROUTE_EXACT, ACCESS_NONE, 0, NULL, serve_data,
+			fixture},
+		{"error", "GET", "/api/v1/error", ROUTE_EXACT, ACCESS_NONE, 0, NULL, serve_error,
+			fixture},
+		{"change", "POST", "/change", ROUTE_CHANGES | ROUTE_PRIVILEGED, ACCESS_ADMIN, 0,
+			NULL, serve_echo, fixture},
+	};
+	struct server_config config = {.listen_address = "127.0.0.1:0",
+		.route_prefix = "",
+		.thread_count = 4,
+		.connection_max = 100,
+		.slot_count = 2,
+		.idle_timeout_s = 5,
+		.header_max = 8192};
+	struct diagnostics diagnostics;
+	struct error error = {0};
+
+	memset(fixture, 0, sizeof(*fixture));
+	if (with)
+		config = *with;
+	diagnostics_init(&diagnostics);
+	fixture->access = access_open(NULL, NULL, 0, &diagnostics);
+	diagnostics_fini(&diagnostics);
+	assert_non_null(fixture->access);
+	config.access = fixture->access;
+	fixture->server = server_start(&config, routes, sizeof(routes) / sizeof(routes[0]), &error);
+	if (!fixture->server)
+		print_error("%s\n", error.text);
+	assert_non_null(fixture->server);
+	fixture->port = server_port(fixture->server);
+}
+
+static void stop(struct fixture *fixture)
+{
+	server_stop(fixture->server, 5000);
+	access_close(fixture->access);
+}
+
+static int setup(void **state)
+{
+	static struct fixture fixture;
+
+	start(&fixture, NULL);
+	*state = &fixture;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	stop(*state);
+	return 0;
+}
+
+static void expect_status(struct http_reply reply, int status)
+{
+	if (reply.status != status)
+		print_error("%s%s\n", reply.head ? reply.head : "(no answer)",
+			reply.body ? reply.body : "");
+	assert_int_equal(reply.status, status);
+	http_reply_fini(&reply);
+}
+
+static void wait_for(_Atomic int *counter, int value)
+{
+	for (int i = 0; i < 5000 && atomic_load(counter) != value; i++)
+		clock_sleep_ms(1);
+	assert_int_equal(atomic_load(counter), value);
+}
+
+static void assert_header(const struct http_reply *reply, const char *name, const char *value)
+{
+	char found[256];
+
+	assert_true(http_header(reply, name, found, sizeof(found)));
+	assert_string_equal(found, value);
+}
+
+static void body_comes_back_byte_by_byte(void **state)
+{
+	struct fixture *fixture = *state;
+	struct http_reply reply = http_call(fixture->port, "POST", "/echo", "", "some\nbytes");
+
+	assert_int_equal(reply.status, 200);
+	assert_int_equal(reply.body_size, 10);
+	assert_memory_equal(reply.body, "some\nbytes", 10);
+	assert_header(&reply, "X-Method", "POST");
+	assert_header(&reply, "X-Content-Type-Options", "nosniff");
+	assert_header(&reply, "Cache-Control", "no-store");
+	http_reply_fini(&reply);
+}
+
+static void empty_body_is_a_body(void **state)
+{
+	struct fixture *fixture = *state;
+
+	expect_status(http_call(fixture->port, "POST", "/echo", "", ""), 200);
+}
+
+static void large_body_arrives_whole(void **state)
+{
+	struct fixture *fixture = *state;
+	char *body = malloc(BODY_MAX + 1);
+	struct http_reply reply;
+
+	for (size_t i = 0; i < BODY_MAX; i++)
+		body[i] = (char)('a' + i % 23);
+	body[BODY_MAX] = '\0';
+	reply = http_call(fixture->port, "POST", "/echo", "", body);
+	assert_int_equal(reply.status, 200);
+	assert_int_equal(reply.body_size, BODY_MAX);
+	assert_memory_equal(reply.body, body, BODY_MAX);
+	http_reply_fini(&reply);
+	free(body);
+}
+
+static void body_over_the_limit_is_413_and_the_connection_goes_on(void **state)
+{
+	struct fixture *fixture = *state;
+	char *text = calloc(1, BODY_MAX + 300);
+	int fd = http_connect(fixture->port), length;
+
+	length = snprintf(text, 200, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n",
+		BODY_MAX + 1);
+	assert_true(http_send(fd, text, (size_t)length + BODY_MAX + 1));
+	expect_status(http_read(fd, 5000, false), 413);
+	http_send_text(fd, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
+	expect_status(http_read(fd, 5000, false), 200);
+	close(fd);
+	free(text);
+}
+
+static void huge_claim_is_refused_before_a_byte_is_read(void **state)
+{
+	struct fixture *fixture = *state;
+
+	expect_status(
+		http_ask(fixture->port,
+			"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4294967296\r\n\r\n"),
+		413);
+	expect_status(http_ask(fixture->port,
+			      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: "
+			      "99999999999999999999999\r\n\r\n"),
+		413);
+}
+
+static void missing_length_is_411(void **state)
+{
+	struct fixture *fixture = *state;
+
+	expect_status(http_call(fixture->port, "POST", "/echo", "", NULL), 411);
+}
+
+static void chunked_body_is_taken_up_to_the_limit(void **state)
+{
+	struct fixture *fixture = *state;
+	struct http_reply reply;
+	char *text = malloc(2 * BODY_MAX), *at = text;
+
+	reply = http_ask(fixture->port,
+		"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+		"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+	assert_int_equal(reply.status, 200);
+	assert_string_equal(reply.body, "abcde");
+	http_reply_fini(&reply);
+
+	at += sprintf(at,
+		"POST /api/v1/under/exact HTTP/1.1\r\nHost: x\r\n"
+		"Transfer-Encoding: chunked\r\n\r\n");
+	for (int i = 0; i < 20; i++)
+		at += sprintf(at, "5\r\nabcde\r\n");
+	sprintf(at, "0\r\n\r\n");
+	expect_status(http_ask(fixture->port, text), 413);
+	free(text);
+}
+
+static void two_ways_to_end_a_body_are_refused(void **state)
+{
+	struct fixture *fixture = *state;
+
+	expect_status(http_ask(fixture->port,
+			      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
+			      "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+		400);
+	expect_status(http_ask(fixture->port,
+			      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
+			      "Content-Length: 5\r\n\r\nabcde"),
+		400);
+	expect_status(http_ask(fixture->port,
+			      "POST /echo HTTP/1.1\r\nHost: x\r\n"
+			      "Transfer-Encoding: gzip\r\n\r\nabc"),
+		400);
+	expect_status(http_ask(fixture->port, "GET /echo HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"),
+		400);
+}
+
+static void body_to_a_route_without_one_is_ignored(void **state)
+{
+	struct fixture *fixture = *state;
+	char *large = calloc(1, 70001);
+
+	expect_status(http_call(fixture->port, "POST", "/change", "", "x=1"), 200);
+	memset(large, 'x', 70000);
+	expect_status(http_call(fixture->port, "POST", "/change", "", large), 413);
+	free(large);
+}
+
+static void unknown_path_is_404(void **state)
+{
+	struct fixture *fixture = *state;
+	struct http_reply reply = http_call(fixture->port, "GET", "/api/v1/none", "", NULL);
+
+	assert_int_equal(reply.status, 404);
+	assert_string_equal(reply.body,
+		"{\"status\":\"error\",\"errorType\":\"not_found\",\"error\":\"not found\"}\n");
+	http_reply_fini(&reply);
+	reply = http_call(fixture->port, "GET", "/echo/", "", NULL);
+	assert_int_equal(reply.status, 404);
+	assert_string_equal(reply.body, "not found\n");
+	http_reply_fini(&reply);
+	expect_status(http_call(fixture->port, "GET", "/echo%00", "", NULL), 404);
+}
+
+static void wrong_method_is_405_with_the_right_ones(void **state)
+{
+	struct fixture *fixture = *state;
+	struct http_reply reply = http_call(fixture->port, "DELETE", "/echo", "", NULL);
+
+	assert_int_equal(reply.status, 405);
+	assert_header(&reply, "Allow", "POST, GET, HEAD");
+	http_reply_fini(&reply);
+	/* An exact path hides the prefix over it. */
+	expect_status(http_call(fixture->port, "GET", "/api/v1/under/exact", "", NULL), 405);
+}
+
+static void head_is_get_without_the_body(void **state)
+{
+	struct fixture *fixture = *state;
+	struct http_reply reply = http_call(fixture->port, "HEAD", "/", "", NULL);
+
+	assert_int_equal(reply.status, 200);
+	assert_header(&reply, "Content-Length", "3");
+	assert_int_equal(reply.body_size, 0);
+	http_reply_fini(&reply);
+}
+
+static void html_is_served_under_a_policy(void **state)
+{
+	struct fixture *fixture = *state;
+	struct http_reply reply = http_call(fixture->port, "GET", "/", "", NULL);
+	char policy[256];
+
+	assert_true(http_header(&reply, "Content-Security-Policy", policy, sizeof(policy)));
+	assert_non_null(strstr(policy, "default-src 'self'"));
+	assert_null(strstr(policy, "script-src"));
+	http_reply_fini(&reply);
+}
+
+static void prefix_route_gives_the_rest(void **state)
+{
+	struct fixture *fixture = *state;
+	struct http_reply reply =
+		http_call(fixture->port, "GET", "/api/v1/under/a%20b/c", "", NULL);
+
+	assert_int_equal(reply.status, 200);
+	assert_header(&reply, "X-Rest", "a b/c");
+	http_reply_fini(&reply);
+}
+
+static void query_parameters_are_decoded_and_repeated_ones_visited(void **state)
+{
+	struct fixture *fixture = *state;
+	struct http_reply reply = http_call(fixture->port, "GET",
+		"/query?one=a%2Bb+c&many[]=1&x=2&many%5B%5D=%7Ba%3D%22b%22%7D", "", NULL);
+
+	assert_string_equal(reply.body, "one=a+b c many=1;{a=\"b\"};\n");
+	http_reply_fini(&reply);
+}
+
+static void head_check_refuses_before_the_body(void **state)
+{
+	struct fixture *fixture = *state;
+	struct http_reply reply;
+	int fd = http_connect(fixture->port);
+
+	/* Such a client sends its body only after "100 Continue". */
+	http_send_text(fd,
+		"POST /media HTTP/1.1\r\nHost: x\r\nContent-Type: text/bad\r\n"
+		"Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n");
+	reply = http_read(fd, 5000, false);
+	assert_int_equal(reply.status, 415);
+	assert_string_equal(reply.body, "Content-Type must be text/good\n");
+	http_reply_fini(&reply);
+	close(fd);
+	expect_status(http_call(fixture->port, "POST", "/media", "Content-Type: text/bad\r\n",
+			      "abc"),
+		415);
+	expect_status(http_call(fixture->port, "POST", "/media", "Content-Type: text/good\r\n",
+			      "abc"),
+		200);
+}
+
+static void json_answers_have_the_known_shape(void **state)
+{
+	struct fixture *fixture = *state;
+	struct http_reply reply = http_call(fixture->port, "GET", "/api/v1/data", "", NULL);
+
+	assert_string_equal(reply.body, "{\"status\":\"success\",\"data\":[1,2]}\n");
+	http_reply_fini(&reply);
+	reply = http_call(fixture->port, "GET", "/api/v1/error", "", NULL);
+	assert_int_equal(reply.status, 503);
+	assert_header(&reply, "Retry-After", "1");
+	assert_string_equal(reply.body,
+		"{\"status\":\"error\",\"errorType\":\"unavailable\","
+		"\"error\":\"not \\\"now\\\"\"}\n");
+	http_reply_fini(&reply);
+}
+
+static void route_without_an_answer_is_500(void **state)
+{
+	struct fixture *fixture = *state;
+
+	expect_status(http_call(fixture->port, "GET", "/nothing", "", NULL), 500);
+}
+
+static int start_call(struct fixture *fixture, const char *path)
+{
+	char text[256];
+	int fd = http_connect(fixture->port);
+
+	snprintf(text, sizeof(text), "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi",
+		path);
+	http_send_text(fd, text);
+	return fd;
+}
+
+static void no_free_slot_is_503_before_the_body(void **state)
+{
+	struct fixture *fixture = *state;
+	struct http_reply reply;
+	int one = start_call(fixture, "/suspend"), two, fd;
+
+	wait_for(&fixture->suspended_count, 1);
+	two = start_call(fixture, "/suspend");
+	wait_for(&fixture->suspended_count, 2);
+	fd = http_connect(fixture->port);
+	http_send_text(fd,
+		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n"
+		"Expect: 100-continue\r\n\r\n");
+	reply = http_read(fd, 5000, false);
+	assert_int_equal(reply.status, 503);
+	assert_header(&reply, "Retry-After", "1");
+	http_reply_fini(&reply);
+	close(fd);
+	/* A sender that does not wait gets the same answer, not a reset. */
+	expect_status(http_call(fixture->port, "POST", "/echo", "", "abc"), 503);
+	/* What needs no slot goes on. */
+	expect_status(http_call(fixture->port, "GET", "/echo", "", NULL), 200);
+	request_reply_text(fixture->suspended[0], 200, "");
+	request_reply_text(fixture->suspended[1], 200, "");
+	expect_status(http_read(one, 5000, false), 200);
+	expect_status(http_read(two, 5000, false), 200);
+	expect_status(http_call(fixture->port, "POST", "/echo", "", "abc"), 200);
+	close(one);
+	close(two);
+}
+
+static void half_sent_bodies_hold_slots_only_until_the_limit(void **state)
+{
+	struct fixture *fixture = *state;
+	int one = http_connect(fixture->port), two = http_connect(fixture->port);
+	static const char text[] =
+		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf";
+
+	http_send_text(one, text);
+	http_send_text(two, text);
+	for (int i = 0; i < 1000 && metrics_get(METRIC_HTTP_SLOTS_BUSY) < 2; i++)
+		clock_sleep_ms(1);
+	assert_int_equal((int)metrics_get(METRIC_HTTP_SLOTS_BUSY), 2);
+	expect_status(http_call(fixture->port, "POST", "/echo", "", "abc"), 503);
+	close(one);
+	close(two);
+	for (int i = 0; i < 5000 && metrics_get(METRIC_HTTP_SLOTS_BUSY) > 0; i++)
+		clock_sleep_ms(1);
+	expect_status(http_call(fixture->port, "POST", "/echo", "", "abc"), 200);
+}
+
+struct answerer {
+	struct request *request;
+	pthread_t thread;
+};
+
+static void *answer_later(void *argument)
+{
+	size_t size;
+
+	clock_sleep_ms(20);
+	request_add_header(argument, "X-Late", "yes");
+	assert_memory_equal(request_body(argument, &size), "hi", 2);
+	request_reply_text(argument, 200, "late");
+	return NULL;
+}
+
+static void suspended_request_is_answered_from_another_thread(void **state)
+{
+	struct fixture *fixture = *state;
+	int fd = start_call(fixture, "/suspend");
+
+	for (int i = 0; i < 5; i++) {
+		struct http_reply reply;
+		pthread_t thread;
+
+		wait_for(&fixture->suspended_count, i + 1);
+		assert_int_equal(pthread_create(&thread, NULL, answer_later, fixture->suspended[i]),
+			0);
+		reply = http_read(fd, 5000, false);
+		assert_int_equal(reply.status, 200);
+		assert_string_equal(reply.body, "late\n");
+		assert_header(&reply, "X-Late", "yes");
+		http_reply_fini(&reply);
+		pthread_join(thread, NULL);
+		/* The connection is kept. */
+		http_send_text(fd,
+			"POST /suspend HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
+	}
+	wait_for(&fixture->suspended_count, 6);
+	request_reply_text(fixture->suspended[5], 204, "");
+	expect_status(http_read(fd, 5000, false), 204);
+	close(fd);
+}
+
+static void client_that_left_while_suspended_does_no_harm(void **state)
+{
+	struct fixture *fixture = *state;
+	int fd = start_call(fixture, "/suspend");
+
+	wait_for(&fixture->suspended_count, 1);
+	close(fd);
+	request_reply_text(fixture->suspended[0], 200, "nobody");
+	expect_status(http_call(fixture->port, "POST", "/echo", "", "abc"), 200);
+}
+
+static void thread_numbers_are_below_the_thread_count(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned seen = 0;
+
+	for (int i = 0; i < 100; i++)
+		expect_status(http_call(fixture->port, "GET", "/thread", "", NULL), 200);
+	for (unsigned i = 0; i < 4; i++)
+		seen += atomic_load(&fixture->thread_seen[i]);
+	assert_int_equal(seen, 100);
+}
+
+static void slow_clients_do_not_hold_the_others(void **state)
+{
+	struct fixture *fixture = *state;
+	int slow[40];
+	int64_t begun_ns;
+
+	for (int i = 0; i < 40; i++) {
+		slow[i] = http_connect(fixture->port);
+		http_send_text(slow[i],
+			i % 2 ? "GET /ec" : "GET /echo HTTP/1.1\r\nHost: x\r\nX-A: b");
+	}
+	begun_ns = clock_mono_ns(clock_system());
+	for (int i = 0; i < 20; i++)
+		expect_status(http_call(fixture->port, "GET", "/echo", "", NULL), 200);
+	assert_true(clock_mono_ns(clock_system()) - begun_ns < 3000000000);
+	for (int i = 0; i < 40; i++)
+		close(slow[i]);
+}
+
+static void large_headers_are_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	char *headers = malloc(100000);
+	struct http_reply reply;
+
+	memcpy(headers, "X-Large: ", 9);
+	memset(headers + 9, 'x', 90000);
+	memcpy(headers + 90009, "\r\n", 3);
+	reply = http_call(fixture->port, "GET", "/echo", headers, NULL);
+	assert_true(reply.status == 431 || reply.status == 0);
+	http_reply_fini(&reply);
+	free(headers);
+}
+
+static void changing_request_needs_the_same_origin(void **state)
+{
+	struct fixture *fixture = *state;
+	char origin[128];
+
+	expect_status(http_call(fixture->port, "POST", "/change", "", ""), 200);
+	snprintf(origin, sizeof(origin), "Origin: http://127.0.0.1:%u\r\n", fixture->port);
+	expect_status(http_call(fixture->port, "POST", "/change", origin, ""), 200);
+	expect_status(http_call(fixture->port, "POST", "/change", "Sec-Fetch-Site: same-origin\r\n",
+			      ""),
+		200);
+	expect_status(http_call(fixture->port, "POST", "/change", "Origin: http://evil.example\r\n",
+			      ""),
+		403);
+	expect_status(http_call(fixture->port, "POST", "/change", "Origin: null\r\n", ""), 403);
+	expect_status(http_call(fixture->port, "POST", "/change", "Sec-Fetch-Site: cross-site\r\n",
+			      ""),
+		403);
+	/* A name of a foreign page that now points here. */
+	expect_status(http_ask(fixture->port,
+			      "POST /change HTTP/1.1\r\nHost: evil.example\r\n"
+			      "Origin: http://evil.example\r\nContent-Length: 0\r\n\r\n"),
+		403);
+	/* Reading and routes for programs do not ask. */
+	expect_status(http_call(fixture->port, "POST", "/echo", "Origin: http://evil.example\r\n",
+			      "a"),
+		200);
+}
+
+static void requests_are_counted_by_route_and_code(void **state)
+{
+	struct fixture *fixture = *state;
+	double before = metrics_get(METRIC_HTTP_REQUESTS, "echo", "413");
+	double refused = metrics_get(METRIC_HTTP_REJECTED, "too_large");
+
+	huge_claim_is_refused_before_a_byte_is_read(state);
+	assert_true(metrics_get(METRIC_HTTP_REQUESTS, "echo", "413") == before + 1);
+	assert_true(metrics_get(METRIC_HTTP_REJECTED, "too_large") == refused + 1);
+	before = metrics_get(METRIC_HTTP_REQUESTS, "none", "404");
+	expect_status(http_call(fixture->port, "GET", "/x", "", NULL), 404);
+	assert_true(metrics_get(METRIC_HTTP_REQUESTS, "none", "404") == before + 1);
+}
+
+/* ---- own servers ---- */
+
+static void taken_port_is_named(void **state)
+{
+	struct fixture fixture;
+	struct server_config config = {.listen_address = NULL,
+		.thread_count = 1,
+		.connection_max = 10,
+		.slot_count = 1,
+		.idle_timeout_s = 5,
+		.header_max = 8192};
+	char address[32];
+	struct error error;
+
+	start(&fixture, NULL);
+	snprintf(address, sizeof(address), "127.0.0.1:%u", fixture.port);
+	config.listen_address = address;
+	config.access = fixture.access;
+	assert_null(server_start(&config, NULL, 0, &error));
+	assert_int_equal(error.code, STATUS_IO);
+	assert_non_null(strstr(error.text, address));
+	assert_non_null(strstr(error.text, "already in use"));
+	config.listen_address = "nonsense";
+	assert_null(server_start(&config, NULL, 0, &error));
+	assert_int_equal(error.code, STATUS_BAD_INPUT);
+	stop(&fixture);
+}
+
+static void addresses_are_told_apart(void **state)
+{
+	assert_true(server_address_loopback("127.0.0.1:9797"));
+	assert_true(server_address_loopback("127.8.9.10:1"));
+	assert_true(server_address_loopback("[::1]:0"));
+	assert_true(server_address_loopback("localhost:80"));
+	assert_false(server_address_loopback(":9797"));
+	assert_false(server_address_loopback("0.0.0.0:9797"));
+	assert_false(server_address_loopback("[::]:9797"));
+	assert_false(server_address_loopback("192.168.0.1:1"));
+	assert_false(server_address_loopback("example.com:1"));
+	assert_false(server_address_loopback("::1:1"));
+	assert_false(server_address_loopback("127.0.0.1"));
+	assert_false(server_address_loopback("127.0.0.1:65536"));
+	assert_false(server_address_loopback("127.0.0.1:-1"));
+	assert_false(server_address_loopback("[]:1"));
+}
+
+static void off_loopback_without_access_control_privileges_are_refused(void **state)
+{
+	struct server_config config = {.listen_address = ":0",
+		.route_prefix = "/ng/",
+		.thread_count = 1,
+		.connection_max = 10,
+		.slot_count = 1,
+		.idle_timeout_s = 5,
+		.header_max = 8192};
+	struct fixture fixture;
+	struct http_reply reply;
+
+	start(&fixture, &config);
+	assert_false(server_loopback(fixture.server));
+	reply = http_call(fixture.port, "POST", "/ng/change", "", "");
+	assert_int_equal(reply.status, 403);
+	assert_non_null(strstr(reply.body, "access control is off"));
+	http_reply_fini(&reply);
+	/* All else is open, under its prefix only. */
+	expect_status(http_call(fixture.port, "GET", "/ng/query", "", NULL), 200);
+	expect_status(http_call(fixture.port, "GET", "/ng", "", NULL), 200);
+	expect_status(http_call(fixture.port, "GET", "/ng/", "", NULL), 200);
+	expect_status(http_call(fixture.port, "GET", "/query", "", NULL), 404);
+	expect_status(http_call(fixture.port, "GET", "/ngquery", "", NULL), 404);
+	stop(&fixture);
+}
+
+static void idle_connections_are_closed(void **state)
+{
+	struct server_config config = {.listen_address = "127.0.0.1:0",
+		.thread_count = 2,
+		.connection_max = 10,
+		.slot_count = 1,
+		.idle_timeout_s = 1,
+		.header_max = 8192};
+	struct fixture fixture;
+	int idle, half;
+
+	start(&fixture, &config);
+	idle = http_connect(fixture.port);
+	half = http_connect(fixture.port);
+	http_send_text(half, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab");
+	assert_true(http_closed(idle, 5000));
+	assert_true(http_closed(half, 5000));
+	close(idle);
+	close(half);
+	/* The slot is free again. */
+	expect_status(http_call(fixture.port, "POST", "/echo", "", "abc"), 200);
+	stop(&fixture);
+}
+
+/* Sends a byte now and then, so that the connection is never idle. */
+static bool trickle_ends(unsigned port, const char *head, const char *drop)
+{
+	int fd = http_connect(port);
+	bool ended = false;
+
+	http_send_text(fd, head);
+	for (int i = 0; i < 40 && !ended; i++) {
+		http_send_text(fd, drop);
+		ended = http_closed(fd, 200);
+	}
+	close(fd);
+	return ended;
+}
+
+static void trickle_is_cut_off(void **state)
+{
+	struct server_config config = {.listen_address = "127.0.0.1:0",
+		.thread_count = 2,
+		.connection_max = 10,
+		.slot_count = 1,
+		.idle_timeout_s = 1,
+		.header_max = 8192};
+	struct fixture fixture;
+
+	start(&fixture, &config);
+	assert_true(trickle_ends(fixture.port, "GET /echo HTTP/1.1\r\nHost: x\r\nX-Long: ", "y"));
+	assert_true(trickle_ends(fixture.port,
+		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n", "y"));
+	expect_status(http_call(fixture.port, "POST", "/echo", "", "abc"), 200);
+	stop(&fixture);
+}
+
+static void *read_answer(void *argument)
+{
+	int fd = *(int *)argument;
+	struct http_reply reply = http_read(fd, 8000, false);
+	char closing[16] = "";
+
+	http_header(&reply, "Connection", closing, sizeof(closing));
+	assert_string_equal(closing, "close");
+	*(int *)argument = reply.status;
+	http_reply_fini(&reply);
+	return NULL;
+}
+
+static void *open_gate_later(void *argument)
+{
+	struct fixture *fixture = argument;
+
+	clock_sleep_ms(200);
+	atomic_store(&fixture->gate_open, true);
+	return NULL;
+}
+
+static void requests_under_way_are_finished_before_the_end(void **state)
+{
+	struct fixture fixture;
+	pthread_t gate, reader;
+	int fd, result;
+
+	start(&fixture, NULL);
+	fd = start_call(&fixture, "/block");
+	wait_for(&fixture.blocked, 1);
+	server_quiesce(fixture.server);
+	assert_int_equal(http_connect(fixture.port), -1); /* nobody is let in any more */
+	result = fd;
+	pthread_create(&reader, NULL, read_answer, &result);
+	pthread_create(&gate, NULL, open_gate_later, &fixture);
+	stop(&fixture);
+	pthread_join(gate, NULL);
+	pthread_join(reader, NULL);
+	assert_int_equal(atomic_load(&fixture.answered), 1);
+	assert_int_equal(result, 200);
+	close(fd);
+}
+
+static void unanswered_requests_get_503_at_the_end(void **state)
+{
+	struct fixture fixture;
+	pthread_t reader;
+	int fd, result;
+	size_t size;
+
+	start(&fixture, NULL);
+	fd = start_call(&fixture, "/suspend");
+	wait_for(&fixture.suspended_count, 1);
+	result = fd;
+	pthread_create(&reader, NULL, read_answer, &result);
+	server_stop(fixture.server, 50);
+	access_close(fixture.access);
+	pthread_join(reader, NULL);
+	assert_int_equal(result, 503);
+	close(fd);
+	/* Its owner comes late: the body is still there, and the answer goes nowhere. */
+	assert_memory_equal(request_body(fixture.suspended[0], &size), "hi", 2);
+	request_add_header(fixture.suspended[0], "X-Late", "yes");
+	request_reply_text(fixture.suspended[0], 200, "too late");
+}
+
+struct hammer {
+	unsigned port;
+	_Atomic int *stop;
+	int good, other;
+};
+
+static void *hammer_server(void *argument)
+{
+	struct hammer *hammer = argument;
+
+	while (!atomic_load(hammer->stop)) {
+		struct http_reply reply = http_call(hammer->port, "POST", "/echo", "", "abc");
+
+		if (reply.status == 200 && !strcmp(reply.body, "abc"))
+			hammer->good++;
+		else
+			hammer->other++;
+		if (reply.status == 0)
+			clock_sleep_ms(1);
+		http_reply_fini(&reply);
+	}
+	return NULL;
+}
+
+static void stop_under_load_answers_or_refuses_but_never_lies(void **state)
+{
+	struct hammer hammers[4];
+	pthread_t threads[4];
+	struct fixture fixture;
+	_Atomic int end = 0;
+	int good = 0;
+
+	start(&fixture, NULL);
+	for (int i = 0; i < 4; i++) {
+		hammers[i] = (struct hammer){.port = fixture.port, .stop = &end};
+		pthread_create(&threads[i], NULL, hammer_server, &hammers[i]);
+	}
+	clock_sleep_ms(300);
+	stop(&fixture);
+	atomic_store(&end, 1);
+	for (int i = 0; i < 4; i++) {
+		pthread_join(threads[i], NULL);
+		good += hammers[i].good;
+	}
+	assert_true(good > 10);
+}
+
+int main(void)
+{
+#define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		WITH(body_comes_back_byte_by_byte),
+		WITH(empty_body_is_a_body),
+		WITH(large_body_arrives_whole),
+		WITH(body_over_the_limit_is_413_and_the_connection_goes_on),
+		WITH(huge_claim_is_refused_before_a_byte_is_read),
+		WITH(missing_length_is_411),
+		WITH(chunked_body_is_taken_up_to_the_limit),
+		WITH(two_ways_to_end_a_body_are_refused),
+		WITH(body_to_a_route_without_one_is_ignored),
+		WITH(unknown_path_is_404),
+		WITH(wrong_method_is_405_with_the_right_ones),
+		WITH(head_is_get_without_the_body),
+		WITH(html_is_served_under_a_policy),
+		WITH(prefix_route_gives_the_rest),
+		WITH(query_parameters_are_decoded_and_repeated_ones_visited),
+		WITH(head_check_refuses_before_the_body),
+		WITH(json_answers_have_the_known_shape),
+		WITH(route_without_an_answer_is_500),
+		WITH(no_free_slot_is_503_before_the_body),
+		WITH(half_sent_bodies_hold_slots_only_until_the_limit),
+		WITH(suspended_request_is_answered_from_another_thread),
+		WITH(client_that_left_while_suspended_does_no_harm),
+		WITH(thread_numbers_are_below_the_thread_count),
+		WITH(slow_clients_do_not_hold_the_others),
+		WITH(large_headers_are_refused),
+		WITH(changing_request_needs_the_same_origin),
+		WITH(requests_are_counted_by_route_and_code),
+		cmocka_unit_test(taken_port_is_named),
+		cmocka_unit_test(addresses_are_told_apart),
+		cmocka_unit_test(off_loopback_without_access_control_privileges_are_refused),
+		cmocka_unit_test(idle_connections_are_closed),
+		cmocka_unit_test(trickle_is_cut_off),
+		cmocka_unit_test(requests_under_way_are_finished_before_the_end),
+		cmocka_unit_test(unanswered_requests_get_503_at_the_end),
+		cmocka_unit_test(stop_under_load_answers_or_refuses_but_never_lies),
+	};
+
+	log_configure(LOG_LEVEL_NONE, LOG_FORMAT_LOGFMT);
+	return cmocka_run_group_tests_name("server", tests, NULL, NULL);
+}
