@@ -109,7 +109,7 @@ void command_describe(const struct command *command, char *text, size_t size)
 		add_resources(&words, command);
 		break;
 	case ACTION_CORDON:
-		add_words(&words, "cordon ");
+		add_words(&words, command->uncordon ? "uncordon " : "cordon ");
 		add_target(&words, &command->target);
 		break;
 	case ACTION_TICKET:

@@ -51,6 +51,7 @@ struct command {
 	int32_t replicas_before, replicas_after; /* ACTION_SCALE */
 	int64_t memory_bytes_before, memory_bytes_after; /* ACTION_ADJUST_RESOURCES, limits; 0: not touched */
 	int64_t cpu_milli_before, cpu_milli_after;
+	bool uncordon;             /* ACTION_CORDON: the inverse */
 	char title[256];           /* ACTION_TICKET */
 	char text[ACTION_TEXT_MAX]; /* reason for the object's annotation, the ticket's body */
 };
@@ -79,7 +80,10 @@ struct observation {
 	struct target target; /* uid, resource_version, workload filled */
 	int32_t replicas, ready_replicas;
 	int64_t memory_limit_bytes, cpu_limit_milli; /* of target.container, or the first; 0: none */
-	bool managed, paused, paused_unclear; /* nimbusguard.io/ annotations, the resource's over its namespace's */
+	/* Annotations nimbusguard.io/managed, paused and dry-run, the resource's over its namespace's;
+	 * unclear: one of them is neither "true" nor "false", and nothing must be done. Of a pod and
+	 * its owners, any that says paused or dry-run counts. */
+	bool managed, paused, paused_unclear, dry_run;
 	bool rollout_paused, terminating;
 	char owner_of_replicas[64]; /* "HorizontalPodAutoscaler/x" and so on, "" when none */
 	char git_owner[64];         /* "argocd:app", "flux:...", "" */

@@ -1,0 +1,399 @@
+/*
+ * One connection to the API server, kept alive between calls, and the rules of retrying.
+ *
+ * Whether the server may have seen a request decides what a failure means: before its first byte
+ * went out it was surely not carried out. libcurl by itself repeats a request once on a fresh
+ * connection when a kept one turns out closed before a byte of the answer came; that is harmless,
+ * as each change carries a precondition that its own success makes false.
+ */
+#include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/random.h"
+#include "remediations/kube_session.h"
+
+#define MS_NS INT64_C(1000000)
+#define RETRY_AFTER_MAX_MS 5000
+
+struct kube_session {
+	struct kube_client *client;
+	CURL *curl;
+	struct buf body;
+	struct random random;
+	bool is_read; /* of the call under way */
+};
+
+static size_t take_body(char *bytes, size_t size, size_t count, void *argument)
+{
+	struct kube_session *session = argument;
+
+	buf_add(&session->body, bytes, size * count);
+	return buf_ok(&session->body) ? size * count : 0;
+}
+
+/* Called by libcurl now and then: a non-zero answer ends the transfer. */
+static int watch_stop(void *argument, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+	const struct kube_session *session = argument;
+
+	(void)a;
+	(void)b;
+	(void)c;
+	(void)d;
+	return session->is_read && kube_client_stopped(session->client);
+}
+
+static bool set_options(struct kube_session *session)
+{
+	const struct kube_client_config *config = kube_client_config_of(session->client);
+	CURL *curl = session->curl;
+	CURLcode code = CURLE_OK;
+
+#define SET(option, value)                                                                         \
+	do {                                                                                       \
+		if (code == CURLE_OK)                                                              \
+			code = curl_easy_setopt(curl, option, value);                              \
+	} while (0)
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(CURLOPT_FOLLOWLOCATION, 0L);
+	SET(CURLOPT_PATH_AS_IS, 1L);
+	/* A proxy from the environment has no business between us and the cluster. */
+	SET(CURLOPT_PROXY, "");
+	SET(CURLOPT_SSL_VERIFYPEER, 1L);
+	SET(CURLOPT_SSL_VERIFYHOST, 2L);
+	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	/* Authorities rotate too: they are read anew for each connection. */
+	SET(CURLOPT_CA_CACHE_TIMEOUT, 0L);
+	if (config->ca_file != NULL) {
+		SET(CURLOPT_CAINFO, config->ca_file);
+		SET(CURLOPT_CAPATH, NULL);
+	}
+	SET(CURLOPT_TCP_NODELAY, 1L);
+	SET(CURLOPT_TCP_KEEPALIVE, 1L);
+	SET(CURLOPT_TCP_KEEPIDLE, 30L);
+	SET(CURLOPT_TCP_KEEPINTVL, 10L);
+	SET(CURLOPT_MAXAGE_CONN, 600L);
+	SET(CURLOPT_MAXCONNECTS, 1L);
+	SET(CURLOPT_WRITEFUNCTION, take_body);
+	SET(CURLOPT_WRITEDATA, session);
+	SET(CURLOPT_NOPROGRESS, 0L);
+	SET(CURLOPT_XFERINFOFUNCTION, watch_stop);
+	SET(CURLOPT_XFERINFODATA, session);
+	SET(CURLOPT_USERAGENT, "nimbusguard");
+#undef SET
+	return code == CURLE_OK;
+}
+
+struct kube_session *kube_session_open(struct kube_client *client)
+{
+	struct kube_session *session = mem_zalloc(1, sizeof(*session));
+	uint64_t seed = 1;
+
+	if (session == NULL)
+		return NULL;
+	session->client = client;
+	buf_init(&session->body, KUBE_ANSWER_MAX);
+	if (random_secret(&seed, sizeof(seed)) != STATUS_OK)
+		seed = (uint64_t)clock_mono_ns(clock_system());
+	random_init(&session->random, seed);
+	session->curl = curl_easy_init();
+	if (session->curl == NULL || !set_options(session)) {
+		kube_session_close(session);
+		return NULL;
+	}
+	return session;
+}
+
+void kube_session_close(struct kube_session *session)
+{
+	if (session == NULL)
+		return;
+	if (session->curl != NULL)
+		curl_easy_cleanup(session->curl);
+	buf_fini(&session->body);
+	mem_free(session);
+}
+
+void kube_answer_fini(struct kube_answer *answer)
+{
+	json_decref(answer->object);
+	*answer = (struct kube_answer){0};
+}
+
+/* --- one attempt --- */
+
+static bool add_header(struct curl_slist **headers, const char *text)
+{
+	struct curl_slist *longer = curl_slist_append(*headers, text);
+
+	if (longer != NULL)
+		*headers = longer;
+	return longer != NULL;
+}
+
+static enum status make_headers(struct kube_session *session, const struct kube_request *request,
+	bool refused, struct curl_slist **headers, struct error *error)
+{
+	char *token = NULL, type[128];
+	enum status status = kube_client_token(session->client, refused, &token, error);
+	bool good;
+
+	if (status != STATUS_OK)
+		return status;
+	snprintf(type, sizeof(type), "Content-Type: %s",
+		request->content_type != NULL ? request->content_type : "application/json");
+	good = add_header(headers, "Accept: application/json") &&
+		/* Without it libcurl would wait for "100 Continue" before a large body. */
+		add_header(headers, "Expect:") && (token == NULL || add_header(headers, token)) &&
+		(request->body == NULL || add_header(headers, type));
+	mem_free(token);
+	return good ? STATUS_OK : error_set(error, STATUS_NO_MEMORY, "no memory for headers");
+}
+
+static CURLcode set_request(struct kube_session *session, const struct kube_request *request,
+	const char *url, struct curl_slist *headers, int64_t timeout_ms)
+{
+	static const char *const methods[] = {"GET", "PATCH", "DELETE"};
+	CURL *curl = session->curl;
+	CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, url);
+
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)timeout_ms);
+	if (code != CURLE_OK)
+		return code;
+	if (request->body == NULL) {
+		code = curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
+	} else {
+		code = curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)strlen(request->body));
+		if (code == CURLE_OK)
+			code = curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
+	}
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, methods[request->method]);
+	return code;
+}
+
+/* Why there is no answer. */
+static enum status judge_transport(struct kube_session *session, CURLcode code, struct error *error)
+{
+	const char *words = curl_easy_strerror(code);
+
+	if (!buf_ok(&session->body))
+		return session->body.size < KUBE_ANSWER_MAX / 2
+			? error_set(error, STATUS_NO_MEMORY, "no memory for the answer")
+			: error_set(error, STATUS_IO,
+				  "the API server's answer is larger than %u bytes",
+				  KUBE_ANSWER_MAX);
+	switch (code) {
+	case CURLE_OUT_OF_MEMORY:
+		return error_set(error, STATUS_NO_MEMORY, "no memory for the call");
+	case CURLE_OPERATION_TIMEDOUT:
+		return error_set(error, STATUS_TIMEOUT, "the API server did not answer in time");
+	case CURLE_ABORTED_BY_CALLBACK:
+		return error_set(error, STATUS_UNAVAILABLE, "the service is ending");
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+		return error_set(error, STATUS_UNAVAILABLE,
+			"the API server's certificate cannot be trusted: %s", words);
+	default:
+		return error_set(error, STATUS_UNAVAILABLE, "cannot reach the API server: %s",
+			words);
+	}
+}
+
+static enum status code_status(int code)
+{
+	static const struct {
+		int code;
+		enum status status;
+	} table[] = {{400, STATUS_BAD_INPUT}, {401, STATUS_UNAUTHENTICATED},
+		{403, STATUS_FORBIDDEN}, {404, STATUS_NOT_FOUND}, {405, STATUS_UNSUPPORTED},
+		{406, STATUS_UNSUPPORTED}, {409, STATUS_CONFLICT}, {410, STATUS_CONFLICT},
+		{413, STATUS_TOO_LARGE}, {415, STATUS_UNSUPPORTED}, {422, STATUS_BAD_INPUT},
+		{429, STATUS_BUSY}, {504, STATUS_TIMEOUT}};
+
+	if (code >= 200 && code < 300)
+		return STATUS_OK;
+	for (size_t i = 0; i < ARRAY_COUNT(table); i++)
+		if (table[i].code == code)
+			return table[i].status;
+	if (code >= 300 && code < 400)
+		return STATUS_UNSUPPORTED;
+	return code >= 500 ? STATUS_UNAVAILABLE : STATUS_BAD_INPUT;
+}
+
+/* 429 with the cause DisruptionBudget comes from an eviction, not from a busy server. */
+static bool names_budget(const json_t *status)
+{
+	const json_t *causes = json_object_get(json_object_get(status, "details"), "causes");
+	const json_t *cause;
+	size_t i;
+
+	json_array_foreach(causes, i, cause)
+	{
+		const char *reason = json_string_value(json_object_get(cause, "reason"));
+
+		if (reason != NULL && strcmp(reason, "DisruptionBudget") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The words of a refusal: of a Status object, or of plain text as a busy server sends it. */
+static enum status judge_refusal(struct kube_session *session, json_t *object,
+	struct kube_answer *answer, struct error *error)
+{
+	const char *reason = json_string_value(json_object_get(object, "reason"));
+	const char *message = json_string_value(json_object_get(object, "message"));
+	enum status status = code_status(answer->code);
+
+	if (object != NULL) {
+		answer->budget = answer->code == 429 && names_budget(object);
+		return error_set(error, status, "the API server answered %d %s: %s", answer->code,
+			reason != NULL ? reason : "", message != NULL ? message : "");
+	}
+	return error_set(error, status, "the API server answered %d: %.200s", answer->code,
+		session->body.size > 0 ? session->body.data : "");
+}
+
+static enum status judge_answer(struct kube_session *session, struct kube_answer *answer,
+	struct error *error)
+{
+	json_error_t where;
+	json_t *object = NULL;
+	enum status status;
+
+	if (session->body.size > 0)
+		object = json_loadb(session->body.data, session->body.size, 0, &where);
+	if (object != NULL && !json_is_object(object)) {
+		json_decref(object);
+		object = NULL;
+	}
+	if (answer->code < 200 || answer->code >= 300) {
+		status = judge_refusal(session, object, answer, error);
+		json_decref(object);
+		return status;
+	}
+	if (object == NULL)
+		return error_set(error, STATUS_IO, "the API server's answer is no JSON object");
+	answer->object = object;
+	return STATUS_OK;
+}
+
+static enum status attempt(struct kube_session *session, const struct kube_request *request,
+	int64_t timeout_ms, bool refused, struct kube_answer *answer, struct error *error)
+{
+	const struct kube_client_config *config = kube_client_config_of(session->client);
+	struct curl_slist *headers = NULL;
+	char url[KUBE_PATH_MAX + 1024];
+	long code = 0, request_size = 0;
+	enum status status;
+	CURLcode result;
+
+	answer->code = 0;
+	answer->sent = false;
+	if (snprintf(url, sizeof(url), "%s%s", config->url, request->path) >= (int)sizeof(url))
+		return error_set(error, STATUS_BAD_INPUT, "the path of the call is too long");
+	status = make_headers(session, request, refused, &headers, error);
+	if (status != STATUS_OK) {
+		curl_slist_free_all(headers);
+		return status;
+	}
+	buf_reset(&session->body);
+	session->is_read = request->method == KUBE_GET;
+	result = set_request(session, request, url, headers, timeout_ms);
+	if (result == CURLE_OK) {
+		result = curl_easy_perform(session->curl);
+		curl_easy_getinfo(session->curl, CURLINFO_REQUEST_SIZE, &request_size);
+		curl_easy_getinfo(session->curl, CURLINFO_RESPONSE_CODE, &code);
+	}
+	curl_easy_setopt(session->curl, CURLOPT_HTTPHEADER, NULL);
+	curl_slist_free_all(headers);
+	answer->sent = request_size > 0;
+	answer->code = (int)code;
+	return result == CURLE_OK ? judge_answer(session, answer, error)
+				  : judge_transport(session, result, error);
+}
+
+/* --- a call --- */
+
+static bool may_retry(const struct kube_request *request, const struct kube_answer *answer,
+	enum status status)
+{
+	if (status == STATUS_BUSY)
+		return !answer->budget;
+	if (status != STATUS_UNAVAILABLE && status != STATUS_TIMEOUT)
+		return false;
+	return request->method == KUBE_GET || !answer->sent;
+}
+
+/* How long to wait before the next attempt: doubled each time, with chance so that many clients do
+ * not come back at once, and not shorter than the server asks for. */
+static int64_t backoff_ms(struct kube_session *session, unsigned attempts)
+{
+	const struct kube_client_config *config = kube_client_config_of(session->client);
+	int64_t wait_ms = config->backoff_ms << (attempts - 1);
+	curl_off_t asked_s = 0;
+
+	wait_ms += (int64_t)random_below(&session->random, (uint64_t)wait_ms + 1);
+	if (curl_easy_getinfo(session->curl, CURLINFO_RETRY_AFTER, &asked_s) == CURLE_OK &&
+		asked_s > 0)
+		wait_ms = asked_s > RETRY_AFTER_MAX_MS / 1000 ? RETRY_AFTER_MAX_MS : asked_s * 1000;
+	return wait_ms;
+}
+
+/* Milliseconds for one attempt; 0 or less: the deadline has passed. */
+static int64_t time_left_ms(struct kube_session *session, const struct kube_request *request)
+{
+	int64_t timeout_ms = kube_client_config_of(session->client)->timeout_ms;
+	int64_t left_ms;
+
+	if (request->deadline_ns == 0)
+		return timeout_ms;
+	left_ms = (request->deadline_ns - clock_mono_ns(clock_system())) / MS_NS;
+	return left_ms < timeout_ms ? left_ms : timeout_ms;
+}
+
+enum status kube_session_call(struct kube_session *session, const struct kube_request *request,
+	struct kube_answer *answer, struct error *error)
+{
+	enum status status = STATUS_TIMEOUT;
+	bool refused = false;
+
+	*answer = (struct kube_answer){0};
+	for (;;) {
+		int64_t left_ms = time_left_ms(session, request);
+		int64_t wait_ms;
+
+		if (left_ms <= 0)
+			return answer->attempts > 0
+				? status
+				: error_set(error, STATUS_TIMEOUT, "no time left: not sent");
+		if (kube_client_stopped(session->client))
+			return error_set(error, STATUS_UNAVAILABLE, "the service is ending");
+		answer->attempts++;
+		status = attempt(session, request, left_ms, refused, answer, error);
+		if (status == STATUS_UNAUTHENTICATED && !refused) {
+			refused = true;
+			continue;
+		}
+		if (answer->attempts >= KUBE_ATTEMPTS_MAX || !may_retry(request, answer, status))
+			return status;
+		wait_ms = backoff_ms(session, answer->attempts);
+		if (request->deadline_ns != 0 &&
+			clock_mono_ns(clock_system()) + wait_ms * MS_NS >= request->deadline_ns)
+			return status;
+		if (!kube_client_pause(session->client, wait_ms))
+			return status;
+	}
+}
