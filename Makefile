@@ -18,6 +18,7 @@ Q := $(if $(V),,@)
 
 # ---- sources ----------------------------------------------------------------------------------------------------------
 
+# ROOMS="base store" on the command line builds without the others.
 ROOMS := base store remote_write receiver analyzers remediations demo daemon
 # In the order they are started: the slow ones first.
 TEST_KINDS := integration sim golden unit
@@ -80,7 +81,7 @@ TEST_LDLIBS := -lcmocka -lprotobuf-c
 lib_objects = $(patsubst %.c,$(B)/$(1)/%.o,$(LIB_C))
 support_objects = $(patsubst %.c,$(B)/$(1)/%.o,$(SUPPORT_C)) $(patsubst %,$(B)/$(1)/gen/%.pb-c.o,$(PROTO))
 programs = $(patsubst %.c,$(B)/$(1)/%,$(2))
-binary = $(if $(wildcard daemon/main.c),$(B)/$(1)/nimbusguard)
+binary = $(if $(filter daemon/main.c,$(wildcard $(ROOMS:%=%/main.c))),$(B)/$(1)/nimbusguard)
 
 # Writes its text to the target only when it differs, so that what depends on it is rebuilt only then.
 define stamp

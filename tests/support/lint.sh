@@ -1,5 +1,5 @@
 #!/bin/bash
-# All checks of the source that need no run. Usage: lint.sh BUILD FLAGS WARNINGS   (flags as the shell would split them)
+# All checks of the source that need no run. Usage: lint.sh BUILD FLAGS WARNINGS TEST_FLAGS   (flags as the shell splits them)
 # Every check runs, whatever an earlier one found. LINT=word runs only the checks whose name contains the word.
 set -uo pipefail
 shopt -s nullglob
@@ -7,6 +7,7 @@ shopt -s nullglob
 build=$1
 eval "flags=($2)"
 eval "warnings=($3)"
+eval "test_flags=($4)"
 lint=tests/support/lint
 rooms=(base store remote_write receiver analyzers remediations demo daemon)
 jobs=$(nproc)
@@ -38,7 +39,7 @@ spread() {
 compiles() {
 	local compiler=("$1" -fsyntax-only -Werror "${flags[@]}" "${warnings[@]}")
 	print0 "${product[@]}" | spread 8 "${compiler[@]}"
-	print0 "${tests[@]}" | spread 8 "${compiler[@]}" -Wno-unused-parameter
+	print0 "${tests[@]}" | spread 8 "${compiler[@]}" "${test_flags[@]}"
 }
 check_gcc() { compiles gcc; }
 check_clang() { compiles clang; }
@@ -47,7 +48,7 @@ check_headers_alone() {
 	# shellcheck disable=SC2016
 	print0 "${product_headers[@]}" "${test_headers[@]}" | spread 1 bash -c '
 		header=${!#}
-		printf "#include \"%s\"\n" "$header" | gcc "${@:1:$#-1}" -x c -fsyntax-only -Wall -Werror -' _ "${flags[@]}"
+		printf "#include \"%s\"\n" "$header" | gcc "${@:1:$#-1}" -x c -fsyntax-only -Wall -Werror -' _ "${flags[@]}" "${test_flags[@]}"
 }
 
 check_includes() {
@@ -70,14 +71,8 @@ check_clang_tidy() {
 }
 
 check_cppcheck() {
-	local plain=$build/lint/plain definitions=("-I$build/lint/plain") header flag
-	# It does not know __VA_OPT__: the headers that use it are shown to it in older words.
-	rm -rf "$plain"
-	for header in $(grep -l __VA_OPT__ "${product_headers[@]}"); do
-		mkdir -p "$plain/${header%/*}"
-		sed -E 's/__VA_ARGS__ *__VA_OPT__\(, *\) *(\{0\}|NULL)/\1, ##__VA_ARGS__/' "$header" >"$plain/$header"
-	done
-	for flag in "${flags[@]}"; do
+	local definitions=() flag
+	for flag in "${flags[@]}" "${test_flags[@]}"; do
 		case $flag in -D* | -I*) definitions+=("$flag") ;; esac
 	done
 	cppcheck -q -j "$jobs" --std=c11 --language=c --enable=warning,performance,portability --inline-suppr \
