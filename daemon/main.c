@@ -119,10 +119,10 @@ static int read_flag(struct command_line *line, char **argv, int *i)
 
 static int read_line(struct command_line *line, int argc, char **argv)
 {
-	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "-h") == 0)
-			argv[i] = "--help";
-		if (strncmp(argv[i], "--", 2) == 0) {
+	for (int i = 1; i < argc && line->own_count < FLAGS_MAX; i++) {
+		if (strcmp(argv[i], "-h") == 0) {
+			line->own[line->own_count++] = (struct config_flag){"help", NULL};
+		} else if (strncmp(argv[i], "--", 2) == 0) {
 			int status = read_flag(line, argv, &i);
 
 			if (status != EXIT_GOOD)

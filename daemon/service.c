@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -123,10 +124,11 @@ static void take_mode(struct service *service, const struct config *config)
 	enum log_level level = LOG_LEVEL_INFO;
 	enum log_format format = LOG_FORMAT_LOGFMT;
 
-	(void)mode_parse(config_text(config, SETTING_MODE), &mode);
+	/* The table of settings allows no other words. */
+	CHECK(mode_parse(config_text(config, SETTING_MODE), &mode));
+	CHECK(log_level_parse(config_text(config, SETTING_LOG_LEVEL), &level) == STATUS_OK);
+	CHECK(log_format_parse(config_text(config, SETTING_LOG_FORMAT), &format) == STATUS_OK);
 	atomic_store(&service->mode, (int)mode);
-	(void)log_level_parse(config_text(config, SETTING_LOG_LEVEL), &level);
-	(void)log_format_parse(config_text(config, SETTING_LOG_FORMAT), &format);
 	log_configure(level, format);
 	metrics_clear(METRIC_MODE_INFO);
 	metrics_set(METRIC_MODE_INFO, 1, mode_name(mode),

@@ -132,7 +132,7 @@ void demo_tell(struct demo *demo, int64_t time_ms, const char *incident, const c
 	STATE_TABLE(X)
 #undef X
 	pthread_mutex_unlock(&demo->tally_lock);
-	snprintf(line, sizeof(line), "%-11s %s  (%s)", state, text, incident);
+	snprintf(line, sizeof(line), "%-11.20s %.180s  (%.30s)", state, text, incident);
 	view_tell(&demo->view, elapsed_ms(demo, time_ms), tone, "guard", line);
 }
 
@@ -142,7 +142,7 @@ static void tell_alerts(struct demo *demo, const struct sim_alert *alerts, size_
 	for (size_t i = 0; i < count; i++) {
 		char line[VIEW_LINE_SIZE];
 
-		snprintf(line, sizeof(line), "%s %s: %s", alerts[i].firing ? "FIRING" : "RESOLVED",
+		snprintf(line, sizeof(line), "%s %s: %.150s", alerts[i].firing ? "FIRING" : "RESOLVED",
 			alerts[i].name, alerts[i].summary);
 		view_tell(&demo->view, elapsed_ms(demo, now_ms), alerts[i].firing ? TONE_BAD : TONE_GOOD,
 			"alert", line);
@@ -173,7 +173,7 @@ static void watch_cluster(struct demo *demo, const struct sim_reading *readings,
 			before->memory_limit_mib == readings[i].memory_limit_mib &&
 			before->ready == readings[i].ready))
 			continue;
-		snprintf(line, sizeof(line), "shop/%s: %d of %d pods ready, memory limit %.0f Mi",
+		snprintf(line, sizeof(line), "shop/%.31s: %d of %d pods ready, memory limit %.0f Mi",
 			readings[i].workload, readings[i].ready, readings[i].wanted,
 			readings[i].memory_limit_mib);
 		view_tell(&demo->view, elapsed_ms(demo, now_ms), TONE_DIM, "cluster", line);
@@ -220,7 +220,7 @@ static void tell_start(struct demo *demo)
 {
 	char line[VIEW_LINE_SIZE];
 
-	snprintf(line, sizeof(line), "status page %s/   metrics %s/metrics", demo->service_url,
+	snprintf(line, sizeof(line), "status page %.90s/   metrics %.90s/metrics", demo->service_url,
 		demo->service_url);
 	view_tell(&demo->view, 0, TONE_ACT, "demo", line);
 	view_tell(&demo->view, 0, TONE_DIM, "demo",
