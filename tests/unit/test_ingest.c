@@ -360,6 +360,7 @@ static void invalid_labels_are_refused_by_name_and_the_rest_is_kept(void **state
 		{ "__name__=up,job=\xff\xfe", "label_value_utf8", "label \"job\"",
 			"series up{job=\"\\xff\\xfe\"}" },
 		{ "__name__=up,job=\xc3", "label_value_utf8", "not UTF-8", "\\xc3" },
+		{ "__name__=up,job=abc\xff" "efghijkl", "label_value_utf8", "not UTF-8", "\\xff" },
 		{ "__name__=up,a=1,b=1,c=1,d=1,e=1,f=1,g=1,h=1,i=1,j=1,k=1,l=1,m=1,n=1,o=1,p=1",
 			"label_count", "17 labels are too many, the limit is 16", "series up{" },
 		{ "__name__=up,abcdefghijklmnopqrstuvwxyzabcdefg=1", "label_size",
@@ -416,8 +417,10 @@ static void empty_values_are_absent_labels(void **state)
 	struct store_point points[POINTS_MAX];
 
 	write_body_simple(&request, "__name__=up,job=a,zone=", NOW_MS, 1);
+	write_body_simple(&request, "__name__=,job=nameless", NOW_MS, 1);
 	assert_int_equal(send(), STATUS_OK);
 	assert_int_equal(points_of("up{job=\"a\"}", points), 1);
+	assert_int_equal(points_of("{job=\"nameless\"}", points), 1);
 }
 
 static void exemplars_histograms_and_metadata_are_counted_and_make_no_series(void **state)
@@ -484,6 +487,49 @@ static void malformed_bytes_end_the_request_and_what_stood_before_is_kept(void *
 	}
 	assert_int_equal(series_in_store(), 2);
 	assert_int_equal(points_of("two{job=\"a\"}", points), 1);
+}
+
+static void nothing_after_malformed_bytes_is_taken(void **state)
+{
+	char name[64];
+
+	for (int i = 0; i < 200; i++) {
+		snprintf(name, sizeof(name), "__name__=up,job=j%d", i);
+		write_body_simple(&request, name, NOW_MS, 1);
+		if (i == 9)
+			write_body_hex(&request, "0a 02 12 05");
+	}
+	assert_int_equal(send(), STATUS_BAD_INPUT);
+	assert_int_equal(counts.samples, 10);
+	assert_int_equal(counts.series, 10);
+	assert_int_equal(series_in_store(), 10);
+}
+
+static void known_labels_do_not_hide_that_what_follows_is_no_sample(void **state)
+{
+	/* The two forms that the guess looks for, with lengths that say something else. */
+	static const char *const tails[] = {
+		"12 08 10 80d095ffbc31",
+		"12 06 10 80d095ffbc31",
+		"12 11 09 000000000000f03f 10 80d095ffbc31",
+		"12 0f 09 000000000000f03f 10 80d095ffbc31",
+		"1a 07 10 80d095ffbc31",
+		"12 07 08 80d095ffbc31",
+	};
+
+	write_body_simple(&request, "__name__=up,job=a", NOW_MS - 1, 1);
+	assert_int_equal(send(), STATUS_OK);
+	for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
+		write_body_reset(&request);
+		write_body_reset(&series);
+		write_body_label(&series, "__name__", "up");
+		write_body_label(&series, "job", "a");
+		write_body_hex(&series, tails[i]);
+		write_body_series(&request, &series);
+		assert_int_equal(send(), STATUS_BAD_INPUT);
+		assert_says("malformed");
+		assert_int_equal(counts.samples, 0);
+	}
 }
 
 static void a_body_cut_anywhere_keeps_the_whole_series_before_the_cut(void **state)
@@ -649,6 +695,8 @@ int main(void)
 		TEST(empty_values_are_absent_labels),
 		TEST(exemplars_histograms_and_metadata_are_counted_and_make_no_series),
 		TEST(malformed_bytes_end_the_request_and_what_stood_before_is_kept),
+		TEST(nothing_after_malformed_bytes_is_taken),
+		TEST(known_labels_do_not_hide_that_what_follows_is_no_sample),
 		TEST(a_body_cut_anywhere_keeps_the_whole_series_before_the_cut),
 		TEST(malformed_labels_of_an_unknown_series_are_malformed_bytes),
 		TEST(a_full_store_refuses_new_series_and_takes_samples_of_known_ones),
