@@ -298,33 +298,38 @@ static void evaluate_rules(struct sender *sender, struct cluster *cluster, int64
 	pthread_mutex_unlock(&cluster->lock);
 }
 
-static void write_pair(struct buf *json, const char *name, const char *value, bool first)
+/* The labels of an alert as the rule gives them; the caller ends them with labels_fini(). */
+static enum status alert_labels(const struct sim_alert *alert, struct labels *labels)
 {
-	buf_printf(json, "%s\"%s\":", first ? "" : ",", name);
-	buf_add_json_string(json, value, strlen(value));
+	const struct label pairs[] = {label_of("alertname", alert->name),
+		label_of("severity", alert->severity), label_of("namespace", CLUSTER_NAMESPACE),
+		label_of("workload_kind", "Deployment"), label_of("workload", alert->workload),
+		/* Empty on alerts about a workload: an empty label is an absent one. */
+		label_of("pod", alert->pod), label_of("container", alert->container)};
+
+	return labels_init(labels, pairs, sizeof(pairs) / sizeof(pairs[0]), NULL);
 }
 
 static void write_alert(struct buf *json, const struct sim_alert *alert)
 {
 	char starts[32], ends[32] = "0001-01-01T00:00:00Z";
+	struct labels labels;
 
+	if (alert_labels(alert, &labels) != STATUS_OK) {
+		json->failed = true;
+		return;
+	}
 	format_rfc3339(alert->starts_ms, starts, sizeof(starts));
 	if (!alert->firing)
 		format_rfc3339(alert->ends_ms, ends, sizeof(ends));
-	buf_printf(json, "{\"status\":\"%s\",\"labels\":{", alert->firing ? "firing" : "resolved");
-	write_pair(json, "alertname", alert->name, true);
-	write_pair(json, "severity", alert->severity, false);
-	write_pair(json, "namespace", CLUSTER_NAMESPACE, false);
-	write_pair(json, "workload_kind", "Deployment", false);
-	write_pair(json, "workload", alert->workload, false);
-	if (alert->pod[0] != '\0') {
-		write_pair(json, "pod", alert->pod, false);
-		write_pair(json, "container", alert->container, false);
-	}
-	buf_add_text(json, "},\"annotations\":{");
-	write_pair(json, "summary", alert->summary, true);
+	buf_printf(json, "{\"status\":\"%s\",\"labels\":", alert->firing ? "firing" : "resolved");
+	labels_write_json(json, &labels);
+	buf_add_text(json, ",\"annotations\":{\"summary\":");
+	buf_add_json_string(json, alert->summary, strlen(alert->summary));
 	buf_printf(json, "},\"startsAt\":\"%s\",\"endsAt\":\"%s\",\"generatorURL\":\"\","
-		"\"fingerprint\":\"\"}", starts, ends);
+		"\"fingerprint\":\"%016llx\"}", starts, ends,
+		(unsigned long long)labels_fingerprint(&labels));
+	labels_fini(&labels);
 }
 
 /* One message for what began or ended since the last delivered one. */
