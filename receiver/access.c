@@ -19,43 +19,20 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "receiver/access_set.h"
 #include "receiver/credentials.h"
-#include "receiver/password.h"
-#include "receiver/tls.h"
-#include "receiver/web_config.h"
 
 #define REFRESH_EVERY_NS INT64_C(1000000000)
 #define RETRY_EVERY_NS INT64_C(10000000000)
-#define PEM_MAX (1024 * 1024)
 #define TOKENS_MAX 1024
 
-struct token_spec {
-	char *name, *file; /* file NULL: the role of a basic_auth user */
-	enum access_role role;
-};
-
-struct token {
-	unsigned char hash[KEYED_HASH_SIZE];
-	bool valid;
-};
-
-struct access_set {
-	_Atomic unsigned references;
-	struct web_config web;
-	struct access_tls tls;
-	struct token *tokens; /* [spec_count] */
-};
-
 struct access {
-	char *web_config_file; /* NULL: none */
-	struct token_spec *specs;
-	size_t spec_count, token_count; /* all; those with a file */
-	struct passwords *passwords;
+	struct access_source source;
 	_Atomic bool enabled;
 	bool tls;
 	_Atomic int64_t looked_ns; /* when the stamps were last looked at */
 
-	pthread_mutex_t reload_lock; /* held while files are read; guards what follows */
+	_Atomic bool reading; /* one thread at a time reads files; it owns the next two */
 	uint64_t stamp;
 	int64_t failed_ns; /* when a reload failed last; 0: the last one did not */
 
@@ -93,28 +70,6 @@ bool access_role_allows(enum access_role have, enum access_role need)
 		(need == ACCESS_READ && have != ACCESS_NONE);
 }
 
-/* ---- sets ---- */
-
-void access_tls_fini(struct access_tls *tls)
-{
-	mem_free(tls->certificate);
-	if (tls->key)
-		explicit_bzero(tls->key, strlen(tls->key));
-	mem_free(tls->key);
-	mem_free(tls->client_ca);
-	*tls = (struct access_tls){0};
-}
-
-static void set_release(struct access_set *set)
-{
-	if (!set || atomic_fetch_sub(&set->references, 1) != 1)
-		return;
-	web_config_fini(&set->web);
-	access_tls_fini(&set->tls);
-	mem_free(set->tokens);
-	mem_free(set);
-}
-
 static struct access_set *set_take(struct access *access)
 {
 	struct access_set *set;
@@ -124,141 +79,6 @@ static struct access_set *set_take(struct access *access)
 	atomic_fetch_add(&set->references, 1);
 	pthread_mutex_unlock(&access->lock);
 	return set;
-}
-
-static char *read_pem(const char *path, const char *begins, struct diagnostics *diagnostics)
-{
-	struct error error;
-	struct buf text;
-
-	buf_init(&text, PEM_MAX);
-	if (file_read(path, &text, &error)) {
-		diagnostics_add(diagnostics, false, path, 0, 0, "%s", error.text);
-		buf_fini(&text);
-		return NULL;
-	}
-	if (!text.data || !strstr(text.data, begins)) {
-		diagnostics_add(diagnostics, false, path, 0, 0, "no PEM block %s in it", begins);
-		buf_fini(&text);
-		return NULL;
-	}
-	return buf_take(&text, NULL);
-}
-
-static bool read_tls_files(struct access_set *set, struct diagnostics *diagnostics)
-{
-	const struct web_config *web = &set->web;
-	struct access_tls *tls = &set->tls;
-	struct error error;
-
-	tls->client_auth = web->client_auth;
-	memcpy(tls->min_version, web->min_version, sizeof(tls->min_version));
-	memcpy(tls->max_version, web->max_version, sizeof(tls->max_version));
-	memcpy(tls->curves, web->curves, sizeof(tls->curves));
-	tls->certificate = read_pem(web->cert_file, "-----BEGIN CERTIFICATE", diagnostics);
-	tls->key = read_pem(web->key_file, "PRIVATE KEY-----", diagnostics);
-	if (web->client_ca_file)
-		tls->client_ca =
-			read_pem(web->client_ca_file, "-----BEGIN CERTIFICATE", diagnostics);
-	if (!tls->certificate || !tls->key || (web->client_ca_file && !tls->client_ca))
-		return false;
-	if (tls_check(tls, &error)) {
-		diagnostics_add(diagnostics, false, web->cert_file, 0, 0, "%s", error.text);
-		return false;
-	}
-	return true;
-}
-
-static void refuse_token(struct diagnostics *diagnostics, const struct token_spec *spec,
-	const char *file, const char *reason)
-{
-	diagnostics_add(diagnostics, false, file, 0, 0, "token \"%s\": %s", spec->name, reason);
-}
-
-static void read_token(struct access *access, const struct token_spec *spec, struct token *token,
-	struct diagnostics *diagnostics)
-{
-	struct error error;
-	const char *texts[1];
-	char *secret;
-
-	if (file_read_secret(spec->file, &secret, &error)) {
-		refuse_token(diagnostics, spec, spec->file, error.text);
-		return;
-	}
-	texts[0] = secret;
-	if (strlen(secret) < 8)
-		refuse_token(diagnostics, spec, spec->file, "a token has at least 8 characters");
-	else if (strpbrk(secret, " \t\r\n"))
-		refuse_token(diagnostics, spec, spec->file, "a token has no white space in it");
-	else
-		token->valid = true;
-	keyed_hash(access->passwords, texts, 1, token->hash);
-	explicit_bzero(secret, strlen(secret));
-	mem_free(secret);
-}
-
-/* One token of two names would have two roles. */
-static void check_repeated(struct access *access, struct access_set *set, size_t index,
-	struct diagnostics *diagnostics)
-{
-	for (size_t i = 0; i < index; i++) {
-		if (!set->tokens[i].valid || !set->tokens[index].valid ||
-			!keyed_hash_equal(set->tokens[i].hash, set->tokens[index].hash))
-			continue;
-		refuse_token(diagnostics, &access->specs[index], access->specs[index].file,
-			"the same secret as another token's");
-		set->tokens[index].valid = false;
-	}
-}
-
-static bool read_tokens(struct access *access, struct access_set *set,
-	struct diagnostics *diagnostics)
-{
-	set->tokens = mem_zalloc(access->spec_count, sizeof(*set->tokens));
-	if (!set->tokens) {
-		diagnostics_add(diagnostics, false, "", 0, 0, "out of memory");
-		return false;
-	}
-	for (size_t i = 0; i < access->spec_count; i++) {
-		if (!access->specs[i].file)
-			continue;
-		read_token(access, &access->specs[i], &set->tokens[i], diagnostics);
-		check_repeated(access, set, i, diagnostics);
-	}
-	return true;
-}
-
-/* strict: a token that cannot be read is an error; else it is void. NULL: see diagnostics. */
-static struct access_set *set_read(struct access *access, bool strict,
-	struct diagnostics *diagnostics)
-{
-	struct access_set *set = mem_zalloc(1, sizeof(*set));
-	size_t errors;
-
-	if (!set) {
-		diagnostics_add(diagnostics, false, "", 0, 0, "out of memory");
-		return NULL;
-	}
-	atomic_init(&set->references, 1);
-	if (access->web_config_file &&
-		!web_config_init(&set->web, access->web_config_file, diagnostics))
-		goto fail;
-	if (set->web.tls && !read_tls_files(set, diagnostics))
-		goto fail;
-	errors = diagnostics->errors;
-	if (!read_tokens(access, set, diagnostics) || (strict && diagnostics->errors != errors))
-		goto fail;
-	return set;
-fail:
-	set_release(set);
-	return NULL;
-}
-
-static bool set_closed(const struct access *access, const struct access_set *set)
-{
-	return set->web.user_count || access->token_count ||
-		set->tls.client_auth == CLIENT_AUTH_REQUIRE;
 }
 
 /* ---- re-reading ---- */
@@ -272,12 +92,12 @@ static uint64_t stamp_all(struct access *access, const struct access_set *set)
 {
 	uint64_t stamp = UINT64_C(14695981039346656037);
 
-	stamp = stamp_add(stamp, access->web_config_file);
+	stamp = stamp_add(stamp, access->source.web_config_file);
 	stamp = stamp_add(stamp, set->web.cert_file);
 	stamp = stamp_add(stamp, set->web.key_file);
 	stamp = stamp_add(stamp, set->web.client_ca_file);
-	for (size_t i = 0; i < access->spec_count; i++)
-		stamp = stamp_add(stamp, access->specs[i].file);
+	for (size_t i = 0; i < access->source.spec_count; i++)
+		stamp = stamp_add(stamp, access->source.specs[i].file);
 	return stamp;
 }
 
@@ -302,30 +122,30 @@ static void set_replace(struct access *access, struct access_set *set)
 	access->current = set;
 	access->generation++;
 	pthread_mutex_unlock(&access->lock);
-	set_release(old);
-	if (set_closed(access, set))
+	access_set_release(old);
+	if (access_set_closed(&access->source, set))
 		atomic_store(&access->enabled, true);
 }
 
-/* Under the reload lock. */
+/* By the thread that set `reading`. */
 static bool reload(struct access *access)
 {
 	struct diagnostics diagnostics;
 	struct access_set *set;
 
 	diagnostics_init(&diagnostics);
-	set = set_read(access, false, &diagnostics);
+	set = access_set_read(&access->source, false, &diagnostics);
 	log_diagnostics(&diagnostics);
 	diagnostics_fini(&diagnostics);
 	if (!set) {
 		LOG_ERROR("access control: the old settings stay in force");
 		return false;
 	}
-	if ((atomic_load(&access->enabled) && !set_closed(access, set)) ||
+	if ((atomic_load(&access->enabled) && !access_set_closed(&access->source, set)) ||
 		access->tls != set->web.tls) {
 		LOG_ERROR("access control: turning it or TLS on or off needs a restart, the old "
 			  "settings stay in force");
-		set_release(set);
+		access_set_release(set);
 		return false;
 	}
 	set_replace(access, set);
@@ -340,11 +160,11 @@ void access_refresh(struct access *access)
 	int64_t now_ns = clock_mono_ns(clock_system());
 
 	/* Whoever comes while another reads goes on with the old set. */
-	if (pthread_mutex_trylock(&access->reload_lock))
+	if (atomic_exchange(&access->reading, true))
 		return;
 	set = set_take(access);
 	stamp = stamp_all(access, set);
-	set_release(set);
+	access_set_release(set);
 	/* A file that only the refused settings name has no stamp yet, hence the retry. */
 	if (stamp != access->stamp ||
 		(access->failed_ns && now_ns - access->failed_ns >= RETRY_EVERY_NS)) {
@@ -352,7 +172,7 @@ void access_refresh(struct access *access)
 		access->stamp = stamp;
 		access->failed_ns = reload(access) ? 0 : now_ns;
 	}
-	pthread_mutex_unlock(&access->reload_lock);
+	atomic_store(&access->reading, false);
 }
 
 static void refresh_if_due(struct access *access)
@@ -369,11 +189,11 @@ static void refresh_if_due(struct access *access)
 
 static bool copy_specs(struct access *access, const struct access_token *tokens, size_t count)
 {
-	access->specs = mem_zalloc(count, sizeof(*access->specs));
-	if (!access->specs)
+	access->source.specs = mem_zalloc(count, sizeof(*access->source.specs));
+	if (!access->source.specs)
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		struct token_spec *spec = &access->specs[access->spec_count++];
+		struct token_spec *spec = &access->source.specs[access->source.spec_count++];
 
 		spec->role = tokens[i].role;
 		spec->name = mem_strdup(tokens[i].name);
@@ -381,7 +201,7 @@ static bool copy_specs(struct access *access, const struct access_token *tokens,
 			spec->file = mem_strdup(tokens[i].file);
 		if (!spec->name || (tokens[i].file && !spec->file))
 			return false;
-		access->token_count += tokens[i].file != NULL;
+		access->source.token_count += tokens[i].file != NULL;
 	}
 	return true;
 }
@@ -389,19 +209,20 @@ static bool copy_specs(struct access *access, const struct access_token *tokens,
 static void warn_unknown_users(struct access *access, const struct access_set *set,
 	struct diagnostics *diagnostics)
 {
-	for (size_t i = 0; i < access->spec_count; i++) {
+	for (size_t i = 0; i < access->source.spec_count; i++) {
 		size_t user = 0;
 
-		if (access->specs[i].file)
+		if (access->source.specs[i].file)
 			continue;
 		while (user < set->web.user_count &&
-			strcmp(set->web.users[user].name, access->specs[i].name) != 0)
+			strcmp(set->web.users[user].name, access->source.specs[i].name) != 0)
 			user++;
 		if (user == set->web.user_count)
 			diagnostics_add(diagnostics, true,
-				access->web_config_file ? access->web_config_file : "", 0, 0,
-				"\"%s\" has a role but is not in basic_auth_users",
-				access->specs[i].name);
+				access->source.web_config_file ? access->source.web_config_file
+							       : "",
+				0, 0, "\"%s\" has a role but is not in basic_auth_users",
+				access->source.specs[i].name);
 	}
 }
 
@@ -415,26 +236,25 @@ struct access *access_open(const char *web_config_file, const struct access_toke
 		return NULL;
 	}
 	pthread_mutex_init(&access->lock, NULL);
-	pthread_mutex_init(&access->reload_lock, NULL);
 	if (token_count > TOKENS_MAX) {
 		diagnostics_add(diagnostics, false, "", 0, 0, "more than %d tokens", TOKENS_MAX);
 		goto fail;
 	}
-	access->passwords = passwords_open(clock_system());
+	access->source.passwords = passwords_open(clock_system());
 	if (web_config_file)
-		access->web_config_file = mem_strdup(web_config_file);
-	if (!access->passwords || (web_config_file && !access->web_config_file) ||
+		access->source.web_config_file = mem_strdup(web_config_file);
+	if (!access->source.passwords || (web_config_file && !access->source.web_config_file) ||
 		!copy_specs(access, tokens, token_count)) {
 		diagnostics_add(diagnostics, false, "", 0, 0, "out of memory");
 		goto fail;
 	}
-	access->current = set_read(access, true, diagnostics);
+	access->current = access_set_read(&access->source, true, diagnostics);
 	if (!access->current)
 		goto fail;
 	access->tls = access->current->web.tls;
 	access->stamp = stamp_all(access, access->current);
 	access->looked_ns = clock_mono_ns(clock_system());
-	atomic_store(&access->enabled, set_closed(access, access->current));
+	atomic_store(&access->enabled, access_set_closed(&access->source, access->current));
 	warn_unknown_users(access, access->current, diagnostics);
 	return access;
 fail:
@@ -446,16 +266,15 @@ void access_close(struct access *access)
 {
 	if (!access)
 		return;
-	set_release(access->current);
-	for (size_t i = 0; i < access->spec_count; i++) {
-		mem_free(access->specs[i].name);
-		mem_free(access->specs[i].file);
+	access_set_release(access->current);
+	for (size_t i = 0; i < access->source.spec_count; i++) {
+		mem_free(access->source.specs[i].name);
+		mem_free(access->source.specs[i].file);
 	}
-	passwords_close(access->passwords);
+	passwords_close(access->source.passwords);
 	pthread_mutex_destroy(&access->lock);
-	pthread_mutex_destroy(&access->reload_lock);
-	mem_free(access->specs);
-	mem_free(access->web_config_file);
+	mem_free(access->source.specs);
+	mem_free(access->source.web_config_file);
 	mem_free(access);
 }
 
@@ -488,13 +307,13 @@ static enum status check_bearer(struct access *access, const struct access_set *
 	unsigned char hash[KEYED_HASH_SIZE];
 	enum status status = STATUS_UNAUTHENTICATED;
 
-	keyed_hash(access->passwords, &secret, 1, hash);
+	keyed_hash(access->source.passwords, &secret, 1, hash);
 	/* All of them, so that the time does not tell which one came near. */
-	for (size_t i = 0; i < access->spec_count; i++) {
+	for (size_t i = 0; i < access->source.spec_count; i++) {
 		if (!set->tokens[i].valid || !keyed_hash_equal(set->tokens[i].hash, hash))
 			continue;
-		*role = access->specs[i].role;
-		set_identity(identity, identity_size, access->specs[i].name);
+		*role = access->source.specs[i].role;
+		set_identity(identity, identity_size, access->source.specs[i].name);
 		status = STATUS_OK;
 	}
 	return status;
@@ -502,9 +321,9 @@ static enum status check_bearer(struct access *access, const struct access_set *
 
 static enum access_role role_of_user(const struct access *access, const char *user)
 {
-	for (size_t i = 0; i < access->spec_count; i++)
-		if (!access->specs[i].file && !strcmp(access->specs[i].name, user))
-			return access->specs[i].role;
+	for (size_t i = 0; i < access->source.spec_count; i++)
+		if (!access->source.specs[i].file && !strcmp(access->source.specs[i].name, user))
+			return access->source.specs[i].role;
 	return ACCESS_ADMIN;
 }
 
@@ -520,7 +339,7 @@ static enum status check_basic(struct access *access, const struct access_set *s
 	for (size_t i = 0; i < set->web.user_count; i++)
 		if (!strcmp(set->web.users[i].name, given.user))
 			hash = set->web.users[i].value;
-	status = password_check(access->passwords, given.user, given.password, hash,
+	status = password_check(access->source.passwords, given.user, given.password, hash,
 		set->web.cost_max);
 	if (!status) {
 		*role = role_of_user(access, given.user);
@@ -538,7 +357,7 @@ static enum status check_set(struct access *access, const struct access_set *set
 
 	if (set->tls.client_auth == CLIENT_AUTH_REQUIRE && !client_cert_ok)
 		return STATUS_UNAUTHENTICATED;
-	if (!set->web.user_count && !access->token_count) {
+	if (!set->web.user_count && !access->source.token_count) {
 		if (set->tls.client_auth == CLIENT_AUTH_REQUIRE)
 			set_identity(identity, identity_size, "client certificate");
 		*role = ACCESS_ADMIN;
@@ -565,7 +384,7 @@ enum status access_check(struct access *access, const char *authorization, bool 
 	set = set_take(access);
 	status = check_set(access, set, authorization, client_cert_ok, role, identity,
 		identity_size);
-	set_release(set);
+	access_set_release(set);
 	return status == STATUS_NO_MEMORY ? STATUS_BUSY : status;
 }
 
@@ -590,7 +409,7 @@ enum status access_tls_copy(struct access *access, struct access_tls *copy)
 		access_tls_fini(copy);
 		status = STATUS_NO_MEMORY;
 	}
-	set_release(set);
+	access_set_release(set);
 	return status;
 }
 
@@ -601,5 +420,5 @@ void access_each_header(struct access *access,
 
 	for (size_t i = 0; i < set->web.header_count; i++)
 		visit(set->web.headers[i].name, set->web.headers[i].value, argument);
-	set_release(set);
+	access_set_release(set);
 }
