@@ -289,25 +289,39 @@ bool chunk_append(struct chunk_end *end, struct chunk *chunk, size_t size, int64
 	return true;
 }
 
-/* The unit for a chunk that begins with `bits` and follows `before`; SCALES: floats. */
-static uint32_t scale_for_begin(const struct chunk_end *end, uint64_t bits)
+/* The unit in which both values are whole numbers, as far as their own units tell. */
+static uint32_t scale_common(uint32_t a, uint32_t b)
+{
+	bool a_multiple = a >= SCALE_MULTIPLES, b_multiple = b >= SCALE_MULTIPLES;
+
+	if (a == SCALES || b == SCALES)
+		return SCALES;
+	if (a_multiple && b_multiple)
+		return a < b ? a : b;
+	if (a_multiple || b_multiple)
+		return a_multiple ? b : a;
+	return a > b ? a : b;
+}
+
+/* The unit for a chunk that begins with `bits` and follows *end, and the number; SCALES: floats. */
+static uint32_t scale_for_begin(const struct chunk_end *end, uint64_t bits, int64_t *integer)
 {
 	uint64_t before = end->mode == MODE_INTEGER ? integer_bits(end->integer, end->scale)
 						    : end->bits;
-	uint32_t scale = scale_of(bits, 0), old;
+	uint32_t own = scale_of(bits, 0);
+	uint32_t scale = own;
 
-	if (end->count == 0)
-		return scale;
-	old = before == 0 ? scale : scale_of(before, 0);
-	if (bits == 0)
-		scale = before == 0 ? end->scale : old;
-	if (scale == SCALES || old == SCALES)
-		return SCALES;
-	if (scale >= SCALE_MULTIPLES && old >= SCALE_MULTIPLES)
-		return scale < old ? scale : old;
-	if (scale >= SCALE_MULTIPLES)
-		return old;
-	return old >= SCALE_MULTIPLES || scale > old ? scale : old;
+	/* Zero is a multiple of everything and says nothing. */
+	if (end->count > 0 && before == 0)
+		scale = bits == 0 ? end->scale : own;
+	else if (end->count > 0)
+		scale = bits == 0 ? scale_of(before, 0) : scale_common(own, scale_of(before, 0));
+	if (scale < SCALES && !integer_of(bits, scale, integer)) {
+		scale = own;
+		if (own < SCALES)
+			(void)integer_of(bits, own, integer);
+	}
+	return scale;
 }
 
 /* Writes the slope and leaves in *end what a reader will have. */
@@ -347,7 +361,8 @@ void chunk_begin(struct chunk_end *end, struct chunk *chunk, size_t size, int64_
 	uint64_t bits)
 {
 	struct code code = {.count = 0, .total = 0};
-	uint32_t scale = scale_for_begin(end, bits);
+	int64_t integer = 0;
+	uint32_t scale = scale_for_begin(end, bits, &integer);
 	bool settled = end->count > 0 && end->mode == MODE_INTEGER && scale < SCALES &&
 		       (end->count > LAG || (end->flags & FLAG_SETTLED) != 0) &&
 		       scale_change(end, scale);
@@ -359,8 +374,7 @@ void chunk_begin(struct chunk_end *end, struct chunk *chunk, size_t size, int64_
 		end->slope = end->level = 0;
 	end->mode = scale < SCALES ? MODE_INTEGER : MODE_FLOAT;
 	end->scale = (uint8_t)(scale < SCALES ? scale : 0);
-	end->integer = 0;
-	CHECK(end->mode == MODE_FLOAT || integer_of(bits, scale, &end->integer));
+	end->integer = integer;
 	end->lead = NO_WINDOW;
 	end->trail = end->off_time = 0;
 	end->position = 0;

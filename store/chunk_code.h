@@ -67,7 +67,8 @@ enum escape { ESCAPE_LITERAL, ESCAPE_TIME, ESCAPE_JITTER, ESCAPE_RAW, ESCAPE_STA
 
 #define SCALE_MULTIPLES 10u /* from here on the unit is larger than 1 */
 #define SLOPE_LIMIT 288230376151711744. /* 2^58 */
-#define LEVEL_LIMIT 15360                /* 60 bits */
+#define WIDTH_MAX 53                      /* so that a code that is no escape has 64 bits at most */
+#define LEVEL_LIMIT (WIDTH_MAX * 256)
 
 extern const double scale_units[SCALES];    /* 10^scale, or the unit */
 extern const double scale_per_one[SCALES];  /* numbers per 1.0 */
@@ -165,6 +166,7 @@ static inline void residual_learn(struct chunk_end *end, int64_t residual)
 		residual = residual < 0 ? -bound : bound;
 		width = most;
 	}
+	width = width < WIDTH_MAX ? width : WIDTH_MAX;
 	/* Unsigned: a damaged chunk may overflow, and must be read without harm. */
 	residual = (int64_t)((uint64_t)residual << 4) >> lag;
 	end->slope = (int64_t)((uint64_t)end->slope + (uint64_t)residual);

@@ -66,6 +66,7 @@ void chunk_reader_init(struct chunk_reader *reader, const struct chunk *chunk, s
 	end->scale = (uint8_t)((start >> 1 & 15) < SCALES ? start >> 1 & 15 : 0);
 	end->flags = start >> 5 & FLAGS_START;
 	end->level = (uint16_t)((start >> 7 & 63) << 8);
+	end->level = end->level < LEVEL_LIMIT ? end->level : LEVEL_LIMIT;
 	end->step_ms = start >> 13;
 	end->lead = NO_WINDOW;
 	if (end->step_ms == STEP_LONG)
