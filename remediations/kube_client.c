@@ -295,9 +295,8 @@ enum status kube_config_in_cluster(struct kube_client_config *config, char *url,
 	return STATUS_OK;
 }
 
-void kube_path_add(struct buf *path, const char *segment)
+void kube_path_escape(struct buf *path, const char *segment)
 {
-	buf_add_char(path, '/');
 	for (; *segment != '\0'; segment++) {
 		char c = *segment;
 
@@ -307,6 +306,12 @@ void kube_path_add(struct buf *path, const char *segment)
 		else
 			buf_printf(path, "%%%02X", (unsigned char)c);
 	}
+}
+
+void kube_path_add(struct buf *path, const char *segment)
+{
+	buf_add_char(path, '/');
+	kube_path_escape(path, segment);
 }
 
 static bool is_alphanumeric(char c)

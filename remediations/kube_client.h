@@ -93,8 +93,9 @@ enum status kube_session_call(struct kube_session *session, const struct kube_re
 	struct kube_answer *answer, struct error *error) MUST_CHECK;
 void kube_answer_fini(struct kube_answer *answer);
 
-/* Appends "/" and the segment, escaped. */
+/* Appends "/" and the segment, escaped; the second without the slash, for values of a query. */
 void kube_path_add(struct buf *path, const char *segment);
+void kube_path_escape(struct buf *path, const char *text);
 /* A name that an object or namespace can have (RFC 1123 subdomain): anything else from a label is
  * refused before it gets into a path. */
 bool kube_name_valid(const char *name);

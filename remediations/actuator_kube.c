@@ -1,0 +1,288 @@
+/*
+ * The Kubernetes actuator: a bounded queue and a few threads, each with a connection of its own that
+ * stays open. Commands overtake questions, so that a storm of alerts to look into does not hold up
+ * what was decided.
+ */
+#include "remediations/actuator_kube.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "remediations/kube_client.h"
+#include "remediations/kube_observe.h"
+#include "remediations/kube_send.h"
+
+#define THREADS_MAX 16
+
+/* A question or a command on its way. */
+struct job {
+	struct job *next;
+	bool is_command;
+	uint64_t ticket;
+	struct target target;   /* of a question */
+	struct command command; /* of a command */
+};
+
+struct job_list {
+	struct job *first, **last;
+};
+
+struct actuator_kube {
+	struct kube_client *client;
+	const struct clock *clock;
+	struct actuator_sink sink;
+	unsigned queue_max;
+
+	pthread_mutex_t lock;
+	pthread_cond_t filled;
+	/* under lock */
+	struct job_list commands, questions;
+	unsigned waiting;
+	bool ended;
+
+	struct kube_session *sessions[THREADS_MAX];
+	pthread_t threads[THREADS_MAX];
+	unsigned session_count, thread_count;
+	struct worker *workers;
+};
+
+/* One thread of the pool. */
+struct worker {
+	struct actuator_kube *kube;
+	struct kube_look look;
+};
+
+static void list_init(struct job_list *list)
+{
+	list->first = NULL;
+	list->last = &list->first;
+}
+
+static void list_add(struct job_list *list, struct job *job)
+{
+	*list->last = job;
+	list->last = &job->next;
+}
+
+static struct job *list_take(struct job_list *list)
+{
+	struct job *job = list->first;
+
+	if (job == NULL)
+		return NULL;
+	list->first = job->next;
+	if (list->first == NULL)
+		list->last = &list->first;
+	return job;
+}
+
+static enum status enqueue(struct actuator_kube *kube, struct job *job)
+{
+	enum status status = STATUS_OK;
+	unsigned waiting;
+
+	pthread_mutex_lock(&kube->lock);
+	if (kube->ended) {
+		status = STATUS_UNAVAILABLE;
+	} else if (kube->waiting >= kube->queue_max) {
+		status = STATUS_BUSY;
+	} else {
+		list_add(job->is_command ? &kube->commands : &kube->questions, job);
+		kube->waiting++;
+		pthread_cond_signal(&kube->filled);
+	}
+	waiting = kube->waiting;
+	pthread_mutex_unlock(&kube->lock);
+	if (status != STATUS_OK)
+		mem_free(job);
+	else
+		metrics_set(METRIC_QUEUE_LENGTH, waiting, "actuator");
+	return status;
+}
+
+static enum status observe(void *self, uint64_t ticket, const struct target *target)
+{
+	struct job *job = mem_zalloc(1, sizeof(*job));
+
+	if (job == NULL)
+		return STATUS_NO_MEMORY;
+	job->ticket = ticket;
+	job->target = *target;
+	return enqueue(self, job);
+}
+
+static enum status send_command(void *self, const struct command *command)
+{
+	struct job *job = mem_zalloc(1, sizeof(*job));
+
+	if (job == NULL)
+		return STATUS_NO_MEMORY;
+	job->is_command = true;
+	job->command = *command;
+	return enqueue(self, job);
+}
+
+/* NULL: the queue has ended and is empty. */
+static struct job *take_job(struct actuator_kube *kube, bool *ended)
+{
+	struct job *job;
+	unsigned waiting;
+
+	pthread_mutex_lock(&kube->lock);
+	while (kube->waiting == 0 && !kube->ended)
+		pthread_cond_wait(&kube->filled, &kube->lock);
+	job = list_take(&kube->commands);
+	if (job == NULL)
+		job = list_take(&kube->questions);
+	if (job != NULL)
+		kube->waiting--;
+	*ended = kube->ended;
+	waiting = kube->waiting;
+	pthread_mutex_unlock(&kube->lock);
+	metrics_set(METRIC_QUEUE_LENGTH, waiting, "actuator");
+	return job;
+}
+
+static void answer_question(struct worker *worker, const struct job *job, bool ended)
+{
+	const struct actuator_sink *sink = &worker->kube->sink;
+	struct observation observation = {.target = job->target};
+
+	if (ended)
+		error_set(&observation.error, STATUS_UNAVAILABLE, "the service is ending");
+	else
+		kube_observe(&worker->look, &job->target, &observation);
+	sink->observed(sink->argument, job->ticket, &observation);
+}
+
+static void answer_command(struct worker *worker, const struct job *job, bool ended)
+{
+	const struct actuator_sink *sink = &worker->kube->sink;
+	struct command_result result = {.outcome = COMMAND_FAILED};
+
+	if (ended) {
+		snprintf(result.action_id, sizeof(result.action_id), "%s", job->command.action_id);
+		error_set(&result.error, STATUS_UNAVAILABLE, "the service is ending: not sent");
+	} else {
+		kube_send(worker->look.session, worker->kube->clock, &job->command, &result);
+	}
+	sink->finished(sink->argument, &result);
+}
+
+static void *run_worker(void *argument)
+{
+	struct worker *worker = argument;
+	struct job *job;
+	bool ended;
+
+	while ((job = take_job(worker->kube, &ended)) != NULL) {
+		if (job->is_command)
+			answer_command(worker, job, ended);
+		else
+			answer_question(worker, job, ended);
+		mem_free(job);
+	}
+	return NULL;
+}
+
+static void close_kube(void *self)
+{
+	struct actuator_kube *kube = self;
+
+	pthread_mutex_lock(&kube->lock);
+	kube->ended = true;
+	pthread_cond_broadcast(&kube->filled);
+	pthread_mutex_unlock(&kube->lock);
+	if (kube->client != NULL)
+		kube_client_stop(kube->client);
+	for (unsigned i = 0; i < kube->thread_count; i++)
+		pthread_join(kube->threads[i], NULL);
+	for (unsigned i = 0; i < kube->session_count; i++)
+		kube_session_close(kube->sessions[i]);
+	kube_client_close(kube->client);
+	pthread_cond_destroy(&kube->filled);
+	pthread_mutex_destroy(&kube->lock);
+	mem_free(kube->workers);
+	mem_free(kube);
+}
+
+static const struct actuator_vtable vtable = {
+	.observe = observe,
+	.send = send_command,
+	.close = close_kube,
+};
+
+static enum status open_client(struct actuator_kube *kube,
+	const struct actuator_kube_config *config, struct error *error)
+{
+	struct kube_client_config client = {.url = config->url,
+		.token_file = config->token_file,
+		.ca_file = config->ca_file,
+		.timeout_ms = config->timeout_ms};
+	char url[512];
+
+	if (config->url == NULL || *config->url == '\0') {
+		enum status status = kube_config_in_cluster(&client, url, sizeof(url), error);
+
+		if (status != STATUS_OK)
+			return status;
+	}
+	return kube_client_open(&kube->client, &client, error);
+}
+
+static enum status start_workers(struct actuator_kube *kube, unsigned count, struct error *error)
+{
+	kube->workers = mem_zalloc(count, sizeof(*kube->workers));
+	if (kube->workers == NULL)
+		return error_set(error, STATUS_NO_MEMORY, "no memory for the actuator's threads");
+	for (unsigned i = 0; i < count; i++) {
+		struct worker *worker = &kube->workers[i];
+		int number;
+
+		worker->kube = kube;
+		worker->look.session = kube_session_open(kube->client);
+		if (worker->look.session == NULL)
+			return error_set(error, STATUS_NO_MEMORY, "no memory for a connection");
+		kube->sessions[kube->session_count++] = worker->look.session;
+		number = pthread_create(&kube->threads[i], NULL, run_worker, worker);
+		if (number != 0)
+			return error_set_errno(error, STATUS_NO_MEMORY, number,
+				"cannot start a thread");
+		kube->thread_count++;
+	}
+	return STATUS_OK;
+}
+
+enum status actuator_kube_open(struct actuator *actuator, const struct actuator_kube_config *config,
+	const struct actuator_sink *sink, struct error *error)
+{
+	unsigned threads = config->threads > 0 ? config->threads : 2;
+	struct actuator_kube *kube = mem_zalloc(1, sizeof(*kube));
+	enum status status;
+
+	CHECK(config->clock != NULL);
+	*actuator = (struct actuator){0};
+	if (kube == NULL)
+		return error_set(error, STATUS_NO_MEMORY, "no memory for the actuator");
+	kube->clock = config->clock;
+	kube->sink = *sink;
+	kube->queue_max = config->queue_max > 0 ? config->queue_max : 1024;
+	list_init(&kube->commands);
+	list_init(&kube->questions);
+	CHECK(pthread_mutex_init(&kube->lock, NULL) == 0);
+	CHECK(pthread_cond_init(&kube->filled, NULL) == 0);
+	status = open_client(kube, config, error);
+	if (status == STATUS_OK)
+		status = start_workers(kube, threads < THREADS_MAX ? threads : THREADS_MAX, error);
+	if (status != STATUS_OK) {
+		close_kube(kube);
+		return status;
+	}
+	metrics_set(METRIC_QUEUE_LIMIT, kube->queue_max, "actuator");
+	*actuator = (struct actuator){.vtable = &vtable, .self = kube};
+	return STATUS_OK;
+}

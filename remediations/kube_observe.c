@@ -1,0 +1,534 @@
+/*
+ * An observation climbs from the target to the workload at the top of its chain of owners (Pod ->
+ * ReplicaSet -> Deployment, Pod -> Job -> CronJob, ...), comparing uids, as a name may have been
+ * given anew; then it reads the namespace and asks who else writes the replicas.
+ *
+ * Whatever cannot be read is an error of the whole observation: a list of autoscalers that we may not
+ * see is not an empty one.
+ */
+#include "remediations/kube_observe.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "remediations/kube_object.h"
+
+#define CHAIN_MAX 4
+#define PAGES_MAX 40
+#define KEDA_AGE_NS (300 * INT64_C(1000000000))
+
+struct link {
+	json_t *object;
+	enum target_kind kind;
+};
+
+struct sight {
+	struct kube_look *look;
+	struct observation *observation;
+	struct link chain[CHAIN_MAX]; /* from the target up */
+	size_t chain_size;
+	json_t *namespace_object;
+	struct error *error; /* observation->error */
+};
+
+enum status kube_read(struct kube_session *session, const char *path, json_t **object,
+	struct error *error)
+{
+	struct kube_request request = {.method = KUBE_GET, .path = path};
+	struct kube_answer answer;
+	enum status status = kube_session_call(session, &request, &answer, error);
+
+	*object = status == STATUS_OK ? json_incref(answer.object) : NULL;
+	kube_answer_fini(&answer);
+	return status;
+}
+
+static enum status read_object(struct sight *sight, enum target_kind kind,
+	const char *namespace_name, const char *name, json_t **object)
+{
+	struct buf path;
+	enum status status;
+
+	*object = NULL;
+	buf_init(&path, KUBE_PATH_MAX);
+	status = kube_object_path(&path, kind, namespace_name, name, sight->error);
+	if (status == STATUS_OK)
+		status = kube_read(sight->look->session, path.data, object, sight->error);
+	buf_fini(&path);
+	return status;
+}
+
+static const char *name_of(const json_t *object)
+{
+	const char *name = json_string_value(kube_get(object, "metadata", "name", NULL));
+
+	return name != NULL ? name : "";
+}
+
+/* --- the chain of owners --- */
+
+static bool is_workload(enum target_kind kind)
+{
+	return kind == TARGET_DEPLOYMENT || kind == TARGET_STATEFULSET ||
+		kind == TARGET_DAEMONSET || kind == TARGET_REPLICASET || kind == TARGET_JOB ||
+		kind == TARGET_CRONJOB;
+}
+
+static const struct link *top_of(const struct sight *sight)
+{
+	return &sight->chain[sight->chain_size - 1];
+}
+
+/* One step up. *more is false at the top, or below an owner that we know nothing of. */
+static enum status climb(struct sight *sight, bool *more)
+{
+	const json_t *owner = kube_controller(top_of(sight)->object);
+	const char *kind_name = json_string_value(json_object_get(owner, "kind"));
+	const char *name = json_string_value(json_object_get(owner, "name"));
+	const char *uid = json_string_value(json_object_get(owner, "uid"));
+	enum target_kind kind =
+		kube_kind(kind_name, json_string_value(json_object_get(owner, "apiVersion")));
+	struct observation *observation = sight->observation;
+	json_t *object;
+	enum status status;
+
+	*more = false;
+	if (owner == NULL)
+		return STATUS_OK;
+	if (kind_name == NULL || name == NULL || uid == NULL)
+		return error_set(sight->error, STATUS_IO, "an owner reference is not whole");
+	if (!is_workload(kind)) {
+		/* An Argo Rollout or the like: it is not ours to know what it will do. */
+		snprintf(observation->owner_of_replicas, sizeof(observation->owner_of_replicas),
+			"%.30s/%.30s", kind_name, name);
+		return STATUS_OK;
+	}
+	if (sight->chain_size == CHAIN_MAX)
+		return error_set(sight->error, STATUS_LIMIT, "more than %d owners in a row",
+			CHAIN_MAX);
+	status = read_object(sight, kind, observation->target.namespace_name, name, &object);
+	if (status != STATUS_OK)
+		return error_prefix(sight->error, "its owner %s %.200s", kind_name, name);
+	if (strcmp(kube_uid(object), uid) != 0) {
+		json_decref(object);
+		return error_set(sight->error, STATUS_CONFLICT,
+			"its owner %s %.200s is another object by now", kind_name, name);
+	}
+	sight->chain[sight->chain_size++] = (struct link){object, kind};
+	*more = true;
+	return STATUS_OK;
+}
+
+static void name_workload(struct sight *sight)
+{
+	struct target *target = &sight->observation->target;
+	const struct link *top = top_of(sight);
+	struct workload_key *key = &target->workload;
+
+	*key = (struct workload_key){.kind = TARGET_NONE};
+	if (!is_workload(top->kind))
+		return;
+	key->kind = top->kind;
+	snprintf(key->cluster, sizeof(key->cluster), "%s", target->cluster);
+	snprintf(key->namespace_name, sizeof(key->namespace_name), "%s", target->namespace_name);
+	snprintf(key->name, sizeof(key->name), "%s", name_of(top->object));
+}
+
+static enum status climb_all(struct sight *sight)
+{
+	bool more = true;
+
+	while (more) {
+		enum status status = climb(sight, &more);
+
+		if (status != STATUS_OK)
+			return status;
+	}
+	name_workload(sight);
+	return STATUS_OK;
+}
+
+/* --- what people have written on it --- */
+
+/* Any object of the chain that says true counts; the namespace speaks where none says anything. */
+static bool any_says(struct sight *sight, const char *annotation)
+{
+	bool said = false;
+
+	for (size_t i = 0; i < sight->chain_size; i++) {
+		enum kube_flag flag = kube_annotation_flag(sight->chain[i].object, annotation);
+
+		if (flag == KUBE_FLAG_TRUE)
+			return true;
+		said |= flag != KUBE_FLAG_ABSENT;
+	}
+	return !said && kube_annotation_flag(sight->namespace_object, annotation) == KUBE_FLAG_TRUE;
+}
+
+/* The object nearest to the target that says anything decides. */
+static bool nearest_says(struct sight *sight, const char *annotation)
+{
+	for (size_t i = 0; i < sight->chain_size; i++) {
+		enum kube_flag flag = kube_annotation_flag(sight->chain[i].object, annotation);
+
+		if (flag != KUBE_FLAG_ABSENT)
+			return flag == KUBE_FLAG_TRUE;
+	}
+	return kube_annotation_flag(sight->namespace_object, annotation) == KUBE_FLAG_TRUE;
+}
+
+static bool is_unclear(const json_t *object)
+{
+	return kube_annotation_flag(object, ANNOTATION_MANAGED) == KUBE_FLAG_UNCLEAR ||
+		kube_annotation_flag(object, ANNOTATION_PAUSED) == KUBE_FLAG_UNCLEAR ||
+		kube_annotation_flag(object, ANNOTATION_DRY_RUN) == KUBE_FLAG_UNCLEAR;
+}
+
+static enum status read_annotations(struct sight *sight)
+{
+	struct observation *observation = sight->observation;
+	const char *name = observation->target.namespace_name;
+
+	if (target_kind_namespaced(observation->target.kind)) {
+		struct buf path;
+		enum status status;
+
+		buf_init(&path, KUBE_PATH_MAX);
+		buf_add_text(&path, "/api/v1/namespaces");
+		kube_path_add(&path, name);
+		status = buf_ok(&path) ? kube_read(sight->look->session, path.data,
+						 &sight->namespace_object, sight->error)
+				       : error_set(sight->error, STATUS_NO_MEMORY, "no memory");
+		buf_fini(&path);
+		if (status != STATUS_OK)
+			return error_prefix(sight->error, "the namespace %s", name);
+	}
+	observation->managed = nearest_says(sight, ANNOTATION_MANAGED);
+	observation->paused = any_says(sight, ANNOTATION_PAUSED);
+	observation->dry_run = any_says(sight, ANNOTATION_DRY_RUN);
+	observation->paused_unclear = is_unclear(sight->namespace_object);
+	for (size_t i = 0; i < sight->chain_size; i++)
+		observation->paused_unclear |= is_unclear(sight->chain[i].object);
+	return STATUS_OK;
+}
+
+/* The mark of Argo CD names the object it was written for, as objects are copied with their
+ * annotations: <app>:<group>/<kind>:<namespace>/<name>. */
+static bool argocd_app(const struct link *link, const char *tracking, size_t *size)
+{
+	const char *colon = strchr(tracking, ':');
+	const char *slash = colon != NULL ? strchr(colon, '/') : NULL;
+	const char *kind = target_kind_name(link->kind), *name = strrchr(tracking, '/');
+
+	if (slash == NULL || strncmp(slash + 1, kind, strlen(kind)) != 0 ||
+		slash[1 + strlen(kind)] != ':' || strcmp(name + 1, name_of(link->object)) != 0)
+		return false;
+	*size = (size_t)(colon - tracking);
+	return true;
+}
+
+static void read_git_owner(struct sight *sight)
+{
+	char *text = sight->observation->git_owner;
+	size_t room = sizeof(sight->observation->git_owner), size;
+
+	for (size_t i = 0; i < sight->chain_size && *text == '\0'; i++) {
+		const struct link *link = &sight->chain[i];
+		const char *argo = kube_annotation(link->object, "argocd.argoproj.io/tracking-id");
+		const char *flux = kube_label(link->object, "kustomize.toolkit.fluxcd.io/name");
+
+		if (flux == NULL)
+			flux = kube_label(link->object, "helm.toolkit.fluxcd.io/name");
+		if (argo != NULL && argocd_app(link, argo, &size))
+			snprintf(text, room, "argocd:%.*s", size < 50 ? (int)size : 50, argo);
+		else if (flux != NULL)
+			snprintf(text, room, "flux:%.50s", flux);
+	}
+}
+
+/* --- who owns the replicas --- */
+
+static bool refers_to(const json_t *reference, const struct link *top, const char *fallback_kind)
+{
+	const char *kind = json_string_value(json_object_get(reference, "kind"));
+	const char *version = json_string_value(json_object_get(reference, "apiVersion"));
+	const char *name = json_string_value(json_object_get(reference, "name"));
+
+	if (name == NULL || strcmp(name, name_of(top->object)) != 0)
+		return false;
+	return kube_kind(kind != NULL ? kind : fallback_kind,
+		       version != NULL ? version : "apps/v1") == top->kind;
+}
+
+static void note_autoscaler(struct sight *sight, const json_t *item)
+{
+	const json_t *controller = kube_controller(item);
+	const char *kind = json_string_value(json_object_get(controller, "kind"));
+	const char *name = json_string_value(json_object_get(controller, "name"));
+	const char *scaled = kube_label(item, "scaledobject.keda.sh/name");
+	char *text = sight->observation->owner_of_replicas;
+	size_t room = sizeof(sight->observation->owner_of_replicas);
+
+	if (kind != NULL && name != NULL && strcmp(kind, "ScaledObject") == 0)
+		snprintf(text, room, "ScaledObject/%.50s", name);
+	else if (scaled != NULL)
+		snprintf(text, room, "ScaledObject/%.50s", scaled);
+	else
+		snprintf(text, room, "HorizontalPodAutoscaler/%.39s", name_of(item));
+}
+
+static void note_scaled_object(struct sight *sight, const json_t *item)
+{
+	snprintf(sight->observation->owner_of_replicas,
+		sizeof(sight->observation->owner_of_replicas), "ScaledObject/%.50s", name_of(item));
+}
+
+typedef void note_fn(struct sight *sight, const json_t *item);
+
+/* Looks through one page for an object that scales the top of the chain. */
+static void search_page(struct sight *sight, const json_t *list, note_fn *note)
+{
+	const json_t *items = json_object_get(list, "items"), *item;
+	size_t i;
+
+	json_array_foreach(items, i, item)
+	{
+		if (refers_to(kube_get(item, "spec", "scaleTargetRef", NULL), top_of(sight),
+			    "Deployment")) {
+			note(sight, item);
+			return;
+		}
+	}
+}
+
+/* Reads one page and looks through it; *next becomes the token of the page after it, "" at the end. */
+static enum status search_one(struct sight *sight, const char *group_version, const char *resource,
+	note_fn *note, char *next, size_t size)
+{
+	const char *more;
+	json_t *list;
+	struct buf path;
+	enum status status;
+
+	buf_init(&path, KUBE_PATH_MAX);
+	buf_printf(&path, "/apis/%s/namespaces", group_version);
+	kube_path_add(&path, sight->observation->target.namespace_name);
+	buf_printf(&path, "/%s?limit=500", resource);
+	if (*next != '\0') {
+		buf_add_text(&path, "&continue=");
+		kube_path_escape(&path, next);
+	}
+	status = buf_ok(&path) ? kube_read(sight->look->session, path.data, &list, sight->error)
+			       : error_set(sight->error, STATUS_NO_MEMORY, "no memory for a path");
+	buf_fini(&path);
+	if (status != STATUS_OK)
+		return status;
+	search_page(sight, list, note);
+	more = json_string_value(kube_get(list, "metadata", "continue", NULL));
+	if (snprintf(next, size, "%s", more != NULL ? more : "") >= (int)size)
+		status = error_set(sight->error, STATUS_LIMIT, "the token of a list is too long");
+	json_decref(list);
+	return status;
+}
+
+/* Reads a list until one of its objects was noted. An API that the server does not have holds
+ * nothing; one that we may not read might hold anything. */
+static enum status search_list(struct sight *sight, const char *group_version, const char *resource,
+	note_fn *note)
+{
+	const char *owner = sight->observation->owner_of_replicas;
+	char next[1024] = "";
+
+	for (int pages = 0; pages < PAGES_MAX; pages++) {
+		enum status status =
+			search_one(sight, group_version, resource, note, next, sizeof(next));
+
+		if (status == STATUS_NOT_FOUND)
+			return STATUS_OK;
+		if (status != STATUS_OK)
+			return error_prefix(sight->error, "the list of %s", resource);
+		if (*owner != '\0' || *next == '\0')
+			return STATUS_OK;
+	}
+	return error_set(sight->error, STATUS_LIMIT, "the list of %s is too long", resource);
+}
+
+/* Whether the cluster has KEDA, by its API group: where there is none, a server may answer a list
+ * of ScaledObjects with "forbidden" as well as with "not found". */
+static enum status find_keda(struct sight *sight)
+{
+	struct kube_look *look = sight->look;
+	int64_t now_ns = clock_mono_ns(clock_system());
+	json_t *group;
+	enum status status;
+
+	if (look->keda_until_ns > now_ns)
+		return STATUS_OK;
+	status = kube_read(look->session, "/apis/keda.sh", &group, sight->error);
+	json_decref(group);
+	if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+		return error_prefix(sight->error, "the API group keda.sh");
+	look->keda = status == STATUS_OK;
+	look->keda_until_ns = now_ns + KEDA_AGE_NS;
+	return STATUS_OK;
+}
+
+static enum status read_owner_of_replicas(struct sight *sight)
+{
+	const char *owner = sight->observation->owner_of_replicas;
+	enum target_kind kind = top_of(sight)->kind;
+	enum status status;
+
+	if ((kind != TARGET_DEPLOYMENT && kind != TARGET_STATEFULSET &&
+		    kind != TARGET_REPLICASET) ||
+		*owner != '\0')
+		return STATUS_OK;
+	status = search_list(sight, "autoscaling/v2", "horizontalpodautoscalers", note_autoscaler);
+	if (status != STATUS_OK || *owner != '\0')
+		return status;
+	/* A paused ScaledObject has no autoscaler, but is still the owner. */
+	status = find_keda(sight);
+	if (status == STATUS_OK && sight->look->keda)
+		status =
+			search_list(sight, "keda.sh/v1alpha1", "scaledobjects", note_scaled_object);
+	return status;
+}
+
+/* --- numbers --- */
+
+static void read_replicas(struct sight *sight)
+{
+	struct observation *observation = sight->observation;
+	const struct link *top = top_of(sight);
+	const json_t *spec = json_object_get(top->object, "spec");
+	const json_t *state = json_object_get(top->object, "status");
+
+	if (top->kind == TARGET_DAEMONSET) {
+		observation->replicas =
+			kube_number(json_object_get(state, "desiredNumberScheduled"), 0);
+		observation->ready_replicas = kube_number(json_object_get(state, "numberReady"), 0);
+	} else if (is_workload(top->kind) && top->kind != TARGET_JOB &&
+		top->kind != TARGET_CRONJOB) {
+		observation->replicas = kube_number(json_object_get(spec, "replicas"), 1);
+		observation->ready_replicas =
+			kube_number(json_object_get(state, "readyReplicas"), 0);
+	}
+	observation->rollout_paused = json_is_true(json_object_get(spec, "paused"));
+}
+
+static enum status read_limits(struct sight *sight)
+{
+	struct observation *observation = sight->observation;
+	const struct link *own = &sight->chain[0];
+	const char *name = observation->target.container;
+	const json_t *container = kube_container(own->object, own->kind, name);
+
+	if (container == NULL && *name != '\0')
+		return error_set(sight->error, STATUS_NOT_FOUND, "it has no container %s", name);
+	return kube_limits(container, &observation->memory_limit_bytes,
+		&observation->cpu_limit_milli, sight->error);
+}
+
+/* Of the named container of a pod, or of that which was restarted most. */
+static void read_restarts(struct sight *sight)
+{
+	struct observation *observation = sight->observation;
+	const json_t *states =
+		kube_get(sight->chain[0].object, "status", "containerStatuses", NULL);
+	const char *wanted = observation->target.container;
+	const json_t *state, *worst = NULL;
+	const char *reason;
+	size_t i;
+
+	if (sight->chain[0].kind != TARGET_POD)
+		return;
+	json_array_foreach(states, i, state)
+	{
+		const char *name = json_string_value(json_object_get(state, "name"));
+		int32_t count = kube_number(json_object_get(state, "restartCount"), 0);
+
+		if (*wanted != '\0' && (name == NULL || strcmp(name, wanted) != 0))
+			continue;
+		if (worst == NULL || count > observation->restart_count) {
+			worst = state;
+			observation->restart_count = count;
+		}
+	}
+	reason = json_string_value(kube_get(worst, "state", "waiting", "reason", NULL));
+	if (reason == NULL)
+		reason = json_string_value(
+			kube_get(worst, "lastState", "terminated", "reason", NULL));
+	snprintf(observation->restart_reason, sizeof(observation->restart_reason), "%.60s",
+		reason != NULL ? reason : "");
+}
+
+/* --- all of it --- */
+
+static enum status read_target(struct sight *sight)
+{
+	struct observation *observation = sight->observation;
+	struct target *target = &observation->target;
+	json_t *object;
+	enum status status =
+		read_object(sight, target->kind, target->namespace_name, target->name, &object);
+
+	if (status == STATUS_NOT_FOUND) {
+		error_reset(sight->error);
+		return STATUS_OK;
+	}
+	if (status != STATUS_OK)
+		return status;
+	sight->chain[sight->chain_size++] = (struct link){object, target->kind};
+	if (*target->uid != '\0' && strcmp(target->uid, kube_uid(object)) != 0)
+		return error_set(sight->error, STATUS_CONFLICT, "it is another object by now");
+	if (strlen(kube_uid(object)) >= sizeof(target->uid) ||
+		strlen(kube_resource_version(object)) >= sizeof(target->resource_version))
+		return error_set(sight->error, STATUS_LIMIT, "its uid or version is too long");
+	snprintf(target->uid, sizeof(target->uid), "%s", kube_uid(object));
+	snprintf(target->resource_version, sizeof(target->resource_version), "%s",
+		kube_resource_version(object));
+	observation->found = true;
+	return STATUS_OK;
+}
+
+static enum status look_at(struct sight *sight)
+{
+	enum status status = read_target(sight);
+
+	if (status != STATUS_OK || !sight->observation->found)
+		return status;
+	status = climb_all(sight);
+	if (status == STATUS_OK)
+		status = read_annotations(sight);
+	if (status == STATUS_OK)
+		status = read_owner_of_replicas(sight);
+	if (status == STATUS_OK)
+		status = read_limits(sight);
+	if (status != STATUS_OK)
+		return status;
+	read_git_owner(sight);
+	read_replicas(sight);
+	read_restarts(sight);
+	for (size_t i = 0; i < sight->chain_size; i++)
+		sight->observation->terminating |= kube_terminating(sight->chain[i].object);
+	return STATUS_OK;
+}
+
+void kube_observe(struct kube_look *look, const struct target *target,
+	struct observation *observation)
+{
+	struct sight sight = {.look = look, .observation = observation};
+	char text[TARGET_TEXT_MAX];
+
+	*observation = (struct observation){.target = *target};
+	sight.error = &observation->error;
+	if (look_at(&sight) != STATUS_OK) {
+		target_write(target, text, sizeof(text));
+		error_prefix(sight.error, "cannot look at %.300s", text);
+	}
+	for (size_t i = 0; i < sight.chain_size; i++)
+		json_decref(sight.chain[i].object);
+	json_decref(sight.namespace_object);
+}

@@ -1,0 +1,31 @@
+/*
+ * Looking at a target before it is touched: the object, its owners, what owns its replicas, and what
+ * people have written on it.
+ *
+ * Threads: a struct kube_look belongs to one thread.
+ */
+#ifndef NIMBUSGUARD_REMEDIATIONS_KUBE_OBSERVE_H
+#define NIMBUSGUARD_REMEDIATIONS_KUBE_OBSERVE_H
+
+#include <stdint.h>
+
+#include "remediations/actuator.h"
+#include "remediations/kube_client.h"
+
+/* What a thread looks with. `keda` is remembered for a while. */
+struct kube_look {
+	struct kube_session *session;
+	int64_t keda_until_ns; /* monotonic; 0: not asked yet */
+	bool keda;             /* the cluster serves ScaledObjects */
+};
+
+/* Fills *observation; what could not be told stands in observation->error, and then nothing in it is
+ * to be relied on. An object that is not there is no error: found is false. */
+void kube_observe(struct kube_look *look, const struct target *target,
+	struct observation *observation);
+
+/* Gets an object; *object is the caller's (json_decref). */
+enum status kube_read(struct kube_session *session, const char *path, json_t **object,
+	struct error *error) MUST_CHECK;
+
+#endif
