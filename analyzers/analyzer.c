@@ -28,25 +28,29 @@
 #define COVERAGE_MIN 0.6
 #define REPEAT_MS 60000
 #define LOST_MS 600000
-#define REBIND_MS 10000
+/* New and removed series are bound soon; that a series fell silent changes no generation, so all
+ * are looked at anew once a minute. */
+#define REBIND_NS INT64_C(10000000000)
+#define REBIND_ALL_NS INT64_C(60000000000)
 #define POINTS_MAX 100000
 #define RELATIVE_FLOOR 1e-9
 
 struct analyzer {
 	struct store *store;
+	const struct clock *clock;
+	pthread_mutex_t scan_lock;     /* one scan at a time; also guards config */
 	struct analyzer_config config; /* paths are not kept */
-	pthread_mutex_t scan_lock;     /* one scan at a time; also guards config and set */
-	struct signal_set set;
+	struct signal_set set;         /* written under both locks, read under either */
 	struct roster roster;
 	uint64_t generation;
-	int64_t bound_ms;
+	int64_t bound_ns; /* monotonic; 0: never */
 	struct store_point *points;
 	double *values, *scratch;
 	struct findings_log log;
-	pthread_mutex_t publish_lock;
+	pthread_mutex_t publish_lock; /* a leaf */
 	struct snapshot *published;
 	pthread_t thread;
-	bool thread_runs;
+	bool thread_runs, collected;
 	atomic_bool stopping;
 };
 
@@ -96,6 +100,7 @@ struct analyzer *analyzer_open(const struct analyzer_config *config, struct stor
 	atomic_init(&analyzer->stopping, false);
 	findings_log_init(&analyzer->log);
 	analyzer->store = store;
+	analyzer->clock = config->clock;
 	keep_config(analyzer, config);
 	if (signal_set_load(&analyzer->set, config->signal_paths, config->signal_path_count,
 		&diagnostics) != STATUS_OK)
@@ -113,6 +118,13 @@ struct analyzer *analyzer_open(const struct analyzer_config *config, struct stor
 		analyzer_close(analyzer);
 		return NULL;
 	}
+	/* Known from the start on, so that their first increase is seen. */
+	for (int role = 0; role < ROLE_COUNT; role++)
+		if (analyzer->set.roles[role].detect != DIRECTION_NONE)
+			(void)metrics_cell(METRIC_FINDINGS, DETECTOR_ROBUST_Z,
+				role_name((enum signal_role)role));
+	metrics_add_collector(analyzer_collect, analyzer);
+	analyzer->collected = true;
 	return analyzer;
 }
 
@@ -128,15 +140,15 @@ enum status analyzer_reload(struct analyzer *analyzer, const struct analyzer_con
 		return status;
 	}
 	pthread_mutex_lock(&analyzer->scan_lock);
-	signal_set_fini(&analyzer->set);
-	analyzer->set = set;
-	unsigned workload_max = analyzer->config.workload_max;
+	struct signal_set replaced = analyzer->set;
 
+	pthread_mutex_lock(&analyzer->publish_lock);
+	analyzer->set = set;
+	pthread_mutex_unlock(&analyzer->publish_lock);
 	keep_config(analyzer, config);
-	analyzer->config.workload_max = workload_max;
-	analyzer->bound_ms = 0;
-	analyzer->generation = 0;
+	analyzer->bound_ns = 0;
 	pthread_mutex_unlock(&analyzer->scan_lock);
+	signal_set_fini(&replaced);
 	return STATUS_OK;
 }
 
@@ -153,6 +165,8 @@ void analyzer_close(struct analyzer *analyzer)
 	if (analyzer == NULL)
 		return;
 	analyzer_stop(analyzer);
+	if (analyzer->collected)
+		metrics_remove_collector(analyzer_collect, analyzer);
 	if (analyzer->published != NULL)
 		snapshot_release(analyzer->published);
 	findings_log_fini(&analyzer->log);
@@ -166,17 +180,19 @@ void analyzer_close(struct analyzer *analyzer)
 	mem_free(analyzer);
 }
 
-static void rebind(struct analyzer *analyzer, int64_t now_ms)
+static void rebind(struct analyzer *analyzer)
 {
 	uint64_t generation = store_generation(analyzer->store);
+	int64_t now_ns = clock_mono_ns(analyzer->clock), age_ns = now_ns - analyzer->bound_ns;
+	bool changed = generation != analyzer->generation;
 
-	if (analyzer->bound_ms != 0 && (generation == analyzer->generation ||
-		now_ms - analyzer->bound_ms < REBIND_MS))
+	if (analyzer->bound_ns != 0 && age_ns < (changed ? REBIND_NS : REBIND_ALL_NS))
 		return;
-	if (roster_bind(&analyzer->roster, &analyzer->set, analyzer->store) != STATUS_OK)
+	if (roster_bind(&analyzer->roster, &analyzer->set, analyzer->store) == STATUS_OK)
+		analyzer->generation = generation;
+	else
 		LOG_ERROR("memory is out, some workloads are not watched");
-	analyzer->generation = generation;
-	analyzer->bound_ms = now_ms != 0 ? now_ms : 1;
+	analyzer->bound_ns = now_ns != 0 ? now_ns : 1;
 }
 
 /* How sure the score is: full history and full coverage give 1. */
@@ -207,8 +223,8 @@ static void judge_signal(struct analyzer *analyzer, struct watched_signal *signa
 	if (signal->duplicate && window.quality == QUALITY_GOOD)
 		window.quality = QUALITY_DUPLICATE;
 	*judgement = (struct judgement){.quality = window.quality, .value = window.value,
-		.expected = NAN, .scale = NAN, .score = NAN, .newest_ms = window.newest_ms,
-		.samples = (uint32_t)window.samples};
+		.newest = window.newest, .expected = NAN, .scale = NAN, .score = NAN,
+		.newest_ms = window.newest_ms, .samples = (uint32_t)window.samples};
 	if (window.history_count == 0)
 		return;
 	struct robust_scale scale = robust_scale(window.history, analyzer->scratch,
@@ -250,7 +266,7 @@ static void tell(struct analyzer *analyzer, const struct watched_workload *workl
 }
 
 static void scan_workload(struct analyzer *analyzer, struct watched_workload *workload,
-	int64_t now_ms, uint64_t verdicts[QUALITY_COUNT])
+	int64_t now_ms)
 {
 	const struct analyzer_config *config = &analyzer->config;
 	const struct finding_spec spec = {config->threshold, config->threshold_close,
@@ -264,47 +280,14 @@ static void scan_workload(struct analyzer *analyzer, struct watched_workload *wo
 
 		if (!binding->bound || (signal->series == STORE_NO_SERIES && !open)) {
 			signal->last = (struct judgement){.quality = QUALITY_MISSING, .value = NAN,
-				.expected = NAN, .scale = NAN, .score = NAN};
+				.newest = NAN, .expected = NAN, .scale = NAN, .score = NAN};
 			continue;
 		}
 		judge_signal(analyzer, signal, binding, now_ms);
-		verdicts[signal->last.quality]++;
 		change = finding_update(&signal->tracker, &spec, binding->detect, &signal->last, now_ms);
 		if (change != FINDING_NONE)
 			tell(analyzer, workload, (enum signal_role)role, change, now_ms);
 	}
-}
-
-/* Gauges of the scan. Label values of a workload are bounded by workload_max. */
-static void export_scan(const struct roster *roster, const uint64_t verdicts[QUALITY_COUNT])
-{
-	uint64_t bound[ROLE_COUNT] = {0};
-	size_t active = 0;
-
-	metrics_clear(METRIC_ANOMALY_SCORE);
-	for (size_t i = 0; i < roster->count; i++) {
-		const struct watched_workload *workload = &roster->workloads[i];
-
-		for (int role = 0; role < ROLE_COUNT; role++) {
-			const struct watched_signal *signal = &workload->signals[role];
-
-			bound[role] += signal->series != STORE_NO_SERIES;
-			active += signal->tracker.state == FINDING_ACTIVE ||
-				signal->tracker.state == FINDING_CLOSING;
-			if (!isnan(signal->last.score))
-				metrics_set(METRIC_ANOMALY_SCORE, signal->last.score,
-					workload->key.namespace_name,
-					target_kind_name(workload->key.kind), workload->key.name,
-					role_name((enum signal_role)role));
-		}
-	}
-	for (int role = 0; role < ROLE_COUNT; role++)
-		metrics_set(METRIC_SIGNALS, (double)bound[role], role_name((enum signal_role)role));
-	for (int verdict = 0; verdict < QUALITY_COUNT; verdict++)
-		metrics_set(METRIC_DATA_QUALITY, (double)verdicts[verdict],
-			quality_name((enum quality)verdict));
-	metrics_set(METRIC_WORKLOADS, (double)roster->count);
-	metrics_set(METRIC_FINDINGS_ACTIVE, (double)active);
 }
 
 static void publish(struct analyzer *analyzer, int64_t now_ms)
@@ -315,6 +298,8 @@ static void publish(struct analyzer *analyzer, int64_t now_ms)
 		LOG_ERROR("memory is out, readers see the scan before");
 		return;
 	}
+	for (int role = 0; role < ROLE_COUNT; role++)
+		next->stale_ms[role] = analyzer->set.roles[role].stale_ms;
 	pthread_mutex_lock(&analyzer->publish_lock);
 	previous = analyzer->published;
 	analyzer->published = next;
@@ -324,16 +309,14 @@ static void publish(struct analyzer *analyzer, int64_t now_ms)
 
 void analyzer_scan(struct analyzer *analyzer)
 {
-	uint64_t verdicts[QUALITY_COUNT] = {0};
 	int64_t started_ns = clock_mono_ns(clock_system()), now_ms;
 
 	pthread_mutex_lock(&analyzer->scan_lock);
-	now_ms = clock_now_ms(analyzer->config.clock);
-	rebind(analyzer, now_ms);
+	now_ms = clock_now_ms(analyzer->clock);
+	rebind(analyzer);
 	for (size_t i = 0; i < analyzer->roster.count; i++)
-		scan_workload(analyzer, &analyzer->roster.workloads[i], now_ms, verdicts);
+		scan_workload(analyzer, &analyzer->roster.workloads[i], now_ms);
 	publish(analyzer, now_ms);
-	export_scan(&analyzer->roster, verdicts);
 	pthread_mutex_unlock(&analyzer->scan_lock);
 	metrics_observe(METRIC_SCAN_SECONDS,
 		(double)(clock_mono_ns(clock_system()) - started_ns) / 1e9);
@@ -349,22 +332,23 @@ static int64_t scan_interval(struct analyzer *analyzer)
 	return interval_ms;
 }
 
-/* Sleeps in short real steps, because the clock may run faster than real time. */
+/* Sleeps in short real steps, because the clock may run faster than real time. The pace is that of
+ * the monotonic clock: a wall clock that is set back stops no scan. */
 static void *run(void *argument)
 {
 	struct analyzer *analyzer = argument;
-	const struct clock *clock = analyzer->config.clock;
-	int64_t next_ms = clock_now_ms(clock);
+	int64_t next_ns = clock_mono_ns(analyzer->clock);
 
 	while (!atomic_load(&analyzer->stopping)) {
-		int64_t now_ms = clock_now_ms(clock);
+		int64_t now_ns = clock_mono_ns(analyzer->clock);
+		int64_t wait_ms = (next_ns - now_ns + 999999) / 1000000;
 
-		if (now_ms < next_ms) {
-			clock_sleep_ms(next_ms - now_ms < 50 ? next_ms - now_ms : 50);
+		if (wait_ms > 0) {
+			clock_sleep_ms(wait_ms < 50 ? wait_ms : 50);
 			continue;
 		}
 		analyzer_scan(analyzer);
-		next_ms = now_ms + scan_interval(analyzer);
+		next_ns = now_ns + scan_interval(analyzer) * 1000000;
 	}
 	return NULL;
 }
@@ -395,16 +379,17 @@ struct store *analyzer_store(struct analyzer *analyzer)
 
 const struct clock *analyzer_clock(struct analyzer *analyzer)
 {
-	return analyzer->config.clock;
+	return analyzer->clock;
 }
 
-/* The matchers are copied as text, since a reload may replace the set while the caller selects. */
+/* The matchers are copied as text, since a reload may replace the set while the caller selects. The
+ * leaf lock is enough, so that nobody waits for a scan. */
 enum status analyzer_pod_owner_matchers(struct analyzer *analyzer, struct matchers *matchers)
 {
 	enum status status = STATUS_OK;
 
 	matchers_init(matchers);
-	pthread_mutex_lock(&analyzer->scan_lock);
+	pthread_mutex_lock(&analyzer->publish_lock);
 	for (size_t i = 0; i < analyzer->set.pod_owner.count && status == STATUS_OK; i++) {
 		const struct matcher *matcher = &analyzer->set.pod_owner.list[i];
 
@@ -412,7 +397,7 @@ enum status analyzer_pod_owner_matchers(struct analyzer *analyzer, struct matche
 	}
 	if (status == STATUS_OK && matchers->count == 0)
 		status = STATUS_NOT_FOUND;
-	pthread_mutex_unlock(&analyzer->scan_lock);
+	pthread_mutex_unlock(&analyzer->publish_lock);
 	if (status != STATUS_OK)
 		matchers_fini(matchers);
 	return status;

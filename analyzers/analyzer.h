@@ -66,7 +66,8 @@ bool analyzer_owner_of_pod(struct analyzer *analyzer, const char *cluster,
 	const char *namespace_name, const char *pod, struct workload_key *workload);
 
 /* JSON arrays for the API: signals [{workload, role, unit, quality, value, expected, score, ...}],
- * workloads [{cluster, namespace, kind, name, signals, replicas, findings}], findings. limit 0: 1000. */
+ * workloads [{cluster, namespace, kind, name, signals, replicas, findings}], findings
+ * (active_only: all that hold now; else the last 256 opened or ended, newest first). limit 0: 1000. */
 enum status analyzer_write_signals(struct analyzer *analyzer, struct buf *json,
 	const struct workload_key *workload, size_t limit);
 enum status analyzer_write_workloads(struct analyzer *analyzer, struct buf *json, size_t limit);

@@ -1,7 +1,7 @@
 /*
  * The tracker of one signal's episodes, and the event that tells of one. Transitions:
  *   quiet   -> pending   finding_update: score over threshold in a watched direction
- *   pending -> quiet     score back under the threshold before duration_min_ms
+ *   pending -> quiet     score back under the threshold before duration_min_ms, or bad data
  *   pending -> active    held for duration_min_ms                          (OPENED)
  *   active  -> active    every repeat_ms                                   (REPEATED)
  *   active  -> closing   score under threshold_close
@@ -138,12 +138,23 @@ static enum status build_annotations(const struct finding_tracker *tracker,
 	write_amount(seen->expected, role, expected, sizeof(expected));
 	snprintf(raw, sizeof(raw), "%.17g", seen->value);
 	format_rfc3339(tracker->since_ms, since, sizeof(since));
-	snprintf(summary, sizeof(summary), "%s of %s is unusually %s: %s, expected about %s",
-		role_text, name, tracker->up ? "high" : "low", value, expected);
+	if (change == FINDING_RESOLVED)
+		snprintf(summary, sizeof(summary), "%s of %s is no longer unusually %s: %s, expected about %s",
+			role_text, name, tracker->up ? "high" : "low", value, expected);
+	else
+		snprintf(summary, sizeof(summary), "%s of %s %s unusually %s: %s, expected about %s",
+			role_text, name, change == FINDING_LOST ? "was" : "is",
+			tracker->up ? "high" : "low", value, expected);
 	if (change == FINDING_LOST)
 		snprintf(description, sizeof(description),
 			"the signal was lost (%s): this ends the finding without saying that all is well",
 			quality_words(now->quality));
+	else if (change == FINDING_RESOLVED)
+		snprintf(description, sizeof(description),
+			"%s of %s was %s its usual range since %s and is back: %s against a median of %s, "
+			"%.1f robust deviations away (worst %.1f), judged on %u samples",
+			role_text, name, tracker->up ? "above" : "below", since, value, expected,
+			fabs(seen->score), fabs(tracker->worst.score), (unsigned)seen->samples);
 	else
 		snprintf(description, sizeof(description),
 			"%s of %s has been %s its usual range since %s: %s against a median of %s, "

@@ -22,6 +22,7 @@
 struct judgement {
 	enum quality quality;
 	double value, expected, scale, score; /* score NaN when it was not judged */
+	double newest;                        /* newest value; NaN when there is none */
 	double confidence;                    /* 0..1: history and coverage behind the score */
 	int64_t newest_ms;
 	uint32_t samples;
@@ -33,8 +34,8 @@ struct finding_spec {
 };
 
 /* States: quiet -> pending (over the threshold) -> active (for duration_min_ms) -> closing (below
- * threshold_close) -> quiet. Bad data changes no state, but an active finding whose signal was lost
- * for lost_ms is resolved with that reason. */
+ * threshold_close) -> quiet. Bad data ends what is pending and changes no other state, but an active
+ * finding whose signal was lost for lost_ms is resolved with that reason. */
 struct finding_tracker {
 	enum { FINDING_QUIET, FINDING_PENDING, FINDING_ACTIVE, FINDING_CLOSING } state;
 	bool up;                 /* direction of the episode */

@@ -1,6 +1,6 @@
 /*
- * What others ask of the analyzer: values folded over raw samples, owners of pods, and the lists of
- * the API. Everything is read from the newest snapshot and the store; nothing waits for a scan.
+ * What others ask of the analyzer: values folded over raw samples, owners of pods, the lists of the
+ * API and the gauges of the metrics page. Everything is read from the newest snapshot and the store; nothing waits for a scan.
  */
 #include <math.h>
 #include <stdio.h>
@@ -8,6 +8,7 @@
 
 #include "analyzers/snapshot.h"
 #include "base/mem.h"
+#include "base/metrics.h"
 #include "base/parse.h"
 
 #define FOLD_POINTS_MAX 20000
@@ -62,6 +63,7 @@ void analyzer_read(struct analyzer *analyzer, const struct workload_key *workloa
 {
 	struct snapshot *snapshot = analyzer_snapshot(analyzer);
 	const struct watched_workload *watched = roster_find(&snapshot->roster, workload);
+	int64_t stale_ms = snapshot->stale_ms[role], now_ms = clock_now_ms(analyzer_clock(analyzer));
 	uint32_t series = watched != NULL ? watched->signals[role].series : STORE_NO_SERIES;
 	bool duplicate = watched != NULL && watched->signals[role].duplicate;
 	struct store_point *points, newest;
@@ -84,6 +86,8 @@ void analyzer_read(struct analyzer *analyzer, const struct workload_key *workloa
 	else if (duplicate)
 		*quality = QUALITY_DUPLICATE;
 	else if (count == 0 || store_is_stale(points[count - 1].value))
+		*quality = QUALITY_STALE;
+	else if (points[count - 1].t_ms < (to_ms < now_ms ? to_ms : now_ms) - stale_ms)
 		*quality = QUALITY_STALE;
 	else if (*samples == 0)
 		*quality = QUALITY_NOT_A_NUMBER;
@@ -241,7 +245,7 @@ enum status analyzer_write_workloads(struct analyzer *analyzer, struct buf *json
 		buf_add_text(json, written++ > 0 ? ",{" : "{");
 		write_key(json, &watched->key);
 		buf_printf(json, ",\"signals\":%zu,\"findings\":%zu", signals, findings);
-		write_number(json, "replicas", watched->signals[ROLE_REPLICAS].last.value);
+		write_number(json, "replicas", watched->signals[ROLE_REPLICAS].last.newest);
 		buf_add_char(json, '}');
 	}
 	buf_add_char(json, ']');
@@ -249,16 +253,41 @@ enum status analyzer_write_workloads(struct analyzer *analyzer, struct buf *json
 	return buf_ok(json) ? STATUS_OK : STATUS_TOO_LARGE;
 }
 
-/* Newest first; of an episode the last entry is shown. */
-enum status analyzer_write_findings(struct analyzer *analyzer, struct buf *json, bool active_only,
-	size_t limit)
+/* All that hold now, told anew from their trackers: the log may have forgotten an old one. */
+static enum status write_active(const struct snapshot *snapshot, struct buf *json, size_t limit)
 {
-	struct snapshot *snapshot = analyzer_snapshot(analyzer);
-	const struct findings_log *log = &snapshot->log;
+	enum status status = STATUS_OK;
 	size_t written = 0;
 
-	limit = limit > 0 ? limit : LIST_DEFAULT;
-	buf_add_char(json, '[');
+	for (size_t i = 0; i < snapshot->roster.count; i++) {
+		const struct watched_workload *watched = &snapshot->roster.workloads[i];
+
+		for (int role = 0; role < ROLE_COUNT && status == STATUS_OK; role++) {
+			const struct watched_signal *signal = &watched->signals[role];
+			bool judged = signal->last.quality == QUALITY_GOOD;
+			struct event event;
+
+			if (!signal_active(signal) || written == limit)
+				continue;
+			status = finding_event(&signal->tracker, &watched->key, (enum signal_role)role,
+				judged ? &signal->last : &signal->tracker.worst, FINDING_REPEATED,
+				snapshot->scanned_ms, &event, NULL);
+			if (status != STATUS_OK)
+				continue;
+			if (written++ > 0)
+				buf_add_char(json, ',');
+			event_write_json(json, &event);
+			event_fini(&event);
+		}
+	}
+	return status;
+}
+
+/* Newest first; of an episode the last entry is shown. */
+static void write_log(const struct findings_log *log, struct buf *json, size_t limit)
+{
+	size_t written = 0;
+
 	for (size_t i = log->count; i > 0 && written < limit; i--) {
 		const struct event *event = &log->events[(log->first + i - 1) % FINDINGS_LOG_MAX];
 		bool superseded = false;
@@ -269,13 +298,76 @@ enum status analyzer_write_findings(struct analyzer *analyzer, struct buf *json,
 			superseded = later->fingerprint == event->fingerprint &&
 				later->starts_ms == event->starts_ms;
 		}
-		if (superseded || (active_only && !event->firing))
+		if (superseded)
 			continue;
 		if (written++ > 0)
 			buf_add_char(json, ',');
 		event_write_json(json, event);
 	}
+}
+
+enum status analyzer_write_findings(struct analyzer *analyzer, struct buf *json, bool active_only,
+	size_t limit)
+{
+	struct snapshot *snapshot = analyzer_snapshot(analyzer);
+	enum status status = STATUS_OK;
+
+	limit = limit > 0 ? limit : LIST_DEFAULT;
+	buf_add_char(json, '[');
+	if (active_only)
+		status = write_active(snapshot, json, limit);
+	else
+		write_log(&snapshot->log, json, limit);
 	buf_add_char(json, ']');
 	snapshot_release(snapshot);
+	if (status != STATUS_OK)
+		return status;
 	return buf_ok(json) ? STATUS_OK : STATUS_TOO_LARGE;
+}
+
+/* What was seen last, when it was seen lately. */
+static void collect_replicas(const struct watched_workload *workload)
+{
+	const struct judgement *last = &workload->signals[ROLE_REPLICAS].last;
+
+	if (last->quality != QUALITY_MISSING && last->quality != QUALITY_STALE && !isnan(last->newest))
+		metrics_set(METRIC_CURRENT_REPLICAS, last->newest, workload->key.namespace_name,
+			target_kind_name(workload->key.kind), workload->key.name);
+}
+
+/* Label values of a workload are bounded by workload_max. */
+void analyzer_collect(void *argument)
+{
+	struct snapshot *snapshot = analyzer_snapshot(argument);
+	size_t bound[ROLE_COUNT] = {0}, verdicts[QUALITY_COUNT] = {0}, active = 0;
+
+	metrics_clear(METRIC_ANOMALY_SCORE);
+	metrics_clear(METRIC_CURRENT_REPLICAS);
+	for (size_t i = 0; i < snapshot->roster.count; i++) {
+		const struct watched_workload *workload = &snapshot->roster.workloads[i];
+
+		collect_replicas(workload);
+		for (int role = 0; role < ROLE_COUNT; role++) {
+			const struct watched_signal *signal = &workload->signals[role];
+
+			if (!signal_shown(signal))
+				continue;
+			bound[role] += signal->series != STORE_NO_SERIES;
+			verdicts[signal->last.quality]++;
+			active += signal_active(signal);
+			if (!isnan(signal->last.score))
+				metrics_set(METRIC_ANOMALY_SCORE, signal->last.score,
+					workload->key.namespace_name,
+					target_kind_name(workload->key.kind), workload->key.name,
+					role_name((enum signal_role)role));
+		}
+	}
+	for (int role = 0; role < ROLE_COUNT; role++)
+		metrics_set(METRIC_SIGNALS, (double)bound[role], role_name((enum signal_role)role));
+	for (int verdict = 0; verdict < QUALITY_COUNT; verdict++)
+		metrics_set(METRIC_DATA_QUALITY, (double)verdicts[verdict],
+			quality_name((enum quality)verdict));
+	metrics_set(METRIC_WORKLOADS, (double)snapshot->roster.count);
+	metrics_set(METRIC_FINDINGS_ACTIVE, (double)active);
+	snapshot_release(snapshot);
 }

@@ -74,16 +74,67 @@ static enum status add_workload(struct roster *roster, const struct workload_key
 	return STATUS_OK;
 }
 
+/* The newest sample of a series; one without any is as old as can be. */
+struct newest {
+	int64_t t_ms;
+	bool ended;
+};
+
+static struct newest newest_of(struct store *store, uint32_t series)
+{
+	struct store_point point;
+
+	if (!store_newest(store, series, &point))
+		return (struct newest){INT64_MIN, true};
+	return (struct newest){point.t_ms, store_is_stale(point.value)};
+}
+
+/* Whether a has given way to b: it has ended and b has not, or it fell silent while b went on, as
+ * a series does whose sender was replaced. */
+static bool outlived(const struct newest *a, const struct newest *b, int64_t stale_ms)
+{
+	if (a->ended != b->ended)
+		return a->ended;
+	return a->t_ms < b->t_ms && (uint64_t)b->t_ms - (uint64_t)a->t_ms > (uint64_t)stale_ms;
+}
+
+/* Of two series for one signal the one that still gets samples wins; two that both do are a
+ * duplicate. */
+static void bind_signal(struct watched_signal *signal, struct store *store, uint32_t series,
+	int64_t stale_ms)
+{
+	struct newest bound, found;
+
+	if (signal->series == STORE_NO_SERIES) {
+		signal->series = series;
+		return;
+	}
+	bound = newest_of(store, signal->series);
+	found = newest_of(store, series);
+	if (outlived(&bound, &found, stale_ms)) {
+		signal->series = series;
+		signal->duplicate = false;
+	} else if (!outlived(&found, &bound, stale_ms)) {
+		signal->series = found.t_ms > bound.t_ms ? series : signal->series;
+		signal->duplicate = !found.ended;
+	}
+}
+
 /* Binds one series to its workload; series without the four labels are told of once a rebind. */
-static enum status bind_series(struct roster *roster, enum signal_role role, uint32_t series,
-	const struct labels *labels, bool *told)
+static enum status bind_series(struct roster *roster, struct store *store, enum signal_role role,
+	int64_t stale_ms, uint32_t series, bool *told)
 {
 	struct workload_key key;
 	struct watched_workload *workload;
+	struct labels labels;
 	struct error error;
-	enum status status;
+	enum status status = store_labels(store, series, &labels);
 
-	if (workload_key_from_labels(&key, labels, &error) != STATUS_OK) {
+	if (status != STATUS_OK)
+		return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+	status = workload_key_from_labels(&key, &labels, &error);
+	labels_fini(&labels);
+	if (status != STATUS_OK) {
 		if (!*told)
 			LOG_WARN("series names no workload", LOG_TEXT("role", role_name(role)),
 				LOG_ERROR_FIELD(&error));
@@ -96,52 +147,29 @@ static enum status bind_series(struct roster *roster, enum signal_role role, uin
 		if (status != STATUS_OK)
 			return status == STATUS_LIMIT ? STATUS_OK : status;
 	}
-	struct watched_signal *signal = &workload->signals[role];
-
 	workload->present = true;
-	signal->duplicate = signal->series != STORE_NO_SERIES;
-	signal->series = series;
+	bind_signal(&workload->signals[role], store, series, stale_ms);
 	return STATUS_OK;
-}
-
-/* Of two series for one signal the one that still gets samples wins: a series that has ended does
- * not make a duplicate. */
-static bool series_ended(struct store *store, uint32_t series)
-{
-	struct store_point point;
-
-	return !store_newest(store, series, &point) || store_is_stale(point.value);
 }
 
 static enum status bind_role(struct roster *roster, struct signal_set *set, struct store *store,
 	enum signal_role role)
 {
+	struct signal_binding *binding = &set->roles[role];
 	struct store_selection selection = {0};
 	struct error error;
 	bool told = false;
-	enum status status = store_select(store, &set->roles[role].matchers, roster->max * 4 + 16,
-		&selection, &error);
+	enum status status =
+		store_select(store, &binding->matchers, roster->max * 4 + 16, &selection, &error);
 
 	if (status == STATUS_LIMIT) {
 		LOG_WARN("more series match a signal than workloads are watched",
 			LOG_TEXT("role", role_name(role)), LOG_UINT("bound", selection.count));
 		status = STATUS_OK;
 	}
-	for (size_t i = 0; status == STATUS_OK && i < selection.count; i++) {
-		struct labels labels;
-		bool ended = series_ended(store, selection.series[i]);
-
-		if (store_labels(store, selection.series[i], &labels) != STATUS_OK)
-			continue;
-		struct workload_key key;
-		struct watched_workload *known = NULL;
-
-		if (ended && workload_key_from_labels(&key, &labels, &error) == STATUS_OK)
-			known = roster_find(roster, &key);
-		if (known == NULL || known->signals[role].series == STORE_NO_SERIES)
-			status = bind_series(roster, role, selection.series[i], &labels, &told);
-		labels_fini(&labels);
-	}
+	for (size_t i = 0; status == STATUS_OK && i < selection.count; i++)
+		status = bind_series(
+			roster, store, role, binding->stale_ms, selection.series[i], &told);
 	store_selection_fini(&selection);
 	return status;
 }
@@ -194,7 +222,7 @@ enum status roster_bind(struct roster *roster, struct signal_set *set, struct st
 		compact(roster);
 	if (roster->left_out > 0)
 		LOG_WARN("more workloads than analyze.workloads_max, the others are not watched",
-			LOG_UINT("left_out", roster->left_out));
+			LOG_UINT("series_left_out", roster->left_out));
 	return status;
 }
 

@@ -3,7 +3,7 @@
  * store's selections when series come or go, and what the last scan said of each.
  *
  * Ownership: a roster owns its array; entries keep their trackers over a rebind.
- * Limits: workload_max entries; what exceeds it is counted in `left_out`.
+ * Limits: workload_max entries; the series of those that exceed it are counted in `left_out`.
  * Threads: one writer; copies are handed to readers.
  */
 #ifndef NIMBUSGUARD_ANALYZERS_ROSTER_H
@@ -15,7 +15,7 @@
 
 struct watched_signal {
 	uint32_t series; /* STORE_NO_SERIES: none */
-	bool duplicate;  /* several series claim it */
+	bool duplicate;  /* several series claim it and still get samples */
 	struct finding_tracker tracker;
 	struct judgement last;
 };

@@ -30,6 +30,7 @@ void findings_log_add(struct findings_log *log, const struct event *event);
 struct snapshot {
 	_Atomic unsigned holders;
 	int64_t scanned_ms;
+	int64_t stale_ms[ROLE_COUNT]; /* of the bindings then in force */
 	struct roster roster;
 	struct findings_log log;
 };
@@ -42,6 +43,8 @@ void snapshot_release(struct snapshot *snapshot);
 
 /* The newest one, held for the caller. */
 struct snapshot *analyzer_snapshot(struct analyzer *analyzer) MUST_CHECK;
+/* Sets the gauges of what was seen; a collector (base/metrics.h) with the analyzer as argument. */
+void analyzer_collect(void *argument);
 struct store *analyzer_store(struct analyzer *analyzer);
 const struct clock *analyzer_clock(struct analyzer *analyzer);
 /* A copy of the matchers of pod_owner; STATUS_NOT_FOUND when none is bound. */
