@@ -59,7 +59,7 @@ static void send_twice(struct ingest *ingest, const uint8_t *body, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_size)
 {
 	const struct store_limits store_limits = {
-		.memory_max = 4 << 20,
+		.memory_max = 1 << 20,
 		.series_max = 20,
 		.retention_ms = 60 * 1000,
 		.interval_ms = 15 * 1000,
