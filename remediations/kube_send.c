@@ -415,10 +415,7 @@ static void open_ticket(const struct command *command, struct command_result *re
 void kube_send(struct kube_session *session, const struct clock *clock,
 	const struct command *command, struct command_result *result)
 {
-	struct sending sending = {.session = session,
-		.clock = clock,
-		.command = command,
-		.result = result};
+	struct sending sending = {.session = session, .clock = clock, .command = command};
 	bool sent = false;
 	enum status status;
 
