@@ -225,10 +225,12 @@ static void plan_text(struct plan *plan, const struct plan_question *question)
 	const struct playbook_step *step = question->step;
 	char target[TARGET_TEXT_MAX];
 
-	target_write(question->target, target, sizeof(target));
+	snprintf(target, sizeof(target), "no target");
+	if (question->target->kind != TARGET_NONE)
+		target_write(question->target, target, sizeof(target));
 	if (plan->kind == ACTION_TICKET) {
 		const char *title = step && step->title ? step->title
-							: "{{ alertname }}: {{ playbook }} hands over";
+							: "{{ event }}: {{ playbook }} hands over";
 		const char *text = step && step->text ? step->text : "{{ target }}: {{ reason }}";
 
 		template_fill(title, question->event, target, question->playbook->name,
@@ -238,7 +240,7 @@ static void plan_text(struct plan *plan, const struct plan_question *question)
 		snprintf(plan->words, sizeof(plan->words), "ticket \"%.200s\"", plan->title);
 		return;
 	}
-	template_fill("{{ playbook }} because of {{ alertname }}", question->event, target,
+	template_fill("{{ playbook }} because of {{ event }}", question->event, target,
 		question->playbook->name, question->reason, plan->text, sizeof(plan->text));
 }
 

@@ -315,6 +315,15 @@ static size_t append(char *text, size_t length, size_t size, const char *more, s
 	return length + more_size;
 }
 
+const char *event_name(const struct event *event)
+{
+	const char *name = labels_get(&event->labels, "alertname");
+
+	if (!name)
+		name = labels_get(&event->labels, "finding");
+	return name ? name : event_source_name(event->source);
+}
+
 void template_fill(const char *template_text, const struct event *event, const char *target,
 	const char *playbook, const char *reason, char *text, size_t size)
 {
@@ -329,6 +338,8 @@ void template_fill(const char *template_text, const struct event *event, const c
 		if (!next)
 			break;
 		value = labels_get(&event->labels, name);
+		if (!value && !strcmp(name, "event"))
+			value = event_name(event);
 		if (!value && !strcmp(name, "target"))
 			value = target;
 		if (!value && !strcmp(name, "playbook"))

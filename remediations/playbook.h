@@ -113,8 +113,11 @@ bool playbook_read(struct playbook *playbook, const struct yaml_document *docume
 	const struct guard_limits *limits, struct diagnostics *diagnostics) MUST_CHECK;
 void playbook_fini(struct playbook *playbook);
 
-/* Fills {{ label }} of a template: labels of the event, then {{ target }} and {{ playbook }} and
- * {{ reason }}; a label that the event lacks becomes "(no label x)". Never longer than size. */
+/* What people call it: its alertname, or the finding's name, or what it is. */
+const char *event_name(const struct event *event);
+
+/* Fills {{ label }} of a template: labels of the event, then {{ event }}, {{ target }},
+ * {{ playbook }} and {{ reason }}; a label that the event lacks becomes "(no label x)". Never longer than size. */
 void template_fill(const char *template_text, const struct event *event, const char *target,
 	const char *playbook, const char *reason, char *text, size_t size);
 /* Whether each {{ has its }} with one name between; the message is for a diagnostic. */

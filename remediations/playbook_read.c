@@ -203,7 +203,8 @@ static void read_target(struct reading *reading, const struct yaml_node *root)
 
 /* ---- signals ---- */
 
-static bool counts_up(enum signal_role role)
+/* Their series are increases over a range already: the greatest of them is what happened. */
+static bool counts(enum signal_role role)
 {
 	return role == ROLE_RESTARTS || role == ROLE_OOM_KILLS;
 }
@@ -219,7 +220,7 @@ static bool read_test(struct reading *reading, const struct yaml_node *map, stru
 		return false;
 	test->role = (enum signal_role)role;
 	test->above = side == 1;
-	test->fold = counts_up(test->role) ? SIGNAL_INCREASE : SIGNAL_MEAN;
+	test->fold = counts(test->role) ? SIGNAL_MAX : SIGNAL_MEAN;
 	yaml_read_duration(&reading->at, map, "over", false, 1000, DAY_MS, &test->over_ms);
 	if (yaml_read_choice(&reading->at, map, "fold", false, fold_words, &fold))
 		test->fold = (enum signal_fold)fold;

@@ -1,0 +1,125 @@
+/*
+ * The engine: events in, guarded actions out, and an end to every incident. It does no I/O and has
+ * no threads: time is an argument, and journal, cluster and signals stand behind struct
+ * engine_ports, so that one seed replays a run.
+ *
+ * Ownership: events, observations and results are copied; playbooks, matchers and ports are
+ *   borrowed until the engine is closed or configured anew.
+ * Limits: incident_max incidents, ended ones are forgotten first; when all are open new events are
+ *   refused with the reason "incidents_full".
+ * Order: acknowledgements of the journal must come in the order of submission. A port must not call
+ *   back into the engine before it returned.
+ * Threads: one thread at a time.
+ */
+#ifndef NIMBUSGUARD_REMEDIATIONS_ENGINE_H
+#define NIMBUSGUARD_REMEDIATIONS_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/event.h"
+#include "base/matcher.h"
+#include "remediations/actuator.h"
+#include "remediations/guard.h"
+#include "remediations/incident.h"
+#include "remediations/journal.h"
+#include "remediations/playbook.h"
+
+/* How long the engine waits for what, before it goes on without. All in milliseconds. */
+struct engine_times {
+	int64_t observe;      /* for an observation */
+	int64_t send;         /* from WRITTEN to the command's deadline */
+	int64_t send_margin;  /* after the deadline for the answer */
+	int64_t journal;      /* for a commit */
+	int64_t retry;        /* before the next try after a failure */
+	int64_t wait_max;     /* in BLOCKED */
+	int64_t approval_max; /* in AWAITING_APPROVAL */
+	int64_t verify_grace; /* for a signal that cannot be read when verification is due */
+};
+
+void engine_times_default(struct engine_times *times);
+
+struct engine_config {
+	struct playbooks *playbooks;
+	struct matchers *opt_in; /* NULL: annotation only */
+	enum mode mode;
+	bool dry_run;
+	bool paused;
+	struct guard_limits limits;
+	struct signal_source signals;
+	struct engine_times times;
+	unsigned incident_max; /* at open only */
+};
+
+/* X(news, what the fields mean) */
+enum news_kind {
+	NEWS_STATE,    /* incident, action (may be NULL), word: state, text: what happened */
+	NEWS_DECISION, /* word: verdict */
+	NEWS_REFUSAL,  /* word: reason code */
+	NEWS_ACTION,   /* action ended: word: what became of it */
+	NEWS_OUTCOME,  /* incident ended: word: outcome */
+	NEWS_OBSERVED  /* observation of incident's target */
+};
+
+struct news {
+	enum news_kind kind;
+	int64_t time_ms;
+	const struct incident *incident; /* NULL for events that became none */
+	const struct action *action;
+	const struct observation *observation;
+	const char *playbook, *word, *text;
+};
+
+struct engine_ports {
+	void *self;
+	/* Journals records as one group; takes their texts when STATUS_OK, and engine_journaled() will
+	 * be called with the ticket. */
+	enum status (*journal)(void *self, uint64_t ticket, struct record *records, size_t count);
+	/* Asks for an observation; engine_observed() with the ticket. */
+	enum status (*observe)(void *self, uint64_t ticket, const struct target *target);
+	/* Carries out, or pretends to; engine_finished() with the command's action id. */
+	enum status (*send)(void *self, const struct command *command, bool dry_run);
+	/* Tells metrics and the live view; may be NULL. */
+	void (*told)(void *self, const struct news *news);
+};
+
+struct engine;
+
+/* NULL: out of memory. */
+struct engine *engine_open(const struct engine_config *config, const struct engine_ports *ports,
+	int64_t now_ms) MUST_CHECK;
+void engine_close(struct engine *engine);
+/* Other playbooks, mode, limits from now on. STATUS_NO_MEMORY: the old ones stay. */
+enum status engine_configure(struct engine *engine, const struct engine_config *config) MUST_CHECK;
+
+/* At start: every record of the journal in order, then engine_start(). A body that can't be read is
+ * an error that names the record. */
+enum status engine_replay(struct engine *engine, const struct record *record, struct error *error)
+	MUST_CHECK;
+void engine_start(struct engine *engine, int64_t now_ms);
+
+/* number: the event's record, 0 when it has none. */
+void engine_event(struct engine *engine, const struct event *event, uint64_t number, int64_t now_ms);
+void engine_journaled(struct engine *engine, uint64_t ticket, enum status status, int64_t now_ms);
+void engine_observed(struct engine *engine, uint64_t ticket, const struct observation *observation,
+	int64_t now_ms);
+void engine_finished(struct engine *engine, const struct command_result *result, int64_t now_ms);
+void engine_tick(struct engine *engine, int64_t now_ms);
+/* When engine_tick() is wanted next at the latest; INT64_MAX when nothing waits. */
+int64_t engine_due(const struct engine *engine);
+
+void engine_pause(struct engine *engine, bool paused, const char *identity, int64_t now_ms);
+bool engine_paused(const struct engine *engine);
+enum status engine_approve(struct engine *engine, const char *action_id, const char *identity,
+	bool approve, int64_t now_ms, struct error *error) MUST_CHECK;
+enum status engine_undo(struct engine *engine, const char *action_id, const char *identity,
+	int64_t now_ms, struct error *error) MUST_CHECK;
+
+/* All incidents in memory, in no order; visit returns false to stop. */
+void engine_visit(const struct engine *engine,
+	bool (*visit)(void *argument, const struct incident *incident), void *argument);
+size_t engine_open_count(const struct engine *engine);
+const struct ledger *engine_ledger(const struct engine *engine);
+
+#endif

@@ -1,0 +1,265 @@
+/*
+ * From the guard's word to a change that is known to be done or not: the record first, then the
+ * command, then the answer, and looking where there was none.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "remediations/engine_state.h"
+
+void engine_write(struct engine *engine, struct incident *incident)
+{
+	struct action *action = incident_action(incident);
+	struct ledger_entry entry = engine_entry(engine, incident, action);
+	enum status status = ledger_add(&engine->ledger, &entry);
+
+	if (!status) {
+		action->written_ms = engine->now_ms;
+		engine_set_state(engine, incident, action, STATE_WRITTEN, "", "%s%s.",
+			action->dry_run ? "Dry run: " : "", action->plan.words);
+		status = engine_record(engine, incident, &engine->decision);
+	}
+	if (!status) {
+		incident->journal_ticket = incident->last_ticket;
+		engine_wait(engine, incident, WAIT_JOURNAL,
+			engine->now_ms + engine->config.times.journal);
+		return;
+	}
+	/* Nothing is done that could not be remembered: back to where it was. */
+	ledger_remove(&engine->ledger, action->id);
+	action->written_ms = 0;
+	engine_set_state(engine, incident, action, STATE_BLOCKED, "journal_busy",
+		"The journal took no record: %s.", status_label(status));
+	engine_wait(engine, incident, WAIT_RETRY, engine->now_ms + engine->config.times.retry);
+}
+
+/* Asked once more just before the command goes out: the world may have changed during the commit. */
+static bool still_wanted(struct engine *engine, struct incident *incident,
+	const struct action *action)
+{
+	if (action->plan.kind == ACTION_TICKET)
+		return true;
+	if (engine->paused) {
+		engine_failed(engine, incident, "kill_switch", "Paused before it was sent.");
+		return false;
+	}
+	if (!incident->firing && !*action->undo_of) {
+		engine_failed(engine, incident, "not_firing", "The alert ended before it was sent.");
+		return false;
+	}
+	return true;
+}
+
+void engine_send(struct engine *engine, struct incident *incident)
+{
+	struct action *action = incident_action(incident);
+	const struct engine_times *times = &engine->config.times;
+	struct command command;
+	enum status status;
+
+	if (!still_wanted(engine, incident, action))
+		return;
+	plan_command(&action->plan, &action->target, &command);
+	memcpy(command.action_id, action->id, sizeof(command.action_id));
+	command.deadline_ms = action->written_ms + times->send;
+	command.server_dry_run = action->dry_run;
+	if (engine->now_ms >= command.deadline_ms) {
+		engine_failed(engine, incident, "deadline", "Its time was over before it was sent.");
+		return;
+	}
+	status = engine->ports.send(engine->ports.self, &command, action->dry_run);
+	if (status == STATUS_BUSY) {
+		engine_wait(engine, incident, WAIT_SEND, engine->now_ms + 100);
+		return;
+	}
+	if (status) {
+		engine_failed(engine, incident, "not_sent", status_label(status));
+		return;
+	}
+	action->sent_ms = engine->now_ms;
+	engine_set_state(engine, incident, action, STATE_SENT, "", "%s%s.",
+		action->dry_run ? "Dry run, not sent to the cluster: " : "Sent: ", action->plan.words);
+	engine_record(engine, incident, NULL);
+	engine_wait(engine, incident, WAIT_RESULT, command.deadline_ms + times->send_margin);
+}
+
+void engine_failed(struct engine *engine, struct incident *incident, const char *reason,
+	const char *words)
+{
+	struct action *action = incident_action(incident);
+
+	ledger_mark_undone(&engine->ledger, action->id);
+	engine_set_state(engine, incident, action, STATE_FAILED, reason, "%s", words);
+	engine_tell(engine, incident, action, NEWS_ACTION, "failed", action->sentence);
+	engine_retry_step(engine, incident);
+}
+
+void engine_retry_step(struct engine *engine, struct incident *incident)
+{
+	const struct action *action = incident_action(incident);
+
+	if (*action->undo_of) {
+		engine_end(engine, incident, OUTCOME_HANDED_OVER, action->reason, action->sentence);
+		return;
+	}
+	if (!incident->firing && action->plan.kind != ACTION_TICKET) {
+		engine_end_resolved(engine, incident);
+		return;
+	}
+	if (++incident->tries >= TRIES_MAX) {
+		engine_next_step(engine, incident, action->reason, action->sentence);
+		return;
+	}
+	engine_record(engine, incident, NULL);
+	engine_wait(engine, incident, WAIT_RETRY, engine->now_ms + engine->config.times.retry);
+}
+
+/* ---- answers ---- */
+
+void engine_finished(struct engine *engine, const struct command_result *result, int64_t now_ms)
+{
+	struct incident *incident = engine_incident_of_action(engine, result->action_id);
+	struct action *action = incident ? incident_action(incident) : NULL;
+
+	engine->now_ms = now_ms;
+	/* A late answer is good as long as nobody has found out otherwise. */
+	if (!action || strcmp(action->id, result->action_id) != 0 || action->ended ||
+		(action->state != STATE_SENT && action->state != STATE_UNKNOWN))
+		return;
+	if (result->outcome == COMMAND_DONE) {
+		if (*result->detail)
+			snprintf(action->plan.words, sizeof(action->plan.words), "%s", result->detail);
+		engine_watch(engine, incident);
+	} else if (result->outcome == COMMAND_FAILED) {
+		engine_failed(engine, incident, status_label(result->error.code), result->error.text);
+	} else if (action->state == STATE_SENT) {
+		engine_unknown(engine, incident,
+			*result->error.text ? result->error.text : "The answer was lost.");
+	}
+	engine_settle(engine);
+}
+
+void engine_unknown(struct engine *engine, struct incident *incident, const char *words)
+{
+	struct action *action = incident_action(incident);
+	const struct engine_times *times = &engine->config.times;
+	int64_t deadline = action->written_ms + times->send + times->send_margin;
+
+	engine_set_state(engine, incident, action, STATE_UNKNOWN, "unknown", "%s", words);
+	engine_record(engine, incident, NULL);
+	incident->looks = 0;
+	incident->observe_asked = false;
+	/* Before its deadline the command may still be on its way: then a look proves nothing. */
+	engine_wait(engine, incident, WAIT_LOOK,
+		deadline > engine->now_ms && !action->dry_run ? deadline : engine->now_ms);
+}
+
+void engine_look(struct engine *engine, struct incident *incident)
+{
+	const struct action *action = incident_action(incident);
+
+	if (incident->observe_asked) {
+		/* The look itself got no answer. */
+		incident->observe_asked = false;
+		if (incident->observation)
+			error_set(&incident->observation->error, STATUS_TIMEOUT,
+				"the cluster did not answer in time");
+		engine_looked(engine, incident);
+		return;
+	}
+	if (action->plan.kind == ACTION_TICKET || incident->looks >= LOOKS_MAX)
+		engine_looked(engine, incident);
+	else
+		engine_ask(engine, incident, WAIT_LOOK);
+}
+
+void engine_looked(struct engine *engine, struct incident *incident)
+{
+	struct action *action = incident_action(incident);
+	int applied = plan_applied(&action->plan, &action->target, incident->observation);
+
+	/* A dry run changes nothing, so nothing can have been done. */
+	if (action->dry_run)
+		applied = 0;
+	if (applied == 1) {
+		engine_watch(engine, incident);
+	} else if (applied == 0) {
+		engine_failed(engine, incident, "not_done", "The cluster says that it was not done.");
+	} else if (action->plan.kind == ACTION_TICKET || ++incident->looks >= LOOKS_MAX) {
+		engine_set_state(engine, incident, action, STATE_HANDED_OVER, "outcome_unknown",
+			"Whether it was done can't be told.");
+		engine_tell(engine, incident, action, NEWS_ACTION, "unknown", action->sentence);
+		engine_hand_over(engine, incident, action->reason, action->sentence);
+	} else {
+		engine_wait(engine, incident, WAIT_LOOK,
+			engine->now_ms + (engine->config.times.retry << incident->looks));
+	}
+}
+
+/* ---- done ---- */
+
+static void ticket_done(struct engine *engine, struct incident *incident, struct action *action)
+{
+	bool dry_run = action->dry_run;
+
+	engine_record(engine, incident, NULL);
+	action->ended = true;
+	engine_set_state(engine, incident, action, STATE_HANDED_OVER, "ticket", "%s", action->plan.words);
+	if (dry_run)
+		engine_end(engine, incident, OUTCOME_DRY_RUN,
+			*incident->reason ? incident->reason : "dry_run",
+			"Dry run: a ticket would have been opened.");
+	else
+		engine_end(engine, incident, OUTCOME_HANDED_OVER,
+			*incident->reason ? incident->reason : "ticket", "A ticket was opened.");
+}
+
+static void undo_done(struct engine *engine, struct incident *incident, struct action *action)
+{
+	struct action *undone = incident_find_action(incident, action->undo_of);
+
+	engine_record(engine, incident, NULL);
+	action->ended = true;
+	action->ended_ms = engine->now_ms;
+	if (undone && !action->dry_run) {
+		engine_set_state(engine, incident, undone, STATE_ROLLED_BACK, "undone", "Undone by %s.",
+			action->id);
+		engine_note_action(engine, incident, undone);
+	}
+	if (action->dry_run)
+		engine_end(engine, incident, OUTCOME_DRY_RUN, "dry_run", "Dry run: it would be undone.");
+	else
+		engine_end(engine, incident, OUTCOME_ROLLED_BACK, "undone", "The change was undone.");
+}
+
+void engine_watch(struct engine *engine, struct incident *incident)
+{
+	struct action *action = incident_action(incident);
+	const struct playbook *playbook = engine_playbook(engine, incident);
+	int64_t after = playbook ? playbook->verify_after_ms : 0;
+
+	if (!action->done_ms) {
+		action->done_ms = engine->now_ms;
+		engine_set_state(engine, incident, action, STATE_DONE, action->dry_run ? "dry_run" : "",
+			"%s%s.", action->dry_run ? "Dry run: " : "Done: ", action->plan.words);
+		engine_tell(engine, incident, action, NEWS_ACTION, action->dry_run ? "dry_run" : "done",
+			action->plan.words);
+		if (action->plan.kind == ACTION_TICKET) {
+			ticket_done(engine, incident, action);
+			return;
+		}
+		if (*action->undo_of) {
+			undo_done(engine, incident, action);
+			return;
+		}
+		engine_record(engine, incident, NULL);
+	}
+	engine_set_state(engine, incident, action, STATE_WATCHED, action->dry_run ? "dry_run" : "", "%s",
+		action->dry_run ? "Dry run: what the signal does without a change is watched."
+				: "Watched until the look-back of the alert has passed.");
+	engine_record(engine, incident, NULL);
+	incident->observe_asked = false;
+	incident->looks = 0;
+	engine_wait(engine, incident, WAIT_VERIFY, action->done_ms + after);
+}

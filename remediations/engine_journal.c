@@ -1,0 +1,424 @@
+/*
+ * The engine's records: what is written at each step, how the checkpoint of events moves, and the way
+ * back from the journal at start.
+ *
+ * Each submission holds the incident's and its last action's whole state, so that the last record
+ * of a key says all and a lost submission is mended by the next one: an incident whose newest record
+ * failed is `dirty` and written again by engine_flush().
+ *
+ * The checkpoint says up to which event the engine has nothing more to hear. It is moved behind the
+ * records: a mark (events_done, last ticket) is noted down once that ticket is acknowledged and
+ * nothing is dirty. One mark at a time is enough, the next one covers what came meanwhile.
+ *
+ * Replay: incidents and actions are taken from their last records, whatever order a torn group left
+ * them in. An action that was WRITTEN or SENT is UNKNOWN then: it may or may not have reached the
+ * cluster, and the first thing done about it is to look.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/json_span.h"
+#include "base/mem.h"
+#include "remediations/engine_state.h"
+#include "remediations/json_fields.h"
+
+#define FLUSH_MS 1000
+#define GROUP_MAX 3
+
+/* ---- writing ---- */
+
+static bool record_fill(struct record *record, enum record_kind kind, int64_t time_ms,
+	const char *key, const char *incident, struct buf *body)
+{
+	char *text = buf_take(body, NULL);
+
+	*record = (struct record){.kind = kind, .time_ms = time_ms, .body = text};
+	record->key = mem_strdup(key);
+	record->incident = mem_strdup(incident);
+	return text && record->key && record->incident;
+}
+
+static void write_decision(struct buf *json, const struct engine *engine,
+	const struct incident *incident, const struct decision *decision)
+{
+	const struct action *action = incident_action(incident);
+	enum gate reason = decision_reason(decision);
+	char text[4 * GATE_TEXT_MAX] = "";
+
+	if (reason != GATE_COUNT)
+		gate_sentence(decision, reason, text, sizeof(text));
+	buf_printf(json,
+		"{\"incident\":\"%s\",\"action\":\"%s\",\"playbook\":\"%s\",\"step\":%u,"
+		"\"time_ms\":%" PRId64 ",\"verdict\":\"%s\",\"mode\":\"%s\",\"dry_run\":%s,"
+		"\"basis\":\"%s\",\"reason\":\"%s\",\"text\":",
+		incident->id, action->id, incident->playbook, action->step, decision->time_ms,
+		decision_name(decision->verdict),
+		mode_name(engine_mode(engine, engine_playbook(engine, incident))),
+		decision->dry_run ? "true" : "false", plan_basis_name(action->plan.basis),
+		reason == GATE_COUNT ? "" : decision->gates[reason].reason);
+	buf_add_json_string(json, text, strlen(text));
+	buf_add_text(json, ",\"plan\":");
+	buf_add_json_string(json, action->plan.words, strlen(action->plan.words));
+	buf_add_text(json, ",\"gates\":");
+	decision_write_gates(json, decision);
+	buf_add_char(json, '}');
+}
+
+static size_t make_group(struct engine *engine, struct incident *incident,
+	const struct decision *decision, struct record group[GROUP_MAX], bool *whole)
+{
+	const struct action *action = incident_action(incident);
+	struct buf body;
+	size_t count = 0;
+
+	*whole = true;
+	buf_init(&body, RECORD_BODY_MAX);
+	if (decision) {
+		write_decision(&body, engine, incident, decision);
+		*whole = record_fill(&group[count++], RECORD_DECISION, engine->now_ms, incident->id,
+				 incident->id, &body) && *whole;
+	}
+	if (action) {
+		buf_init(&body, RECORD_BODY_MAX);
+		action_write_json(&body, action, incident);
+		*whole = record_fill(&group[count++], RECORD_ACTION, engine->now_ms, action->id,
+				 incident->id, &body) && *whole;
+	}
+	buf_init(&body, RECORD_BODY_MAX);
+	incident_write_json(&body, incident);
+	*whole = record_fill(&group[count], RECORD_INCIDENT, engine->now_ms, incident->id,
+			 incident->id, &body) && *whole;
+	group[count++].ended = !incident->open;
+	return count;
+}
+
+static void set_dirty(struct engine *engine, struct incident *incident, bool dirty)
+{
+	if (incident->dirty == dirty)
+		return;
+	incident->dirty = dirty;
+	if (!dirty) {
+		engine->dirty_count--;
+	} else if (!engine->dirty_count++) {
+		engine->next_flush_ms = engine->now_ms + FLUSH_MS;
+	}
+}
+
+static uint64_t next_ticket(struct engine *engine, uint32_t slot)
+{
+	return ++engine->ticket_last << SLOT_BITS | slot;
+}
+
+static enum status submit(struct engine *engine, uint64_t ticket, struct record *records,
+	size_t count, bool whole)
+{
+	enum status status = STATUS_NO_MEMORY;
+
+	if (whole)
+		status = engine->ports.journal(engine->ports.self, ticket, records, count);
+	if (status) {
+		for (size_t i = 0; i < count; i++) {
+			mem_free(records[i].key);
+			mem_free(records[i].incident);
+			mem_free(records[i].body);
+		}
+		return status;
+	}
+	engine->outstanding++;
+	return STATUS_OK;
+}
+
+enum status engine_record(struct engine *engine, struct incident *incident,
+	const struct decision *decision)
+{
+	struct record group[GROUP_MAX];
+	bool whole;
+	size_t count = make_group(engine, incident, decision, group, &whole);
+	uint64_t ticket = next_ticket(engine, incident->slot);
+	enum status status = submit(engine, ticket, group, count, whole);
+
+	if (!status)
+		incident->last_ticket = ticket;
+	set_dirty(engine, incident, status != STATUS_OK);
+	return status;
+}
+
+void engine_note(struct engine *engine, enum record_kind kind, const char *key, char *body)
+{
+	struct record record = {.kind = kind, .time_ms = engine->now_ms, .body = body};
+
+	record.key = mem_strdup(key);
+	record.incident = mem_strdup("");
+	/* A note that finds no room is told by the metrics; nothing hangs on it. */
+	(void)submit(engine, next_ticket(engine, (1u << SLOT_BITS) - 1), &record, 1,
+		record.key && record.incident && body);
+}
+
+void engine_note_action(struct engine *engine, const struct incident *incident,
+	const struct action *action)
+{
+	struct record record;
+	struct buf body;
+	bool whole;
+
+	buf_init(&body, RECORD_BODY_MAX);
+	action_write_json(&body, action, incident);
+	whole = record_fill(&record, RECORD_ACTION, engine->now_ms, action->id, incident->id, &body);
+	(void)submit(engine, next_ticket(engine, (1u << SLOT_BITS) - 1), &record, 1, whole);
+}
+
+/* ---- the checkpoint ---- */
+
+static void note_checkpoint(struct engine *engine, uint64_t number)
+{
+	struct buf body;
+
+	buf_init(&body, 64);
+	buf_printf(&body, "{\"number\":%" PRIu64 "}", number);
+	engine_note(engine, RECORD_NOTE, JOURNAL_EVENTS_DONE, buf_take(&body, NULL));
+	engine->events_noted = number;
+}
+
+void engine_settle(struct engine *engine)
+{
+	if (engine->dirty_count || engine->events_done <= engine->events_noted)
+		return;
+	if (!engine->outstanding) {
+		note_checkpoint(engine, engine->events_done);
+		engine->mark_sequence = 0;
+	} else if (!engine->mark_sequence) {
+		engine->mark_number = engine->events_done;
+		engine->mark_sequence = engine->ticket_last;
+	}
+}
+
+void engine_journaled(struct engine *engine, uint64_t ticket, enum status status, int64_t now_ms)
+{
+	uint64_t slot = ticket & ((1u << SLOT_BITS) - 1);
+	struct incident *incident = slot < engine->slot_max ? engine->slots[slot] : NULL;
+
+	engine->now_ms = now_ms;
+	if (engine->outstanding)
+		engine->outstanding--;
+	if (incident && incident->last_ticket == ticket && status)
+		set_dirty(engine, incident, true);
+	if (engine->mark_sequence && ticket >> SLOT_BITS >= engine->mark_sequence) {
+		if (!engine->dirty_count && !status)
+			note_checkpoint(engine, engine->mark_number);
+		engine->mark_sequence = 0;
+	}
+	if (incident && incident->open && incident->wait == WAIT_JOURNAL &&
+		incident->journal_ticket == ticket) {
+		if (status)
+			engine_failed(engine, incident, "journal_failed",
+				"The journal could not be written; nothing was sent.");
+		else
+			engine_send(engine, incident);
+	}
+	engine_settle(engine);
+}
+
+void engine_flush(struct engine *engine)
+{
+	if (!engine->dirty_count || engine->now_ms < engine->next_flush_ms)
+		return;
+	engine->next_flush_ms = engine->now_ms + FLUSH_MS;
+	for (size_t i = 0; i < engine->slot_max && engine->dirty_count; i++)
+		if (engine->slots[i] && engine->slots[i]->dirty &&
+			engine_record(engine, engine->slots[i], NULL))
+			return;
+}
+
+/* ---- replay ---- */
+
+/* The new state in the old one's place: actions stay, they have records of their own. */
+static void take_over(struct engine *engine, struct incident *old, struct incident *read)
+{
+	bool was_open = old->open;
+	struct action *actions[ACTIONS_MAX];
+	size_t count = old->action_count;
+
+	memcpy(actions, old->actions, sizeof(actions));
+	event_fini(&old->event);
+	read->slot = old->slot;
+	read->next_same = old->next_same;
+	read->next_id = old->next_id;
+	mem_free(old->observation);
+	*old = *read;
+	memcpy(old->actions, actions, sizeof(actions));
+	old->action_count = count;
+	mem_free(read);
+	if (was_open == old->open)
+		return;
+	if (old->open) {
+		engine->open_count++;
+		engine_mark_open(engine, old);
+	} else {
+		engine->open_count--;
+		engine_mark_ended(engine, old);
+	}
+}
+
+static enum status replay_incident(struct engine *engine, const struct record *record,
+	struct error *error)
+{
+	struct incident *read, *old;
+	enum status status = incident_read_json(&read, record->body, strlen(record->body), error);
+
+	if (status)
+		return status;
+	seen_put(&engine->seen, engine_event_key(&read->event, read->playbook, &read->target),
+		read->opened_ms);
+	old = engine_find(engine, read->id);
+	if (old) {
+		take_over(engine, old, read);
+	} else if (!engine_take_slot(engine, read)) {
+		incident_close(read);
+		return error_set(error, STATUS_LIMIT,
+			"the journal holds more open incidents than there is room for");
+	}
+	return STATUS_OK;
+}
+
+static void replay_ledger(struct engine *engine, const struct incident *incident,
+	const struct action *action)
+{
+	struct ledger_entry entry = engine_entry(engine, incident, action);
+	bool known = false;
+
+	if (!action->written_ms)
+		return;
+	entry.time_ms = action->written_ms;
+	for (size_t i = 0; i < engine->ledger.count && !known; i++)
+		known = !strcmp(engine->ledger.entries[i].action_id, action->id);
+	if (!known && !ledger_full(&engine->ledger) && ledger_add(&engine->ledger, &entry))
+		return;
+	if (action->state == STATE_FAILED)
+		ledger_mark_undone(&engine->ledger, action->id);
+	if (action->state == STATE_INEFFECTIVE)
+		ledger_mark_ineffective(&engine->ledger, action->id, action->ended_ms);
+}
+
+static enum status replay_action(struct engine *engine, const struct record *record,
+	struct error *error)
+{
+	struct incident *incident = engine_find(engine, record->incident ? record->incident : "");
+	struct action *read = mem_alloc(sizeof(*read)), *kept = NULL;
+	enum status status;
+
+	if (!read)
+		return error_set(error, STATUS_NO_MEMORY, "no memory for an action");
+	status = action_read_json(read, record->body, strlen(record->body), error);
+	/* An incident that ended long ago may be forgotten before its last action's record. */
+	if (!status && incident)
+		kept = incident_find_action(incident, read->id);
+	if (kept) {
+		*kept = *read;
+	} else if (!status && incident && incident->action_count < ACTIONS_MAX) {
+		size_t at = incident->action_count++;
+
+		/* A torn group may have left a record out, but numbers always grow. */
+		while (at && incident->actions[at - 1]->number > read->number) {
+			incident->actions[at] = incident->actions[at - 1];
+			at--;
+		}
+		incident->actions[at] = kept = read;
+		read = NULL;
+	}
+	if (!status && kept)
+		replay_ledger(engine, incident, kept);
+	mem_free(read);
+	return status;
+}
+
+static enum status replay_note(struct engine *engine, const struct record *record,
+	struct error *error)
+{
+	struct json_span root, value;
+	bool paused;
+	enum status status;
+
+	if (strcmp(record->key, "paused") != 0)
+		return STATUS_OK;
+	status = json_span_init(&root, record->body, strlen(record->body), 4, error);
+	if (status)
+		return status;
+	if (fields_find(&root, "paused", &value) && !json_span_bool(&value, &paused, error))
+		engine->paused = paused || engine->config.paused;
+	return STATUS_OK;
+}
+
+static enum status replay_event(struct engine *engine, const struct record *record,
+	struct error *error)
+{
+	struct event event;
+	enum status status;
+
+	event_init(&event);
+	status = event_read_json(&event, record->body, strlen(record->body), error);
+	/* Only ends are remembered here; beginnings are in incidents or still to be heard. */
+	if (!status && !event.firing)
+		seen_put(&engine->seen, engine_resolved_key(event.fingerprint, event.starts_ms),
+			record->time_ms);
+	event_fini(&event);
+	return status;
+}
+
+enum status engine_replay(struct engine *engine, const struct record *record, struct error *error)
+{
+	enum status status = STATUS_OK;
+
+	if (record->kind == RECORD_INCIDENT)
+		status = replay_incident(engine, record, error);
+	else if (record->kind == RECORD_ACTION)
+		status = replay_action(engine, record, error);
+	else if (record->kind == RECORD_NOTE)
+		status = replay_note(engine, record, error);
+	else if (record->kind == RECORD_EVENT)
+		status = replay_event(engine, record, error);
+	if (status)
+		error_prefix(error, "journal record %" PRIu64 " (%s)", record->number,
+			record->key ? record->key : "");
+	return status;
+}
+
+/* An open incident goes on where its last record left it. */
+static void resume(struct engine *engine, struct incident *incident)
+{
+	struct action *action = incident_action(incident);
+
+	incident->blocked_since_ms = engine->now_ms;
+	if (!action) {
+		engine_begin_step(engine, incident);
+	} else if (action->state == STATE_WRITTEN || action->state == STATE_SENT ||
+		action->state == STATE_UNKNOWN) {
+		engine_unknown(engine, incident, "Found so at start; the cluster is asked.");
+	} else if (action->state == STATE_DONE || action->state == STATE_WATCHED) {
+		if (action->ended)
+			engine_hand_over(engine, incident, "interrupted", "The service ended meanwhile.");
+		else
+			engine_watch(engine, incident);
+	} else if (action->state == STATE_CURED) {
+		engine_end(engine, incident, OUTCOME_CURED, action->reason, action->sentence);
+	} else if (action->state == STATE_HANDED_OVER || action->state == STATE_ROLLED_BACK) {
+		engine_end(engine, incident, OUTCOME_HANDED_OVER, action->reason, action->sentence);
+	} else if (action->ended) {
+		engine_wait(engine, incident, WAIT_RETRY, engine->now_ms);
+	} else if (action->state == STATE_AWAITING_APPROVAL) {
+		engine_wait(engine, incident, WAIT_APPROVAL,
+			engine->now_ms + engine->config.times.approval_max);
+	} else {
+		engine_ask(engine, incident, WAIT_OBSERVATION);
+	}
+}
+
+void engine_start(struct engine *engine, int64_t now_ms)
+{
+	engine->now_ms = engine->started_ms = now_ms;
+	for (size_t i = 0; i < engine->slot_max; i++)
+		if (engine->slots[i] && engine->slots[i]->open)
+			resume(engine, engine->slots[i]);
+	engine_settle(engine);
+}

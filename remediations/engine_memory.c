@@ -1,0 +1,277 @@
+/*
+ * The engine's memory of incidents: slots with a free list, an index by fingerprint, the order in
+ * which incidents ended, and the few whose action is live. Nothing here grows after the start.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "remediations/engine_state.h"
+
+bool engine_allocate(struct engine *engine, unsigned incident_max)
+{
+	size_t slots = incident_max ? incident_max : 1, size = 16;
+
+	if (slots > (1u << SLOT_BITS))
+		slots = 1u << SLOT_BITS;
+	while (size < slots)
+		size *= 2;
+	engine->slot_max = engine->free_count = slots;
+	engine->index_size = size;
+	engine->slots = mem_zalloc(slots, sizeof(struct incident *));
+	engine->free_slots = mem_zalloc(slots, sizeof(*engine->free_slots));
+	engine->ended = mem_zalloc(slots, sizeof(*engine->ended));
+	engine->live = mem_zalloc(slots, sizeof(struct incident *));
+	engine->index = mem_zalloc(size, sizeof(struct incident *));
+	engine->ids = mem_zalloc(size, sizeof(struct incident *));
+	if (!engine->slots || !engine->free_slots || !engine->ended || !engine->live || !engine->index ||
+		!engine->ids ||
+		seen_init(&engine->seen, slots * 4 + 1024) ||
+		storm_init(&engine->storm, (size_t)engine->config.limits.storm_alerts + 1))
+		return false;
+	for (size_t i = 0; i < slots; i++)
+		engine->free_slots[i] = (uint32_t)(slots - 1 - i);
+	return true;
+}
+
+void engine_forget_all(struct engine *engine)
+{
+	for (size_t i = 0; engine->slots && i < engine->slot_max; i++)
+		incident_close(engine->slots[i]);
+	mem_free(engine->slots);
+	mem_free(engine->free_slots);
+	mem_free(engine->ended);
+	mem_free(engine->live);
+	mem_free(engine->index);
+	mem_free(engine->ids);
+}
+
+static struct incident **index_of(const struct engine *engine, uint64_t fingerprint)
+{
+	return &engine->index[fingerprint & (engine->index_size - 1)];
+}
+
+static struct incident **ids_of(const struct engine *engine, const char *id)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	for (; *id; id++)
+		hash = (hash ^ (unsigned char)*id) * UINT64_C(1099511628211);
+	return &engine->ids[hash & (engine->index_size - 1)];
+}
+
+struct incident *engine_find(const struct engine *engine, const char *id)
+{
+	struct incident *incident = *ids_of(engine, id);
+
+	while (incident && strcmp(incident->id, id) != 0)
+		incident = incident->next_id;
+	return incident;
+}
+
+struct incident *engine_index(const struct engine *engine, uint64_t fingerprint)
+{
+	return *index_of(engine, fingerprint);
+}
+
+void engine_mark_ended(struct engine *engine, const struct incident *incident)
+{
+	engine->ended[(engine->ended_first + engine->ended_count) % engine->slot_max] = incident->slot;
+	engine->ended_count++;
+}
+
+void engine_mark_open(struct engine *engine, const struct incident *incident)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < engine->ended_count; i++) {
+		uint32_t slot = engine->ended[(engine->ended_first + i) % engine->slot_max];
+
+		if (slot != incident->slot)
+			engine->ended[(engine->ended_first + kept++) % engine->slot_max] = slot;
+	}
+	engine->ended_count = kept;
+}
+
+static void forget(struct engine *engine, struct incident *incident)
+{
+	struct incident **at = index_of(engine, incident->event.fingerprint);
+
+	while (*at && *at != incident)
+		at = &(*at)->next_same;
+	CHECK(*at == incident && !incident->open);
+	*at = incident->next_same;
+	at = ids_of(engine, incident->id);
+	while (*at && *at != incident)
+		at = &(*at)->next_id;
+	CHECK(*at == incident);
+	*at = incident->next_id;
+	engine->slots[incident->slot] = NULL;
+	engine->free_slots[engine->free_count++] = incident->slot;
+	incident_close(incident);
+}
+
+/* The incident that ended first is forgotten, but not before the journal has its end. */
+static void free_a_slot(struct engine *engine)
+{
+	for (size_t i = 0; i < engine->ended_count; i++) {
+		size_t at = (engine->ended_first + i) % engine->slot_max;
+		struct incident *old = engine->slots[engine->ended[at]];
+
+		if (old->dirty)
+			continue;
+		if (i) {
+			engine_mark_open(engine, old);
+		} else {
+			engine->ended_first = (at + 1) % engine->slot_max;
+			engine->ended_count--;
+		}
+		forget(engine, old);
+		return;
+	}
+}
+
+bool engine_take_slot(struct engine *engine, struct incident *incident)
+{
+	struct incident **head = index_of(engine, incident->event.fingerprint);
+
+	if (!engine->free_count)
+		free_a_slot(engine);
+	if (!engine->free_count)
+		return false;
+	incident->slot = engine->free_slots[--engine->free_count];
+	engine->slots[incident->slot] = incident;
+	incident->next_same = *head;
+	*head = incident;
+	head = ids_of(engine, incident->id);
+	incident->next_id = *head;
+	*head = incident;
+	if (incident->open)
+		engine->open_count++;
+	else
+		engine_mark_ended(engine, incident);
+	return true;
+}
+
+struct incident *engine_incident_of_action(const struct engine *engine, const char *action_id)
+{
+	const char *end = strrchr(action_id, '-');
+	char id[INCIDENT_ID_MAX];
+	int size;
+
+	/* "a-<rest>-<number>" belongs to "i-<rest>". */
+	if (strncmp(action_id, "a-", 2) != 0 || end < action_id + 2)
+		return NULL;
+	size = snprintf(id, sizeof(id), "i-%.*s", (int)(end - action_id - 2), action_id + 2);
+	return size > 0 && (size_t)size < sizeof(id) ? engine_find(engine, id) : NULL;
+}
+
+void engine_visit(const struct engine *engine,
+	bool (*visit)(void *argument, const struct incident *incident), void *argument)
+{
+	for (size_t i = 0; i < engine->slot_max; i++)
+		if (engine->slots[i] && !visit(argument, engine->slots[i]))
+			return;
+}
+
+size_t engine_open_count(const struct engine *engine)
+{
+	return engine->open_count;
+}
+
+const struct ledger *engine_ledger(const struct engine *engine)
+{
+	return &engine->ledger;
+}
+
+/* ---- steps that all files use ---- */
+
+struct playbook *engine_playbook(const struct engine *engine, const struct incident *incident)
+{
+	return playbooks_find(engine->config.playbooks, incident->playbook);
+}
+
+/* A playbook's mode is the most that it allows. */
+enum mode engine_mode(const struct engine *engine, const struct playbook *playbook)
+{
+	enum mode mode = engine->config.mode;
+
+	return playbook && playbook->mode < mode ? playbook->mode : mode;
+}
+
+void engine_wait(struct engine *engine, struct incident *incident, enum wait wait, int64_t due_ms)
+{
+	incident->wait = wait;
+	incident->due_ms = due_ms;
+	if (due_ms < engine->next_due_ms)
+		engine->next_due_ms = due_ms;
+}
+
+void engine_tell(struct engine *engine, const struct incident *incident,
+	const struct action *action, enum news_kind kind, const char *word, const char *text)
+{
+	const struct news news = {.kind = kind,
+		.time_ms = engine->now_ms,
+		.incident = incident,
+		.action = action,
+		.observation = incident ? incident->observation : NULL,
+		.playbook = incident ? incident->playbook : "none",
+		.word = word,
+		.text = text};
+
+	if (engine->ports.told)
+		engine->ports.told(engine->ports.self, &news);
+}
+
+bool action_live(const struct action *action)
+{
+	enum action_state state = action->state;
+
+	return !action->ended &&
+		(state == STATE_WRITTEN || state == STATE_SENT || state == STATE_UNKNOWN ||
+			state == STATE_DONE || state == STATE_WATCHED);
+}
+
+void engine_keep_live(struct engine *engine, struct incident *incident)
+{
+	const struct action *action = incident_action(incident);
+	bool live = incident->open && action && action->plan.kind != ACTION_TICKET &&
+		action_live(action);
+	size_t at = 0;
+
+	while (at < engine->live_count && engine->live[at] != incident)
+		at++;
+	if (live && at == engine->live_count) {
+		engine->live[engine->live_count++] = incident;
+	} else if (!live && at < engine->live_count) {
+		engine->live_count--;
+		memmove(&engine->live[at], &engine->live[at + 1],
+			(engine->live_count - at) * sizeof(engine->live[0]));
+	}
+}
+
+void engine_set_state(struct engine *engine, struct incident *incident, struct action *action,
+	enum action_state state, const char *reason, const char *format, ...)
+{
+	va_list arguments;
+	char words[2 * SENTENCE_MAX];
+	struct refusal said;
+
+	va_start(arguments, format);
+	vsnprintf(words, sizeof(words), format, arguments);
+	va_end(arguments);
+	refusal_set(&said, reason, "%s", words);
+	memcpy(action->reason, said.reason, sizeof(action->reason));
+	memcpy(action->sentence, said.sentence, sizeof(action->sentence));
+	action->state = state;
+	if (state == STATE_FAILED || state == STATE_CURED || state == STATE_INEFFECTIVE ||
+		state == STATE_ROLLED_BACK || state == STATE_HANDED_OVER)
+		action->ended = true;
+	if (action->ended && !action->ended_ms)
+		action->ended_ms = engine->now_ms;
+	incident->updated_ms = engine->now_ms;
+	engine_keep_live(engine, incident);
+	engine_tell(engine, incident, action, NEWS_STATE, action_state_name(state), action->sentence);
+}

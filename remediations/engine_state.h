@@ -1,0 +1,120 @@
+/*
+ * What the engine's files share: its memory and the steps that cross from one file to another. For
+ * engine*.c only; everybody else uses engine.h.
+ */
+#ifndef NIMBUSGUARD_REMEDIATIONS_ENGINE_STATE_H
+#define NIMBUSGUARD_REMEDIATIONS_ENGINE_STATE_H
+
+#include "remediations/engine.h"
+#include "remediations/seen.h"
+
+#define SLOT_BITS 20
+#define TRIES_MAX 3
+#define LOOKS_MAX 6
+#define LEDGER_MAX 16384
+
+struct engine {
+	struct engine_config config;
+	struct engine_ports ports;
+	int64_t now_ms, started_ms;
+	bool paused;
+
+	struct incident **slots; /* [slot_max], NULL where free */
+	uint32_t *free_slots;
+	uint32_t *ended; /* slots of ended incidents, the oldest first; ring of slot_max */
+	size_t slot_max, free_count, open_count, ended_first, ended_count;
+	struct incident **index; /* by fingerprint, chained by next_same; [index_size], a power of 2 */
+	struct incident **ids;   /* by id, chained by next_id; [index_size] */
+	size_t index_size;
+	struct incident **live;  /* whose action may be changing the cluster or is being watched */
+	size_t live_count;
+
+	struct ledger ledger;
+	int64_t ledger_keep_ms;
+	struct seen seen;
+	struct storm_gauge storm;
+
+	uint64_t ticket_last; /* sequence part of the last ticket */
+	uint64_t id_last;
+	int64_t next_due_ms, next_flush_ms;
+
+	/* The checkpoint of events: moved over what is surely in the journal, see engine_settle(). */
+	uint64_t events_done, events_noted, mark_number, mark_sequence;
+	size_t outstanding, dirty_count;
+
+	struct decision decision; /* of the step under way; too large for a stack frame of many */
+	struct plan plan;
+};
+
+/* engine.c */
+uint64_t engine_event_key(const struct event *event, const char *playbook,
+	const struct target *target);
+uint64_t engine_resolved_key(uint64_t fingerprint, int64_t starts_ms);
+
+/* engine_memory.c */
+bool engine_allocate(struct engine *engine, unsigned incident_max) MUST_CHECK;
+void engine_forget_all(struct engine *engine);
+/* First of the chain of incidents that may have the fingerprint. */
+struct incident *engine_index(const struct engine *engine, uint64_t fingerprint);
+void engine_wait(struct engine *engine, struct incident *incident, enum wait wait, int64_t due_ms);
+void engine_tell(struct engine *engine, const struct incident *incident,
+	const struct action *action, enum news_kind kind, const char *word, const char *text);
+/* Sets an action's state, keeps the set of live ones, tells. format is the sentence. */
+void engine_set_state(struct engine *engine, struct incident *incident, struct action *action,
+	enum action_state state, const char *reason, const char *format, ...) PRINTF_LIKE(6, 7);
+/* Brings the list of live incidents in line with the incident's state. */
+void engine_keep_live(struct engine *engine, struct incident *incident);
+bool action_live(const struct action *action);
+struct playbook *engine_playbook(const struct engine *engine, const struct incident *incident);
+enum mode engine_mode(const struct engine *engine, const struct playbook *playbook);
+struct incident *engine_find(const struct engine *engine, const char *id);
+struct incident *engine_incident_of_action(const struct engine *engine, const char *action_id);
+/* A slot for the incident, whose id is set; false when all are taken by open ones. */
+bool engine_take_slot(struct engine *engine, struct incident *incident) MUST_CHECK;
+/* The incident has ended or was opened again: whether its slot may be taken. */
+void engine_mark_ended(struct engine *engine, const struct incident *incident);
+void engine_mark_open(struct engine *engine, const struct incident *incident);
+
+/* engine_journal.c */
+/* Journals the incident and its last action, and the decision when given. */
+enum status engine_record(struct engine *engine, struct incident *incident,
+	const struct decision *decision);
+/* Journals an action that is not its incident's last one. */
+void engine_note_action(struct engine *engine, const struct incident *incident,
+	const struct action *action);
+/* A record of its own: key and incident may be NULL; takes body over. */
+void engine_note(struct engine *engine, enum record_kind kind, const char *key, char *body);
+void engine_settle(struct engine *engine);
+void engine_flush(struct engine *engine);
+
+/* engine_decide.c */
+void engine_begin_step(struct engine *engine, struct incident *incident);
+void engine_ask(struct engine *engine, struct incident *incident, enum wait wait);
+void engine_decide(struct engine *engine, struct incident *incident);
+void engine_expire(struct engine *engine, struct incident *incident);
+struct ledger_entry engine_entry(const struct engine *engine, const struct incident *incident,
+	const struct action *action);
+
+/* engine_act.c */
+void engine_write(struct engine *engine, struct incident *incident);
+void engine_send(struct engine *engine, struct incident *incident);
+void engine_unknown(struct engine *engine, struct incident *incident, const char *words);
+void engine_look(struct engine *engine, struct incident *incident);
+void engine_looked(struct engine *engine, struct incident *incident);
+void engine_watch(struct engine *engine, struct incident *incident);
+void engine_retry_step(struct engine *engine, struct incident *incident);
+void engine_failed(struct engine *engine, struct incident *incident, const char *reason,
+	const char *words);
+
+/* engine_end.c */
+void engine_verify(struct engine *engine, struct incident *incident);
+void engine_next_step(struct engine *engine, struct incident *incident, const char *reason,
+	const char *words);
+void engine_hand_over(struct engine *engine, struct incident *incident, const char *reason,
+	const char *words);
+/* The alert ended while the incident was waiting. */
+void engine_end_resolved(struct engine *engine, struct incident *incident);
+void engine_end(struct engine *engine, struct incident *incident, enum outcome outcome,
+	const char *reason, const char *words);
+
+#endif

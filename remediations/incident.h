@@ -1,0 +1,161 @@
+/*
+ * Incidents and their actions: the engine's memory, their form in the journal and the API, and the
+ * way back from there.
+ *
+ * Ownership: an incident owns its event, actions and observation.
+ * Limits: ACTIONS_MAX actions an incident; texts as the fields say.
+ * Threads: owned by the engine's thread.
+ */
+#ifndef NIMBUSGUARD_REMEDIATIONS_INCIDENT_H
+#define NIMBUSGUARD_REMEDIATIONS_INCIDENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/event.h"
+#include "remediations/actuator.h"
+#include "remediations/plan.h"
+#include "remediations/playbook.h"
+#include "remediations/resolver.h"
+
+#define INCIDENT_ID_MAX 32
+#define IDENTITY_MAX 128
+#define ACTIONS_MAX 32
+#define RECORD_BODY_MAX (4u << 20)
+
+/* X(state, name). The diagram stands in engine.c; `ended` of an action says that it stays. */
+#define ACTION_STATE_TABLE(X)                                                                      \
+	X(STATE_PROPOSED, "proposed")                                                              \
+	X(STATE_BLOCKED, "blocked")                                                                \
+	X(STATE_AWAITING_APPROVAL, "awaiting_approval")                                            \
+	X(STATE_CLEARED, "cleared")                                                                \
+	X(STATE_WRITTEN, "written")                                                                \
+	X(STATE_SENT, "sent")                                                                      \
+	X(STATE_UNKNOWN, "unknown")                                                                \
+	X(STATE_DONE, "done")                                                                      \
+	X(STATE_FAILED, "failed")                                                                  \
+	X(STATE_WATCHED, "watched")                                                                \
+	X(STATE_CURED, "cured")                                                                    \
+	X(STATE_INEFFECTIVE, "ineffective")                                                        \
+	X(STATE_ROLLED_BACK, "rolled_back")                                                        \
+	X(STATE_HANDED_OVER, "handed_over")
+
+enum action_state {
+#define X(state, name) state,
+	ACTION_STATE_TABLE(X)
+#undef X
+	ACTION_STATE_COUNT
+};
+
+const char *action_state_name(enum action_state state);
+bool action_state_parse(const char *name, enum action_state *state);
+
+/* X(outcome, name): how an incident ended */
+#define OUTCOME_TABLE(X)                                                                           \
+	X(OUTCOME_NONE, "none")               /* open */                                           \
+	X(OUTCOME_CURED, "cured")             /* changed, and the signal is good on raw samples */ \
+	X(OUTCOME_DRY_RUN, "dry_run")         /* nothing was changed: a dry run */                 \
+	X(OUTCOME_ROLLED_BACK, "rolled_back") /* the change was undone */                          \
+	X(OUTCOME_HANDED_OVER, "handed_over") /* to people */                                      \
+	X(OUTCOME_RESOLVED, "resolved")       /* the alert ended before anything was done */       \
+	X(OUTCOME_SUGGESTED, "suggested")     /* mode suggest: shown until it expired */           \
+	X(OUTCOME_REJECTED, "rejected")       /* a person said no */
+
+enum outcome {
+#define X(outcome, name) outcome,
+	OUTCOME_TABLE(X)
+#undef X
+	OUTCOME_COUNT
+};
+
+const char *outcome_name(enum outcome outcome);
+
+struct action {
+	char id[ACTION_ID_MAX];
+	char undo_of[ACTION_ID_MAX]; /* "" when it is no undo */
+	unsigned number; /* in its incident, from 1 */
+	unsigned step;
+	bool hand_over; /* the ticket at an incident's end */
+	bool ended;
+	bool dry_run;
+	enum action_state state;
+	char reason[REASON_MAX];
+	char sentence[SENTENCE_MAX];
+	struct plan plan;
+	struct target target;
+	int64_t proposed_ms, written_ms, sent_ms, done_ms, ended_ms;
+	char approved_by[IDENTITY_MAX];
+	uint64_t approved_hash; /* 0: not approved */
+};
+
+/* What an open incident waits for; not journaled, for it follows from the state. */
+enum wait {
+	WAIT_NOTHING,
+	WAIT_OBSERVATION, /* before a decision */
+	WAIT_RETRY,       /* until due_ms, then it is decided anew */
+	WAIT_APPROVAL,
+	WAIT_JOURNAL, /* for the commit of WRITTEN */
+	WAIT_SEND,    /* the actuator was busy */
+	WAIT_RESULT,
+	WAIT_LOOK,    /* UNKNOWN: an observation is under way or due */
+	WAIT_VERIFY
+};
+
+struct incident {
+	char id[INCIDENT_ID_MAX];
+	bool open;
+	enum outcome outcome;
+	char reason[REASON_MAX];
+	char sentence[SENTENCE_MAX];
+	struct event event; /* the first one */
+	char playbook[PLAYBOOK_NAME_MAX];
+	struct target target;
+	struct refusal target_refusal;
+	bool firing;
+	int64_t starts_ms; /* of the newest event that joined */
+	int64_t opened_ms, updated_ms, ended_ms;
+	unsigned joined; /* events after the first */
+	unsigned step;   /* the playbook's step that is tried */
+	unsigned tries;  /* of this step */
+	bool handing_over;
+	struct action *actions[ACTIONS_MAX];
+	size_t action_count;
+
+	/* Not journaled. */
+	enum wait wait;
+	int64_t due_ms, blocked_since_ms;
+	uint64_t observe_ticket, journal_ticket, last_ticket;
+	bool observe_asked; /* observe_ticket is awaited */
+	bool dirty;         /* the last record did not get into the journal */
+	unsigned looks;
+	struct observation *observation; /* NULL until asked */
+	char approver[IDENTITY_MAX];     /* a yes that is being checked against the target */
+	uint64_t decided;                /* hash of the last decision record, so that repeats are left out */
+	uint32_t slot;
+	struct incident *next_same; /* in the engine's index by fingerprint */
+	struct incident *next_id;   /* and by id */
+};
+
+/* Takes a copy of the event. NULL: out of memory. */
+struct incident *incident_open(const struct event *event) MUST_CHECK;
+void incident_close(struct incident *incident);
+/* The last action, or NULL. */
+struct action *incident_action(const struct incident *incident);
+struct action *incident_find_action(const struct incident *incident, const char *id);
+/* A new last action in PROPOSED with the next number; NULL when there are ACTIONS_MAX or memory is out. */
+struct action *incident_add_action(struct incident *incident) MUST_CHECK;
+/* The state shown for it: its last action's, or proposed, blocked or handed_over. */
+const char *incident_state_name(const struct incident *incident);
+
+/* Bodies of RECORD_INCIDENT and RECORD_ACTION, and what the API lists. */
+void incident_write_json(struct buf *json, const struct incident *incident);
+void action_write_json(struct buf *json, const struct action *action,
+	const struct incident *incident);
+/* From such a body. incident_read_json() gives an incident without actions. */
+enum status incident_read_json(struct incident **incident, const char *text, size_t size,
+	struct error *error) MUST_CHECK;
+enum status action_read_json(struct action *action, const char *text, size_t size,
+	struct error *error) MUST_CHECK;
+
+#endif

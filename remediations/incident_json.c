@@ -1,0 +1,221 @@
+/*
+ * Incidents and actions as JSON, for the journal and the API alike. Tables of fields say what is
+ * written and read back; behind them stand fields for readers that follow from the others (target
+ * and state in words), which are not read back.
+ *
+ * incident: {"id":"i-..","open":true,..,"target":{..},"event":{..},"state":"watched","actions":[ids]}
+ * action:   {"id":"a-..","incident":"i-..","state":"done",..,"plan":{..},"target":{..}}
+ */
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "remediations/incident.h"
+#include "remediations/json_fields.h"
+
+#define JSON_DEPTH_MAX 16
+
+static const char *target_kind_word(int value)
+{
+	return value < TARGET_KIND_COUNT ? target_kind_name((enum target_kind)value) : NULL;
+}
+
+static const char *action_kind_word(int value)
+{
+	return value < ACTION_KIND_COUNT ? action_kind_name((enum action_kind)value) : NULL;
+}
+
+static const char *state_word(int value)
+{
+	return value < ACTION_STATE_COUNT ? action_state_name((enum action_state)value) : NULL;
+}
+
+static const char *outcome_word(int value)
+{
+	return value < OUTCOME_COUNT ? outcome_name((enum outcome)value) : NULL;
+}
+
+static const char *basis_word(int value)
+{
+	return value < PLAN_BASIS_COUNT ? plan_basis_name((enum plan_basis)value) : NULL;
+}
+
+static const struct field target_fields[] = {
+	FIELD_ENUM("kind", struct target, kind, target_kind_word),
+	FIELD(FIELD_TEXT, struct target, cluster),
+	FIELD_NAMED("namespace", FIELD_TEXT, struct target, namespace_name),
+	FIELD(FIELD_TEXT, struct target, name),
+	FIELD(FIELD_TEXT, struct target, container),
+	FIELD(FIELD_TEXT, struct target, uid),
+	FIELD(FIELD_TEXT, struct target, resource_version),
+	FIELD_ENUM("workload_kind", struct target, workload.kind, target_kind_word),
+	FIELD_NAMED("workload_cluster", FIELD_TEXT, struct target, workload.cluster),
+	FIELD_NAMED("workload_namespace", FIELD_TEXT, struct target, workload.namespace_name),
+	FIELD_NAMED("workload", FIELD_TEXT, struct target, workload.name),
+};
+
+static const struct field plan_fields[] = {
+	FIELD_ENUM("action", struct plan, kind, action_kind_word),
+	FIELD_ENUM("basis", struct plan, basis, basis_word),
+	FIELD_NAMED("refused", FIELD_TEXT, struct plan, refusal.reason),
+	FIELD_NAMED("refused_because", FIELD_TEXT, struct plan, refusal.sentence),
+	FIELD(FIELD_I32, struct plan, replicas_before),
+	FIELD(FIELD_I32, struct plan, replicas_after),
+	FIELD_NAMED("memory_bytes_before", FIELD_I64, struct plan, memory_before),
+	FIELD_NAMED("memory_bytes_after", FIELD_I64, struct plan, memory_after),
+	FIELD_NAMED("cpu_milli_before", FIELD_I64, struct plan, cpu_before),
+	FIELD_NAMED("cpu_milli_after", FIELD_I64, struct plan, cpu_after),
+	FIELD(FIELD_BOOL, struct plan, shrinks),
+	FIELD(FIELD_HASH, struct plan, hash),
+	FIELD(FIELD_TEXT, struct plan, words),
+	FIELD(FIELD_TEXT, struct plan, title),
+	FIELD(FIELD_TEXT, struct plan, text),
+};
+
+static const struct field action_fields[] = {
+	FIELD(FIELD_TEXT, struct action, id),
+	FIELD(FIELD_TEXT, struct action, undo_of),
+	FIELD(FIELD_UNSIGNED, struct action, number),
+	FIELD(FIELD_UNSIGNED, struct action, step),
+	FIELD(FIELD_BOOL, struct action, hand_over),
+	FIELD(FIELD_BOOL, struct action, ended),
+	FIELD(FIELD_BOOL, struct action, dry_run),
+	FIELD_ENUM("state", struct action, state, state_word),
+	FIELD(FIELD_TEXT, struct action, reason),
+	FIELD(FIELD_TEXT, struct action, sentence),
+	FIELD(FIELD_I64, struct action, proposed_ms),
+	FIELD(FIELD_I64, struct action, written_ms),
+	FIELD(FIELD_I64, struct action, sent_ms),
+	FIELD(FIELD_I64, struct action, done_ms),
+	FIELD(FIELD_I64, struct action, ended_ms),
+	FIELD(FIELD_TEXT, struct action, approved_by),
+	FIELD(FIELD_HASH, struct action, approved_hash),
+};
+
+static const struct field incident_fields[] = {
+	FIELD(FIELD_TEXT, struct incident, id),
+	FIELD(FIELD_BOOL, struct incident, open),
+	FIELD_ENUM("outcome", struct incident, outcome, outcome_word),
+	FIELD(FIELD_TEXT, struct incident, reason),
+	FIELD(FIELD_TEXT, struct incident, sentence),
+	FIELD(FIELD_TEXT, struct incident, playbook),
+	FIELD_NAMED("target_refused", FIELD_TEXT, struct incident, target_refusal.reason),
+	FIELD_NAMED("target_refused_because", FIELD_TEXT, struct incident, target_refusal.sentence),
+	FIELD(FIELD_BOOL, struct incident, firing),
+	FIELD(FIELD_I64, struct incident, starts_ms),
+	FIELD(FIELD_I64, struct incident, opened_ms),
+	FIELD(FIELD_I64, struct incident, updated_ms),
+	FIELD(FIELD_I64, struct incident, ended_ms),
+	FIELD(FIELD_UNSIGNED, struct incident, joined),
+	FIELD(FIELD_UNSIGNED, struct incident, step),
+	FIELD(FIELD_UNSIGNED, struct incident, tries),
+	FIELD(FIELD_BOOL, struct incident, handing_over),
+};
+
+static void write_target(struct buf *json, const struct target *target)
+{
+	char text[TARGET_TEXT_MAX];
+
+	buf_add_text(json, ",\"target\":{");
+	fields_write(json, target_fields, ARRAY_COUNT(target_fields), target);
+	target_write(target, text, sizeof(text));
+	buf_add_text(json, ",\"text\":");
+	buf_add_json_string(json, target->kind == TARGET_NONE ? "" : text,
+		target->kind == TARGET_NONE ? 0 : strlen(text));
+	buf_add_char(json, '}');
+}
+
+void action_write_json(struct buf *json, const struct action *action,
+	const struct incident *incident)
+{
+	buf_add_char(json, '{');
+	fields_write(json, action_fields, ARRAY_COUNT(action_fields), action);
+	buf_printf(json, ",\"incident\":\"%s\",\"playbook\":\"%s\",\"kind\":\"%s\",\"plan\":{",
+		incident->id, incident->playbook, action_kind_name(action->plan.kind));
+	fields_write(json, plan_fields, ARRAY_COUNT(plan_fields), &action->plan);
+	buf_add_char(json, '}');
+	write_target(json, &action->target);
+	buf_add_char(json, '}');
+}
+
+void incident_write_json(struct buf *json, const struct incident *incident)
+{
+	const char *name = event_name(&incident->event);
+
+	buf_add_char(json, '{');
+	fields_write(json, incident_fields, ARRAY_COUNT(incident_fields), incident);
+	buf_printf(json, ",\"state\":\"%s\",\"name\":", incident_state_name(incident));
+	buf_add_json_string(json, name, strlen(name));
+	write_target(json, &incident->target);
+	buf_add_text(json, ",\"actions\":[");
+	for (size_t i = 0; i < incident->action_count; i++)
+		buf_printf(json, "%s\"%s\"", i ? "," : "", incident->actions[i]->id);
+	buf_add_text(json, "],\"event\":");
+	event_write_json(json, &incident->event);
+	buf_add_char(json, '}');
+}
+
+static enum status read_target(const struct json_span *object, struct target *target,
+	struct error *error)
+{
+	struct json_span value;
+
+	if (!fields_find(object, "target", &value))
+		return error_set(error, STATUS_BAD_INPUT, "target is absent");
+	if (fields_read(&value, target_fields, ARRAY_COUNT(target_fields), target, error))
+		return error_prefix(error, "target");
+	return STATUS_OK;
+}
+
+enum status action_read_json(struct action *action, const char *text, size_t size,
+	struct error *error)
+{
+	struct json_span root, plan;
+	enum status status = json_span_init(&root, text, size, JSON_DEPTH_MAX, error);
+
+	memset(action, 0, sizeof(*action));
+	if (!status)
+		status = fields_read(&root, action_fields, ARRAY_COUNT(action_fields), action, error);
+	if (status)
+		return status;
+	if (!fields_find(&root, "plan", &plan))
+		return error_set(error, STATUS_BAD_INPUT, "plan is absent");
+	if (fields_read(&plan, plan_fields, ARRAY_COUNT(plan_fields), &action->plan, error))
+		return error_prefix(error, "plan");
+	if (!*action->id)
+		return error_set(error, STATUS_BAD_INPUT, "id is absent");
+	return read_target(&root, &action->target, error);
+}
+
+enum status incident_read_json(struct incident **incident, const char *text, size_t size,
+	struct error *error)
+{
+	struct json_span root, value;
+	struct event event;
+	struct incident *read;
+	enum status status = json_span_init(&root, text, size, JSON_DEPTH_MAX, error);
+
+	*incident = NULL;
+	if (status)
+		return status;
+	if (!fields_find(&root, "event", &value))
+		return error_set(error, STATUS_BAD_INPUT, "event is absent");
+	event_init(&event);
+	status = event_read_json(&event, value.text, value.size, error);
+	if (status)
+		return status;
+	read = incident_open(&event);
+	event_fini(&event);
+	if (!read)
+		return error_set(error, STATUS_NO_MEMORY, "no memory for an incident");
+	status = fields_read(&root, incident_fields, ARRAY_COUNT(incident_fields), read, error);
+	if (!status)
+		status = read_target(&root, &read->target, error);
+	if (!status && (strncmp(read->id, "i-", 2) != 0 || !read->id[2]))
+		status = error_set(error, STATUS_BAD_INPUT, "id is absent");
+	if (status)
+		incident_close(read);
+	else
+		*incident = read;
+	return status;
+}

@@ -1,0 +1,196 @@
+/*
+ * Tables of fields, written and read. An enum is written by its name, so that journals survive a
+ * reordering of the enum.
+ */
+#include "remediations/json_fields.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+
+static void field_write(struct buf *json, const struct field *field, const void *at)
+{
+	const char *text;
+	int64_t wide;
+	int32_t narrow;
+	unsigned natural;
+	uint64_t hash;
+	bool flag;
+	int word;
+
+	switch (field->type) {
+	case FIELD_TEXT:
+		buf_add_json_string(json, at, strnlen(at, field->size));
+		return;
+	case FIELD_I64:
+		memcpy(&wide, at, sizeof(wide));
+		buf_printf(json, "%" PRId64, wide);
+		return;
+	case FIELD_I32:
+		memcpy(&narrow, at, sizeof(narrow));
+		buf_printf(json, "%" PRId32, narrow);
+		return;
+	case FIELD_UNSIGNED:
+		memcpy(&natural, at, sizeof(natural));
+		buf_printf(json, "%u", natural);
+		return;
+	case FIELD_HASH:
+		memcpy(&hash, at, sizeof(hash));
+		buf_printf(json, hash ? "\"%016" PRIx64 "\"" : "\"\"", hash);
+		return;
+	case FIELD_BOOL:
+		memcpy(&flag, at, sizeof(flag));
+		buf_add_text(json, flag ? "true" : "false");
+		return;
+	case FIELD_WORD:
+		memcpy(&word, at, sizeof(word));
+		text = field->word(word);
+		CHECK(text != NULL);
+		buf_add_json_string(json, text, strlen(text));
+		return;
+	}
+}
+
+void fields_write(struct buf *json, const struct field *fields, size_t count, const void *from)
+{
+	for (size_t i = 0; i < count; i++) {
+		buf_printf(json, "%s\"%s\":", i ? "," : "", fields[i].name);
+		field_write(json, &fields[i], (const char *)from + fields[i].offset);
+	}
+}
+
+static enum status read_text(const struct json_span *value, const struct field *field, char *at,
+	struct error *error)
+{
+	char *text = NULL;
+	enum status status = json_span_strdup(value, &text, error);
+	size_t size;
+
+	if (status)
+		return status;
+	size = text ? strlen(text) : 0;
+	if (size >= field->size)
+		status = error_set(error, STATUS_BAD_INPUT, "%zu bytes, at most %zu fit", size,
+			field->size - 1);
+	else
+		memcpy(at, text ? text : "", size + 1);
+	mem_free(text);
+	return status;
+}
+
+static enum status read_number(const struct json_span *value, const struct field *field, void *at,
+	struct error *error)
+{
+	uint64_t natural, most = field->type == FIELD_I64 ? INT64_MAX
+		: field->type == FIELD_I32               ? INT32_MAX
+							 : UINT32_MAX;
+	struct json_span digits = *value;
+	/* Alertmanager's zero time lies before 1970. */
+	bool negative = value->kind == SPAN_NUMBER && *value->text == '-';
+	enum status status;
+
+	digits.text += negative;
+	digits.size -= negative;
+	status = json_span_natural(&digits, &natural, error);
+	if (status)
+		return status;
+	if (natural > most || (negative && field->type != FIELD_I64))
+		return error_set(error, STATUS_BAD_INPUT, "%" PRIu64 " is out of range", natural);
+	if (field->type == FIELD_I64)
+		memcpy(at, &(int64_t){negative ? -(int64_t)natural : (int64_t)natural},
+			sizeof(int64_t));
+	else
+		memcpy(at, &(uint32_t){(uint32_t)natural}, sizeof(uint32_t));
+	return STATUS_OK;
+}
+
+static enum status read_hash(const struct json_span *value, void *at, struct error *error)
+{
+	struct field field = {.size = 17};
+	char digits[17] = "";
+	uint64_t hash = 0;
+	enum status status = read_text(value, &field, digits, error);
+
+	if (status)
+		return status;
+	for (const char *c = digits; *c; c++) {
+		int digit = *c >= '0' && *c <= '9' ? *c - '0'
+			: *c >= 'a' && *c <= 'f'   ? *c - 'a' + 10
+						   : -1;
+
+		if (digit < 0)
+			return error_set(error, STATUS_BAD_INPUT, "no hexadecimal number");
+		hash = hash << 4 | (unsigned)digit;
+	}
+	memcpy(at, &hash, sizeof(hash));
+	return STATUS_OK;
+}
+
+static enum status read_word(const struct json_span *value, const struct field *field, void *at,
+	struct error *error)
+{
+	const char *text;
+
+	for (int i = 0; (text = field->word(i)) != NULL; i++) {
+		if (json_span_is(value, text)) {
+			memcpy(at, &i, sizeof(i));
+			return STATUS_OK;
+		}
+	}
+	return error_set(error, STATUS_BAD_INPUT, "an unknown word");
+}
+
+static enum status field_read(const struct json_span *value, const struct field *field, void *at,
+	struct error *error)
+{
+	switch (field->type) {
+	case FIELD_TEXT:
+		return read_text(value, field, at, error);
+	case FIELD_HASH:
+		return read_hash(value, at, error);
+	case FIELD_BOOL:
+		return json_span_bool(value, at, error);
+	case FIELD_WORD:
+		return read_word(value, field, at, error);
+	default:
+		return read_number(value, field, at, error);
+	}
+}
+
+enum status fields_read(const struct json_span *object, const struct field *fields, size_t count,
+	void *to, struct error *error)
+{
+	struct json_span key, value;
+	struct json_walk walk;
+
+	if (object->kind != SPAN_OBJECT)
+		return error_set(error, STATUS_BAD_INPUT, "an object is expected, not %s",
+			json_span_kind_words(object->kind));
+	json_walk_init(&walk, object);
+	while (json_walk_next(&walk, &key, &value)) {
+		for (size_t i = 0; i < count; i++) {
+			if (!json_span_is(&key, fields[i].name))
+				continue;
+			if (field_read(&value, &fields[i], (char *)to + fields[i].offset, error))
+				return error_prefix(error, "%s", fields[i].name);
+			break;
+		}
+	}
+	return STATUS_OK;
+}
+
+bool fields_find(const struct json_span *object, const char *name, struct json_span *value)
+{
+	struct json_span key;
+	struct json_walk walk;
+
+	if (object->kind != SPAN_OBJECT)
+		return false;
+	json_walk_init(&walk, object);
+	while (json_walk_next(&walk, &key, value))
+		if (json_span_is(&key, name))
+			return true;
+	return false;
+}

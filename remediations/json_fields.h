@@ -1,0 +1,52 @@
+/*
+ * Structs to JSON objects and back by one table of fields, so that what is written is what is read.
+ *
+ * Limits: texts longer than their field are refused when read.
+ * Threads: pure functions.
+ */
+#ifndef NIMBUSGUARD_REMEDIATIONS_JSON_FIELDS_H
+#define NIMBUSGUARD_REMEDIATIONS_JSON_FIELDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/json_span.h"
+
+enum field_type {
+	FIELD_TEXT, /* char[size] */
+	FIELD_I64,
+	FIELD_I32,  /* not negative */
+	FIELD_UNSIGNED,
+	FIELD_HASH, /* uint64_t as 16 hex digits, "" for 0 */
+	FIELD_BOOL,
+	FIELD_WORD /* an enum (int) by its name */
+};
+
+/* Names of an enum: NULL behind the last. */
+typedef const char *field_word_fn(int value);
+
+struct field {
+	const char *name;
+	enum field_type type;
+	size_t offset, size;
+	field_word_fn *word;
+};
+
+#define FIELD(type, of, member) {#member, type, offsetof(of, member), sizeof(((of *)0)->member), NULL}
+#define FIELD_NAMED(name, type, of, member)                                                        \
+	{name, type, offsetof(of, member), sizeof(((of *)0)->member), NULL}
+#define FIELD_ENUM(name, of, member, word)                                                         \
+	{name, FIELD_WORD, offsetof(of, member), sizeof(((of *)0)->member), word}
+
+/* "name":value,... without braces. */
+void fields_write(struct buf *json, const struct field *fields, size_t count, const void *from);
+/* Fills what the object has; fields that it lacks keep their value, unknown keys are left alone. */
+enum status fields_read(const struct json_span *object, const struct field *fields, size_t count,
+	void *to, struct error *error) MUST_CHECK;
+/* The value of a key; false when absent. */
+bool fields_find(const struct json_span *object, const char *name, struct json_span *value);
+
+#endif
