@@ -278,8 +278,8 @@ static void files_are_looked_at_by_the_requests_themselves(void **state)
 
 	write_users("first", "other");
 	access = open_quietly(at("web.yml"), NULL, 0, NULL);
-	write_users("second", "other");
 	assert_int_equal(ask_basic(access, "alice:second"), STATUS_UNAUTHENTICATED);
+	write_users("second", "other");
 	clock_sleep_ms(1100);
 	/* That it was wrong is not remembered: it was wrong for another hash. */
 	assert_int_equal(ask_basic(access, "alice:second"), STATUS_OK);
