@@ -16,53 +16,52 @@ enum { LABEL_NAME = 1, LABEL_VALUE = 2 };
 enum { SAMPLE_VALUE = 1, SAMPLE_TIMESTAMP = 2 };
 
 #define SHAPE(name)                                                                                \
-	static const struct wire_shape name##_shape = { name##_fields,                             \
-		ARRAY_COUNT(name##_fields) }
+	static const struct wire_shape name##_shape = {name##_fields, ARRAY_COUNT(name##_fields)}
 
 static const struct wire_field label_fields[] = {
-	[LABEL_NAME] = { WIRE_KIND_BYTES, NULL },
-	[LABEL_VALUE] = { WIRE_KIND_BYTES, NULL },
+	[LABEL_NAME] = {WIRE_KIND_BYTES, NULL},
+	[LABEL_VALUE] = {WIRE_KIND_BYTES, NULL},
 };
 SHAPE(label);
 
 static const struct wire_field exemplar_fields[] = {
-	[1] = { WIRE_KIND_MESSAGE, &label_shape }, /* labels */
-	[2] = { WIRE_KIND_DOUBLE, NULL },    /* value */
-	[3] = { WIRE_KIND_VARINT, NULL },    /* timestamp */
+	[1] = {WIRE_KIND_MESSAGE, &label_shape}, /* labels */
+	[2] = {WIRE_KIND_DOUBLE, NULL},          /* value */
+	[3] = {WIRE_KIND_VARINT, NULL},          /* timestamp */
 };
 SHAPE(exemplar);
 
 static const struct wire_field span_fields[] = {
-	[1] = { WIRE_KIND_VARINT, NULL }, /* offset */
-	[2] = { WIRE_KIND_VARINT, NULL }, /* length */
+	[1] = {WIRE_KIND_VARINT, NULL}, /* offset */
+	[2] = {WIRE_KIND_VARINT, NULL}, /* length */
 };
 SHAPE(span);
 
 static const struct wire_field histogram_fields[] = {
-	[1] = { WIRE_KIND_VARINT, NULL },   /* count_int */
-	[2] = { WIRE_KIND_DOUBLE, NULL },   /* count_float */
-	[3] = { WIRE_KIND_DOUBLE, NULL },   /* sum */
-	[4] = { WIRE_KIND_VARINT, NULL },   /* schema */
-	[5] = { WIRE_KIND_DOUBLE, NULL },   /* zero_threshold */
-	[6] = { WIRE_KIND_VARINT, NULL },   /* zero_count_int */
-	[7] = { WIRE_KIND_DOUBLE, NULL },   /* zero_count_float */
-	[8] = { WIRE_KIND_MESSAGE, &span_shape }, /* negative_spans */
-	[9] = { WIRE_KIND_VARINTS, NULL },  /* negative_deltas */
-	[10] = { WIRE_KIND_DOUBLES, NULL }, /* negative_counts */
-	[11] = { WIRE_KIND_MESSAGE, &span_shape }, /* positive_spans */
-	[12] = { WIRE_KIND_VARINTS, NULL },  /* positive_deltas */
-	[13] = { WIRE_KIND_DOUBLES, NULL },  /* positive_counts */
-	[14] = { WIRE_KIND_VARINT, NULL },   /* reset_hint */
-	[15] = { WIRE_KIND_VARINT, NULL },   /* timestamp */
-	[16] = { WIRE_KIND_DOUBLES, NULL },  /* custom_values */
+	[1] = {WIRE_KIND_VARINT, NULL},          /* count_int */
+	[2] = {WIRE_KIND_DOUBLE, NULL},          /* count_float */
+	[3] = {WIRE_KIND_DOUBLE, NULL},          /* sum */
+	[4] = {WIRE_KIND_VARINT, NULL},          /* schema */
+	[5] = {WIRE_KIND_DOUBLE, NULL},          /* zero_threshold */
+	[6] = {WIRE_KIND_VARINT, NULL},          /* zero_count_int */
+	[7] = {WIRE_KIND_DOUBLE, NULL},          /* zero_count_float */
+	[8] = {WIRE_KIND_MESSAGE, &span_shape},  /* negative_spans */
+	[9] = {WIRE_KIND_VARINTS, NULL},         /* negative_deltas */
+	[10] = {WIRE_KIND_DOUBLES, NULL},        /* negative_counts */
+	[11] = {WIRE_KIND_MESSAGE, &span_shape}, /* positive_spans */
+	[12] = {WIRE_KIND_VARINTS, NULL},        /* positive_deltas */
+	[13] = {WIRE_KIND_DOUBLES, NULL},        /* positive_counts */
+	[14] = {WIRE_KIND_VARINT, NULL},         /* reset_hint */
+	[15] = {WIRE_KIND_VARINT, NULL},         /* timestamp */
+	[16] = {WIRE_KIND_DOUBLES, NULL},        /* custom_values */
 };
 SHAPE(histogram);
 
 static const struct wire_field metadata_fields[] = {
-	[1] = { WIRE_KIND_VARINT, NULL }, /* type */
-	[2] = { WIRE_KIND_BYTES, NULL },  /* metric_family_name */
-	[4] = { WIRE_KIND_BYTES, NULL },  /* help */
-	[5] = { WIRE_KIND_BYTES, NULL },  /* unit */
+	[1] = {WIRE_KIND_VARINT, NULL}, /* type */
+	[2] = {WIRE_KIND_BYTES, NULL},  /* metric_family_name */
+	[4] = {WIRE_KIND_BYTES, NULL},  /* help */
+	[5] = {WIRE_KIND_BYTES, NULL},  /* unit */
 };
 SHAPE(metadata);
 
@@ -139,8 +138,8 @@ bool series_view_init(struct series_view *view, struct wire *frame)
 	struct wire_tag tag;
 	struct wire inside;
 
-	*view = (struct series_view){ .frame = *frame, .labels_together = true };
-	view->labels = (struct wire){ .at = frame->at, .end = frame->at };
+	*view = (struct series_view){.frame = *frame, .labels_together = true};
+	view->labels = (struct wire){.at = frame->at, .end = frame->at};
 	while (frame->at < frame->end) {
 		const uint8_t *start = frame->at;
 		if (!wire_tag(frame, &tag))
@@ -201,7 +200,7 @@ bool series_view_label(struct wire *rest, struct label *label)
 
 	if (!next_message(rest, SERIES_LABELS, &inside))
 		return false;
-	*label = (struct label){ .name = "", .value = "" };
+	*label = (struct label){.name = "", .value = ""};
 	while (inside.at < inside.end) {
 		if (!wire_tag(&inside, &tag))
 			return wire_fail_inside(rest, &inside);

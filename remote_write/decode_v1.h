@@ -21,13 +21,13 @@
 #include "remote_write/wire.h"
 
 struct decode_v1 {
-	struct wire wire; /* the body; its fault is the fault of the body */
+	struct wire wire;  /* the body; its fault is the fault of the body */
 	uint64_t metadata; /* MetricMetadata messages passed so far */
 };
 
 static inline struct decode_v1 decode_v1_of(const void *body, size_t size)
 {
-	return (struct decode_v1){ .wire = wire_of(body, size) };
+	return (struct decode_v1){.wire = wire_of(body, size)};
 }
 
 /* The next TimeSeries, at most max of them. Metadata between them is checked and counted, unknown

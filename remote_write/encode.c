@@ -106,7 +106,7 @@ static uint64_t double_bits(double value)
 static size_t sample_size(int64_t t_ms, double value)
 {
 	return (double_bits(value) != 0 ? 9 : 0) +
-	       (t_ms != 0 ? 1 + wire_varint_size((uint64_t)t_ms) : 0);
+		(t_ms != 0 ? 1 + wire_varint_size((uint64_t)t_ms) : 0);
 }
 
 static uint8_t *put_sample(uint8_t *at, int64_t t_ms, double value)
@@ -171,15 +171,15 @@ enum status write_encoder_add(struct write_encoder *encoder, const struct labels
 	return STATUS_OK;
 }
 
-enum status write_encoder_add_metadata(struct write_encoder *encoder, int type,
-	const char *family, const char *help)
+enum status write_encoder_add_metadata(struct write_encoder *encoder, int type, const char *family,
+	const char *help)
 {
 	size_t family_size = strlen(family), help_size = strlen(help);
 	uint64_t number = type > 0 ? (uint64_t)type : 0;
 	enum status status;
 	uint8_t *at;
 	size_t size = (number != 0 ? 1 + wire_varint_size(number) : 0) + field_size(family_size) +
-		      field_size(help_size);
+		field_size(help_size);
 
 	at = add_message(encoder, TAG_MESSAGE(REQUEST_METADATA), size, &status);
 	if (at == NULL)

@@ -28,8 +28,8 @@ void write_encoder_reset(struct write_encoder *encoder);
 enum status write_encoder_add(struct write_encoder *encoder, const struct labels *labels,
 	const int64_t *t_ms, const double *values, size_t count) MUST_CHECK;
 /* Metadata of a family (type numbers of the protocol). */
-enum status write_encoder_add_metadata(struct write_encoder *encoder, int type,
-	const char *family, const char *help) MUST_CHECK;
+enum status write_encoder_add_metadata(struct write_encoder *encoder, int type, const char *family,
+	const char *help) MUST_CHECK;
 /* The snappy block, valid until the next call. STATUS_NO_MEMORY. */
 enum status write_encoder_finish(struct write_encoder *encoder, const void **body, size_t *size,
 	struct error *error) MUST_CHECK;

@@ -82,8 +82,8 @@ struct ingest {
 /* All of them once, so that the metrics page shows each at zero before it happens. */
 static void open_cells(struct ingest_cells *cells)
 {
-	static const enum status outcomes[] = { STATUS_OK, STATUS_BAD_INPUT, STATUS_LIMIT,
-		STATUS_TOO_LARGE, STATUS_MEDIA_TYPE, STATUS_NO_MEMORY };
+	static const enum status outcomes[] = {STATUS_OK, STATUS_BAD_INPUT, STATUS_LIMIT,
+		STATUS_TOO_LARGE, STATUS_MEDIA_TYPE, STATUS_NO_MEMORY};
 
 	cells->bytes = metrics_cell(METRIC_RW_BYTES);
 	cells->decoded_bytes = metrics_cell(METRIC_RW_DECODED_BYTES);
@@ -183,7 +183,7 @@ static enum status key_of_scattered(struct ingest *ingest, const struct series_v
 
 	buf_reset(&ingest->canonical);
 	while (series_view_label_bytes(&rest, &label)) {
-		uint8_t head[1 + WIRE_VARINT_MAX] = { TAG_LABELS };
+		uint8_t head[1 + WIRE_VARINT_MAX] = {TAG_LABELS};
 		uint8_t *end = wire_put_varint(head + 1, wire_left(&label));
 		buf_add(&ingest->canonical, head, (size_t)(end - head));
 		buf_add(&ingest->canonical, label.at, wire_left(&label));
@@ -237,7 +237,7 @@ static enum status take_series(struct ingest *ingest, struct wire *frame)
 	struct ingest_counts *counts = ingest->counts;
 	struct decoded_sample sample;
 	struct series_view view;
-	struct store_key key;
+	struct store_key key = {0, 0};
 	enum status status;
 	struct wire rest;
 	uint32_t series;
@@ -366,7 +366,7 @@ enum status ingest_request(struct ingest *ingest, const char *content_type,
 {
 	enum status status;
 
-	*counts = (struct ingest_counts){ .series = 0 };
+	*counts = (struct ingest_counts){.series = 0};
 	ingest->counts = counts;
 	error_reset(&ingest->first);
 	status = ingest_check_media(content_type, content_encoding, error);
@@ -385,8 +385,8 @@ enum status ingest_request(struct ingest *ingest, const char *content_type,
 			take_body(ingest);
 			status = answer(ingest, error);
 		} else if (status != STATUS_NO_MEMORY) {
-			count_refusal(ingest, status == STATUS_LIMIT ? REFUSAL_DECODED_SIZE
-								     : REFUSAL_SNAPPY);
+			count_refusal(ingest,
+				status == STATUS_LIMIT ? REFUSAL_DECODED_SIZE : REFUSAL_SNAPPY);
 		}
 	}
 	count_request(ingest, status, size);

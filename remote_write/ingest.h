@@ -21,7 +21,7 @@ struct ingest_limits {
 	uint64_t decoded_max; /* bytes claimed by the snappy preamble; past it 400 */
 	uint32_t labels_max;  /* labels of a series */
 	uint32_t label_name_max, label_value_max; /* bytes */
-	uint32_t series_max;  /* time series in a request */
+	uint32_t series_max;                      /* time series in a request */
 };
 
 struct ingest;

@@ -22,7 +22,10 @@ struct piece {
 	size_t size;
 };
 
-static bool is_space(char c) { return c == ' ' || c == '\t'; }
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t';
+}
 
 static struct piece trim(const char *text, size_t size)
 {
@@ -32,7 +35,7 @@ static struct piece trim(const char *text, size_t size)
 	}
 	while (size > 0 && is_space(text[size - 1]))
 		size--;
-	return (struct piece){ text, size };
+	return (struct piece){text, size};
 }
 
 static bool piece_is(struct piece piece, const char *word)
@@ -58,7 +61,7 @@ static struct piece next_piece(const char **rest, char stop)
 static struct piece unquote(struct piece piece)
 {
 	if (piece.size >= 2 && piece.text[0] == '"' && piece.text[piece.size - 1] == '"')
-		return (struct piece){ piece.text + 1, piece.size - 2 };
+		return (struct piece){piece.text + 1, piece.size - 2};
 	return piece;
 }
 
@@ -93,7 +96,8 @@ static enum status check_type(const char *content_type, struct error *error)
 			continue;
 		if (piece_is(value, PROTO_V2))
 			return error_set(error, STATUS_MEDIA_TYPE,
-				"remote write 2.0 (" PROTO_V2 ") is not taken here, send " PROTO_V1);
+				"remote write 2.0 (" PROTO_V2
+				") is not taken here, send " PROTO_V1);
 		if (!piece_is(value, PROTO_V1))
 			return error_set(error, STATUS_MEDIA_TYPE,
 				"Content-Type names an unknown message, " PROTO_V1 " is expected");

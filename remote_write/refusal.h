@@ -29,7 +29,7 @@ enum refusal {
 #define X(reason, label) reason,
 	REFUSAL_TABLE(X)
 #undef X
-	REFUSAL_COUNT
+		REFUSAL_COUNT
 };
 
 /* The metric label; "" for REFUSAL_NONE. */

@@ -58,7 +58,7 @@ enum status series_labels_init(struct series_labels *labels, uint32_t count_max,
 void series_labels_fini(struct series_labels *labels)
 {
 	mem_free(labels->pairs);
-	*labels = (struct series_labels){ .pairs = NULL };
+	*labels = (struct series_labels){.pairs = NULL};
 }
 
 static int compare_names(const struct label *a, const struct label *b)
@@ -75,7 +75,7 @@ static int compare_names(const struct label *a, const struct label *b)
  * an extent that matters at a few hundred labels. */
 static void sort_pairs(struct label *pairs, uint32_t count)
 {
-	static const uint32_t gaps[] = { 1750, 701, 301, 132, 57, 23, 10, 4, 1 };
+	static const uint32_t gaps[] = {1750, 701, 301, 132, 57, 23, 10, 4, 1};
 
 	for (size_t g = 0; g < sizeof(gaps) / sizeof(gaps[0]); g++) {
 		for (uint32_t i = gaps[g]; i < count; i++) {
@@ -159,7 +159,7 @@ static bool cut_text_add_escaped(struct cut_text *text, const char *bytes, size_
 static bool is_metric_name(const struct label *label)
 {
 	return label->name_size == sizeof(LABEL_METRIC_NAME) - 1 &&
-	       memcmp(label->name, LABEL_METRIC_NAME, label->name_size) == 0;
+		memcmp(label->name, LABEL_METRIC_NAME, label->name_size) == 0;
 }
 
 /* name="value", the value cut when it is long. */
@@ -168,17 +168,16 @@ static bool describe_label(struct cut_text *text, const struct label *label)
 	size_t shown = label->value_size <= VALUE_TEXT_MAX ? label->value_size : VALUE_TEXT_MAX;
 
 	return cut_text_add_escaped(text, label->name, label->name_size) &&
-	       cut_text_add(text, "=\"", 2) &&
-	       cut_text_add_escaped(text, label->value, shown) &&
-	       cut_text_add(text, shown < label->value_size ? "...\"" : "\"",
-		       shown < label->value_size ? 4 : 1);
+		cut_text_add(text, "=\"", 2) && cut_text_add_escaped(text, label->value, shown) &&
+		cut_text_add(text, shown < label->value_size ? "...\"" : "\"",
+			shown < label->value_size ? 4 : 1);
 }
 
 void series_labels_describe(const struct series_labels *labels, char *text, size_t size)
 {
 	static const char tail[] = ", ...}";
 	/* Room for the tail is kept back, so that a cut list is still closed. */
-	struct cut_text cut = { .at = text, .end = text + size - sizeof(tail) };
+	struct cut_text cut = {.at = text, .end = text + size - sizeof(tail)};
 	bool first = true;
 
 	for (uint32_t i = 0; i < labels->count; i++)
@@ -218,7 +217,7 @@ static enum refusal refuse_label(const struct series_labels *labels, const struc
 	enum refusal refusal, const char *why, struct error *error)
 {
 	char name[NAME_TEXT_MAX];
-	struct cut_text cut = { .at = name, .end = name + sizeof(name) - 4 };
+	struct cut_text cut = {.at = name, .end = name + sizeof(name) - 4};
 
 	if (error == NULL)
 		return refusal;
@@ -241,7 +240,8 @@ static enum refusal check_label(const struct series_labels *labels, uint32_t ind
 		return refuse_label(labels, label, REFUSAL_EMPTY_NAME, "has an empty name", error);
 	if (label->name_size > labels->name_max || label->value_size > labels->value_max) {
 		char why[96];
-		snprintf(why, sizeof(why), "is too long: its %s has %" PRIu32 " bytes, the limit is %" PRIu32,
+		snprintf(why, sizeof(why),
+			"is too long: its %s has %" PRIu32 " bytes, the limit is %" PRIu32,
 			label->name_size > labels->name_max ? "name" : "value",
 			label->name_size > labels->name_max ? label->name_size : label->value_size,
 			label->name_size > labels->name_max ? labels->name_max : labels->value_max);

@@ -32,7 +32,7 @@
 
 void snappy_body_init(struct snappy_body *body)
 {
-	*body = (struct snappy_body){ .bytes = NULL };
+	*body = (struct snappy_body){.bytes = NULL};
 }
 
 void snappy_body_fini(struct snappy_body *body)
@@ -62,7 +62,7 @@ static size_t read_preamble(const uint8_t *bytes, size_t size, uint64_t *claimed
 /* The other format of the same library, which remote write forbids. */
 static bool is_framed(const uint8_t *bytes, size_t size)
 {
-	static const uint8_t stream_id[] = { 0xff, 0x06, 0x00, 0x00, 's', 'N', 'a', 'P', 'p', 'Y' };
+	static const uint8_t stream_id[] = {0xff, 0x06, 0x00, 0x00, 's', 'N', 'a', 'P', 'p', 'Y'};
 
 	return size >= sizeof(stream_id) && memcmp(bytes, stream_id, sizeof(stream_id)) == 0;
 }
@@ -83,8 +83,8 @@ static enum status check_claim(const uint8_t *bytes, size_t size, uint64_t decod
 			"the body is not a snappy block: its length is malformed");
 	if (*claimed > decoded_max)
 		return error_set(error, STATUS_LIMIT,
-			"the body claims %" PRIu64 " bytes decoded, the limit is %" PRIu64, *claimed,
-			decoded_max);
+			"the body claims %" PRIu64 " bytes decoded, the limit is %" PRIu64,
+			*claimed, decoded_max);
 	if (*claimed * EXPANSION_IN > (uint64_t)(size - preamble) * EXPANSION_OUT)
 		return error_set(error, STATUS_BAD_INPUT,
 			"the body is not a snappy block: %zu bytes cannot hold the %" PRIu64

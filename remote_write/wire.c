@@ -72,7 +72,7 @@ bool wire_tag_long(struct wire *wire, struct wire_tag *tag)
 		return wire_fail(wire, "field number 0 is illegal");
 	if (value >> 3 > FIELD_NUMBER_MAX)
 		return wire_fail(wire, "a field number is too large");
-	*tag = (struct wire_tag){ .field = (uint32_t)(value >> 3), .type = (enum wire_type)type };
+	*tag = (struct wire_tag){.field = (uint32_t)(value >> 3), .type = (enum wire_type)type};
 	while (*wire->at++ >= 0x80)
 		;
 	return true;
@@ -125,7 +125,7 @@ static bool check_packed(struct wire *wire, enum wire_kind kind)
 		return false;
 	if (kind == WIRE_KIND_DOUBLES)
 		return wire_left(&inside) % 8 == 0 ||
-		       wire_fail(wire, "packed doubles do not fill their block");
+			wire_fail(wire, "packed doubles do not fill their block");
 	while (inside.at < inside.end)
 		if (!wire_varint(&inside, &number))
 			return wire_fail_inside(wire, &inside);
@@ -136,7 +136,7 @@ static bool check_packed(struct wire *wire, enum wire_kind kind)
 static bool check_field(struct wire *wire, const struct wire_shape *of, struct wire *inside,
 	const struct wire_shape **shape)
 {
-	struct wire_field field = { .kind = WIRE_KIND_UNKNOWN };
+	struct wire_field field = {.kind = WIRE_KIND_UNKNOWN};
 	struct wire_tag tag;
 
 	if (!wire_tag(wire, &tag))
@@ -180,7 +180,7 @@ bool wire_check(struct wire *wire, const struct wire_shape *shape)
 	struct {
 		struct wire wire;
 		const struct wire_shape *shape;
-	} stack[WIRE_DEPTH_MAX] = { { *wire, shape } };
+	} stack[WIRE_DEPTH_MAX] = {{*wire, shape}};
 	size_t depth = 1;
 
 	while (depth > 0) {

@@ -34,10 +34,13 @@ static inline struct wire wire_of(const void *bytes, size_t size)
 {
 	const uint8_t *at = bytes;
 
-	return (struct wire){ .at = at, .end = at + size };
+	return (struct wire){.at = at, .end = at + size};
 }
 
-static inline size_t wire_left(const struct wire *wire) { return (size_t)(wire->end - wire->at); }
+static inline size_t wire_left(const struct wire *wire)
+{
+	return (size_t)(wire->end - wire->at);
+}
 
 /* Notes the fault and ends the reading; returns false, so that a reader can `return wire_fail()`. */
 bool wire_fail(struct wire *wire, const char *fault) __attribute__((cold));
@@ -63,7 +66,7 @@ static inline bool wire_tag(struct wire *wire, struct wire_tag *tag)
 	unsigned type = byte & 7;
 
 	if (byte < 0x80 && byte >= 8 && type <= WIRE_BYTES) {
-		*tag = (struct wire_tag){ .field = byte >> 3, .type = (enum wire_type)type };
+		*tag = (struct wire_tag){.field = byte >> 3, .type = (enum wire_type)type};
 		wire->at++;
 		return true;
 	}
@@ -80,7 +83,7 @@ static inline bool wire_bytes(struct wire *wire, struct wire *inside)
 		length = *wire->at++;
 	else if (!wire_length_long(wire, &length))
 		return false;
-	*inside = (struct wire){ .at = wire->at, .end = wire->at + length };
+	*inside = (struct wire){.at = wire->at, .end = wire->at + length};
 	wire->at += length;
 	return true;
 }
@@ -89,8 +92,8 @@ static inline bool wire_bytes(struct wire *wire, struct wire *inside)
 static inline uint64_t wire_load64(const uint8_t *at)
 {
 	return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 |
-	       (uint64_t)at[3] << 24 | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 |
-	       (uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
+		(uint64_t)at[3] << 24 | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 |
+		(uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
 }
 
 static inline bool wire_fixed64(struct wire *wire, uint64_t *value)

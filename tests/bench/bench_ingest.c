@@ -36,8 +36,8 @@
 
 enum load_order { ORDER_SCRAPE, ORDER_CHURN, ORDER_SHUFFLED, ORDER_COUNT };
 
-static const char *const order_names[ORDER_COUNT] = { "scrape order", "10 % churn a round",
-	"shuffled" };
+static const char *const order_names[ORDER_COUNT] = {"scrape order", "10 % churn a round",
+	"shuffled"};
 
 struct body {
 	void *bytes;
@@ -47,8 +47,8 @@ struct body {
 struct load {
 	uint32_t series_count, body_count;
 	enum load_order order;
-	uint32_t *sequence; /* [series_count] */
-	double *walks;      /* [series_count] */
+	uint32_t *sequence;  /* [series_count] */
+	double *walks;       /* [series_count] */
 	struct body *bodies; /* [body_count] */
 	struct write_encoder *encoder;
 	struct random random;
@@ -56,7 +56,7 @@ struct load {
 
 static void set_label(struct label *pair, const char *name, char *text)
 {
-	*pair = (struct label){ name, text, (uint32_t)strlen(name), (uint32_t)strlen(text) };
+	*pair = (struct label){name, text, (uint32_t)strlen(name), (uint32_t)strlen(text)};
 }
 
 /* Ten labels, sorted. Those of a pod's series differ in the name alone, as in a real scrape. */
@@ -64,8 +64,8 @@ static void set_label(struct label *pair, const char *name, char *text)
 static void make_labels(uint32_t series, uint32_t life, struct label pairs[LABEL_COUNT],
 	char texts[LABEL_COUNT][80])
 {
-	static const char *const names[LABEL_COUNT] = { "__name__", "cluster", "container",
-		"endpoint", "image", "instance", "job", "namespace", "node", "pod" };
+	static const char *const names[LABEL_COUNT] = {"__name__", "cluster", "container",
+		"endpoint", "image", "instance", "job", "namespace", "node", "pod"};
 	uint32_t pod = series / POD_SERIES;
 
 	snprintf(texts[0], 80, "container_metric_of_some_kind_%" PRIu32 "_total",
@@ -74,7 +74,8 @@ static void make_labels(uint32_t series, uint32_t life, struct label pairs[LABEL
 	snprintf(texts[2], 80, "app-%" PRIu32, pod % 300);
 	snprintf(texts[3], 80, "https-metrics");
 	snprintf(texts[4], 80, "registry.example.org/team/app-%" PRIu32 ":v1.2.3", pod % 300);
-	snprintf(texts[5], 80, "10.%" PRIu32 ".%" PRIu32 ".7:10250", pod / 6400 % 256, pod / 25 % 256);
+	snprintf(texts[5], 80, "10.%" PRIu32 ".%" PRIu32 ".7:10250", pod / 6400 % 256,
+		pod / 25 % 256);
 	snprintf(texts[6], 80, "kubelet");
 	snprintf(texts[7], 80, "namespace-%" PRIu32, pod % 40);
 	snprintf(texts[8], 80, "node-%" PRIu32 ".eu-1.internal", pod / 25);
@@ -92,7 +93,7 @@ static double make_value(struct load *load, uint32_t series, uint32_t round)
 		return kind;
 	if (kind < 85)
 		return (double)series + (double)round * (double)(kind * 10) +
-		       (double)random_below(&load->random, kind);
+			(double)random_below(&load->random, kind);
 	if (kind < 95)
 		return 4096 * (double)(10000 + random_below(&load->random, 200));
 	load->walks[series] += random_normal(&load->random);
@@ -126,7 +127,7 @@ static void encode_body(struct load *load, uint32_t index, uint32_t round)
 		uint32_t series = load->sequence[index * BODY_SERIES + i];
 		struct label pairs[LABEL_COUNT];
 		char texts[LABEL_COUNT][80];
-		struct labels labels = { .pairs = pairs, .count = LABEL_COUNT };
+		struct labels labels = {.pairs = pairs, .count = LABEL_COUNT};
 		int64_t t_ms = START_MS + (int64_t)round * INTERVAL_MS + series % 7000;
 		double value = make_value(load, series, round);
 		make_labels(series, life_of(load, series, round), pairs, texts);
@@ -149,7 +150,7 @@ static void encode_round(struct load *load, uint32_t round)
 
 static void load_init(struct load *load, uint32_t series_count, enum load_order order)
 {
-	*load = (struct load){ .order = order };
+	*load = (struct load){.order = order};
 	load->body_count = series_count / BODY_SERIES;
 	load->series_count = load->body_count * BODY_SERIES;
 	load->sequence = mem_zalloc(load->series_count, sizeof(*load->sequence));
@@ -157,7 +158,7 @@ static void load_init(struct load *load, uint32_t series_count, enum load_order 
 	load->bodies = mem_zalloc(load->body_count, sizeof(*load->bodies));
 	load->encoder = write_encoder_open(BODY_BYTES, NULL);
 	CHECK(load->sequence != NULL && load->walks != NULL && load->bodies != NULL &&
-	      load->encoder != NULL);
+		load->encoder != NULL);
 	for (uint32_t i = 0; i < load->series_count; i++)
 		load->sequence[i] = i;
 	random_init(&load->random, 1);
@@ -185,10 +186,9 @@ enum floor_step {
 	FLOOR_COUNT
 };
 
-static const char *const floor_names[FLOOR_COUNT] = { "memcpy of the decoded bytes",
+static const char *const floor_names[FLOOR_COUNT] = {"memcpy of the decoded bytes",
 	"uncompress (libsnappy)", "walk of every field", "walk and read every label",
-	"frames and guess of the tail", "the same and hash of the labels",
-	"the same and look-up" };
+	"frames and guess of the tail", "the same and hash of the labels", "the same and look-up"};
 
 static volatile uint64_t sink; /* keeps the compiler from leaving the work out */
 
@@ -199,7 +199,7 @@ static void run_step(enum floor_step step, struct store *store, const struct sna
 	struct wire frames[FRAMES_MAX];
 	struct store_key keys[FRAMES_MAX];
 	uint32_t series[FRAMES_MAX];
-	struct decoded_sample sample = { 0, 0 };
+	struct decoded_sample sample = {0, 0};
 	struct series_view view;
 	struct wire rest;
 	uint64_t sum = 0;
@@ -284,7 +284,7 @@ static int64_t send_round(const struct load *load, struct ingest *ingest, bool v
 
 	for (uint32_t i = 0; i < load->body_count; i++) {
 		struct ingest_counts counts;
-		struct error error = { .text = "" };
+		struct error error = {.text = ""};
 		enum status status = ingest_request(ingest, "application/x-protobuf", "snappy",
 			load->bodies[i].bytes, load->bodies[i].size, &counts, &error);
 		if (verify && status != STATUS_OK) {
@@ -358,8 +358,7 @@ static void run(uint32_t series_count, uint32_t rounds, enum load_order order)
 		if (spent < again)
 			again = spent;
 	}
-	printf("  %-36s %8.1f\n", "request, all samples stored",
-		(double)best / load.series_count);
+	printf("  %-36s %8.1f\n", "request, all samples stored", (double)best / load.series_count);
 	printf("  %-36s %8.1f\n", "request, all samples repeated",
 		(double)again / load.series_count);
 	printf("  %-36s %8.1f\n", "request, all series new", (double)first / load.series_count);
@@ -370,12 +369,13 @@ static void run(uint32_t series_count, uint32_t rounds, enum load_order order)
 
 int main(int argc, char **argv)
 {
-	static const uint32_t sizes[] = { 10000, 100000 };
+	static const uint32_t sizes[] = {10000, 100000};
 	int64_t series = 0, rounds = 0;
 
-	if (argc > 1 && (argc != 3 || parse_int(argv[1], &series) != STATUS_OK ||
-				parse_int(argv[2], &rounds) != STATUS_OK || series < BODY_SERIES ||
-				series > 10000000 || rounds < 2 || rounds > 1000)) {
+	if (argc > 1 &&
+		(argc != 3 || parse_int(argv[1], &series) != STATUS_OK ||
+			parse_int(argv[2], &rounds) != STATUS_OK || series < BODY_SERIES ||
+			series > 10000000 || rounds < 2 || rounds > 1000)) {
 		fprintf(stderr, "usage: bench_ingest [SERIES ROUNDS]\n");
 		return 2;
 	}

@@ -43,11 +43,11 @@ static void check_counts(const struct ingest_counts *counts)
 static void send_twice(struct ingest *ingest, const uint8_t *body, size_t size)
 {
 	struct ingest_counts counts, again;
-	struct error error = { .text = "" };
+	struct error error = {.text = ""};
 	enum status status = ingest_request(ingest, NULL, NULL, body, size, &counts, &error);
 
 	CHECK(status == STATUS_OK || status == STATUS_BAD_INPUT || status == STATUS_LIMIT ||
-	      status == STATUS_TOO_LARGE);
+		status == STATUS_TOO_LARGE);
 	CHECK(status == STATUS_OK || (error.text[0] != '\0' && strchr(error.text, '\n') == NULL));
 	check_counts(&counts);
 	CHECK(ingest_request(ingest, NULL, NULL, body, size, &again, &error) == status);

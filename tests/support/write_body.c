@@ -7,7 +7,10 @@
 
 #define LITERAL_MAX ((size_t)1 << 16)
 
-void write_body_reset(struct write_body *body) { body->size = 0; }
+void write_body_reset(struct write_body *body)
+{
+	body->size = 0;
+}
 
 void write_body_bytes(struct write_body *body, const void *bytes, size_t size)
 {
@@ -43,7 +46,7 @@ void write_body_hex(struct write_body *body, const char *hex)
 			at++;
 			continue;
 		}
-		write_body_bytes(body, &(uint8_t){ (uint8_t)(digit(at[0]) << 4 | digit(at[1])) }, 1);
+		write_body_bytes(body, &(uint8_t){(uint8_t)(digit(at[0]) << 4 | digit(at[1]))}, 1);
 		at += 2;
 	}
 }
@@ -81,7 +84,7 @@ void write_body_sample(struct write_body *series, int64_t t_ms, double value)
 	if (bits != 0) {
 		put_varint(&sample, 1 << 3 | 1);
 		for (unsigned i = 0; i < 8; i++)
-			write_body_bytes(&sample, &(uint8_t){ (uint8_t)(bits >> (8 * i)) }, 1);
+			write_body_bytes(&sample, &(uint8_t){(uint8_t)(bits >> (8 * i))}, 1);
 	}
 	if (t_ms != 0) {
 		put_varint(&sample, 2 << 3);
@@ -119,7 +122,7 @@ void write_body_snappy(const struct write_body *request, struct write_body *bloc
 	for (size_t at = 0; at < request->size;) {
 		size_t size = request->size - at < LITERAL_MAX ? request->size - at : LITERAL_MAX;
 		/* Tag 61: the two bytes after it hold the length less one. */
-		uint8_t head[] = { 61 << 2, (uint8_t)(size - 1), (uint8_t)((size - 1) >> 8) };
+		uint8_t head[] = {61 << 2, (uint8_t)(size - 1), (uint8_t)((size - 1) >> 8)};
 		write_body_bytes(block, head, sizeof(head));
 		write_body_bytes(block, request->bytes + at, size);
 		at += size;

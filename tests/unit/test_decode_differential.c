@@ -39,7 +39,10 @@ struct body {
 static struct random seeded;
 static bool loose; /* write longer varints than needed now and then */
 
-static bool chance(unsigned percent) { return random_below(&seeded, 100) < percent; }
+static bool chance(unsigned percent)
+{
+	return random_below(&seeded, 100) < percent;
+}
 
 static void put(struct body *body, const void *bytes, size_t size)
 {
@@ -83,7 +86,7 @@ static void put_bits(struct body *body, uint32_t field, uint64_t bits)
 {
 	put_tag(body, field, WIRE_FIXED64);
 	for (unsigned i = 0; i < 8; i++)
-		put(body, &(uint8_t){ (uint8_t)(bits >> (8 * i)) }, 1);
+		put(body, &(uint8_t){(uint8_t)(bits >> (8 * i))}, 1);
 }
 
 static uint64_t any_number(void)
@@ -96,7 +99,7 @@ static uint64_t any_number(void)
 	case 2:
 		return 1700000000000 + random_below(&seeded, 1000000);
 	case 3:
-		return (uint64_t)-(int64_t)random_below(&seeded, 100000);
+		return (uint64_t) - (int64_t)random_below(&seeded, 100000);
 	case 4:
 		return UINT64_C(1) << random_below(&seeded, 64);
 	default:
@@ -106,7 +109,7 @@ static uint64_t any_number(void)
 
 static uint64_t any_bits(void)
 {
-	static const double plain[] = { 0, 1, -1, 0.5, 1e300 };
+	static const double plain[] = {0, 1, -1, 0.5, 1e300};
 	uint64_t bits;
 
 	if (chance(10))
@@ -268,8 +271,8 @@ static void fill_histogram(struct body *body, unsigned fields)
 
 static void fill_series(struct body *body, unsigned fields)
 {
-	static void (*const fills[])(struct body *, unsigned) = { fill_label, fill_sample,
-		fill_exemplar, fill_histogram };
+	static void (*const fills[])(struct body *, unsigned) = {fill_label, fill_sample,
+		fill_exemplar, fill_histogram};
 	unsigned labels = 1 + (unsigned)random_below(&seeded, 8);
 
 	if (chance(60)) {
@@ -370,7 +373,7 @@ static bool read_reference(const struct body *body, struct content *content)
 	Prometheus__WriteRequest *request =
 		prometheus__write_request__unpack(NULL, body->size, body->bytes);
 
-	*content = (struct content){ .series = 0 };
+	*content = (struct content){.series = 0};
 	if (request == NULL)
 		return false;
 	content->series = request->n_timeseries;
@@ -451,7 +454,7 @@ static const char *read_ours(const struct body *body, struct content *content)
 	struct decode_v1 decode = decode_v1_of(body->bytes, body->size);
 	size_t count = decode_v1_frames(&decode, frames, FRAMES_MAX);
 
-	*content = (struct content){ .metadata = decode.metadata };
+	*content = (struct content){.metadata = decode.metadata};
 	assert_true(count < FRAMES_MAX);
 	for (size_t i = 0; i < count; i++) {
 		const char *fault = read_series(frames[i], content);
@@ -464,7 +467,7 @@ static const char *read_ours(const struct body *body, struct content *content)
 static bool is_intended(const char *fault)
 {
 	return strcmp(fault, "field number 0 is illegal") == 0 ||
-	       strcmp(fault, "a field number is too large") == 0;
+		strcmp(fault, "a field number is too large") == 0;
 }
 
 struct tally {
@@ -502,7 +505,7 @@ static void compare(const struct body *source, struct tally *tally)
 static void generated_bodies_decode_to_the_same_content(void **state)
 {
 	static struct body body;
-	struct tally tally = { 0, 0, 0 };
+	struct tally tally = {0, 0, 0};
 
 	for (uint64_t seed = 1; seed <= BODIES; seed++) {
 		random_init(&seeded, seed);
@@ -517,7 +520,7 @@ static void generated_bodies_decode_to_the_same_content(void **state)
 static void changed_bodies_get_the_same_verdict_and_content(void **state)
 {
 	static struct body body, changed;
-	struct tally tally = { 0, 0, 0 };
+	struct tally tally = {0, 0, 0};
 
 	for (uint64_t seed = 1; seed <= BODIES / 4; seed++) {
 		random_init(&seeded, seed);
@@ -538,7 +541,7 @@ static void changed_bodies_get_the_same_verdict_and_content(void **state)
 static void random_bytes_get_the_same_verdict(void **state)
 {
 	static struct body body;
-	struct tally tally = { 0, 0, 0 };
+	struct tally tally = {0, 0, 0};
 
 	random_init(&seeded, 77);
 	for (unsigned i = 0; i < 20000; i++) {
@@ -553,11 +556,11 @@ static void random_bytes_get_the_same_verdict(void **state)
 
 static void intended_differences_are_refused_by_us_alone(void **state)
 {
-	static const char *const bodies[] = { "\x80\x80\x00\x01", "\xf8\xff\xff\xff\x7f\x01" };
+	static const char *const bodies[] = {"\x80\x80\x00\x01", "\xf8\xff\xff\xff\x7f\x01"};
 	static struct body body;
 
 	for (size_t i = 0; i < 2; i++) {
-		struct tally tally = { 0, 0, 0 };
+		struct tally tally = {0, 0, 0};
 		body.size = 0;
 		put(&body, bodies[i], i == 0 ? 4 : 6);
 		compare(&body, &tally);

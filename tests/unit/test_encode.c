@@ -23,9 +23,9 @@ static struct labels labels;
 static struct error error;
 
 static const struct label pairs[] = {
-	{ "__name__", "up", 8, 2 },
-	{ "instance", "10.0.0.1:9100", 8, 13 },
-	{ "job", "node", 3, 4 },
+	{"__name__", "up", 8, 2},
+	{"instance", "10.0.0.1:9100", 8, 13},
+	{"job", "node", 3, 4},
 };
 
 static int setup(void **state)
@@ -61,8 +61,8 @@ static Prometheus__WriteRequest *finish(void)
 
 static void what_is_encoded_is_what_protobuf_c_reads(void **state)
 {
-	static const int64_t times[] = { 1700000000000, 0, -1, INT64_MIN, INT64_MAX };
-	static const double values[] = { 1.5, 0, -0.0, 1e300, INFINITY };
+	static const int64_t times[] = {1700000000000, 0, -1, INT64_MIN, INT64_MAX};
+	static const double values[] = {1.5, 0, -0.0, 1e300, INFINITY};
 	Prometheus__WriteRequest *request;
 
 	for (int round = 0; round < 2; round++) {
@@ -100,17 +100,18 @@ static void what_is_encoded_is_what_protobuf_c_reads(void **state)
 static void the_receiver_finds_the_sample_by_its_tail(void **state)
 {
 	static const int64_t t_ms = 1700000000000;
-	static const double values[] = { 42, 0 };
+	static const double values[] = {42, 0};
 
 	for (size_t i = 0; i < 2; i++) {
-		struct decoded_sample sample = { 0, 0 };
+		struct decoded_sample sample = {0, 0};
 		struct decode_v1 decode;
 		struct wire frame;
 		const void *body;
 		size_t size;
 
 		write_encoder_reset(encoder);
-		assert_int_equal(write_encoder_add(encoder, &labels, &t_ms, &values[i], 1), STATUS_OK);
+		assert_int_equal(write_encoder_add(encoder, &labels, &t_ms, &values[i], 1),
+			STATUS_OK);
 		assert_int_equal(write_encoder_finish(encoder, &body, &size, &error), STATUS_OK);
 		assert_int_equal(snappy_body_decode(&decoded, body, size, 4096, &error), STATUS_OK);
 		decode = decode_v1_of(decoded.bytes, decoded.size);
@@ -178,8 +179,10 @@ static void memory_that_runs_out_is_an_answer(void **state)
 		reached = mem_fail_after(0, false);
 		if (other != NULL) {
 			write_encoder_reset(other);
-			assert_int_equal(write_encoder_add(other, &labels, &t_ms, &value, 1), STATUS_OK);
-			assert_int_equal(write_encoder_finish(other, &body, &size, &error), STATUS_OK);
+			assert_int_equal(write_encoder_add(other, &labels, &t_ms, &value, 1),
+				STATUS_OK);
+			assert_int_equal(write_encoder_finish(other, &body, &size, &error),
+				STATUS_OK);
 		}
 		write_encoder_close(other);
 	}

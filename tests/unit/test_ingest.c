@@ -286,8 +286,8 @@ static void send_arranged(const char *order, int64_t t_ms)
 
 static void the_order_of_fields_and_labels_does_not_make_another_series(void **state)
 {
-	static const char *const orders[] = { "nijs", "snij", "nsij", "jnis", "jis", "niujs",
-		"unijs", "nijsu", "neijs", "snuij" };
+	static const char *const orders[] = {"nijs", "snij", "nsij", "jnis", "jis", "niujs",
+		"unijs", "nijsu", "neijs", "snuij"};
 	struct store_point points[POINTS_MAX];
 
 	for (size_t round = 0; round < 2; round++)
@@ -344,30 +344,33 @@ struct bad_labels {
 static void invalid_labels_are_refused_by_name_and_the_rest_is_kept(void **state)
 {
 	static const struct bad_labels cases[] = {
-		{ "", "no_labels", "a series has no labels", "" },
-		{ "job=", "no_labels", "a series has no labels", "" },
-		{ "__name__=up,=x", "empty_label_name", "series up{", "empty name" },
-		{ "__name__=up,job=a,job=b", "repeated_label_name", "label \"job\" is there twice",
-			"series up{job=\"a\",job=\"b\"}" },
-		{ "__name__=up,job=a,job=", "repeated_label_name", "label \"job\" is there twice",
-			"series up{" },
-		{ "__name__=up,job=a,instance=x,job=b", "repeated_label_name", "label \"job\"",
-			"series up{" },
-		{ "__name__=up,a-b=1", "label_name", "label \"a-b\"", "[a-zA-Z_][a-zA-Z0-9_]*" },
-		{ "__name__=up,9a=1", "label_name", "label \"9a\"", "series up{" },
-		{ "__name__=up,a.b=", "label_name", "label \"a.b\"", "series up{" },
-		{ "__name__=a b,job=x", "metric_name", "label \"__name__\"", "series a b{job=\"x\"}" },
-		{ "__name__=up,job=\xff\xfe", "label_value_utf8", "label \"job\"",
-			"series up{job=\"\\xff\\xfe\"}" },
-		{ "__name__=up,job=\xc3", "label_value_utf8", "not UTF-8", "\\xc3" },
-		{ "__name__=up,job=abc\xff" "efghijkl", "label_value_utf8", "not UTF-8", "\\xff" },
-		{ "__name__=up,a=1,b=1,c=1,d=1,e=1,f=1,g=1,h=1,i=1,j=1,k=1,l=1,m=1,n=1,o=1,p=1",
-			"label_count", "17 labels are too many, the limit is 16", "series up{" },
-		{ "__name__=up,abcdefghijklmnopqrstuvwxyzabcdefg=1", "label_size",
-			"its name has 33 bytes, the limit is 32", "series up{" },
-		{ "__name__=up,job="
-		  "0123456789012345678901234567890123456789012345678901234567890123456789",
-			"label_size", "its value has 70 bytes, the limit is 64", "series up{" },
+		{"", "no_labels", "a series has no labels", ""},
+		{"job=", "no_labels", "a series has no labels", ""},
+		{"__name__=up,=x", "empty_label_name", "series up{", "empty name"},
+		{"__name__=up,job=a,job=b", "repeated_label_name", "label \"job\" is there twice",
+			"series up{job=\"a\",job=\"b\"}"},
+		{"__name__=up,job=a,job=", "repeated_label_name", "label \"job\" is there twice",
+			"series up{"},
+		{"__name__=up,job=a,instance=x,job=b", "repeated_label_name", "label \"job\"",
+			"series up{"},
+		{"__name__=up,a-b=1", "label_name", "label \"a-b\"", "[a-zA-Z_][a-zA-Z0-9_]*"},
+		{"__name__=up,9a=1", "label_name", "label \"9a\"", "series up{"},
+		{"__name__=up,a.b=", "label_name", "label \"a.b\"", "series up{"},
+		{"__name__=a b,job=x", "metric_name", "label \"__name__\"",
+			"series a b{job=\"x\"}"},
+		{"__name__=up,job=\xff\xfe", "label_value_utf8", "label \"job\"",
+			"series up{job=\"\\xff\\xfe\"}"},
+		{"__name__=up,job=\xc3", "label_value_utf8", "not UTF-8", "\\xc3"},
+		{"__name__=up,job=abc\xff"
+		 "efghijkl",
+			"label_value_utf8", "not UTF-8", "\\xff"},
+		{"__name__=up,a=1,b=1,c=1,d=1,e=1,f=1,g=1,h=1,i=1,j=1,k=1,l=1,m=1,n=1,o=1,p=1",
+			"label_count", "17 labels are too many, the limit is 16", "series up{"},
+		{"__name__=up,abcdefghijklmnopqrstuvwxyzabcdefg=1", "label_size",
+			"its name has 33 bytes, the limit is 32", "series up{"},
+		{"__name__=up,job="
+		 "0123456789012345678901234567890123456789012345678901234567890123456789",
+			"label_size", "its value has 70 bytes, the limit is 64", "series up{"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -404,7 +407,8 @@ static void hostile_text_is_cut_and_escaped_in_the_answer(void **state)
 	write_body_label(&series, "__name__", "up");
 	write_body_label(&series, "a\nb\"", "line\nfeed\x01");
 	for (int i = 0; i < 10; i++)
-		write_body_label(&series, "some_long_label_name", "a value of many words that goes on and on");
+		write_body_label(&series, "some_long_label_name",
+			"a value of many words that goes on and on");
 	write_body_series(&request, &series);
 	assert_int_equal(send(), STATUS_BAD_INPUT);
 	assert_says("a\\nb\\\"");
@@ -426,18 +430,18 @@ static void empty_values_are_absent_labels(void **state)
 static void exemplars_histograms_and_metadata_are_counted_and_make_no_series(void **state)
 {
 	static const char histogram[] =
-		"08 05"                         /* count_int */
-		"19 0000000000000840"           /* sum */
-		"20 06"                         /* schema 3 */
-		"29 0000000000000000 30 00"     /* zero_threshold, zero_count_int */
-		"42 04 08 03 10 02"             /* negative span */
-		"48 02 48 03"                   /* negative deltas, unpacked */
-		"52 08 000000000000f03f"        /* negative counts, packed */
-		"5a 04 08 03 10 02"             /* positive span */
-		"62 02 02 03"                   /* positive deltas, packed */
-		"69 000000000000f03f"           /* positive counts, unpacked */
-		"70 03 78 e807"                 /* reset hint, timestamp */
-		"82 01 08 000000000000f03f";    /* custom values */
+		"08 05"                      /* count_int */
+		"19 0000000000000840"        /* sum */
+		"20 06"                      /* schema 3 */
+		"29 0000000000000000 30 00"  /* zero_threshold, zero_count_int */
+		"42 04 08 03 10 02"          /* negative span */
+		"48 02 48 03"                /* negative deltas, unpacked */
+		"52 08 000000000000f03f"     /* negative counts, packed */
+		"5a 04 08 03 10 02"          /* positive span */
+		"62 02 02 03"                /* positive deltas, packed */
+		"69 000000000000f03f"        /* positive counts, unpacked */
+		"70 03 78 e807"              /* reset hint, timestamp */
+		"82 01 08 000000000000f03f"; /* custom values */
 	struct write_body *part = &block;
 
 	write_body_label(&series, "__name__", "hist");
@@ -641,7 +645,8 @@ static void memory_that_runs_out_breaks_no_later_resend(void **state)
 		write_body_snappy(&request, &block);
 		mem_fail_after(nth, false);
 		error_reset(&error);
-		status = ingest_request(ingest, NULL, NULL, block.bytes, block.size, &counts, &error);
+		status = ingest_request(ingest, NULL, NULL, block.bytes, block.size, &counts,
+			&error);
 		reached = mem_fail_after(0, false);
 		assert_true(status == STATUS_OK || (reached && status == STATUS_NO_MEMORY));
 		if (status == STATUS_NO_MEMORY) {

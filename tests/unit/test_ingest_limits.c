@@ -78,28 +78,28 @@ static void the_media_type_alone_chooses_the_message(void **state)
 		const char *type, *encoding;
 		enum status status;
 	} cases[] = {
-		{ NULL, NULL, STATUS_OK },
-		{ "", "", STATUS_OK },
-		{ "application/x-protobuf", "snappy", STATUS_OK },
-		{ "APPLICATION/X-Protobuf", "SNAPPY", STATUS_OK },
-		{ " application/x-protobuf ", " snappy ", STATUS_OK },
-		{ "application/x-protobuf;proto=prometheus.WriteRequest", "snappy", STATUS_OK },
-		{ "application/x-protobuf ; proto=prometheus.WriteRequest", "snappy", STATUS_OK },
-		{ "application/x-protobuf; Proto=\"prometheus.WriteRequest\"", "snappy", STATUS_OK },
-		{ "application/x-protobuf; charset=utf-8", "snappy", STATUS_OK },
-		{ "application/x-protobuf; a=\"b;proto=c\"", "snappy", STATUS_OK },
-		{ "application/x-protobuf;", "snappy", STATUS_OK },
-		{ "application/x-protobuf;proto=io.prometheus.write.v2.Request", "snappy",
-			STATUS_MEDIA_TYPE },
-		{ "application/x-protobuf;proto=other", "snappy", STATUS_MEDIA_TYPE },
-		{ "application/x-protobuf;proto=", "snappy", STATUS_MEDIA_TYPE },
-		{ "application/x-protobuf;a=b;proto=other", "snappy", STATUS_MEDIA_TYPE },
-		{ "application/x-protobuffer", "snappy", STATUS_MEDIA_TYPE },
-		{ "application/json", "snappy", STATUS_MEDIA_TYPE },
-		{ ";proto=prometheus.WriteRequest", "snappy", STATUS_MEDIA_TYPE },
-		{ "application/x-protobuf", "gzip", STATUS_MEDIA_TYPE },
-		{ "application/x-protobuf", "identity", STATUS_MEDIA_TYPE },
-		{ "application/x-protobuf", "snappy, gzip", STATUS_MEDIA_TYPE },
+		{NULL, NULL, STATUS_OK},
+		{"", "", STATUS_OK},
+		{"application/x-protobuf", "snappy", STATUS_OK},
+		{"APPLICATION/X-Protobuf", "SNAPPY", STATUS_OK},
+		{" application/x-protobuf ", " snappy ", STATUS_OK},
+		{"application/x-protobuf;proto=prometheus.WriteRequest", "snappy", STATUS_OK},
+		{"application/x-protobuf ; proto=prometheus.WriteRequest", "snappy", STATUS_OK},
+		{"application/x-protobuf; Proto=\"prometheus.WriteRequest\"", "snappy", STATUS_OK},
+		{"application/x-protobuf; charset=utf-8", "snappy", STATUS_OK},
+		{"application/x-protobuf; a=\"b;proto=c\"", "snappy", STATUS_OK},
+		{"application/x-protobuf;", "snappy", STATUS_OK},
+		{"application/x-protobuf;proto=io.prometheus.write.v2.Request", "snappy",
+			STATUS_MEDIA_TYPE},
+		{"application/x-protobuf;proto=other", "snappy", STATUS_MEDIA_TYPE},
+		{"application/x-protobuf;proto=", "snappy", STATUS_MEDIA_TYPE},
+		{"application/x-protobuf;a=b;proto=other", "snappy", STATUS_MEDIA_TYPE},
+		{"application/x-protobuffer", "snappy", STATUS_MEDIA_TYPE},
+		{"application/json", "snappy", STATUS_MEDIA_TYPE},
+		{";proto=prometheus.WriteRequest", "snappy", STATUS_MEDIA_TYPE},
+		{"application/x-protobuf", "gzip", STATUS_MEDIA_TYPE},
+		{"application/x-protobuf", "identity", STATUS_MEDIA_TYPE},
+		{"application/x-protobuf", "snappy, gzip", STATUS_MEDIA_TYPE},
 	};
 
 	write_body_simple(&request, "__name__=up", NOW_MS, 1);
@@ -113,7 +113,7 @@ static void the_media_type_alone_chooses_the_message(void **state)
 					 block.bytes, block.size, &counts, &error),
 			cases[i].status);
 		assert_true(metrics_get(METRIC_RW_REQUESTS, "unsupported_media_type") ==
-			    before + (status == STATUS_OK ? 0 : 2));
+			before + (status == STATUS_OK ? 0 : 2));
 	}
 }
 
@@ -204,7 +204,7 @@ static void random_blocks_are_answered(void **state)
 			block.bytes[i] = (uint8_t)(byte ^ 1 << bit);
 			status = send_block();
 			assert_true(status == STATUS_OK || status == STATUS_BAD_INPUT ||
-				    status == STATUS_LIMIT);
+				status == STATUS_LIMIT);
 			assert_true(status == STATUS_OK || error.text[0] != '\0');
 		}
 		block.bytes[i] = byte;

@@ -87,19 +87,19 @@ static void an_empty_message_is_one_zero_byte(void **state)
 static void malformed_blocks_are_refused(void **state)
 {
 	static const char *const blocks[] = {
-		"03 08 6162",                   /* literal cut off */
-		"04 08 616263",                 /* fewer bytes than claimed */
-		"02 08 616263",                 /* more bytes than claimed */
-		"07 08 616263 01 00",           /* copy from offset 0 */
-		"07 08 616263 01 04",           /* copy from before the start */
-		"07 08 616263 02 ff",           /* offset cut off */
-		"04 01 01",                     /* a copy as the first element */
-		"01 f4 00",                     /* length of a literal cut off */
-		"00 00 61",                     /* bytes after an empty message */
-		"80 80 80 80 10 00",            /* length past 32 bits */
-		"80 80 80 80 80 80 00",         /* length in too many bytes */
-		"80",                           /* length cut off */
-		"03 08 616263 00",              /* a literal cut off at the end */
+		"03 08 6162",           /* literal cut off */
+		"04 08 616263",         /* fewer bytes than claimed */
+		"02 08 616263",         /* more bytes than claimed */
+		"07 08 616263 01 00",   /* copy from offset 0 */
+		"07 08 616263 01 04",   /* copy from before the start */
+		"07 08 616263 02 ff",   /* offset cut off */
+		"04 01 01",             /* a copy as the first element */
+		"01 f4 00",             /* length of a literal cut off */
+		"00 00 61",             /* bytes after an empty message */
+		"80 80 80 80 10 00",    /* length past 32 bits */
+		"80 80 80 80 80 80 00", /* length in too many bytes */
+		"80",                   /* length cut off */
+		"03 08 616263 00",      /* a literal cut off at the end */
 	};
 
 	for (size_t i = 0; i < sizeof(blocks) / sizeof(blocks[0]); i++) {
@@ -121,10 +121,10 @@ static void a_claim_costs_nothing_before_it_is_believed(void **state)
 		const char *hex;
 		enum status status;
 	} claims[] = {
-		{ "ff ff ff ff 0f 00", STATUS_LIMIT },     /* 4 GiB in six bytes */
-		{ "81 80 40 08 61 62 63", STATUS_LIMIT },  /* one more than the limit */
-		{ "80 80 40 08 61 62 63", STATUS_BAD_INPUT }, /* the limit, in seven bytes */
-		{ "41 00 78", STATUS_BAD_INPUT },          /* 65 bytes in two */
+		{"ff ff ff ff 0f 00", STATUS_LIMIT},        /* 4 GiB in six bytes */
+		{"81 80 40 08 61 62 63", STATUS_LIMIT},     /* one more than the limit */
+		{"80 80 40 08 61 62 63", STATUS_BAD_INPUT}, /* the limit, in seven bytes */
+		{"41 00 78", STATUS_BAD_INPUT},             /* 65 bytes in two */
 	};
 
 	for (size_t i = 0; i < sizeof(claims) / sizeof(claims[0]); i++) {
@@ -179,8 +179,8 @@ static void what_libsnappy_makes_is_decoded(void **state)
 		for (size_t i = 0; i < size; i++)
 			text[i] = (char)('a' + random_below(&random, 1 + size % 7));
 		assert_int_equal(snappy_compress(text, size, packed, &packed_size), SNAPPY_OK);
-		assert_int_equal(
-			snappy_body_decode(&body, packed, packed_size, DECODED_MAX, &error),
+		assert_int_equal(snappy_body_decode(&body, packed, packed_size, DECODED_MAX,
+					 &error),
 			STATUS_OK);
 		assert_int_equal(body.size, size);
 		assert_memory_equal(body.bytes, text, size);

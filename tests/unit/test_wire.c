@@ -62,22 +62,22 @@ static void tags_are_read_in_any_length_and_bad_ones_are_named(void **state)
 		uint32_t field;
 		enum wire_type type;
 	} cases[] = {
-		{ "08", NULL, 1, WIRE_VARINT },
-		{ "7a", NULL, 15, WIRE_BYTES },
-		{ "0d", NULL, 1, WIRE_FIXED32 },
-		{ "8a 00", NULL, 1, WIRE_BYTES },
-		{ "82 01", NULL, 16, WIRE_BYTES },
-		{ "f8 ff ff ff 0f", NULL, (1 << 29) - 1, WIRE_VARINT },
-		{ "f8 ff ff ff 1f", "a field number is too large", 0, 0 },
-		{ "80 80 80 80 80 00", "a tag is longer than five bytes", 0, 0 },
-		{ "80", "a tag is cut off", 0, 0 },
-		{ "00", "field number 0 is illegal", 0, 0 },
-		{ "05", "field number 0 is illegal", 0, 0 },
-		{ "82 00", "field number 0 is illegal", 0, 0 },
-		{ "0b", "groups are not part of this format", 0, 0 },
-		{ "0c", "groups are not part of this format", 0, 0 },
-		{ "0e", "an unknown wire type", 0, 0 },
-		{ "0f", "an unknown wire type", 0, 0 },
+		{"08", NULL, 1, WIRE_VARINT},
+		{"7a", NULL, 15, WIRE_BYTES},
+		{"0d", NULL, 1, WIRE_FIXED32},
+		{"8a 00", NULL, 1, WIRE_BYTES},
+		{"82 01", NULL, 16, WIRE_BYTES},
+		{"f8 ff ff ff 0f", NULL, (1 << 29) - 1, WIRE_VARINT},
+		{"f8 ff ff ff 1f", "a field number is too large", 0, 0},
+		{"80 80 80 80 80 00", "a tag is longer than five bytes", 0, 0},
+		{"80", "a tag is cut off", 0, 0},
+		{"00", "field number 0 is illegal", 0, 0},
+		{"05", "field number 0 is illegal", 0, 0},
+		{"82 00", "field number 0 is illegal", 0, 0},
+		{"0b", "groups are not part of this format", 0, 0},
+		{"0c", "groups are not part of this format", 0, 0},
+		{"0e", "an unknown wire type", 0, 0},
+		{"0f", "an unknown wire type", 0, 0},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -102,21 +102,21 @@ static void lengths_never_point_past_the_end(void **state)
 		const char *hex, *fault;
 		size_t size;
 	} cases[] = {
-		{ "00", NULL, 0 },
-		{ "02 61 62", NULL, 2 },
-		{ "82 00 61 62", NULL, 2 },
-		{ "02 61 62 63", NULL, 2 },
-		{ "03 61 62", "a length points past the end", 0 },
-		{ "01", "a length points past the end", 0 },
-		{ "ff ff ff ff 7f", "a length points past the end", 0 },
-		{ "80 80 80 80 80 00", "a length is longer than five bytes", 0 },
-		{ "80", "a length is cut off", 0 },
-		{ "", "a length is cut off", 0 },
+		{"00", NULL, 0},
+		{"02 61 62", NULL, 2},
+		{"82 00 61 62", NULL, 2},
+		{"02 61 62 63", NULL, 2},
+		{"03 61 62", "a length points past the end", 0},
+		{"01", "a length points past the end", 0},
+		{"ff ff ff ff 7f", "a length points past the end", 0},
+		{"80 80 80 80 80 00", "a length is longer than five bytes", 0},
+		{"80", "a length is cut off", 0},
+		{"", "a length is cut off", 0},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct wire wire = wire_of_hex(cases[i].hex);
-		struct wire inside = { .at = NULL };
+		struct wire inside = {.at = NULL};
 		assert_int_equal(wire_bytes(&wire, &inside), cases[i].fault == NULL);
 		if (cases[i].fault == NULL) {
 			assert_int_equal(wire_left(&inside), cases[i].size);
@@ -133,10 +133,10 @@ static void values_of_each_type_are_skipped_whole_or_refused(void **state)
 		enum wire_type type;
 		const char *whole;
 	} cases[] = {
-		{ WIRE_VARINT, "80 01" },
-		{ WIRE_FIXED64, "01 02 03 04 05 06 07 08" },
-		{ WIRE_BYTES, "03 61 62 63" },
-		{ WIRE_FIXED32, "01 02 03 04" },
+		{WIRE_VARINT, "80 01"},
+		{WIRE_FIXED64, "01 02 03 04 05 06 07 08"},
+		{WIRE_BYTES, "03 61 62 63"},
+		{WIRE_FIXED32, "01 02 03 04"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -159,13 +159,14 @@ static void doubles_are_little_endian(void **state)
 	assert_true(bits == UINT64_C(0x8807060504030201));
 }
 
-static const struct wire_field leaf_fields[] = { [1] = { WIRE_KIND_VARINTS, NULL },
-	[2] = { WIRE_KIND_DOUBLES, NULL } };
-static const struct wire_shape leaf = { leaf_fields, 3 };
-static const struct wire_field branch_fields[] = { [1] = { WIRE_KIND_MESSAGE, &leaf },
-	[2] = { WIRE_KIND_DOUBLE, NULL }, [3] = { WIRE_KIND_BYTES, NULL },
-	[4] = { WIRE_KIND_VARINT, NULL } };
-static const struct wire_shape branch = { branch_fields, 5 };
+static const struct wire_field leaf_fields[] =
+	{[1] = {WIRE_KIND_VARINTS, NULL}, [2] = {WIRE_KIND_DOUBLES, NULL}};
+static const struct wire_shape leaf = {leaf_fields, 3};
+static const struct wire_field branch_fields[] = {[1] = {WIRE_KIND_MESSAGE, &leaf},
+	[2] = {WIRE_KIND_DOUBLE, NULL},
+	[3] = {WIRE_KIND_BYTES, NULL},
+	[4] = {WIRE_KIND_VARINT, NULL}};
+static const struct wire_shape branch = {branch_fields, 5};
 
 static void messages_are_checked_to_their_innermost_value(void **state)
 {
@@ -173,19 +174,19 @@ static void messages_are_checked_to_their_innermost_value(void **state)
 		const char *hex, *fault;
 		size_t at;
 	} cases[] = {
-		{ "", NULL, 0 },
-		{ "0a 00 0a 02 08 05 20 01", NULL, 0 },
-		{ "0a 05 0a 03 80 01 05 1a 01 61", NULL, 0 },
-		{ "0a 0a 12 08 0000000000000000", NULL, 0 },
-		{ "0a 09 11 0000000000000000 a2 06 01 78", NULL, 0 },
-		{ "0a 03 0a 01 80", "a varint is cut off", 4 },
-		{ "0a 06 12 04 00000000", "packed doubles do not fill their block", 8 },
-		{ "0a 02 0d 00", "a known field has the wrong wire type", 3 },
-		{ "15 00000000", "a known field has the wrong wire type", 1 },
-		{ "18 01", "a known field has the wrong wire type", 1 },
-		{ "22 00", "a known field has the wrong wire type", 1 },
-		{ "08 01", "a known field has the wrong wire type", 1 },
-		{ "20 01 0b", "groups are not part of this format", 2 },
+		{"", NULL, 0},
+		{"0a 00 0a 02 08 05 20 01", NULL, 0},
+		{"0a 05 0a 03 80 01 05 1a 01 61", NULL, 0},
+		{"0a 0a 12 08 0000000000000000", NULL, 0},
+		{"0a 09 11 0000000000000000 a2 06 01 78", NULL, 0},
+		{"0a 03 0a 01 80", "a varint is cut off", 4},
+		{"0a 06 12 04 00000000", "packed doubles do not fill their block", 8},
+		{"0a 02 0d 00", "a known field has the wrong wire type", 3},
+		{"15 00000000", "a known field has the wrong wire type", 1},
+		{"18 01", "a known field has the wrong wire type", 1},
+		{"22 00", "a known field has the wrong wire type", 1},
+		{"08 01", "a known field has the wrong wire type", 1},
+		{"20 01 0b", "groups are not part of this format", 2},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
