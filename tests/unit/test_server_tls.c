@@ -31,8 +31,8 @@ static struct server *server;
 
 static const char *at(const char *name)
 {
-	static char paths[16][FOLDER_PATH_MAX + 64];
-	static int next;
+	static _Thread_local char paths[16][FOLDER_PATH_MAX + 64];
+	static _Thread_local int next;
 	char *path = paths[next++ % 16];
 
 	folder_path(path, sizeof(paths[0]), folder, name);
