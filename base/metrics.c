@@ -113,7 +113,7 @@ static uint64_t values_hash(const char *const *values, size_t count)
 static bool values_equal(const struct metric_cell *cell, const char *const *values, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (strcmp(cell->values[i], values[i]))
+		if (strcmp(cell->values[i], values[i]) != 0)
 			return false;
 	return true;
 }

@@ -18,6 +18,7 @@
 #include <yaml.h>
 
 #include "base/arena.h"
+#include "base/check.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/utf8.h"
@@ -234,7 +235,7 @@ static void check_repeats(struct builder *builder, const struct yaml_node *map)
 	memcpy(sorted, map->children, bytes);
 	qsort(sorted, map->child_count, sizeof(*sorted), compare_keys);
 	for (size_t i = 1; i < map->child_count; i++) {
-		if (strcmp(sorted[i - 1]->key, sorted[i]->key))
+		if (strcmp(sorted[i - 1]->key, sorted[i]->key) != 0)
 			continue;
 		diagnostics_add(builder->diagnostics, false, builder->document->file,
 			sorted[i]->key_line, sorted[i]->key_column,
@@ -248,9 +249,11 @@ static void check_repeats(struct builder *builder, const struct yaml_node *map)
 static void frame_close(struct builder *builder)
 {
 	struct frame *frame = &builder->frames[--builder->depth];
-	struct yaml_node *node = &frame->container->node;
+	struct yaml_node *node;
 	size_t i = 0;
 
+	CHECK(frame->container);
+	node = &frame->container->node;
 	if (!node->child_count)
 		return;
 	node->children = arena_alloc(&builder->document->arena,

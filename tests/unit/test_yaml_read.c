@@ -189,7 +189,7 @@ static void integers_are_decimal_and_bounded(void **state)
 			yaml_read_int(&bench->reader, bench->root, "k", true, -5, 100, &number);
 
 		assert_words(bench, taken, readings[i].words);
-		assert_true(!taken || (number == atoll(readings[i].value)));
+		assert_true(!taken || (number == strtoll(readings[i].value, NULL, 10)));
 		bench_close(bench);
 	}
 }
