@@ -81,7 +81,7 @@ bool wire_tag_long(struct wire *wire, struct wire_tag *tag)
 bool wire_length_long(struct wire *wire, size_t *length)
 {
 	const uint8_t *start = wire->at;
-	uint64_t value;
+	uint64_t value = 0;
 
 	if (!read_varint(wire, LENGTH_BYTES_MAX, "a length is longer than five bytes",
 		    "a length is cut off", &value))
