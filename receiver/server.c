@@ -124,15 +124,13 @@ static void *watch(void *argument)
 	struct server *server = argument;
 	struct timespec until;
 	bool ended = false;
+	int64_t until_ns;
 	size_t cut;
 
 	while (!ended) {
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += WATCH_EVERY_MS * 1000000L;
-		if (until.tv_nsec >= 1000000000L) {
-			until.tv_nsec -= 1000000000L;
-			until.tv_sec++;
-		}
+		until_ns = clock_mono_ns(clock_system()) + WATCH_EVERY_MS * INT64_C(1000000);
+		until.tv_sec = (time_t)(until_ns / 1000000000);
+		until.tv_nsec = (long)(until_ns % 1000000000);
 		pthread_mutex_lock(&server->lock);
 		if (!server->watch_ended)
 			pthread_cond_timedwait(&server->watch_wake, &server->lock, &until);

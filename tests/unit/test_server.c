@@ -306,7 +306,7 @@ static void chunked_body_is_taken_up_to_the_limit(void **state)
 {
 	struct fixture *fixture = *state;
 	struct http_reply reply;
-	char *text = malloc(2 * BODY_MAX), *at = text;
+	struct buf text;
 
 	reply = http_ask(fixture->port,
 		"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -315,14 +315,15 @@ static void chunked_body_is_taken_up_to_the_limit(void **state)
 	assert_string_equal(reply.body, "abcde");
 	http_reply_fini(&reply);
 
-	at += sprintf(at,
+	buf_init(&text, 2 * BODY_MAX);
+	buf_add_text(&text,
 		"POST /api/v1/under/exact HTTP/1.1\r\nHost: x\r\n"
 		"Transfer-Encoding: chunked\r\n\r\n");
 	for (int i = 0; i < 20; i++)
-		at += sprintf(at, "5\r\nabcde\r\n");
-	sprintf(at, "0\r\n\r\n");
-	expect_status(http_ask(fixture->port, text), 413);
-	free(text);
+		buf_add_text(&text, "5\r\nabcde\r\n");
+	buf_add_text(&text, "0\r\n\r\n");
+	expect_status(http_ask(fixture->port, text.data), 413);
+	buf_fini(&text);
 }
 
 static void two_ways_to_end_a_body_are_refused(void **state)
