@@ -101,7 +101,7 @@ $(B)/$(1)/%.o: %.c $(B)/$(1)/flags
 	@mkdir -p $$(@D)
 	@echo "CC    $(1) $$<"
 	$(Q)$$(CC_$(1)) $$(COMMON) $$(PKG_CFLAGS) $$(WARNINGS) $$(WERROR) $$(FLAGS_FOR_$$(firstword $$(subst /, ,$$<))) \
-		$$(CFLAGS_$(1)) $$(CFLAGS) -MMD -MP -c $$< -o $$@
+		$$(REVISION_FLAG) $$(CFLAGS_$(1)) $$(CFLAGS) -MMD -MP -c $$< -o $$@
 
 # Generated code is not ours to mend: it is compiled without warnings.
 $(B)/$(1)/gen/%.pb-c.o: $(B)/gen/%.pb-c.c $(B)/$(1)/flags
@@ -125,6 +125,13 @@ $(B)/$(1)/tests/%: $(B)/$(1)/tests/%.o $(B)/$(1)/libtestsupport.a $(B)/$(1)/libn
 
 -include $(patsubst %.c,$(B)/$(1)/%.d,$(LIB_C) daemon/main.c $(SUPPORT_C) $(TEST_C) $(FUZZ_C) $(BENCH_C))
 endef
+# The commit is named in what is released; elsewhere it would cost a rebuild with each commit.
+REVISION = $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null || sed -n 2p .tarball-version 2>/dev/null),unknown)
+RELEASE_DAEMON := $(patsubst %.c,$(B)/release/%.o,$(wildcard daemon/*.c))
+$(B)/release/revision: FORCE
+	$(call stamp,$(REVISION))
+$(RELEASE_DAEMON): $(B)/release/revision
+$(RELEASE_DAEMON): REVISION_FLAG = -DNIMBUSGUARD_REVISION='"$(REVISION)"'
 # Every CMocka test takes a `state` that few of them use; some compare with generated code.
 FLAGS_FOR_tests := -Wno-unused-parameter -I$(B)/gen
 
@@ -244,9 +251,11 @@ unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 install: release ## install under PREFIX [PREFIX=/usr/local DESTDIR=]
 	install -D -m 755 $(B)/release/nimbusguard $(bindir)/nimbusguard
-	@for f in $$(find rules dashboards -type f 2>/dev/null); do install -D -m 644 $$f $(sharedir)/$$f || exit 1; done
-	@for f in $$(find README.md LICENSE docs -type f 2>/dev/null); do install -D -m 644 $$f $(docdir)/$$f || exit 1; done
-	@for f in $(wildcard deploy/systemd/*.service); do install -D -m 644 $$f $(unitdir)/$${f##*/} || exit 1; done
+	@for f in $$(find rules dashboards deploy -type f -not -path '*/tests/*' -not -path 'deploy/systemd/*'); do \
+		install -D -m 644 $$f $(sharedir)/$$f || exit 1; done
+	@for f in $$(find README.md LICENSE docs -type f); do install -D -m 644 $$f $(docdir)/$$f || exit 1; done
+	@mkdir -p $(unitdir)
+	sed 's|/usr/local/|$(PREFIX)/|g' deploy/systemd/nimbusguard.service > $(unitdir)/nimbusguard.service
 
 uninstall: ## remove what install put under PREFIX
 	rm -rf $(bindir)/nimbusguard $(sharedir) $(docdir) $(unitdir)/nimbusguard.service

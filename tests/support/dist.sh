@@ -13,7 +13,7 @@ when=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 rm -rf "${folder:?}/$name"
 mkdir -p "$folder/$name"
 git archive HEAD | tar -x -C "$folder/$name"
-echo "${name#*-}" >"$folder/$name/.tarball-version"
+printf '%s\n' "${name#*-}" "$(git rev-parse --short=12 HEAD)" >"$folder/$name/.tarball-version"
 tar -c -C "$folder" --sort=name --mtime="@$when" --owner=0 --group=0 --numeric-owner \
 	--mode=u+rw,go+rX,go-w --format=ustar "$name" | gzip -9n >"$folder/$name.tar.gz"
 rm -rf "${folder:?}/$name"
