@@ -5,7 +5,7 @@
  * Every layer goes through setting_set(), so that a bad value is refused in the same words wherever
  * it stands; only the place differs: file:line:column, the variable, or the flag.
  */
-#include "daemon/config.h"
+#include "daemon/config_values.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -17,41 +17,14 @@
 #include "base/parse.h"
 
 #define LIST_MAX 64
-#define TOKENS_MAX 64
+#define RECENT_MS 60000 /* what the analyzer judges against the history before it */
 #define ENVIRONMENT_PREFIX "NIMBUSGUARD_"
 
-struct description {
-	const char *path;
-	enum setting_type type;
-	const char *fallback;
-	int64_t min, max;
-	const char *choices;
-	bool reloadable;
-	const char *help;
-};
-
-static const struct description descriptions[SETTING_COUNT] = {
+const struct setting_description setting_descriptions[SETTING_COUNT] = {
 #define SETTING(id, path, type, fallback, min, max, choices, reloadable, help)                     \
 	{path, SETTING_##type, fallback, min, max, choices, reloadable, help},
 	SETTING_TABLE(SETTING)
 #undef SETTING
-};
-
-struct value {
-	enum setting_source source;
-	char *place; /* "nimbusguard.yml:3", "NIMBUSGUARD_MODE", "--mode"; NULL for a default */
-	char *text;  /* as given; for lists the first of `list` points into it */
-	int64_t integer;
-	double number;
-	char *storage;          /* of a list: the text cut into its elements */
-	const char **list;      /* NULL-terminated */
-	size_t list_count;
-};
-
-struct config {
-	struct value values[SETTING_COUNT];
-	struct access_token tokens[TOKENS_MAX];
-	size_t token_count;
 };
 
 /* The nth word of a choice list "a|b|c"; its size through *size, NULL past the end. */
@@ -84,17 +57,17 @@ static enum status choice_parse(const char *choices, const char *text, int64_t *
 	return error_set(error, STATUS_BAD_INPUT, "\"%s\" is none of %s", text, choices);
 }
 
-static void value_fini(struct value *value)
+static void value_fini(struct setting_value *value)
 {
 	mem_free(value->place);
 	mem_free(value->text);
 	mem_free(value->storage);
 	mem_free(value->list);
-	*value = (struct value){0};
+	*value = (struct setting_value){0};
 }
 
 /* Cuts a comma-separated text; white space around elements is dropped, empty elements are too. */
-static enum status list_parse(struct value *value, const char *text, struct error *error)
+static enum status list_parse(struct setting_value *value, const char *text, struct error *error)
 {
 	char *rest;
 
@@ -124,7 +97,7 @@ static enum status list_parse(struct value *value, const char *text, struct erro
 	return STATUS_OK;
 }
 
-static enum status range_check(const struct description *description, int64_t integer,
+static enum status range_check(const struct setting_description *description, int64_t integer,
 	const char *text, struct error *error)
 {
 	char low[32], high[32];
@@ -144,8 +117,8 @@ static enum status range_check(const struct description *description, int64_t in
 	return error_set(error, STATUS_BAD_INPUT, "%s is not between %s and %s", text, low, high);
 }
 
-static enum status number_parse(const struct description *description, const char *text,
-	struct value *value, struct error *error)
+static enum status number_parse(const struct setting_description *description, const char *text,
+	struct setting_value *value, struct error *error)
 {
 	uint64_t bytes;
 	bool flag;
@@ -187,12 +160,11 @@ static enum status number_parse(const struct description *description, const cha
 	return error_set(error, STATUS_BUG, "no such type");
 }
 
-/* Replaces one value; the old one stays when the text is refused. */
-static enum status setting_set(struct config *config, enum setting_id id, const char *text,
+enum status setting_set(struct config *config, enum setting_id id, const char *text,
 	enum setting_source source, const char *place, struct error *error)
 {
-	struct value value = {.source = source};
-	enum status status = number_parse(&descriptions[id], text, &value, error);
+	struct setting_value value = {.source = source};
+	enum status status = number_parse(&setting_descriptions[id], text, &value, error);
 
 	if (status == STATUS_OK) {
 		value.text = mem_strdup(text);
@@ -212,7 +184,7 @@ static enum status setting_set(struct config *config, enum setting_id id, const 
 /* storage.memory_max -> storage.memory-max */
 static void flag_name(enum setting_id id, char *text, size_t size)
 {
-	snprintf(text, size, "%s", descriptions[id].path);
+	snprintf(text, size, "%s", setting_descriptions[id].path);
 	for (char *c = text; *c != '\0'; c++)
 		*c = *c == '_' ? '-' : *c;
 }
@@ -220,179 +192,9 @@ static void flag_name(enum setting_id id, char *text, size_t size)
 /* storage.memory_max -> NIMBUSGUARD_STORAGE_MEMORY_MAX */
 static void variable_name(enum setting_id id, char *text, size_t size)
 {
-	snprintf(text, size, ENVIRONMENT_PREFIX "%s", descriptions[id].path);
+	snprintf(text, size, ENVIRONMENT_PREFIX "%s", setting_descriptions[id].path);
 	for (char *c = text; *c != '\0'; c++)
 		*c = *c == '.' ? '_' : (char)toupper((unsigned char)*c);
-}
-
-static int setting_by_path(const char *path)
-{
-	for (int id = 0; id < SETTING_COUNT; id++)
-		if (strcmp(descriptions[id].path, path) == 0)
-			return id;
-	return -1;
-}
-
-static bool path_is_section(const char *path)
-{
-	size_t size = strlen(path);
-
-	for (int id = 0; id < SETTING_COUNT; id++)
-		if (strncmp(descriptions[id].path, path, size) == 0 &&
-			descriptions[id].path[size] == '.')
-			return true;
-	return false;
-}
-
-/* Says which keys there are at this place, and the nearest one. */
-static void report_unknown_key(const struct yaml_reader *reader, const struct yaml_node *node,
-	const char *section)
-{
-	char words[SETTING_COUNT + 1][64];
-	const char *known[SETTING_COUNT + 2];
-	size_t count = 0, prefix = strlen(section);
-
-	for (int id = 0; id < SETTING_COUNT; id++) {
-		const char *path = descriptions[id].path;
-
-		if (prefix > 0 && (strncmp(path, section, prefix) != 0 || path[prefix] != '.'))
-			continue;
-		path += prefix > 0 ? prefix + 1 : 0;
-		snprintf(words[count], sizeof(words[count]), "%.*s", (int)strcspn(path, "."), path);
-		known[count] = words[count];
-		count++;
-	}
-	if (strcmp(section, "web") == 0)
-		known[count++] = "tokens";
-	known[count] = NULL;
-	const char *nearest = nearest_word(node->key, known);
-	struct yaml_node place = {.line = node->key_line, .column = node->key_column};
-
-	if (nearest != NULL)
-		yaml_report(reader, &place, "unknown key \"%s\"%s%s, did you mean \"%s\"?", node->key,
-			prefix > 0 ? " in " : "", section, nearest);
-	else
-		yaml_report(reader, &place, "unknown key \"%s\"%s%s", node->key,
-			prefix > 0 ? " in " : "", section);
-}
-
-static void read_token(struct config *config, const struct yaml_reader *reader,
-	const struct yaml_node *node)
-{
-	static const char *const keys[] = {"name", "file", "role", NULL};
-	const char *name, *file, *role_text;
-	enum access_role role;
-
-	if (!yaml_check_keys(reader, node, keys) ||
-		!yaml_read_text(reader, node, "name", true, &name) ||
-		!yaml_read_text(reader, node, "file", true, &file) ||
-		!yaml_read_text(reader, node, "role", true, &role_text))
-		return;
-	if (!access_role_parse(role_text, &role) || role == ACCESS_NONE) {
-		yaml_report(reader, yaml_get(node, "role"),
-			"role \"%s\" is none of read, ingest, webhook, approve, admin", role_text);
-		return;
-	}
-	if (config->token_count == TOKENS_MAX) {
-		yaml_report(reader, node, "more than %d tokens", TOKENS_MAX);
-		return;
-	}
-	struct access_token *token = &config->tokens[config->token_count];
-
-	token->name = mem_strdup(name);
-	token->file = mem_strdup(file);
-	token->role = role;
-	if (token->name == NULL || token->file == NULL)
-		yaml_report(reader, node, "out of memory");
-	config->token_count++;
-}
-
-/* A YAML list becomes the same text that a flag would have. */
-static enum status list_text(const struct yaml_node *node, struct buf *text, struct error *error)
-{
-	for (size_t i = 0; i < node->child_count; i++) {
-		const struct yaml_node *child = node->children[i];
-
-		if (child->kind != YAML_SCALAR)
-			return error_set(error, STATUS_BAD_INPUT, "element %zu is no text", i + 1);
-		if (strchr(child->text, ',') != NULL)
-			return error_set(error, STATUS_BAD_INPUT, "\"%s\" has a comma", child->text);
-		buf_printf(text, "%s%s", i > 0 ? "," : "", child->text);
-	}
-	return buf_ok(text) ? STATUS_OK : error_set(error, STATUS_NO_MEMORY, "out of memory");
-}
-
-static void read_setting(struct config *config, const struct yaml_reader *reader,
-	const struct yaml_node *node, enum setting_id id)
-{
-	struct error error;
-	struct buf text;
-	char place[512];
-
-	error_reset(&error);
-	buf_init(&text, 65536);
-	snprintf(place, sizeof(place), "%s:%d", reader->file, node->line);
-	buf_add_text(&text, "");
-	if (node->kind == YAML_LIST && descriptions[id].type == SETTING_LIST)
-		(void)list_text(node, &text, &error);
-	else if (node->kind == YAML_SCALAR)
-		buf_add_text(&text, node->text);
-	else
-		error_set(&error, STATUS_BAD_INPUT, "%s is no %s", descriptions[id].path,
-			descriptions[id].type == SETTING_LIST ? "list" : "single value");
-	if (error.code == STATUS_OK)
-		(void)setting_set(config, id, text.data, SOURCE_FILE, place, &error);
-	if (error.code != STATUS_OK)
-		yaml_report(reader, node, "%s: %s", descriptions[id].path, error.text);
-	buf_fini(&text);
-}
-
-struct section {
-	const struct yaml_node *node;
-	char path[64];
-};
-
-/* Walks the maps of the file with its own stack: sections are at most three deep. */
-static void read_file(struct config *config, const struct yaml_reader *reader,
-	const struct yaml_node *root)
-{
-	struct section stack[SETTING_COUNT];
-	size_t depth = 0;
-
-	if (root->kind == YAML_NULL)
-		return;
-	stack[depth++] = (struct section){.node = root, .path = ""};
-	while (depth > 0) {
-		struct section section = stack[--depth];
-
-		if (section.node->kind != YAML_MAP) {
-			yaml_report(reader, section.node, "%s is no map of settings",
-				section.path[0] != '\0' ? section.path : "the file");
-			continue;
-		}
-		for (size_t i = 0; i < section.node->child_count; i++) {
-			const struct yaml_node *child = section.node->children[i];
-			char path[512];
-			int id;
-
-			snprintf(path, sizeof(path), "%s%s%.200s", section.path,
-				section.path[0] != '\0' ? "." : "", child->key);
-			id = setting_by_path(path);
-			if (id >= 0) {
-				read_setting(config, reader, child, (enum setting_id)id);
-			} else if (strcmp(path, "web.tokens") == 0) {
-				for (size_t t = 0; t < child->child_count; t++)
-					read_token(config, reader, child->children[t]);
-				if (child->kind != YAML_LIST)
-					yaml_report(reader, child, "web.tokens is no list");
-			} else if (path_is_section(path) && depth < ARRAY_COUNT(stack)) {
-				stack[depth].node = child;
-				snprintf(stack[depth++].path, sizeof(stack[0].path), "%.63s", path);
-			} else {
-				report_unknown_key(reader, child, section.path);
-			}
-		}
-	}
 }
 
 /* A variable with our prefix that names no setting is refused: it would be a silent no-op. Those
@@ -452,13 +254,31 @@ static int setting_by_flag(const char *flag, bool *negated)
 		flag_name((enum setting_id)id, name, sizeof(name));
 		if (strcmp(name, flag) == 0)
 			return id;
-		if (descriptions[id].type == SETTING_BOOL && strncmp(flag, "no-", 3) == 0 &&
+		if (setting_descriptions[id].type == SETTING_BOOL && strncmp(flag, "no-", 3) == 0 &&
 			strcmp(name, flag + 3) == 0) {
 			*negated = true;
 			return id;
 		}
 	}
 	return -1;
+}
+
+/* A list given by several flags is all of them; an earlier layer is replaced. */
+static enum status add_flag(struct config *config, enum setting_id id, const char *text,
+	const char *place, struct error *error)
+{
+	const struct setting_value *value = &config->values[id];
+	struct buf joined;
+	enum status status;
+
+	if (setting_descriptions[id].type != SETTING_LIST || value->source != SOURCE_FLAG)
+		return setting_set(config, id, text, SOURCE_FLAG, place, error);
+	buf_init(&joined, 1024 * 1024);
+	buf_printf(&joined, "%s,%s", value->text, text);
+	status = buf_ok(&joined) ? setting_set(config, id, joined.data, SOURCE_FLAG, place, error) :
+		error_set(error, STATUS_NO_MEMORY, "out of memory");
+	buf_fini(&joined);
+	return status;
 }
 
 static void read_flags(struct config *config, const struct config_flag *flags, size_t flag_count,
@@ -482,8 +302,7 @@ static void read_flags(struct config *config, const struct config_flag *flags, s
 			diagnostics_add(diagnostics, false, place, 0, 0, "takes no value");
 			continue;
 		}
-		if (setting_set(config, (enum setting_id)id, text, SOURCE_FLAG, place, &error) !=
-			STATUS_OK)
+		if (add_flag(config, (enum setting_id)id, text, place, &error) != STATUS_OK)
 			diagnostics_add(diagnostics, false, place, 0, 0, "%s", error.text);
 	}
 }
@@ -503,6 +322,9 @@ static void check_whole(const struct config *config, struct diagnostics *diagnos
 			diagnostics_add(diagnostics, false, "enable_feature", 0, 0,
 				"\"%s\" is none of ingest, analyze, remediate", features[i]);
 	}
+	if (count == 0)
+		diagnostics_add(diagnostics, false, "enable_feature", 0, 0,
+			"names none of ingest, analyze, remediate: nothing would run");
 	if (prefix[0] != '\0' && (prefix[0] != '/' || prefix[strlen(prefix) - 1] == '/'))
 		diagnostics_add(diagnostics, false, "web.route_prefix", 0, 0,
 			"\"%s\" must start with / and not end with one", prefix);
@@ -510,6 +332,11 @@ static void check_whole(const struct config *config, struct diagnostics *diagnos
 		config_double(config, SETTING_ANALYZE_THRESHOLD))
 		diagnostics_add(diagnostics, false, "analyze.threshold_close", 0, 0,
 			"is above analyze.threshold");
+	if (config_int(config, SETTING_ANALYZE_HISTORY) <
+		config_int(config, SETTING_ANALYZE_HISTORY_MIN) + RECENT_MS)
+		diagnostics_add(diagnostics, false, "analyze.history", 0, 0,
+			"is not longer than analyze.history_min by the minute that is judged: nothing "
+			"would ever be found");
 	if (config_int(config, SETTING_ANALYZE_HISTORY) > config_int(config, SETTING_STORAGE_RETENTION))
 		diagnostics_add(diagnostics, true, "analyze.history", 0, 0,
 			"is longer than storage.retention");
@@ -529,7 +356,7 @@ struct config *config_load(const char *path, char *const *environment,
 	for (int id = 0; id < SETTING_COUNT; id++) {
 		struct error error;
 
-		if (setting_set(config, (enum setting_id)id, descriptions[id].fallback, SOURCE_DEFAULT,
+		if (setting_set(config, (enum setting_id)id, setting_descriptions[id].fallback, SOURCE_DEFAULT,
 			NULL, &error) != STATUS_OK) {
 			CHECK(error.code == STATUS_NO_MEMORY);
 			diagnostics_add(diagnostics, false, "", 0, 0, "out of memory");
@@ -542,7 +369,7 @@ struct config *config_load(const char *path, char *const *environment,
 		if (document != NULL) {
 			struct yaml_reader reader = {.file = path, .diagnostics = diagnostics};
 
-			read_file(config, &reader, yaml_root(document));
+			config_read_file(config, &reader, yaml_root(document));
 		}
 	}
 	read_environment(config, environment, diagnostics);
@@ -578,32 +405,32 @@ const char *config_text(const struct config *config, enum setting_id id)
 
 int64_t config_int(const struct config *config, enum setting_id id)
 {
-	CHECK(descriptions[id].type == SETTING_INT || descriptions[id].type == SETTING_DURATION ||
-		descriptions[id].type == SETTING_SIZE);
+	CHECK(setting_descriptions[id].type == SETTING_INT || setting_descriptions[id].type == SETTING_DURATION ||
+		setting_descriptions[id].type == SETTING_SIZE);
 	return config->values[id].integer;
 }
 
 double config_double(const struct config *config, enum setting_id id)
 {
-	CHECK(descriptions[id].type == SETTING_DOUBLE);
+	CHECK(setting_descriptions[id].type == SETTING_DOUBLE);
 	return config->values[id].number;
 }
 
 bool config_bool(const struct config *config, enum setting_id id)
 {
-	CHECK(descriptions[id].type == SETTING_BOOL);
+	CHECK(setting_descriptions[id].type == SETTING_BOOL);
 	return config->values[id].integer != 0;
 }
 
 int config_choice(const struct config *config, enum setting_id id)
 {
-	CHECK(descriptions[id].type == SETTING_CHOICE);
+	CHECK(setting_descriptions[id].type == SETTING_CHOICE);
 	return (int)config->values[id].integer;
 }
 
 const char *const *config_list(const struct config *config, enum setting_id id, size_t *count)
 {
-	CHECK(descriptions[id].type == SETTING_LIST);
+	CHECK(setting_descriptions[id].type == SETTING_LIST);
 	*count = config->values[id].list_count;
 	return config->values[id].list;
 }
@@ -619,14 +446,30 @@ enum setting_source config_source(const struct config *config, enum setting_id i
 	return config->values[id].source;
 }
 
+static bool tokens_equal(const struct config *a, const struct config *b)
+{
+	if (a->token_count != b->token_count)
+		return false;
+	for (size_t i = 0; i < a->token_count; i++) {
+		const struct access_token *x = &a->tokens[i], *y = &b->tokens[i];
+
+		if (x->role != y->role || strcmp(x->name, y->name) != 0 ||
+			strcmp(x->file != NULL ? x->file : "", y->file != NULL ? y->file : "") != 0)
+			return false;
+	}
+	return true;
+}
+
 void config_fixed_changes(const struct config *old, const struct config *new, struct buf *text)
 {
 	for (int id = 0; id < SETTING_COUNT; id++) {
-		if (descriptions[id].reloadable ||
+		if (setting_descriptions[id].reloadable ||
 			strcmp(old->values[id].text, new->values[id].text) == 0)
 			continue;
-		buf_printf(text, "%s%s", text->size > 0 ? ", " : "", descriptions[id].path);
+		buf_printf(text, "%s%s", text->size > 0 ? ", " : "", setting_descriptions[id].path);
 	}
+	if (!tokens_equal(old, new))
+		buf_printf(text, "%sweb.tokens or web.user_roles", text->size > 0 ? ", " : "");
 }
 
 bool config_flag_known(const char *name, bool *takes_value)
@@ -634,7 +477,7 @@ bool config_flag_known(const char *name, bool *takes_value)
 	bool negated;
 	int id = setting_by_flag(name, &negated);
 
-	*takes_value = id >= 0 && descriptions[id].type != SETTING_BOOL;
+	*takes_value = id >= 0 && setting_descriptions[id].type != SETTING_BOOL;
 	return id >= 0;
 }
 
@@ -664,18 +507,24 @@ void config_write(const struct config *config, struct buf *buf)
 	static const char *const words[] = {"default", "file", "environment", "flag"};
 
 	for (int id = 0; id < SETTING_COUNT; id++) {
-		const struct value *value = &config->values[id];
+		const struct setting_value *value = &config->values[id];
 
-		buf_printf(buf, "%s = %s  # %s", descriptions[id].path,
+		buf_printf(buf, "%s = %s  # %s", setting_descriptions[id].path,
 			value->text[0] != '\0' ? value->text : "\"\"", words[value->source]);
 		if (value->place != NULL)
 			buf_printf(buf, " %s", value->place);
 		buf_add_char(buf, '\n');
 	}
-	for (size_t i = 0; i < config->token_count; i++)
-		buf_printf(buf, "web.tokens[%zu] = {name: %s, file: %s, role: %s}  # file\n", i,
-			config->tokens[i].name, config->tokens[i].file,
-			access_role_name(config->tokens[i].role));
+	for (size_t i = 0; i < config->token_count; i++) {
+		const struct access_token *token = &config->tokens[i];
+
+		if (token->file != NULL)
+			buf_printf(buf, "web.tokens[%s] = {file: %s, role: %s}  # file\n", token->name,
+				token->file, access_role_name(token->role));
+		else
+			buf_printf(buf, "web.user_roles[%s] = %s  # file\n", token->name,
+				access_role_name(token->role));
+	}
 }
 
 void config_write_usage(struct buf *buf)
@@ -684,14 +533,14 @@ void config_write_usage(struct buf *buf)
 		char name[128], flag[192];
 
 		flag_name((enum setting_id)id, name, sizeof(name));
-		if (descriptions[id].type == SETTING_BOOL)
+		if (setting_descriptions[id].type == SETTING_BOOL)
 			snprintf(flag, sizeof(flag), "--[no-]%s", name);
 		else
 			snprintf(flag, sizeof(flag), "--%s=%s", name,
-				descriptions[id].choices != NULL ? descriptions[id].choices :
-				descriptions[id].fallback[0] != '\0' ? descriptions[id].fallback : "...");
-		buf_printf(buf, "  %s\n        %s (default %s)\n", flag, descriptions[id].help,
-			descriptions[id].fallback[0] != '\0' ? descriptions[id].fallback : "none");
+				setting_descriptions[id].choices != NULL ? setting_descriptions[id].choices :
+				setting_descriptions[id].fallback[0] != '\0' ? setting_descriptions[id].fallback : "...");
+		buf_printf(buf, "  %s\n        %s (default %s)\n", flag, setting_descriptions[id].help,
+			setting_descriptions[id].fallback[0] != '\0' ? setting_descriptions[id].fallback : "none");
 	}
 }
 
@@ -702,11 +551,11 @@ void config_write_docs(struct buf *buf)
 		char name[128];
 
 		flag_name((enum setting_id)id, name, sizeof(name));
-		buf_printf(buf, "| `%s` | `--%s%s` | ", descriptions[id].path,
-			descriptions[id].type == SETTING_BOOL ? "[no-]" : "", name);
-		buf_printf(buf, descriptions[id].fallback[0] != '\0' ? "`%s`" : "%s",
-			descriptions[id].fallback);
-		buf_printf(buf, " | %s | %s |\n", descriptions[id].reloadable ? "yes" : "restart",
-			descriptions[id].help);
+		buf_printf(buf, "| `%s` | `--%s%s` | ", setting_descriptions[id].path,
+			setting_descriptions[id].type == SETTING_BOOL ? "[no-]" : "", name);
+		buf_printf(buf, setting_descriptions[id].fallback[0] != '\0' ? "`%s`" : "%s",
+			setting_descriptions[id].fallback);
+		buf_printf(buf, " | %s | %s |\n", setting_descriptions[id].reloadable ? "yes" : "restart",
+			setting_descriptions[id].help);
 	}
 }

@@ -52,7 +52,7 @@ bool config_bool(const struct config *config, enum setting_id id);
 int config_choice(const struct config *config, enum setting_id id);       /* index of the choice */
 const char *const *config_list(const struct config *config, enum setting_id id, size_t *count);
 
-/* web.tokens and web.user_roles of the file. */
+/* web.tokens and web.user_roles ({user: role}, here without file) of the configuration file. */
 const struct access_token *config_tokens(const struct config *config, size_t *count);
 
 enum setting_source config_source(const struct config *config, enum setting_id id);
