@@ -128,14 +128,16 @@ static enum status read_message(struct message *message, const struct json_span 
 	*truncated_count = 0;
 	if (fields[MESSAGE_TRUNCATED].kind != SPAN_NULL)
 		status = json_span_natural(&fields[MESSAGE_TRUNCATED], truncated_count, error);
-	if (status)
-		return error_prefix(error, "field \"truncatedAlerts\"");
+	if (status) {
+		error_prefix(error, "field \"truncatedAlerts\"");
+		return status;
+	}
 	status = json_span_strdup(&fields[MESSAGE_RECEIVER], &message->receiver, error);
 	if (status)
-		return error_prefix(error, "field \"receiver\"");
-	if (message->receiver)
+		error_prefix(error, "field \"receiver\"");
+	else if (message->receiver)
 		unescape_receiver(message->receiver);
-	return STATUS_OK;
+	return status;
 }
 
 static bool read_time(const struct json_span *span, int64_t *ms)

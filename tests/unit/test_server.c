@@ -219,6 +219,13 @@ static void wait_for(_Atomic int *counter, int value)
 	assert_int_equal(atomic_load(counter), value);
 }
 
+static void wait_for_slots(int busy)
+{
+	for (int i = 0; i < 5000 && (int)metrics_get(METRIC_HTTP_SLOTS_BUSY) != busy; i++)
+		clock_sleep_ms(1);
+	assert_int_equal((int)metrics_get(METRIC_HTTP_SLOTS_BUSY), busy);
+}
+
 static void assert_header(const struct http_reply *reply, const char *name, const char *value)
 {
 	char found[256];
@@ -526,14 +533,11 @@ static void half_sent_bodies_hold_slots_only_until_the_limit(void **state)
 
 	http_send_text(one, text);
 	http_send_text(two, text);
-	for (int i = 0; i < 1000 && metrics_get(METRIC_HTTP_SLOTS_BUSY) < 2; i++)
-		clock_sleep_ms(1);
-	assert_int_equal((int)metrics_get(METRIC_HTTP_SLOTS_BUSY), 2);
+	wait_for_slots(2);
 	expect_status(http_call(fixture->port, "POST", "/echo", "", "abc"), 503);
 	close(one);
 	close(two);
-	for (int i = 0; i < 5000 && metrics_get(METRIC_HTTP_SLOTS_BUSY) > 0; i++)
-		clock_sleep_ms(1);
+	wait_for_slots(0);
 	expect_status(http_call(fixture->port, "POST", "/echo", "", "abc"), 200);
 }
 
@@ -773,7 +777,7 @@ static void idle_connections_are_closed(void **state)
 	assert_true(http_closed(half, 5000));
 	close(idle);
 	close(half);
-	/* The slot is free again. */
+	wait_for_slots(0);
 	expect_status(http_call(fixture.port, "POST", "/echo", "", "abc"), 200);
 	stop(&fixture);
 }
@@ -807,6 +811,7 @@ static void trickle_is_cut_off(void **state)
 	assert_true(trickle_ends(fixture.port, "GET /echo HTTP/1.1\r\nHost: x\r\nX-Long: ", "y"));
 	assert_true(trickle_ends(fixture.port,
 		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n", "y"));
+	wait_for_slots(0);
 	expect_status(http_call(fixture.port, "POST", "/echo", "", "abc"), 200);
 	stop(&fixture);
 }
