@@ -70,8 +70,8 @@ void analyzer_config_default(struct analyzer_config *config)
 enum status analyzer_check(const struct analyzer_config *config, struct diagnostics *diagnostics)
 {
 	struct signal_set set;
-	enum status status = signal_set_load(&set, config->signal_paths, config->signal_path_count,
-		diagnostics);
+	enum status status =
+		signal_set_load(&set, config->signal_paths, config->signal_path_count, diagnostics);
 
 	signal_set_fini(&set);
 	return status;
@@ -103,8 +103,9 @@ struct analyzer *analyzer_open(const struct analyzer_config *config, struct stor
 	analyzer->clock = config->clock;
 	keep_config(analyzer, config);
 	if (signal_set_load(&analyzer->set, config->signal_paths, config->signal_path_count,
-		&diagnostics) != STATUS_OK)
-		error_set(error, STATUS_BAD_INPUT, "the signals have errors, see nimbusguard check");
+		    &diagnostics) != STATUS_OK)
+		error_set(error, STATUS_BAD_INPUT,
+			"the signals have errors, see nimbusguard check");
 	else if (roster_init(&analyzer->roster, config->workload_max) != STATUS_OK ||
 		(analyzer->points = mem_zalloc(POINTS_MAX, sizeof(*analyzer->points))) == NULL ||
 		(analyzer->values = mem_zalloc(POINTS_MAX, sizeof(double))) == NULL ||
@@ -132,8 +133,8 @@ enum status analyzer_reload(struct analyzer *analyzer, const struct analyzer_con
 	struct diagnostics *diagnostics)
 {
 	struct signal_set set;
-	enum status status = signal_set_load(&set, config->signal_paths, config->signal_path_count,
-		diagnostics);
+	enum status status =
+		signal_set_load(&set, config->signal_paths, config->signal_path_count, diagnostics);
 
 	if (status != STATUS_OK) {
 		signal_set_fini(&set);
@@ -222,13 +223,18 @@ static void judge_signal(struct analyzer *analyzer, struct watched_signal *signa
 		window.quality = QUALITY_STALE;
 	if (signal->duplicate && window.quality == QUALITY_GOOD)
 		window.quality = QUALITY_DUPLICATE;
-	*judgement = (struct judgement){.quality = window.quality, .value = window.value,
-		.newest = window.newest, .expected = NAN, .scale = NAN, .score = NAN,
-		.newest_ms = window.newest_ms, .samples = (uint32_t)window.samples};
+	*judgement = (struct judgement){.quality = window.quality,
+		.value = window.value,
+		.newest = window.newest,
+		.expected = NAN,
+		.scale = NAN,
+		.score = NAN,
+		.newest_ms = window.newest_ms,
+		.samples = (uint32_t)window.samples};
 	if (window.history_count == 0)
 		return;
-	struct robust_scale scale = robust_scale(window.history, analyzer->scratch,
-		window.history_count);
+	struct robust_scale scale =
+		robust_scale(window.history, analyzer->scratch, window.history_count);
 
 	judgement->expected = scale.median;
 	judgement->scale = scale.deviation;
@@ -237,7 +243,8 @@ static void judge_signal(struct analyzer *analyzer, struct watched_signal *signa
 		double floor = binding->deviation_min / config->threshold;
 		double relative = fabs(scale.median) * RELATIVE_FLOOR;
 
-		judgement->score = robust_score(window.value, &scale, floor > relative ? floor : relative);
+		judgement->score =
+			robust_score(window.value, &scale, floor > relative ? floor : relative);
 	}
 }
 
@@ -248,8 +255,8 @@ static void tell(struct analyzer *analyzer, const struct watched_workload *workl
 	struct event event;
 	struct error error;
 
-	if (finding_event(&signal->tracker, &workload->key, role, &signal->last, change, now_ms, &event,
-		&error) != STATUS_OK) {
+	if (finding_event(&signal->tracker, &workload->key, role, &signal->last, change, now_ms,
+		    &event, &error) != STATUS_OK) {
 		LOG_ERROR("finding not told", LOG_ERROR_FIELD(&error));
 		return;
 	}
@@ -279,12 +286,17 @@ static void scan_workload(struct analyzer *analyzer, struct watched_workload *wo
 		enum finding_change change;
 
 		if (!binding->bound || (signal->series == STORE_NO_SERIES && !open)) {
-			signal->last = (struct judgement){.quality = QUALITY_MISSING, .value = NAN,
-				.newest = NAN, .expected = NAN, .scale = NAN, .score = NAN};
+			signal->last = (struct judgement){.quality = QUALITY_MISSING,
+				.value = NAN,
+				.newest = NAN,
+				.expected = NAN,
+				.scale = NAN,
+				.score = NAN};
 			continue;
 		}
 		judge_signal(analyzer, signal, binding, now_ms);
-		change = finding_update(&signal->tracker, &spec, binding->detect, &signal->last, now_ms);
+		change = finding_update(&signal->tracker, &spec, binding->detect, &signal->last,
+			now_ms);
 		if (change != FINDING_NONE)
 			tell(analyzer, workload, (enum signal_role)role, change, now_ms);
 	}

@@ -41,8 +41,8 @@ void analyzer_config_default(struct analyzer_config *config);
 
 struct analyzer;
 
-enum status analyzer_check(const struct analyzer_config *config, struct diagnostics *diagnostics)
-	MUST_CHECK;
+enum status analyzer_check(const struct analyzer_config *config,
+	struct diagnostics *diagnostics) MUST_CHECK;
 struct analyzer *analyzer_open(const struct analyzer_config *config, struct store *store,
 	struct error *error) MUST_CHECK;
 enum status analyzer_reload(struct analyzer *analyzer, const struct analyzer_config *config,

@@ -119,8 +119,8 @@ struct pair_list {
 
 static void add_pair(struct pair_list *list, const char *name, const char *value)
 {
-	list->pairs[list->count++] = (struct label){name, value, (uint32_t)strlen(name),
-		(uint32_t)strlen(value)};
+	list->pairs[list->count++] =
+		(struct label){name, value, (uint32_t)strlen(name), (uint32_t)strlen(value)};
 }
 
 static enum status build_annotations(const struct finding_tracker *tracker,
@@ -139,12 +139,14 @@ static enum status build_annotations(const struct finding_tracker *tracker,
 	snprintf(raw, sizeof(raw), "%.17g", seen->value);
 	format_rfc3339(tracker->since_ms, since, sizeof(since));
 	if (change == FINDING_RESOLVED)
-		snprintf(summary, sizeof(summary), "%s of %s is no longer unusually %s: %s, expected about %s",
-			role_text, name, tracker->up ? "high" : "low", value, expected);
+		snprintf(summary, sizeof(summary),
+			"%s of %s is no longer unusually %s: %s, expected about %s", role_text,
+			name, tracker->up ? "high" : "low", value, expected);
 	else
-		snprintf(summary, sizeof(summary), "%s of %s %s unusually %s: %s, expected about %s",
-			role_text, name, change == FINDING_LOST ? "was" : "is",
-			tracker->up ? "high" : "low", value, expected);
+		snprintf(summary, sizeof(summary),
+			"%s of %s %s unusually %s: %s, expected about %s", role_text, name,
+			change == FINDING_LOST ? "was" : "is", tracker->up ? "high" : "low", value,
+			expected);
 	if (change == FINDING_LOST)
 		snprintf(description, sizeof(description),
 			"the signal was lost (%s): this ends the finding without saying that all is well",
@@ -169,9 +171,9 @@ static enum status build_annotations(const struct finding_tracker *tracker,
 	return labels_init(&event->annotations, list.pairs, list.count, error);
 }
 
-enum status finding_event(const struct finding_tracker *tracker, const struct workload_key *workload,
-	enum signal_role role, const struct judgement *now, enum finding_change change, int64_t now_ms,
-	struct event *event, struct error *error)
+enum status finding_event(const struct finding_tracker *tracker,
+	const struct workload_key *workload, enum signal_role role, const struct judgement *now,
+	enum finding_change change, int64_t now_ms, struct event *event, struct error *error)
 {
 	struct pair_list list = {.count = 0};
 	char finding[64];

@@ -38,21 +38,28 @@ struct finding_spec {
  * finding whose signal was lost for lost_ms is resolved with that reason. */
 struct finding_tracker {
 	enum { FINDING_QUIET, FINDING_PENDING, FINDING_ACTIVE, FINDING_CLOSING } state;
-	bool up;                 /* direction of the episode */
-	int64_t since_ms;        /* first sample over the threshold */
+	bool up;          /* direction of the episode */
+	int64_t since_ms; /* first sample over the threshold */
 	int64_t closing_ms, told_ms, judged_ms;
-	struct judgement worst;  /* of the episode */
+	struct judgement worst; /* of the episode */
 };
 
-enum finding_change { FINDING_NONE, FINDING_OPENED, FINDING_REPEATED, FINDING_RESOLVED, FINDING_LOST };
+enum finding_change {
+	FINDING_NONE,
+	FINDING_OPENED,
+	FINDING_REPEATED,
+	FINDING_RESOLVED,
+	FINDING_LOST
+};
 
 enum finding_change finding_update(struct finding_tracker *tracker, const struct finding_spec *spec,
 	enum signal_direction detect, const struct judgement *judgement, int64_t now_ms);
 
 /* The event of an active or just ended finding. Labels: finding (such as cpu_high), detector, role,
  * direction, namespace, workload_kind, workload, and cluster where there is one. */
-enum status finding_event(const struct finding_tracker *tracker, const struct workload_key *workload,
-	enum signal_role role, const struct judgement *now, enum finding_change change, int64_t now_ms,
-	struct event *event, struct error *error) MUST_CHECK;
+enum status finding_event(const struct finding_tracker *tracker,
+	const struct workload_key *workload, enum signal_role role, const struct judgement *now,
+	enum finding_change change, int64_t now_ms, struct event *event,
+	struct error *error) MUST_CHECK;
 
 #endif

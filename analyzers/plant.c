@@ -18,9 +18,14 @@
 
 void plant_config_default(struct plant_config *config)
 {
-	*config = (struct plant_config){.service_rate = 50, .latency_limit_s = 0.4,
-		.start_slots_min = 2, .start_slots_max = 8, .replicas_min = 1, .replicas_max = 50,
-		.cpu_idle = 0.03, .cpu_noise = 0.02};
+	*config = (struct plant_config){.service_rate = 50,
+		.latency_limit_s = 0.4,
+		.start_slots_min = 2,
+		.start_slots_max = 8,
+		.replicas_min = 1,
+		.replicas_max = 50,
+		.cpu_idle = 0.03,
+		.cpu_noise = 0.02};
 }
 
 static int clamp_replicas(const struct plant *plant, int replicas)
@@ -91,8 +96,8 @@ void plant_lose(struct plant *plant, int pod, int slots)
 
 double plant_noisy_demand(struct plant *plant, double demand)
 {
-	double noise = exp(DEMAND_SIGMA * random_normal(&plant->random) -
-		DEMAND_SIGMA * DEMAND_SIGMA / 2);
+	double noise =
+		exp(DEMAND_SIGMA * random_normal(&plant->random) - DEMAND_SIGMA * DEMAND_SIGMA / 2);
 
 	return (double)random_poisson(&plant->random, PLANT_SLOT_S * demand * noise) / PLANT_SLOT_S;
 }
@@ -116,13 +121,20 @@ void plant_step(struct plant *plant, double demand, struct plant_slot *result)
 	slack = mu * (1 - rho);
 	if (wait < limit && rho < 1)
 		late = exp(-slack * (limit - wait));
-	*result = (struct plant_slot){.wanted = plant->wanted, .ready = ready, .demand = demand,
-		.arrivals = arrivals, .served = served, .dropped = dropped, .utilization = rho,
-		.wait_s = wait, .bad = late * fmax(0, arrivals - dropped) + dropped};
-	result->latency_p99_s = slack > 0 ? fmin(wait + log(100) / slack, LATENCY_MAX_S) :
-		LATENCY_MAX_S;
+	*result = (struct plant_slot){.wanted = plant->wanted,
+		.ready = ready,
+		.demand = demand,
+		.arrivals = arrivals,
+		.served = served,
+		.dropped = dropped,
+		.utilization = rho,
+		.wait_s = wait,
+		.bad = late * fmax(0, arrivals - dropped) + dropped};
+	result->latency_p99_s =
+		slack > 0 ? fmin(wait + log(100) / slack, LATENCY_MAX_S) : LATENCY_MAX_S;
 	result->cpu = ready > 0 ? fmin(1, rho + config->cpu_idle) *
-		(1 + config->cpu_noise * random_normal(&plant->random)) : 0;
+			(1 + config->cpu_noise * random_normal(&plant->random))
+				: 0;
 	plant->backlog = left;
 	plant->slot++;
 }

@@ -23,12 +23,12 @@
 #define PLANT_SLOT_S 15.0
 
 struct plant_config {
-	double service_rate;    /* mu: requests a second that one pod serves */
-	double latency_limit_s; /* L: later than this is a violation */
+	double service_rate;                  /* mu: requests a second that one pod serves */
+	double latency_limit_s;               /* L: later than this is a violation */
 	int start_slots_min, start_slots_max; /* a new pod is ready after so many slots, uniform */
 	int replicas_min, replicas_max;
-	double cpu_idle;        /* CPU share of a pod without load */
-	double cpu_noise;       /* relative standard deviation of the CPU reading */
+	double cpu_idle;  /* CPU share of a pod without load */
+	double cpu_noise; /* relative standard deviation of the CPU reading */
 };
 
 /* mu 50, L 0.4 s, start-up 2 to 8 slots, 1 to 50 replicas, idle .03, noise .02. */
@@ -45,16 +45,17 @@ struct plant {
 
 struct plant_slot {
 	int wanted, ready;
-	double demand;      /* lambda: requests a second offered */
+	double demand;                         /* lambda: requests a second offered */
 	double arrivals, served, dropped, bad; /* requests in this slot; bad: late or dropped */
-	double utilization; /* rho: share of capacity used */
-	double wait_s;      /* W: mean wait in the backlog */
+	double utilization;                    /* rho: share of capacity used */
+	double wait_s;                         /* W: mean wait in the backlog */
 	double latency_p99_s;
-	double cpu;         /* mean share of a pod's CPU in use, 0..1, with noise */
+	double cpu; /* mean share of a pod's CPU in use, 0..1, with noise */
 };
 
 /* All `replicas` pods are ready at once. */
-void plant_init(struct plant *plant, const struct plant_config *config, int replicas, uint64_t seed);
+void plant_init(struct plant *plant, const struct plant_config *config, int replicas,
+	uint64_t seed);
 /* Clamped to the config's bounds. Down: pods that are not ready go first, the latest first. */
 void plant_want(struct plant *plant, int replicas);
 /* The pod that goes first when there is one too many, and its removal (later pods move up by one),

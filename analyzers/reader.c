@@ -63,7 +63,8 @@ void analyzer_read(struct analyzer *analyzer, const struct workload_key *workloa
 {
 	struct snapshot *snapshot = analyzer_snapshot(analyzer);
 	const struct watched_workload *watched = roster_find(&snapshot->roster, workload);
-	int64_t stale_ms = snapshot->stale_ms[role], now_ms = clock_now_ms(analyzer_clock(analyzer));
+	int64_t stale_ms = snapshot->stale_ms[role],
+		now_ms = clock_now_ms(analyzer_clock(analyzer));
 	uint32_t series = watched != NULL ? watched->signals[role].series : STORE_NO_SERIES;
 	bool duplicate = watched != NULL && watched->signals[role].duplicate;
 	struct store_point *points, newest;
@@ -79,7 +80,8 @@ void analyzer_read(struct analyzer *analyzer, const struct workload_key *workloa
 	points = mem_zalloc(FOLD_POINTS_MAX, sizeof(*points));
 	if (points == NULL)
 		return;
-	count = store_window(analyzer_store(analyzer), series, from_ms, to_ms, points, FOLD_POINTS_MAX);
+	count = store_window(analyzer_store(analyzer), series, from_ms, to_ms, points,
+		FOLD_POINTS_MAX);
 	*value = fold_points(points, count, fold, samples, newest_ms);
 	if (!store_newest(analyzer_store(analyzer), series, &newest))
 		*quality = QUALITY_MISSING;
@@ -140,10 +142,12 @@ bool analyzer_owner_of_pod(struct analyzer *analyzer, const char *cluster,
 
 	if (analyzer_pod_owner_matchers(analyzer, &matchers) != STATUS_OK)
 		return false;
-	if (matchers_add(&matchers, MATCHER_EQUAL, "namespace", namespace_name, &error) == STATUS_OK &&
+	if (matchers_add(&matchers, MATCHER_EQUAL, "namespace", namespace_name, &error) ==
+			STATUS_OK &&
 		matchers_add(&matchers, MATCHER_EQUAL, "pod", pod, &error) == STATUS_OK &&
 		(cluster == NULL || cluster[0] == '\0' ||
-			matchers_add(&matchers, MATCHER_EQUAL, "cluster", cluster, &error) == STATUS_OK) &&
+			matchers_add(&matchers, MATCHER_EQUAL, "cluster", cluster, &error) ==
+				STATUS_OK) &&
 		store_select(analyzer_store(analyzer), &matchers, OWNERS_MAX, &selection, &error) ==
 			STATUS_OK)
 		found = common_owner(analyzer_store(analyzer), &selection, workload);
@@ -269,7 +273,8 @@ static enum status write_active(const struct snapshot *snapshot, struct buf *jso
 
 			if (!signal_active(signal) || written == limit)
 				continue;
-			status = finding_event(&signal->tracker, &watched->key, (enum signal_role)role,
+			status = finding_event(&signal->tracker, &watched->key,
+				(enum signal_role)role,
 				judged ? &signal->last : &signal->tracker.worst, FINDING_REPEATED,
 				snapshot->scanned_ms, &event, NULL);
 			if (status != STATUS_OK)
@@ -293,7 +298,8 @@ static void write_log(const struct findings_log *log, struct buf *json, size_t l
 		bool superseded = false;
 
 		for (size_t k = i; k < log->count && !superseded; k++) {
-			const struct event *later = &log->events[(log->first + k) % FINDINGS_LOG_MAX];
+			const struct event *later =
+				&log->events[(log->first + k) % FINDINGS_LOG_MAX];
 
 			superseded = later->fingerprint == event->fingerprint &&
 				later->starts_ms == event->starts_ms;
@@ -330,7 +336,8 @@ static void collect_replicas(const struct watched_workload *workload)
 {
 	const struct judgement *last = &workload->signals[ROLE_REPLICAS].last;
 
-	if (last->quality != QUALITY_MISSING && last->quality != QUALITY_STALE && !isnan(last->newest))
+	if (last->quality != QUALITY_MISSING && last->quality != QUALITY_STALE &&
+		!isnan(last->newest))
 		metrics_set(METRIC_CURRENT_REPLICAS, last->newest, workload->key.namespace_name,
 			target_kind_name(workload->key.kind), workload->key.name);
 }

@@ -168,8 +168,8 @@ static enum status bind_role(struct roster *roster, struct signal_set *set, stru
 		status = STATUS_OK;
 	}
 	for (size_t i = 0; status == STATUS_OK && i < selection.count; i++)
-		status = bind_series(
-			roster, store, role, binding->stale_ms, selection.series[i], &told);
+		status = bind_series(roster, store, role, binding->stale_ms, selection.series[i],
+			&told);
 	store_selection_fini(&selection);
 	return status;
 }
@@ -237,7 +237,8 @@ enum status roster_copy(struct roster *copy, const struct roster *roster)
 		return STATUS_NO_MEMORY;
 	}
 	if (roster->count > 0)
-		memcpy(copy->workloads, roster->workloads, roster->count * sizeof(*copy->workloads));
+		memcpy(copy->workloads, roster->workloads,
+			roster->count * sizeof(*copy->workloads));
 	memcpy(copy->slots, roster->slots, roster->slot_count * sizeof(*copy->slots));
 	return STATUS_OK;
 }

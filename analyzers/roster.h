@@ -39,7 +39,8 @@ void roster_fini(struct roster *roster);
 struct watched_workload *roster_find(const struct roster *roster, const struct workload_key *key);
 /* Reads the selections of all bindings anew. Workloads without any series are dropped once none of
  * their findings is open. STATUS_NO_MEMORY leaves a usable, possibly older roster. */
-enum status roster_bind(struct roster *roster, struct signal_set *set, struct store *store) MUST_CHECK;
+enum status roster_bind(struct roster *roster, struct signal_set *set,
+	struct store *store) MUST_CHECK;
 /* A deep copy for readers. */
 enum status roster_copy(struct roster *copy, const struct roster *roster) MUST_CHECK;
 

@@ -65,10 +65,12 @@ static void read_binding(struct signal_set *set, const struct yaml_reader *reade
 	(void)yaml_read_choice(reader, node, "detect", false, directions, &direction);
 	(void)yaml_read_double(reader, node, "min_deviation", false, 0, 1e300,
 		&binding->deviation_min);
-	(void)yaml_read_duration(reader, node, "interval", false, 100, DAY_MS, &binding->interval_ms);
-	binding->stale_ms = binding->interval_ms * 4 > STALE_DEFAULT_MS ? binding->interval_ms * 4 :
-		STALE_DEFAULT_MS;
-	(void)yaml_read_duration(reader, node, "stale_after", false, 1000, DAY_MS, &binding->stale_ms);
+	(void)yaml_read_duration(reader, node, "interval", false, 100, DAY_MS,
+		&binding->interval_ms);
+	binding->stale_ms = binding->interval_ms * 4 > STALE_DEFAULT_MS ? binding->interval_ms * 4
+									: STALE_DEFAULT_MS;
+	(void)yaml_read_duration(reader, node, "stale_after", false, 1000, DAY_MS,
+		&binding->stale_ms);
 	if (binding->stale_ms < 2 * binding->interval_ms)
 		yaml_report(reader, yaml_get(node, "stale_after"),
 			"stale_after is less than two intervals");

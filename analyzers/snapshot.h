@@ -48,6 +48,7 @@ void analyzer_collect(void *argument);
 struct store *analyzer_store(struct analyzer *analyzer);
 const struct clock *analyzer_clock(struct analyzer *analyzer);
 /* A copy of the matchers of pod_owner; STATUS_NOT_FOUND when none is bound. */
-enum status analyzer_pod_owner_matchers(struct analyzer *analyzer, struct matchers *matchers) MUST_CHECK;
+enum status analyzer_pod_owner_matchers(struct analyzer *analyzer,
+	struct matchers *matchers) MUST_CHECK;
 
 #endif

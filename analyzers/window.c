@@ -72,7 +72,9 @@ void window_build(struct window *window, const struct window_spec *spec,
 	size_t recent = 0;
 	bool ended = false;
 
-	*window = (struct window){.quality = QUALITY_MISSING, .value = NAN, .newest = NAN,
+	*window = (struct window){.quality = QUALITY_MISSING,
+		.value = NAN,
+		.newest = NAN,
 		.history = scratch};
 	if (count == 0)
 		return;

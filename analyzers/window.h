@@ -22,14 +22,14 @@ struct window_spec {
 
 struct window {
 	enum quality quality;
-	double value;     /* mean of the recent part; NaN when there is none */
-	double newest;    /* newest value; NaN when none */
+	double value;  /* mean of the recent part; NaN when there is none */
+	double newest; /* newest value; NaN when none */
 	int64_t newest_ms;
-	double *history;  /* values before the recent part, in the caller's scratch */
+	double *history; /* values before the recent part, in the caller's scratch */
 	size_t history_count;
-	int64_t span_ms;  /* time that the history covers */
-	double coverage;  /* samples there / samples expected, at most 1 */
-	size_t samples;   /* usable samples of the whole window */
+	int64_t span_ms; /* time that the history covers */
+	double coverage; /* samples there / samples expected, at most 1 */
+	size_t samples;  /* usable samples of the whole window */
 };
 
 /* points: [count] oldest first, as store_window gives them. scratch: [count]. Counters become rates

@@ -89,7 +89,8 @@ static enum status list_parse(struct setting_value *value, const char *text, str
 			*--end = '\0';
 		if (*rest != '\0') {
 			if (value->list_count == LIST_MAX)
-				return error_set(error, STATUS_LIMIT, "more than %d elements", LIST_MAX);
+				return error_set(error, STATUS_LIMIT, "more than %d elements",
+					LIST_MAX);
 			value->list[value->list_count++] = rest;
 		}
 		rest = comma != NULL ? comma + 1 : NULL;
@@ -126,7 +127,8 @@ static enum status number_parse(const struct setting_description *description, c
 	switch (description->type) {
 	case SETTING_INT:
 		if (parse_int(text, &value->integer) != STATUS_OK)
-			return error_set(error, STATUS_BAD_INPUT, "\"%s\" is no whole number", text);
+			return error_set(error, STATUS_BAD_INPUT, "\"%s\" is no whole number",
+				text);
 		return range_check(description, value->integer, text, error);
 	case SETTING_DURATION:
 		if (parse_duration(text, &value->integer) != STATUS_OK)
@@ -135,19 +137,22 @@ static enum status number_parse(const struct setting_description *description, c
 		return range_check(description, value->integer, text, error);
 	case SETTING_SIZE:
 		if (parse_size(text, &bytes) != STATUS_OK || bytes > INT64_MAX)
-			return error_set(error, STATUS_BAD_INPUT, "\"%s\" is no size such as 64MiB", text);
+			return error_set(error, STATUS_BAD_INPUT, "\"%s\" is no size such as 64MiB",
+				text);
 		value->integer = (int64_t)bytes;
 		return range_check(description, value->integer, text, error);
 	case SETTING_DOUBLE:
 		if (parse_double(text, &value->number) != STATUS_OK || !isfinite(value->number))
 			return error_set(error, STATUS_BAD_INPUT, "\"%s\" is no number", text);
-		if (value->number < (double)description->min || value->number > (double)description->max)
-			return error_set(error, STATUS_BAD_INPUT, "%s is not between %lld and %lld", text,
-				(long long)description->min, (long long)description->max);
+		if (value->number < (double)description->min ||
+			value->number > (double)description->max)
+			return error_set(error, STATUS_BAD_INPUT, "%s is not between %lld and %lld",
+				text, (long long)description->min, (long long)description->max);
 		return STATUS_OK;
 	case SETTING_BOOL:
 		if (parse_bool(text, &flag) != STATUS_OK)
-			return error_set(error, STATUS_BAD_INPUT, "\"%s\" is neither true nor false", text);
+			return error_set(error, STATUS_BAD_INPUT,
+				"\"%s\" is neither true nor false", text);
 		value->integer = flag;
 		return STATUS_OK;
 	case SETTING_CHOICE:
@@ -223,8 +228,9 @@ static void read_environment(struct config *config, char *const *environment,
 		struct error error;
 		int id;
 
-		if (equal == NULL || strncmp(*environment, ENVIRONMENT_PREFIX,
-			sizeof(ENVIRONMENT_PREFIX) - 1) != 0)
+		if (equal == NULL ||
+			strncmp(*environment, ENVIRONMENT_PREFIX, sizeof(ENVIRONMENT_PREFIX) - 1) !=
+				0)
 			continue;
 		snprintf(name, sizeof(name), "%.*s", (int)(equal - *environment), *environment);
 		for (id = 0; id < SETTING_COUNT; id++) {
@@ -239,7 +245,7 @@ static void read_environment(struct config *config, char *const *environment,
 			continue;
 		}
 		if (setting_set(config, (enum setting_id)id, equal + 1, SOURCE_ENVIRONMENT, name,
-			&error) != STATUS_OK)
+			    &error) != STATUS_OK)
 			diagnostics_add(diagnostics, false, name, 0, 0, "%s", error.text);
 	}
 }
@@ -275,8 +281,8 @@ static enum status add_flag(struct config *config, enum setting_id id, const cha
 		return setting_set(config, id, text, SOURCE_FLAG, place, error);
 	buf_init(&joined, 1024 * 1024);
 	buf_printf(&joined, "%s,%s", value->text, text);
-	status = buf_ok(&joined) ? setting_set(config, id, joined.data, SOURCE_FLAG, place, error) :
-		error_set(error, STATUS_NO_MEMORY, "out of memory");
+	status = buf_ok(&joined) ? setting_set(config, id, joined.data, SOURCE_FLAG, place, error)
+				 : error_set(error, STATUS_NO_MEMORY, "out of memory");
 	buf_fini(&joined);
 	return status;
 }
@@ -337,7 +343,8 @@ static void check_whole(const struct config *config, struct diagnostics *diagnos
 		diagnostics_add(diagnostics, false, "analyze.history", 0, 0,
 			"is not longer than analyze.history_min by the minute that is judged: nothing "
 			"would ever be found");
-	if (config_int(config, SETTING_ANALYZE_HISTORY) > config_int(config, SETTING_STORAGE_RETENTION))
+	if (config_int(config, SETTING_ANALYZE_HISTORY) >
+		config_int(config, SETTING_STORAGE_RETENTION))
 		diagnostics_add(diagnostics, true, "analyze.history", 0, 0,
 			"is longer than storage.retention");
 }
@@ -356,8 +363,8 @@ struct config *config_load(const char *path, char *const *environment,
 	for (int id = 0; id < SETTING_COUNT; id++) {
 		struct error error;
 
-		if (setting_set(config, (enum setting_id)id, setting_descriptions[id].fallback, SOURCE_DEFAULT,
-			NULL, &error) != STATUS_OK) {
+		if (setting_set(config, (enum setting_id)id, setting_descriptions[id].fallback,
+			    SOURCE_DEFAULT, NULL, &error) != STATUS_OK) {
 			CHECK(error.code == STATUS_NO_MEMORY);
 			diagnostics_add(diagnostics, false, "", 0, 0, "out of memory");
 			config_close(config);
@@ -405,7 +412,8 @@ const char *config_text(const struct config *config, enum setting_id id)
 
 int64_t config_int(const struct config *config, enum setting_id id)
 {
-	CHECK(setting_descriptions[id].type == SETTING_INT || setting_descriptions[id].type == SETTING_DURATION ||
+	CHECK(setting_descriptions[id].type == SETTING_INT ||
+		setting_descriptions[id].type == SETTING_DURATION ||
 		setting_descriptions[id].type == SETTING_SIZE);
 	return config->values[id].integer;
 }
@@ -519,8 +527,8 @@ void config_write(const struct config *config, struct buf *buf)
 		const struct access_token *token = &config->tokens[i];
 
 		if (token->file != NULL)
-			buf_printf(buf, "web.tokens[%s] = {file: %s, role: %s}  # file\n", token->name,
-				token->file, access_role_name(token->role));
+			buf_printf(buf, "web.tokens[%s] = {file: %s, role: %s}  # file\n",
+				token->name, token->file, access_role_name(token->role));
 		else
 			buf_printf(buf, "web.user_roles[%s] = %s  # file\n", token->name,
 				access_role_name(token->role));
@@ -537,16 +545,23 @@ void config_write_usage(struct buf *buf)
 			snprintf(flag, sizeof(flag), "--[no-]%s", name);
 		else
 			snprintf(flag, sizeof(flag), "--%s=%s", name,
-				setting_descriptions[id].choices != NULL ? setting_descriptions[id].choices :
-				setting_descriptions[id].fallback[0] != '\0' ? setting_descriptions[id].fallback : "...");
-		buf_printf(buf, "  %s\n        %s (default %s)\n", flag, setting_descriptions[id].help,
-			setting_descriptions[id].fallback[0] != '\0' ? setting_descriptions[id].fallback : "none");
+				setting_descriptions[id].choices != NULL
+					? setting_descriptions[id].choices
+					: setting_descriptions[id].fallback[0] != '\0'
+					? setting_descriptions[id].fallback
+					: "...");
+		buf_printf(buf, "  %s\n        %s (default %s)\n", flag,
+			setting_descriptions[id].help,
+			setting_descriptions[id].fallback[0] != '\0'
+				? setting_descriptions[id].fallback
+				: "none");
 	}
 }
 
 void config_write_docs(struct buf *buf)
 {
-	buf_add_text(buf, "| setting | flag | default | reload | meaning |\n|---|---|---|---|---|\n");
+	buf_add_text(buf,
+		"| setting | flag | default | reload | meaning |\n|---|---|---|---|---|\n");
 	for (int id = 0; id < SETTING_COUNT; id++) {
 		char name[128];
 
@@ -555,7 +570,8 @@ void config_write_docs(struct buf *buf)
 			setting_descriptions[id].type == SETTING_BOOL ? "[no-]" : "", name);
 		buf_printf(buf, setting_descriptions[id].fallback[0] != '\0' ? "`%s`" : "%s",
 			setting_descriptions[id].fallback);
-		buf_printf(buf, " | %s | %s |\n", setting_descriptions[id].reloadable ? "yes" : "restart",
+		buf_printf(buf, " | %s | %s |\n",
+			setting_descriptions[id].reloadable ? "yes" : "restart",
 			setting_descriptions[id].help);
 	}
 }

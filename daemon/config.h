@@ -22,12 +22,18 @@ enum setting_id {
 #define SETTING(id, path, type, fallback, min, max, choices, reloadable, help) SETTING_##id,
 	SETTING_TABLE(SETTING)
 #undef SETTING
-	SETTING_COUNT
+		SETTING_COUNT
 };
 
 enum setting_type {
-	SETTING_TEXT, SETTING_INT, SETTING_DOUBLE, SETTING_BOOL,
-	SETTING_DURATION, SETTING_SIZE, SETTING_CHOICE, SETTING_LIST
+	SETTING_TEXT,
+	SETTING_INT,
+	SETTING_DOUBLE,
+	SETTING_BOOL,
+	SETTING_DURATION,
+	SETTING_SIZE,
+	SETTING_CHOICE,
+	SETTING_LIST
 };
 
 enum setting_source { SOURCE_DEFAULT, SOURCE_FILE, SOURCE_ENVIRONMENT, SOURCE_FLAG };
@@ -42,14 +48,15 @@ struct config_flag {
 /* path: configuration file or NULL. environment: as environ. All that is wrong goes to diagnostics
  * (file, line, column; the variable; the flag) and gives NULL. */
 struct config *config_load(const char *path, char *const *environment,
-	const struct config_flag *flags, size_t flag_count, struct diagnostics *diagnostics) MUST_CHECK;
+	const struct config_flag *flags, size_t flag_count,
+	struct diagnostics *diagnostics) MUST_CHECK;
 void config_close(struct config *config);
 
 const char *config_text(const struct config *config, enum setting_id id); /* TEXT, CHOICE */
 int64_t config_int(const struct config *config, enum setting_id id);      /* INT, DURATION, SIZE */
 double config_double(const struct config *config, enum setting_id id);
 bool config_bool(const struct config *config, enum setting_id id);
-int config_choice(const struct config *config, enum setting_id id);       /* index of the choice */
+int config_choice(const struct config *config, enum setting_id id); /* index of the choice */
 const char *const *config_list(const struct config *config, enum setting_id id, size_t *count);
 
 /* web.tokens and web.user_roles ({user: role}, here without file) of the configuration file. */

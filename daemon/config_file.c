@@ -57,8 +57,8 @@ static void report_unknown_key(const struct yaml_reader *reader, const struct ya
 	struct yaml_node place = {.line = node->key_line, .column = node->key_column};
 
 	if (nearest != NULL)
-		yaml_report(reader, &place, "unknown key \"%s\"%s%s, did you mean \"%s\"?", node->key,
-			prefix > 0 ? " in " : "", section, nearest);
+		yaml_report(reader, &place, "unknown key \"%s\"%s%s, did you mean \"%s\"?",
+			node->key, prefix > 0 ? " in " : "", section, nearest);
 	else
 		yaml_report(reader, &place, "unknown key \"%s\"%s%s", node->key,
 			prefix > 0 ? " in " : "", section);
@@ -132,7 +132,8 @@ static enum status list_text(const struct yaml_node *node, struct buf *text, str
 		if (child->kind != YAML_SCALAR)
 			return error_set(error, STATUS_BAD_INPUT, "element %zu is no text", i + 1);
 		if (strchr(child->text, ',') != NULL)
-			return error_set(error, STATUS_BAD_INPUT, "\"%s\" has a comma", child->text);
+			return error_set(error, STATUS_BAD_INPUT, "\"%s\" has a comma",
+				child->text);
 		buf_printf(text, "%s%s", i > 0 ? "," : "", child->text);
 	}
 	return buf_ok(text) ? STATUS_OK : error_set(error, STATUS_NO_MEMORY, "out of memory");

@@ -30,8 +30,8 @@ struct setting_value {
 	char *text;  /* as given; for lists the first of `list` points into it */
 	int64_t integer;
 	double number;
-	char *storage;          /* of a list: the text cut into its elements */
-	const char **list;      /* NULL-terminated */
+	char *storage;     /* of a list: the text cut into its elements */
+	const char **list; /* NULL-terminated */
 	size_t list_count;
 };
 

@@ -27,7 +27,8 @@
 
 static char folder[512];
 
-static const struct workload_key web = {.namespace_name = "shop", .kind = TARGET_DEPLOYMENT,
+static const struct workload_key web = {.namespace_name = "shop",
+	.kind = TARGET_DEPLOYMENT,
 	.name = "web"};
 
 struct told {
@@ -93,8 +94,11 @@ static void found(void *argument, const struct event *finding)
 
 static void open_world(struct world *world, const char *text)
 {
-	struct store_limits limits = {.memory_max = 16 << 20, .series_max = 10000,
-		.retention_ms = 3600000, .interval_ms = STEP_MS, .ended_keep_ms = 600000,
+	struct store_limits limits = {.memory_max = 16 << 20,
+		.series_max = 10000,
+		.retention_ms = 3600000,
+		.interval_ms = STEP_MS,
+		.ended_keep_ms = 600000,
 		.future_max_ms = 600000};
 	struct error error;
 
@@ -141,7 +145,8 @@ static void sample_of(struct world *world, const char *metric, const char *pod,
 	struct error error;
 
 	assert_int_equal(store_intern(world->store, store_key_of(world->store, raw, (size_t)size),
-		pairs, 5, &one.series, &error), STATUS_OK);
+				 pairs, 5, &one.series, &error),
+		STATUS_OK);
 	store_append(world->store, &one, 1, counts);
 	assert_int_equal(counts[APPEND_LATE] + counts[APPEND_CONFLICT] + counts[APPEND_FUTURE], 0);
 }
@@ -307,8 +312,8 @@ static enum quality read_value(struct world *world, enum signal_role role, int f
 	enum quality quality;
 	int64_t newest_ms;
 
-	analyzer_read(world->analyzer, &web, role, fold, now(world) - length_ms, now(world), &quality,
-		value, &newest_ms, samples);
+	analyzer_read(world->analyzer, &web, role, fold, now(world) - length_ms, now(world),
+		&quality, value, &newest_ms, samples);
 	assert_true(quality != QUALITY_GOOD || newest_ms > 0);
 	return quality;
 }
@@ -354,11 +359,13 @@ static void readings_without_good_data_say_so(void **state)
 		QUALITY_MISSING);
 	sample(&world, "cpu", 1);
 	analyzer_scan(world.analyzer);
-	assert_int_equal(read_value(&world, ROLE_CPU, NEWEST, 60000, &value, &samples), QUALITY_GOOD);
+	assert_int_equal(read_value(&world, ROLE_CPU, NEWEST, 60000, &value, &samples),
+		QUALITY_GOOD);
 	assert_int_equal(read_value(&world, ROLE_MEMORY, NEWEST, 60000, &value, &samples),
 		QUALITY_MISSING);
 	clock_manual_advance(&world.clock, 100000);
-	assert_int_equal(read_value(&world, ROLE_CPU, NEWEST, 60000, &value, &samples), QUALITY_STALE);
+	assert_int_equal(read_value(&world, ROLE_CPU, NEWEST, 60000, &value, &samples),
+		QUALITY_STALE);
 	assert_true(isnan(value));
 	/* A window that reaches far back does not make an old sample a new one. */
 	clock_manual_advance(&world.clock, 60000);
@@ -373,7 +380,8 @@ static void readings_without_good_data_say_so(void **state)
 	memcpy(&marker, &bits, sizeof(marker));
 	clock_manual_advance(&world.clock, 1000);
 	sample(&world, "cpu", marker);
-	assert_int_equal(read_value(&world, ROLE_CPU, MEAN, 600000, &value, &samples), QUALITY_STALE);
+	assert_int_equal(read_value(&world, ROLE_CPU, MEAN, 600000, &value, &samples),
+		QUALITY_STALE);
 	close_world(&world);
 }
 
@@ -431,12 +439,13 @@ static void the_page_shows_what_the_last_scan_saw(void **state)
 	sample(&world, "replicas", 4);
 	analyzer_scan(world.analyzer);
 	assert_true(page_shows("nimbusguard_current_replicas{namespace=\"shop\","
-		"workload_kind=\"Deployment\",workload=\"web\"} 4\n"));
+			       "workload_kind=\"Deployment\",workload=\"web\"} 4\n"));
 	assert_true(page_shows("nimbusguard_signals{role=\"cpu\"} 1\n"));
 	assert_true(page_shows("nimbusguard_signal_quality{verdict=\"good\"} 1\n"));
 	assert_true(page_shows("nimbusguard_workloads 1\n"));
 	assert_true(page_shows("nimbusguard_anomaly_score{namespace=\"shop\""));
-	assert_true(page_shows("nimbusguard_findings_total{detector=\"robust_zscore\",role=\"cpu\"} 0\n"));
+	assert_true(page_shows(
+		"nimbusguard_findings_total{detector=\"robust_zscore\",role=\"cpu\"} 0\n"));
 	/* What was last seen long ago is not shown as if it were so now. */
 	clock_manual_advance(&world.clock, 300000);
 	analyzer_scan(world.analyzer);
@@ -524,7 +533,8 @@ static void answers_that_do_not_fit_are_refused(void **state)
 	buf_reset(&json);
 	assert_int_equal(analyzer_write_findings(world.analyzer, &json, true, 0), STATUS_TOO_LARGE);
 	buf_reset(&json);
-	assert_int_equal(analyzer_write_findings(world.analyzer, &json, false, 0), STATUS_TOO_LARGE);
+	assert_int_equal(analyzer_write_findings(world.analyzer, &json, false, 0),
+		STATUS_TOO_LARGE);
 	buf_fini(&json);
 	close_world(&world);
 }

@@ -58,7 +58,8 @@ static struct config *load(const char *yaml, const char *const *environment,
 	struct buf buf;
 
 	if (yaml != NULL)
-		assert_int_equal(file_write_atomic(path, yaml, strlen(yaml), 0600, &error), STATUS_OK);
+		assert_int_equal(file_write_atomic(path, yaml, strlen(yaml), 0600, &error),
+			STATUS_OK);
 	diagnostics_init(&diagnostics);
 	buf_init(&buf, 65536);
 	config = config_load(yaml != NULL ? path : NULL, as_environ(environment), flags, flag_count,
@@ -126,11 +127,12 @@ static void nothing_given_gives_the_defaults(void **state)
 
 static void the_later_layer_wins(void **state)
 {
-	static const char *const environment[] = {"HOME=/root", "NIMBUSGUARD_STORAGE_SERIES_MAX=2000",
-		"NIMBUSGUARD_WEB_THREADS=7", NULL};
+	static const char *const environment[] = {"HOME=/root",
+		"NIMBUSGUARD_STORAGE_SERIES_MAX=2000", "NIMBUSGUARD_WEB_THREADS=7", NULL};
 	static const struct config_flag flags[] = {{"web.threads", "9"}};
-	struct config *config = load("storage:\n  series_max: 1000\n  path: here\nweb:\n  threads: 5\n",
-		environment, flags, 1);
+	struct config *config =
+		load("storage:\n  series_max: 1000\n  path: here\nweb:\n  threads: 5\n",
+			environment, flags, 1);
 
 	assert_non_null(config);
 	assert_string_equal(config_text(config, SETTING_STORAGE_PATH), "here");
@@ -147,13 +149,15 @@ static void each_setting_is_printed_with_its_place(void **state)
 	static const char *const environment[] = {"NIMBUSGUARD_WEB_THREADS=7", NULL};
 	static const struct config_flag flags[] = {{"no-dry-run", NULL}};
 	struct config *config = load("web:\n  tokens:\n  - {name: p, file: /t, role: ingest}\n"
-		"  user_roles: {ann: read}\nmode: suggest\n", environment, flags, 1);
+				     "  user_roles: {ann: read}\nmode: suggest\n",
+		environment, flags, 1);
 	struct buf buf;
 
 	assert_non_null(config);
 	buf_init(&buf, 65536);
 	config_write(config, &buf);
-	assert_non_null(strstr(buf.data, "web.threads = 7  # environment NIMBUSGUARD_WEB_THREADS\n"));
+	assert_non_null(
+		strstr(buf.data, "web.threads = 7  # environment NIMBUSGUARD_WEB_THREADS\n"));
 	assert_non_null(strstr(buf.data, "dry_run = false  # flag --no-dry-run\n"));
 	assert_non_null(strstr(buf.data, "storage.memory_max = 1GiB  # default\n"));
 	assert_non_null(strstr(buf.data, "web.config.file = \"\"  # default\n"));
@@ -173,7 +177,8 @@ static void mistakes_in_the_file_are_named_with_their_place(void **state)
 		"n.yml:2:3: error: unknown key \"listen_adress\" in web, did you mean \"listen_address\"?");
 	refused_file("storrage: {}\n",
 		"n.yml:1:1: error: unknown key \"storrage\", did you mean \"storage\"?");
-	refused_file("web:\n  zzzzzzzzzz: a\n", "n.yml:2:3: error: unknown key \"zzzzzzzzzz\" in web\n");
+	refused_file("web:\n  zzzzzzzzzz: a\n",
+		"n.yml:2:3: error: unknown key \"zzzzzzzzzz\" in web\n");
 	refused_file("web:\n  threads: 100\n",
 		"n.yml:2:12: error: web.threads: 100 is not between 1 and 64");
 	refused_file("web: {threads: many}\n", "web.threads: \"many\" is no whole number");
@@ -322,8 +327,9 @@ static void what_no_single_value_can_say_is_checked(void **state)
 
 static void a_variable_that_names_nothing_is_warned_of(void **state)
 {
-	static const char *const environment[] = {"NIMBUSGUARD_MOOD=observe", "NIMBUSGUARD_PORT=tcp://1",
-		"NIMBUSGUARD_SERVICE_PORT_HTTP=9797", "NIMBUSGUARD_TEST_BIN=x", "NIMBUSGUARDX=1", NULL};
+	static const char *const environment[] = {"NIMBUSGUARD_MOOD=observe",
+		"NIMBUSGUARD_PORT=tcp://1", "NIMBUSGUARD_SERVICE_PORT_HTTP=9797",
+		"NIMBUSGUARD_TEST_BIN=x", "NIMBUSGUARDX=1", NULL};
 	struct config *config = load(NULL, environment, NULL, 0);
 
 	assert_non_null(config);
@@ -334,7 +340,8 @@ static void a_variable_that_names_nothing_is_warned_of(void **state)
 
 static void tokens_and_roles_of_users_are_read(void **state)
 {
-	struct config *config = load_file("web:\n  tokens:\n  - {name: prom, file: /p, role: ingest}\n"
+	struct config *config = load_file(
+		"web:\n  tokens:\n  - {name: prom, file: /p, role: ingest}\n"
 		"  - {name: am, file: /a, role: webhook}\n  user_roles:\n    ann: admin\n");
 	const struct access_token *tokens;
 	size_t count;
@@ -376,15 +383,14 @@ static void changes_that_need_a_restart_are_named(void **state)
 {
 	struct config *old = load_file("mode: observe\nweb: {threads: 2}\n");
 	struct config *new = load_file("mode: auto\nweb:\n  threads: 3\n  tokens:\n"
-		"  - {name: a, file: b, role: read}\nstorage: {path: x}\n");
+				       "  - {name: a, file: b, role: read}\nstorage: {path: x}\n");
 	struct buf text;
 
 	buf_init(&text, 4096);
 	config_fixed_changes(old, old, &text);
 	assert_int_equal(text.size, 0);
 	config_fixed_changes(old, new, &text);
-	assert_string_equal(text.data,
-		"web.threads, storage.path, web.tokens or web.user_roles");
+	assert_string_equal(text.data, "web.threads, storage.path, web.tokens or web.user_roles");
 	buf_fini(&text);
 	config_close(old);
 	config_close(new);
@@ -433,8 +439,7 @@ static void the_table_is_sound(void **state)
 		for (c = name; *c != '\0'; c++)
 			*c = *c == '_' ? '-' : *c;
 		for (c = variable; *c != '\0'; c++)
-			*c = *c == '.' ? '_' :
-				*c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
+			*c = *c == '.' ? '_' : *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
 		snprintf(variable + strlen(variable), sizeof(variable) - strlen(variable), "=%s",
 			table[i].fallback);
 		assert_true(config_flag_known(name, &takes_value));
@@ -455,7 +460,8 @@ static void memory_that_is_out_is_an_answer(void **state)
 	static const char *const environment[] = {"NIMBUSGUARD_WEB_THREADS=7", NULL};
 	static const struct config_flag flags[] = {{"enable-feature", "ingest"},
 		{"enable-feature", "analyze"}};
-	static const char yaml[] = "mode: suggest\nanalyze: {signals: [a, b]}\nweb:\n  tokens:\n"
+	static const char yaml[] =
+		"mode: suggest\nanalyze: {signals: [a, b]}\nweb:\n  tokens:\n"
 		"  - {name: a, file: b, role: read}\n  user_roles: {ann: read}\n";
 	struct error error;
 	bool reached;

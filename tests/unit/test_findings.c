@@ -17,20 +17,32 @@
 
 #define T0 INT64_C(1700000000000)
 
-static const struct finding_spec spec = {.threshold = 6, .threshold_close = 3,
-	.duration_min_ms = 60000, .repeat_ms = 60000, .lost_ms = 600000};
+static const struct finding_spec spec = {.threshold = 6,
+	.threshold_close = 3,
+	.duration_min_ms = 60000,
+	.repeat_ms = 60000,
+	.lost_ms = 600000};
 
 static struct judgement score_at(double score, int64_t now_ms)
 {
-	return (struct judgement){.quality = QUALITY_GOOD, .value = 2 + score / 10, .expected = 2,
-		.scale = 0.1, .score = score, .confidence = 0.9, .newest_ms = now_ms - 5000,
+	return (struct judgement){.quality = QUALITY_GOOD,
+		.value = 2 + score / 10,
+		.expected = 2,
+		.scale = 0.1,
+		.score = score,
+		.confidence = 0.9,
+		.newest_ms = now_ms - 5000,
 		.samples = 240};
 }
 
 static struct judgement bad(enum quality quality)
 {
-	return (struct judgement){.quality = quality, .value = NAN, .newest = NAN, .expected = NAN,
-		.scale = NAN, .score = NAN};
+	return (struct judgement){.quality = quality,
+		.value = NAN,
+		.newest = NAN,
+		.expected = NAN,
+		.scale = NAN,
+		.score = NAN};
 }
 
 static enum finding_change see(struct finding_tracker *tracker, enum signal_direction detect,
@@ -91,18 +103,21 @@ static void only_watched_directions_count(void **state)
 		double score;
 		bool pending;
 	} cases[] = {
-		{DIRECTION_NONE, 100, false}, {DIRECTION_NONE, -100, false},
-		{DIRECTION_UP, 100, true}, {DIRECTION_UP, -100, false},
-		{DIRECTION_DOWN, 100, false}, {DIRECTION_DOWN, -100, true},
-		{DIRECTION_BOTH, 100, true}, {DIRECTION_BOTH, -100, true},
+		{DIRECTION_NONE, 100, false},
+		{DIRECTION_NONE, -100, false},
+		{DIRECTION_UP, 100, true},
+		{DIRECTION_UP, -100, false},
+		{DIRECTION_DOWN, 100, false},
+		{DIRECTION_DOWN, -100, true},
+		{DIRECTION_BOTH, 100, true},
+		{DIRECTION_BOTH, -100, true},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct finding_tracker tracker = {0};
 
 		see(&tracker, cases[i].detect, cases[i].score, 0);
-		assert_int_equal(tracker.state,
-			cases[i].pending ? FINDING_PENDING : FINDING_QUIET);
+		assert_int_equal(tracker.state, cases[i].pending ? FINDING_PENDING : FINDING_QUIET);
 		assert_true(!cases[i].pending || tracker.up == (cases[i].score > 0));
 	}
 }
@@ -220,8 +235,10 @@ static void the_worst_of_an_episode_is_kept(void **state)
 	assert_true(tracker.worst.score == 7);
 }
 
-static const struct workload_key shop = {.cluster = "", .namespace_name = "shop",
-	.kind = TARGET_DEPLOYMENT, .name = "web"};
+static const struct workload_key shop = {.cluster = "",
+	.namespace_name = "shop",
+	.kind = TARGET_DEPLOYMENT,
+	.name = "web"};
 
 static struct event event_of(const struct finding_tracker *tracker, enum signal_role role,
 	const struct judgement *now, enum finding_change change)
@@ -229,7 +246,8 @@ static struct event event_of(const struct finding_tracker *tracker, enum signal_
 	struct event event;
 	struct error error;
 
-	assert_int_equal(finding_event(tracker, &shop, role, now, change, T0 + 75000, &event, &error),
+	assert_int_equal(finding_event(tracker, &shop, role, now, change, T0 + 75000, &event,
+				 &error),
 		STATUS_OK);
 	return event;
 }
@@ -286,9 +304,12 @@ static void amounts_are_told_in_the_words_of_their_unit(void **state)
 		double value;
 		const char *text;
 	} cases[] = {
-		{ROLE_CPU, 0.25, "0.25 cores"}, {ROLE_MEMORY, 104857600, "100.0 MiB"},
-		{ROLE_ERROR_RATE, 0.125, "12.5 %"}, {ROLE_LATENCY, 0.25, "0.25 s"},
-		{ROLE_REQUEST_RATE, 1200, "1200/s"}, {ROLE_RESTARTS, 3, "3"},
+		{ROLE_CPU, 0.25, "0.25 cores"},
+		{ROLE_MEMORY, 104857600, "100.0 MiB"},
+		{ROLE_ERROR_RATE, 0.125, "12.5 %"},
+		{ROLE_LATENCY, 0.25, "0.25 s"},
+		{ROLE_REQUEST_RATE, 1200, "1200/s"},
+		{ROLE_RESTARTS, 3, "3"},
 	};
 	struct finding_tracker tracker = opened();
 
@@ -361,8 +382,9 @@ static void the_longest_names_are_not_cut(void **state)
 	memset(key.name, 'w', sizeof(key.name) - 1);
 	now.value = now.expected = -1.2345678e300;
 	workload_key_write(&key, text, sizeof(text));
-	assert_int_equal(finding_event(&tracker, &key, ROLE_MEMORY_UTILIZATION, &now, FINDING_RESOLVED,
-		T0, &event, &error), STATUS_OK);
+	assert_int_equal(finding_event(&tracker, &key, ROLE_MEMORY_UTILIZATION, &now,
+				 FINDING_RESOLVED, T0, &event, &error),
+		STATUS_OK);
 	assert_string_equal(labels_get(&event.labels, "workload"), key.name);
 	assert_string_equal(labels_get(&event.labels, "cluster"), key.cluster);
 	assert_non_null(strstr(annotation(&event, "summary"), text));

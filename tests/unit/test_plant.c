@@ -105,7 +105,8 @@ static void requests_are_never_lost_from_the_books(void **state)
 
 		plant_want(&plant, (int)(demand / 40) + (i % 3));
 		plant_step(&plant, demand, &slot);
-		assert_true(near(before + slot.arrivals, slot.served + slot.dropped + plant.backlog));
+		assert_true(
+			near(before + slot.arrivals, slot.served + slot.dropped + plant.backlog));
 		assert_true(slot.bad >= 0 && slot.bad <= slot.arrivals * (1 + 1e-9) + slot.dropped);
 		assert_true(slot.utilization >= 0 && slot.utilization <= 1);
 		assert_true(slot.ready >= 0 && slot.ready <= slot.wanted);

@@ -37,8 +37,11 @@ static void bind_selector(struct world *world, enum signal_role role, const char
 
 static void open_world(struct world *world, size_t workload_max)
 {
-	struct store_limits limits = {.memory_max = 16 << 20, .series_max = 10000,
-		.retention_ms = 3600000, .interval_ms = 15000, .ended_keep_ms = 600000,
+	struct store_limits limits = {.memory_max = 16 << 20,
+		.series_max = 10000,
+		.retention_ms = 3600000,
+		.interval_ms = 15000,
+		.ended_keep_ms = 600000,
 		.future_max_ms = 600000};
 	struct error error;
 

@@ -75,9 +75,13 @@ static void a_binding_is_read_whole(void **state)
 	struct signal_set set;
 	char told[2048];
 
-	assert_int_equal(load(&set, "signals:\n- role: cpu\n  selector: 'cores{a=\"b\"}'\n"
-		"  type: counter\n  detect: down\n  min_deviation: 0.5\n  interval: 30s\n"
-		"  stale_after: 5m\npod_owner: owner:info\n", told, sizeof(told)), STATUS_OK);
+	assert_int_equal(
+		load(&set,
+			"signals:\n- role: cpu\n  selector: 'cores{a=\"b\"}'\n"
+			"  type: counter\n  detect: down\n  min_deviation: 0.5\n  interval: 30s\n"
+			"  stale_after: 5m\npod_owner: owner:info\n",
+			told, sizeof(told)),
+		STATUS_OK);
 	const struct signal_binding *cpu = &set.roles[ROLE_CPU];
 
 	assert_true(cpu->bound);
@@ -98,8 +102,11 @@ static void what_is_left_out_has_its_default(void **state)
 	struct signal_set set;
 	char told[2048];
 
-	assert_int_equal(load(&set, "signals:\n- {role: latency, selector: l}\n"
-		"- {role: memory, selector: m, interval: 1m}\n", told, sizeof(told)), STATUS_OK);
+	assert_int_equal(load(&set,
+				 "signals:\n- {role: latency, selector: l}\n"
+				 "- {role: memory, selector: m, interval: 1m}\n",
+				 told, sizeof(told)),
+		STATUS_OK);
 	assert_int_equal(set.roles[ROLE_LATENCY].type, SIGNAL_GAUGE);
 	assert_int_equal(set.roles[ROLE_LATENCY].detect, DIRECTION_NONE);
 	assert_int_equal(set.roles[ROLE_LATENCY].interval_ms, 15000);
@@ -134,7 +141,8 @@ static void a_later_file_replaces_a_role_wholly(void **state)
 	struct diagnostics diagnostics;
 	struct signal_set set;
 
-	paths[0] = write_file("a.yaml", "signals:\n- {role: cpu, selector: a, detect: up, "
+	paths[0] = write_file("a.yaml",
+		"signals:\n- {role: cpu, selector: a, detect: up, "
 		"min_deviation: 3, stale_after: 9m}\n- {role: memory, selector: m}\npod_owner: a\n");
 	paths[1] = write_file("b.yaml", "signals:\n- {role: cpu, selector: '{b=\"1\",c=\"2\"}'}\n");
 	diagnostics_init(&diagnostics);
@@ -181,8 +189,11 @@ static void every_mistake_of_a_file_is_told_at_once(void **state)
 	struct signal_set set;
 	char told[2048];
 
-	assert_int_equal(load(&set, "signals:\n- {role: cpux, selector: a}\n- {role: cpu}\n"
-		"- {role: memory, selector: '{'}\nx: 1\n", told, sizeof(told)), STATUS_BAD_INPUT);
+	assert_int_equal(load(&set,
+				 "signals:\n- {role: cpux, selector: a}\n- {role: cpu}\n"
+				 "- {role: memory, selector: '{'}\nx: 1\n",
+				 told, sizeof(told)),
+		STATUS_BAD_INPUT);
 	signal_set_fini(&set);
 	assert_non_null(strstr(told, "a.yaml:2:"));
 	assert_non_null(strstr(told, "a.yaml:3:"));
@@ -206,7 +217,8 @@ static void a_missing_file_is_told(void **state)
 
 static void memory_that_is_out_is_an_answer(void **state)
 {
-	const char *path = write_file("a.yaml", "signals:\n- {role: cpu, selector: '{a=~\"b.*\"}'}\n"
+	const char *path = write_file("a.yaml",
+		"signals:\n- {role: cpu, selector: '{a=~\"b.*\"}'}\n"
 		"- {role: memory, selector: m}\npod_owner: o\n");
 	bool reached;
 	long nth = 0;
@@ -221,8 +233,10 @@ static void memory_that_is_out_is_an_answer(void **state)
 		status = signal_set_load(&set, &path, 1, &diagnostics);
 		reached = mem_fail_after(0, false);
 		/* Nothing that is missing for want of memory may pass for a good set. */
-		assert_true(status == STATUS_BAD_INPUT || (set.roles[ROLE_CPU].matchers.count == 1 &&
-			set.roles[ROLE_MEMORY].matchers.count == 1 && set.pod_owner.count == 1));
+		assert_true(status == STATUS_BAD_INPUT ||
+			(set.roles[ROLE_CPU].matchers.count == 1 &&
+				set.roles[ROLE_MEMORY].matchers.count == 1 &&
+				set.pod_owner.count == 1));
 		assert_true(reached || status == STATUS_OK);
 		signal_set_fini(&set);
 		diagnostics_fini(&diagnostics);

@@ -21,12 +21,18 @@ static struct store_point points[POINTS_MAX];
 static double scratch[POINTS_MAX];
 static size_t count;
 
-static const struct window_spec spec = {.now_ms = NOW, .history_ms = 3600000,
-	.history_min_ms = 600000, .recent_ms = 60000, .skew_max_ms = 60000, .coverage_min = 0.6};
+static const struct window_spec spec = {.now_ms = NOW,
+	.history_ms = 3600000,
+	.history_min_ms = 600000,
+	.recent_ms = 60000,
+	.skew_max_ms = 60000,
+	.coverage_min = 0.6};
 
 static struct signal_binding gauge(void)
 {
-	return (struct signal_binding){.bound = true, .type = SIGNAL_GAUGE, .interval_ms = 15000,
+	return (struct signal_binding){.bound = true,
+		.type = SIGNAL_GAUGE,
+		.interval_ms = 15000,
 		.stale_ms = 150000};
 }
 
