@@ -155,10 +155,7 @@ static enum status series_find_or_make(struct store *store, struct store_key key
 	if (!aliased)
 		id = index_find_set(&store->index, sorted, count, pairs);
 	if (id != KEYS_NONE) {
-		struct ring *ring = ring_of(store, id);
-
-		atomic_store_explicit(&ring->seen, store_tick(store), memory_order_relaxed);
-		CHECK(series_revive(store, ring));
+		CHECK(series_revive(store, ring_of(store, id), store_tick(store)));
 		if (!aliased)
 			alias_add(store, key, id);
 		*series = id;

@@ -101,7 +101,7 @@ static inline uint32_t store_tick(const struct store *store)
 	return (uint32_t)(clock_mono_ns(store->clock) >> TICK_SHIFT);
 }
 
-/* ENDED -> LIVE. Under the lock of the index or of the shard; false when the id is free. */
-bool series_revive(struct store *store, struct ring *ring);
+/* ENDED -> LIVE, as of `tick`; nothing when it lives. Under the lock of the index or of the shard; false when the id is free. */
+bool series_revive(struct store *store, struct ring *ring, uint32_t tick);
 
 #endif

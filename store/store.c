@@ -213,10 +213,14 @@ void store_find_many(struct store *store, const struct store_key *keys, size_t c
 	}
 }
 
-bool series_revive(struct store *store, struct ring *ring)
+bool series_revive(struct store *store, struct ring *ring, uint32_t tick)
 {
 	uint8_t state = RING_ENDED;
 
+	if (ring_state_of(ring) == RING_LIVE)
+		return true;
+	/* Before it lives, so that a sweep at the same time does not end it again. */
+	atomic_store_explicit(&ring->seen, tick, memory_order_relaxed);
 	if (atomic_compare_exchange_strong(&ring->state, &state, RING_LIVE)) {
 		atomic_fetch_add(&store->live, 1);
 		atomic_fetch_add(&store->created, 1);
@@ -253,7 +257,7 @@ static enum append_result sample_append(struct store *store, const struct batch 
 		return APPEND_FUTURE;
 	if (sample->t_ms < TIME_MIN_MS)
 		return APPEND_LATE;
-	if (ring_state_of(ring) != RING_LIVE && !series_revive(store, ring))
+	if (ring_state_of(ring) != RING_LIVE && !series_revive(store, ring, batch->tick))
 		return APPEND_LATE;
 	memcpy(&bits, &sample->value, sizeof(bits));
 	result = ring_append(ring, memory, sample->t_ms, bits);
