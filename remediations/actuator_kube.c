@@ -6,6 +6,7 @@
 #include "remediations/actuator_kube.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -177,8 +178,13 @@ static void *run_worker(void *argument)
 {
 	struct worker *worker = argument;
 	struct job *job;
+	sigset_t pipe;
 	bool ended;
 
+	/* A TLS connection that the server closed must be an error of a write, not our end. */
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe, NULL);
 	while ((job = take_job(worker->kube, &ended)) != NULL) {
 		if (job->is_command)
 			answer_command(worker, job, ended);

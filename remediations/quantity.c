@@ -1,8 +1,8 @@
 /*
  * A quantity is sign, digits with at most one point, and a suffix. A decimal suffix or an exponent
- * only moves the point, so the digits are split at its new place into a whole part and a fraction,
- * and a binary suffix multiplies both. All is counted in billionths, the finest that Kubernetes
- * keeps, in 128 bits: the whole part is below 10^28 and the fraction below 10^18 * 2^60.
+ * only moves the point; a binary suffix doubles the number, digit by digit, as often as it says, so
+ * that nothing is lost. Then all is counted in billionths, the finest that Kubernetes keeps, in 128
+ * bits.
  */
 #include "remediations/quantity.h"
 
@@ -11,18 +11,21 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/check.h"
+
 __extension__ typedef unsigned __int128 wide;
 
 #define NANO 1000000000u
 #define WHOLE_DIGITS 28
-#define FRACTION_DIGITS 18
+#define NANO_DIGITS 9
+/* 2^60 adds 19 digits. */
+#define DIGITS_MAX (QUANTITY_TEXT_MAX + 19)
 /* An exponent past this overflows, or vanishes, whatever the digits are. */
 #define EXPONENT_MAX 1000
 
 struct digits {
-	char list[QUANTITY_TEXT_MAX]; /* values 0 to 9 */
-	int count, point;             /* point: how many stand before it */
-	unsigned shift;               /* binary suffix: a factor of 2^shift */
+	char list[DIGITS_MAX]; /* values 0 to 9 */
+	int count, point;      /* point: how many stand before it */
 	bool negative;
 };
 
@@ -56,6 +59,25 @@ static bool parse_exponent(const char *text, int *power)
 	return true;
 }
 
+static void double_digits(struct digits *digits)
+{
+	int carry = 0;
+
+	for (int i = digits->count - 1; i >= 0; i--) {
+		int twice = digits->list[i] * 2 + carry;
+
+		digits->list[i] = (char)(twice % 10);
+		carry = twice / 10;
+	}
+	if (carry == 0)
+		return;
+	CHECK(digits->count < DIGITS_MAX);
+	memmove(digits->list + 1, digits->list, (size_t)digits->count);
+	digits->list[0] = 1;
+	digits->count++;
+	digits->point++;
+}
+
 static bool parse_suffix(const char *text, struct digits *digits)
 {
 	int power;
@@ -63,7 +85,8 @@ static bool parse_suffix(const char *text, struct digits *digits)
 	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
 		if (strcmp(text, suffixes[i].text) == 0) {
 			digits->point += suffixes[i].power;
-			digits->shift = suffixes[i].shift;
+			for (unsigned n = 0; n < suffixes[i].shift; n++)
+				double_digits(digits);
 			return true;
 		}
 	}
@@ -102,7 +125,7 @@ static int digit_at(const struct digits *digits, int place)
 static bool count_nano(const struct digits *digits, wide *nano)
 {
 	wide whole = 0, fraction = 0;
-	unsigned rest = 0;
+	bool rest = false;
 	int place = 0;
 
 	while (place < digits->count && digits->list[place] == 0)
@@ -115,17 +138,12 @@ static bool count_nano(const struct digits *digits, wide *nano)
 		return false;
 	for (; place < digits->point; place++)
 		whole = whole * 10 + (unsigned)digit_at(digits, place);
-	for (int i = 0; i < FRACTION_DIGITS; i++)
+	for (int i = 0; i < NANO_DIGITS; i++)
 		fraction = fraction * 10 + (unsigned)digit_at(digits, digits->point + i);
-	for (place = digits->point + FRACTION_DIGITS; place < digits->count; place++)
-		rest |= (unsigned)digit_at(digits, place);
-	/* 18 digits of fraction are billionths of billionths: those left over round up. */
-	fraction <<= digits->shift;
-	rest |= fraction % NANO != 0;
-	if (__builtin_mul_overflow(whole << digits->shift, NANO, nano) ||
-		(whole << digits->shift) >> digits->shift != whole)
-		return false;
-	*nano += fraction / NANO + (rest != 0);
+	place = digits->point + NANO_DIGITS;
+	for (place = place > 0 ? place : 0; place < digits->count; place++)
+		rest |= digits->list[place] != 0;
+	*nano = whole * NANO + fraction + rest;
 	return true;
 }
 
