@@ -320,6 +320,20 @@ void engine_event(struct engine *engine, const struct event *event, uint64_t num
 
 /* ---- answers and time ---- */
 
+bool engine_drain(struct engine *engine)
+{
+	engine->draining = true;
+	for (size_t i = 0; i < engine->slot_max; i++) {
+		const struct incident *incident = engine->slots[i];
+
+		if (incident && incident->open &&
+			(incident->wait == WAIT_JOURNAL || incident->wait == WAIT_SEND ||
+				incident->wait == WAIT_RESULT))
+			return false;
+	}
+	return true;
+}
+
 void engine_observed(struct engine *engine, uint64_t ticket, const struct observation *observation,
 	int64_t now_ms)
 {

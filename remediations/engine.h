@@ -109,6 +109,9 @@ void engine_tick(struct engine *engine, int64_t now_ms);
 /* When engine_tick() is wanted next at the latest; INT64_MAX when nothing waits. */
 int64_t engine_due(const struct engine *engine);
 
+/* Before the end: no action is written any more, those under way get their answers. True when none is
+ * left between WRITTEN and its answer. */
+bool engine_drain(struct engine *engine);
 void engine_pause(struct engine *engine, bool paused, const char *identity, int64_t now_ms);
 bool engine_paused(const struct engine *engine);
 enum status engine_approve(struct engine *engine, const char *action_id, const char *identity,

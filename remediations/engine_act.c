@@ -12,8 +12,14 @@ void engine_write(struct engine *engine, struct incident *incident)
 {
 	struct action *action = incident_action(incident);
 	struct ledger_entry entry = engine_entry(engine, incident, action);
-	enum status status = ledger_add(&engine->ledger, &entry);
+	enum status status;
 
+	if (engine->draining) {
+		/* The next start takes it up again. */
+		engine_wait(engine, incident, WAIT_RETRY, engine->now_ms + engine->config.times.retry);
+		return;
+	}
+	status = ledger_add(&engine->ledger, &entry);
 	if (!status) {
 		action->written_ms = engine->now_ms;
 		engine_set_state(engine, incident, action, STATE_WRITTEN, "", "%s%s.",

@@ -17,7 +17,7 @@ struct engine {
 	struct engine_config config;
 	struct engine_ports ports;
 	int64_t now_ms, started_ms;
-	bool paused;
+	bool paused, draining;
 
 	struct incident **slots; /* [slot_max], NULL where free */
 	uint32_t *free_slots;

@@ -1,0 +1,513 @@
+/*
+ * The remediator: opens and closes what the action side consists of, and takes in events and words
+ * of people for the engine's thread (remediator_thread.c).
+ *
+ * Start: journal, then all its records into the engine, then the events that the engine had not
+ * finished with, then the thread. An event's way: journal_submit_events() -> committed -> queue ->
+ * engine; the sender is answered from the journal's thread right after the commit.
+ *
+ * Close: no action is begun any more and those under way get their answers (for DRAIN_MS at most),
+ * the queue ends, the thread stops, the actuators finish what is under way, the
+ * journal commits what it holds. What was not finished is taken up at the next start.
+ */
+#include "remediations/remediator.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "remediations/actuator_kube.h"
+#include "remediations/remediator_state.h"
+
+#define JOURNAL_QUEUE_MAX 65536
+#define JOURNAL_KEEP_MS (30 * 24 * 3600 * INT64_C(1000))
+#define EVENT_QUEUE_DEFAULT 20000
+#define INCIDENTS_DEFAULT 10000
+#define CONTROLS_MAX 256
+#define DRAIN_MS 5000
+
+/* ---- rules ---- */
+
+static void rules_close(struct rules *rules)
+{
+	if (!rules)
+		return;
+	playbooks_close(rules->playbooks);
+	matchers_fini(&rules->opt_in);
+	mem_free(rules);
+}
+
+static enum status rules_open(const struct remediator_config *config, struct rules **opened,
+	struct diagnostics *diagnostics)
+{
+	struct rules *rules = mem_zalloc(1, sizeof(*rules));
+	enum status status = STATUS_OK, one;
+	struct error error;
+
+	*opened = NULL;
+	if (!rules)
+		return STATUS_NO_MEMORY;
+	matchers_init(&rules->opt_in);
+	rules->playbooks = playbooks_open(&config->guard);
+	if (!rules->playbooks)
+		status = STATUS_NO_MEMORY;
+	for (size_t i = 0; i < config->playbook_path_count && status != STATUS_NO_MEMORY; i++) {
+		one = playbooks_load(rules->playbooks, config->playbook_paths[i], diagnostics);
+		if (one)
+			status = one;
+	}
+	if (config->opt_in_selector && *config->opt_in_selector) {
+		rules->opt_in_set = true;
+		one = matchers_parse_selector(&rules->opt_in, config->opt_in_selector, &error);
+		if (one) {
+			diagnostics_add(diagnostics, false, "remediate.opt_in", 0, 0, "%s", error.text);
+			status = one;
+		}
+	}
+	if (status)
+		rules_close(rules);
+	else
+		*opened = rules;
+	return status;
+}
+
+static void engine_config_from(const struct remediator_config *config, struct rules *rules,
+	struct engine_config *engine)
+{
+	*engine = (struct engine_config){.playbooks = rules->playbooks,
+		.opt_in = rules->opt_in_set ? &rules->opt_in : NULL,
+		.mode = config->mode,
+		.dry_run = config->dry_run,
+		.paused = config->paused,
+		.limits = config->guard,
+		.signals = config->signals,
+		.incident_max = config->incident_max ? config->incident_max : INCIDENTS_DEFAULT};
+	engine_times_default(&engine->times);
+}
+
+enum status remediator_check(const struct remediator_config *config,
+	struct diagnostics *diagnostics)
+{
+	struct rules *rules;
+	enum status status = rules_open(config, &rules, diagnostics);
+
+	rules_close(rules);
+	return status;
+}
+
+/* ---- open ---- */
+
+struct replaying {
+	struct remediator *remediator;
+	struct error *error;
+	enum status status;
+};
+
+static bool replay_record(void *argument, const struct record *record)
+{
+	struct replaying *replaying = argument;
+
+	remediator_show(replaying->remediator, record);
+	replaying->status = engine_replay(replaying->remediator->engine, record, replaying->error);
+	return replaying->status == STATUS_OK;
+}
+
+static bool replay_pending(void *argument, const struct record *record)
+{
+	struct replaying *replaying = argument;
+	struct remediator *remediator = replaying->remediator;
+	struct event event;
+
+	event_init(&event);
+	replaying->status =
+		event_read_json(&event, record->body, strlen(record->body), replaying->error);
+	if (!replaying->status)
+		engine_event(remediator->engine, &event, record->number,
+			clock_now_ms(remediator->clock));
+	event_fini(&event);
+	return replaying->status == STATUS_OK;
+}
+
+static enum status replay(struct remediator *remediator, struct error *error)
+{
+	struct replaying replaying = {remediator, error, STATUS_OK};
+	const struct journal_query all = {.kind = -1};
+	enum status status =
+		journal_read(remediator->journal, &all, replay_record, &replaying, error);
+
+	if (!status)
+		status = replaying.status;
+	if (status)
+		return status;
+	engine_start(remediator->engine, clock_now_ms(remediator->clock));
+	status = journal_pending_events(remediator->journal, replay_pending, &replaying, error);
+	return status ? status : replaying.status;
+}
+
+static enum status open_journal(struct remediator *remediator,
+	const struct remediator_config *config, struct error *error)
+{
+	const struct journal_config journal = {.path = config->journal_path,
+		.vfs = config->journal_vfs,
+		.queue_max = JOURNAL_QUEUE_MAX,
+		.keep_ms = JOURNAL_KEEP_MS,
+		.clock = config->clock};
+
+	remediator->journal = journal_open(&journal, error);
+	return remediator->journal ? STATUS_OK : error->code;
+}
+
+/* The cluster's actuator reads for the dry run as well, which closes it. */
+static enum status open_actuators(struct remediator *remediator,
+	const struct remediator_config *config, struct error *error)
+{
+	const struct actuator_kube_config kube = {.url = config->kube_url,
+		.token_file = config->kube_token_file,
+		.ca_file = config->kube_ca_file,
+		.clock = config->clock};
+	const struct actuator_sink sink = remediator_sink(remediator);
+	struct actuator reader = {0};
+	enum status status = actuator_kube_open(&reader, &kube, &sink, error);
+
+	/* Without a URL and outside a cluster there is none, which is not wrong. */
+	if (status == STATUS_NOT_FOUND && !config->kube_url) {
+		reader = (struct actuator){0};
+		status = STATUS_OK;
+	}
+	if (status)
+		return error_prefix(error, "kubernetes");
+	status = actuator_dry_open(&remediator->dry, reader, &sink, error);
+	if (status && reader.vtable)
+		reader.vtable->close(reader.self);
+	else
+		remediator->real = reader;
+	return status;
+}
+
+static enum status open_parts(struct remediator *remediator,
+	const struct remediator_config *config, struct error *error)
+{
+	struct engine_ports ports = remediator_ports(remediator);
+	size_t answers = (size_t)remediator->config.incident_max * 4;
+	enum status status;
+
+	remediator->board = board_open(remediator->config.incident_max);
+	remediator->queue = queue_open(sizeof(struct message),
+		remediator->event_queue_max + answers + CONTROLS_MAX);
+	remediator->engine =
+		engine_open(&remediator->config, &ports, clock_now_ms(remediator->clock));
+	if (!remediator->board || !remediator->queue || !remediator->engine)
+		return error_set(error, STATUS_NO_MEMORY, "no memory for the engine");
+	status = open_journal(remediator, config, error);
+	if (!status)
+		status = open_actuators(remediator, config, error);
+	if (!status)
+		status = replay(remediator, error);
+	return status;
+}
+
+static void first_diagnostic(struct diagnostics *diagnostics, enum status status,
+	struct error *error)
+{
+	const struct diagnostic *first = diagnostics->count ? &diagnostics->list[0] : NULL;
+
+	for (size_t i = 0; i < diagnostics->count && first->warning; i++)
+		first = &diagnostics->list[i];
+	if (first)
+		error_set(error, status, "%s:%d:%d: %s", first->file ? first->file : "", first->line,
+			first->column, first->text);
+	else
+		error_set(error, status, "the playbooks can't be loaded");
+}
+
+static void note_start(struct remediator *remediator)
+{
+	struct record record = {.kind = RECORD_NOTE};
+	struct buf body;
+	enum status status = STATUS_NO_MEMORY;
+
+	buf_init(&body, 4096);
+	buf_printf(&body, "{\"mode\":\"%s\",\"dry_run\":%s,\"playbooks\":%zu,\"cluster\":%s}",
+		mode_name(remediator->config.mode), remediator->config.dry_run ? "true" : "false",
+		playbooks_count(remediator->rules->playbooks), remediator->real.vtable ? "true" : "false");
+	record.body = buf_take(&body, NULL);
+	record.key = mem_strdup("start");
+	record.incident = mem_strdup("");
+	if (record.body && record.key && record.incident)
+		status = journal_submit(remediator->journal, &record, 1, NULL, NULL);
+	if (status)
+		record_fini(&record);
+}
+
+struct remediator *remediator_open(const struct remediator_config *config, struct error *error)
+{
+	struct remediator *remediator = mem_zalloc(1, sizeof(*remediator));
+	struct diagnostics diagnostics;
+	enum status status;
+
+	if (!remediator) {
+		error_set(error, STATUS_NO_MEMORY, "no memory for the remediator");
+		return NULL;
+	}
+	CHECK(pthread_mutex_init(&remediator->lock, NULL) == 0);
+	CHECK(pthread_mutex_init(&remediator->reload_lock, NULL) == 0);
+	CHECK(pthread_cond_init(&remediator->answered, NULL) == 0);
+	remediator->clock = config->clock ? config->clock : clock_system();
+	remediator->event_queue_max =
+		config->event_queue_max ? config->event_queue_max : EVENT_QUEUE_DEFAULT;
+	diagnostics_init(&diagnostics);
+	status = rules_open(config, &remediator->rules, &diagnostics);
+	if (status)
+		first_diagnostic(&diagnostics, status, error);
+	diagnostics_fini(&diagnostics);
+	if (!status) {
+		engine_config_from(config, remediator->rules, &remediator->config);
+		status = open_parts(remediator, config, error);
+	}
+	if (status) {
+		remediator_close(remediator);
+		return NULL;
+	}
+	note_start(remediator);
+	atomic_store(&remediator->running, true);
+	if (pthread_create(&remediator->thread, NULL, remediator_run, remediator)) {
+		error_set(error, STATUS_NO_MEMORY, "no thread for the engine");
+		remediator_close(remediator);
+		return NULL;
+	}
+	remediator->thread_started = true;
+	metrics_add_collector(remediator_collect, remediator);
+	return remediator;
+}
+
+/* What was written gets its answer, so that the next start need not find out what came of it. */
+static void drain(struct remediator *remediator)
+{
+	for (int waited_ms = 0; waited_ms < DRAIN_MS; waited_ms += 5) {
+		struct control control = {.kind = CONTROL_DRAIN};
+
+		if (remediator_control(remediator, &control) != STATUS_BUSY)
+			return;
+		clock_sleep_ms(5);
+	}
+}
+
+void remediator_close(struct remediator *remediator)
+{
+	struct message message;
+
+	if (!remediator)
+		return;
+	if (remediator->thread_started)
+		drain(remediator);
+	if (remediator->queue)
+		queue_end(remediator->queue);
+	if (remediator->thread_started) {
+		metrics_remove_collector(remediator_collect, remediator);
+		pthread_join(remediator->thread, NULL);
+	}
+	if (remediator->dry.vtable)
+		remediator->dry.vtable->close(remediator->dry.self);
+	if (remediator->journal)
+		journal_close(remediator->journal);
+	/* What was asked before the thread began, when opening failed half-way. */
+	while (remediator->queue && !queue_pop(remediator->queue, &message, 0))
+		message_fini(&message);
+	if (remediator->queue)
+		queue_close(remediator->queue);
+	engine_close(remediator->engine);
+	rules_close(remediator->rules);
+	board_close(remediator->board);
+	pthread_cond_destroy(&remediator->answered);
+	pthread_mutex_destroy(&remediator->lock);
+	pthread_mutex_destroy(&remediator->reload_lock);
+	mem_free(remediator);
+}
+
+enum status remediator_reload(struct remediator *remediator, const struct remediator_config *config,
+	struct diagnostics *diagnostics)
+{
+	struct engine_config engine;
+	struct rules *rules;
+	struct control control = {.kind = CONTROL_CONFIGURE, .config = &engine};
+	enum status status = rules_open(config, &rules, diagnostics);
+	bool pause;
+
+	if (status)
+		return status;
+	engine_config_from(config, rules, &engine);
+	pthread_mutex_lock(&remediator->reload_lock);
+	/* Whether anything is really done is decided at start, and so are the sizes. */
+	engine.dry_run = remediator->config.dry_run;
+	engine.incident_max = remediator->config.incident_max;
+	pause = engine.paused != remediator->config.paused;
+	status = remediator_control(remediator, &control);
+	if (!status) {
+		struct rules *old = remediator->rules;
+
+		remediator->rules = rules;
+		remediator->config = engine;
+		rules = old;
+	}
+	pthread_mutex_unlock(&remediator->reload_lock);
+	rules_close(rules);
+	if (!status && pause)
+		remediator_pause(remediator, engine.paused, "configuration");
+	return status;
+}
+
+/* ---- events in ---- */
+
+struct submission {
+	struct remediator *remediator;
+	remediator_done_fn *done;
+	void *argument;
+	size_t count;
+	struct event *events[];
+};
+
+static void submission_close(struct submission *submission)
+{
+	for (size_t i = 0; i < submission->count; i++) {
+		if (!submission->events[i])
+			continue;
+		event_fini(submission->events[i]);
+		mem_free(submission->events[i]);
+		atomic_fetch_sub(&submission->remediator->events_waiting, 1);
+	}
+	mem_free(submission);
+}
+
+/* On the journal's thread: what is new goes on to the engine, then the sender is answered. */
+static void events_done(void *argument, enum status status, const uint64_t *numbers, size_t count)
+{
+	struct submission *submission = argument;
+	remediator_done_fn *done = submission->done;
+	void *done_argument = submission->argument;
+	size_t new_count = 0;
+
+	for (size_t i = 0; i < count && !status; i++) {
+		struct message message = {.kind = MESSAGE_EVENT, .number = numbers[i]};
+
+		if (!numbers[i])
+			continue;
+		new_count++;
+		message.with.event = submission->events[i];
+		/* There is room: it was counted before. After the end the journal keeps it. */
+		if (!queue_push(submission->remediator->queue, &message))
+			submission->events[i] = NULL;
+	}
+	submission_close(submission);
+	if (done)
+		done(done_argument, status, new_count);
+}
+
+static enum status submission_open(struct remediator *remediator, const struct event *events,
+	size_t count, struct submission **opened)
+{
+	struct submission *submission = mem_zalloc(1, sizeof(*submission) + count * sizeof(void *));
+
+	*opened = NULL;
+	if (!submission)
+		return STATUS_NO_MEMORY;
+	submission->remediator = remediator;
+	submission->count = count;
+	if (atomic_fetch_add(&remediator->events_waiting, (unsigned)count) + count >
+		remediator->event_queue_max) {
+		atomic_fetch_sub(&remediator->events_waiting, (unsigned)count);
+		mem_free(submission);
+		return STATUS_BUSY;
+	}
+	for (size_t i = 0; i < count; i++) {
+		submission->events[i] = mem_alloc(sizeof(struct event));
+		if (submission->events[i] && !event_clone(submission->events[i], &events[i]))
+			continue;
+		mem_free(submission->events[i]);
+		submission->events[i] = NULL;
+		/* submission_close() gives back what is there; the rest was never taken. */
+		atomic_fetch_sub(&remediator->events_waiting, (unsigned)(count - i));
+		submission_close(submission);
+		return STATUS_NO_MEMORY;
+	}
+	*opened = submission;
+	return STATUS_OK;
+}
+
+enum status remediator_submit(struct remediator *remediator, const struct event *events,
+	size_t count, remediator_done_fn *done, void *argument)
+{
+	struct submission *submission;
+	enum status status;
+
+	if (count > remediator->event_queue_max)
+		return STATUS_TOO_LARGE;
+	status = submission_open(remediator, events, count, &submission);
+	if (status)
+		return status;
+	submission->done = done;
+	submission->argument = argument;
+	status = journal_submit_events(remediator->journal, events, count, events_done, submission);
+	if (status)
+		submission_close(submission);
+	return status;
+}
+
+/* ---- people ---- */
+
+void remediator_pause(struct remediator *remediator, bool paused, const char *identity)
+{
+	struct control control = {.kind = CONTROL_PAUSE, .flag = paused, .identity = identity};
+
+	if (remediator_control(remediator, &control))
+		LOG_ERROR("the pause did not reach the engine", LOG_ERROR_FIELD(&control.error));
+}
+
+static enum status ask(struct remediator *remediator, struct control *control, struct error *error)
+{
+	enum status status = remediator_control(remediator, control);
+
+	if (status)
+		error_set(error, status, "%s", control->error.text);
+	return status;
+}
+
+enum status remediator_approve(struct remediator *remediator, const char *action_id,
+	const char *identity, bool approve, struct error *error)
+{
+	struct control control = {
+		.kind = CONTROL_APPROVE, .flag = approve, .id = action_id, .identity = identity};
+
+	return ask(remediator, &control, error);
+}
+
+enum status remediator_undo(struct remediator *remediator, const char *action_id,
+	const char *identity, struct error *error)
+{
+	struct control control = {.kind = CONTROL_UNDO, .id = action_id, .identity = identity};
+
+	return ask(remediator, &control, error);
+}
+
+void remediator_watch(struct remediator *remediator, remediator_watch_fn *watch, void *argument)
+{
+	pthread_mutex_lock(&remediator->lock);
+	remediator->watch = watch;
+	remediator->watch_argument = argument;
+	pthread_mutex_unlock(&remediator->lock);
+}
+
+bool remediator_healthy(struct remediator *remediator, const char **component)
+{
+	const char *ill = NULL;
+
+	if (!atomic_load(&remediator->running))
+		ill = "engine";
+	else if (!journal_healthy(remediator->journal))
+		ill = "journal";
+	if (component)
+		*component = ill;
+	return !ill;
+}

@@ -1,0 +1,93 @@
+/*
+ * What the remediator's files share. For remediator*.c only; everybody else uses remediator.h.
+ */
+#ifndef NIMBUSGUARD_REMEDIATIONS_REMEDIATOR_STATE_H
+#define NIMBUSGUARD_REMEDIATIONS_REMEDIATOR_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/matcher.h"
+#include "base/queue.h"
+#include "remediations/actuator.h"
+#include "remediations/board.h"
+#include "remediations/engine.h"
+#include "remediations/journal.h"
+#include "remediations/remediator.h"
+
+enum message_kind {
+	MESSAGE_EVENT,
+	MESSAGE_JOURNALED,
+	MESSAGE_OBSERVED,
+	MESSAGE_FINISHED,
+	MESSAGE_CONTROL
+};
+
+/* What the engine's thread is told. The pointers change hands with the message. */
+struct message {
+	enum message_kind kind;
+	enum status status;
+	uint64_t number; /* record of the event, or ticket */
+	union {
+		struct event *event;
+		struct observation *observation;
+		struct command_result *result;
+		struct control *control;
+	} with;
+};
+
+enum control_kind { CONTROL_DRAIN, CONTROL_PAUSE, CONTROL_APPROVE, CONTROL_UNDO, CONTROL_CONFIGURE };
+
+/* A question from another thread, which waits on its own stack for the answer. */
+struct control {
+	enum control_kind kind;
+	bool flag;
+	const char *id, *identity;
+	const struct engine_config *config;
+	enum status status;
+	struct error error;
+	bool answered;
+};
+
+/* What a set of playbooks is made from; replaced as a whole by a reload. */
+struct rules {
+	struct playbooks *playbooks;
+	struct matchers opt_in;
+	bool opt_in_set;
+};
+
+struct remediator {
+	const struct clock *clock;
+	struct journal *journal;
+	struct actuator dry, real; /* real: vtable NULL when there is no cluster; closed with dry */
+	struct engine *engine;
+	struct engine_config config; /* what the engine has; changed by reload only */
+	struct rules *rules;
+	struct board *board;
+	struct queue *queue;
+	unsigned event_queue_max;
+	atomic_uint events_waiting;
+
+	pthread_t thread;
+	bool thread_started;
+	atomic_bool running;
+
+	pthread_mutex_t lock; /* of controls' answers and of watch */
+	pthread_cond_t answered;
+	pthread_mutex_t reload_lock; /* one reload at a time */
+	remediator_watch_fn *watch;
+	void *watch_argument;
+};
+
+/* remediator_thread.c: the engine's thread and its ports */
+struct engine_ports remediator_ports(struct remediator *remediator);
+struct actuator_sink remediator_sink(struct remediator *remediator);
+void *remediator_run(void *remediator);
+/* Asks the engine's thread and waits for its answer. STATUS_BUSY, STATUS_UNAVAILABLE. */
+enum status remediator_control(struct remediator *remediator, struct control *control);
+void message_fini(struct message *message);
+/* Puts an incident's, action's or event's record on the board. */
+void remediator_show(struct remediator *remediator, const struct record *record);
+void remediator_collect(void *remediator);
+
+#endif

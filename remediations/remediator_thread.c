@@ -1,0 +1,387 @@
+/*
+ * The engine's thread: the queue in, the ports out.
+ *
+ * Everything that concerns the engine comes as a message through one queue: new events and
+ * commits from the journal's thread, observations and results from the actuators', words of people
+ * from any. The queue has room for all that can be under way at once, so that an answer is never
+ * dropped: events are counted before they are accepted, and each incident has at most a few answers
+ * outstanding. If one is lost all the same the engine's own time-outs find out.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "remediations/remediator_state.h"
+
+#define BATCH 64
+#define IDLE_MS 50
+
+void message_fini(struct message *message)
+{
+	switch (message->kind) {
+	case MESSAGE_EVENT:
+		event_fini(message->with.event);
+		mem_free(message->with.event);
+		break;
+	case MESSAGE_OBSERVED:
+		mem_free(message->with.observation);
+		break;
+	case MESSAGE_FINISHED:
+		mem_free(message->with.result);
+		break;
+	case MESSAGE_JOURNALED:
+	case MESSAGE_CONTROL:
+		break;
+	}
+}
+
+static void push(struct remediator *remediator, struct message *message)
+{
+	if (!queue_push(remediator->queue, message))
+		return;
+	if (!queue_ended(remediator->queue))
+		LOG_WARN("answer dropped, the engine's queue is full");
+	message_fini(message);
+}
+
+/* ---- ports ---- */
+
+struct ticket {
+	struct remediator *remediator;
+	uint64_t number;
+};
+
+static void journal_done(void *argument, enum status status, const uint64_t *numbers, size_t count)
+{
+	struct ticket *ticket = argument;
+	struct message message = {
+		.kind = MESSAGE_JOURNALED, .status = status, .number = ticket->number};
+
+	(void)numbers, (void)count;
+	push(ticket->remediator, &message);
+	mem_free(ticket);
+}
+
+void remediator_show(struct remediator *remediator, const struct record *record)
+{
+	enum board_kind kind = record->kind == RECORD_INCIDENT ? BOARD_INCIDENTS
+		: record->kind == RECORD_ACTION                ? BOARD_ACTIONS
+							       : BOARD_ALERTS;
+	char fingerprint[17] = "";
+
+	if (record->kind != RECORD_INCIDENT && record->kind != RECORD_ACTION &&
+		record->kind != RECORD_EVENT)
+		return;
+	/* An alert is known by its fingerprint, the first part of its record's key. */
+	if (kind == BOARD_ALERTS)
+		strncpy(fingerprint, record->key, sizeof(fingerprint) - 1);
+	if (board_put(remediator->board, kind, kind == BOARD_ALERTS ? fingerprint : record->key,
+		    record->body))
+		LOG_WARN("no memory to show a record", LOG_TEXT("key", record->key));
+}
+
+static enum status port_journal(void *self, uint64_t number, struct record *records, size_t count)
+{
+	struct remediator *remediator = self;
+	struct ticket *ticket = mem_alloc(sizeof(*ticket));
+	enum status status;
+
+	if (!ticket)
+		return STATUS_NO_MEMORY;
+	*ticket = (struct ticket){remediator, number};
+	/* The journal takes the texts over, so they are shown before. */
+	for (size_t i = 0; i < count; i++)
+		remediator_show(remediator, &records[i]);
+	status = journal_submit(remediator->journal, records, count, journal_done, ticket);
+	if (status)
+		mem_free(ticket);
+	return status;
+}
+
+static enum status port_observe(void *self, uint64_t ticket, const struct target *target)
+{
+	struct remediator *remediator = self;
+
+	return remediator->dry.vtable->observe(remediator->dry.self, ticket, target);
+}
+
+/* No ticket service is configured on this floor: the journal's record is the ticket. */
+static enum status open_ticket(struct remediator *remediator, const struct command *command)
+{
+	struct command_result *result = mem_zalloc(1, sizeof(*result));
+	struct message message = {.kind = MESSAGE_FINISHED, .with.result = result};
+
+	if (!result)
+		return STATUS_NO_MEMORY;
+	memcpy(result->action_id, command->action_id, sizeof(result->action_id));
+	result->outcome = COMMAND_DONE;
+	LOG_WARN("ticket", LOG_TEXT("action", command->action_id), LOG_TEXT("title", command->title),
+		LOG_TEXT("text", command->text));
+	push(remediator, &message);
+	return STATUS_OK;
+}
+
+static enum status port_send(void *self, const struct command *command, bool dry_run)
+{
+	struct remediator *remediator = self;
+
+	if (dry_run)
+		return remediator->dry.vtable->send(remediator->dry.self, command);
+	if (command->kind == ACTION_TICKET)
+		return open_ticket(remediator, command);
+	if (!remediator->real.vtable)
+		return STATUS_UNAVAILABLE;
+	return remediator->real.vtable->send(remediator->real.self, command);
+}
+
+static void count_action(const struct news *news)
+{
+	const struct plan *plan = &news->action->plan;
+
+	metrics_inc(METRIC_ACTIONS, action_kind_name(plan->kind), news->word);
+	if (plan->kind == ACTION_SCALE)
+		metrics_inc(METRIC_SCALING_OPERATIONS, plan->shrinks ? "down" : "up", news->word);
+}
+
+static void note_replicas(const struct news *news)
+{
+	const struct observation *seen = news->observation;
+	const struct workload_key *key = &news->incident->target.workload;
+
+	/* What is said of a pod's replicas is not the workload's. */
+	if (!seen || seen->error.code || !seen->found || key->kind == TARGET_NONE ||
+		news->incident->target.kind != key->kind)
+		return;
+	metrics_set(METRIC_CURRENT_REPLICAS, seen->ready_replicas, key->namespace_name,
+		target_kind_name(key->kind), key->name);
+}
+
+static void tell_step(struct remediator *remediator, const struct news *news)
+{
+	remediator_watch_fn *watch;
+	void *argument;
+
+	LOG_INFO(news->text, LOG_TEXT("incident", news->incident->id),
+		LOG_TEXT("action", news->action ? news->action->id : ""),
+		LOG_TEXT("state", news->word), LOG_TEXT("playbook", news->playbook));
+	pthread_mutex_lock(&remediator->lock);
+	watch = remediator->watch;
+	argument = remediator->watch_argument;
+	pthread_mutex_unlock(&remediator->lock);
+	if (watch)
+		watch(argument, news->time_ms, news->incident->id, news->word, news->text);
+}
+
+static void port_told(void *self, const struct news *news)
+{
+	switch (news->kind) {
+	case NEWS_STATE:
+		tell_step(self, news);
+		break;
+	case NEWS_DECISION:
+		metrics_inc(METRIC_DECISIONS, news->playbook, news->word);
+		break;
+	case NEWS_REFUSAL:
+		metrics_inc(METRIC_REFUSALS, news->word);
+		break;
+	case NEWS_ACTION:
+		count_action(news);
+		break;
+	case NEWS_OUTCOME:
+		metrics_inc(METRIC_OUTCOMES, news->playbook, news->word);
+		break;
+	case NEWS_OBSERVED:
+		note_replicas(news);
+		break;
+	}
+}
+
+struct engine_ports remediator_ports(struct remediator *remediator)
+{
+	return (struct engine_ports){remediator, port_journal, port_observe, port_send, port_told};
+}
+
+/* ---- answers of the actuators ---- */
+
+static void sink_observed(void *argument, uint64_t ticket, const struct observation *observation)
+{
+	struct message message = {.kind = MESSAGE_OBSERVED, .number = ticket};
+
+	message.with.observation = mem_alloc(sizeof(*observation));
+	if (!message.with.observation)
+		return;
+	*message.with.observation = *observation;
+	push(argument, &message);
+}
+
+static void sink_finished(void *argument, const struct command_result *result)
+{
+	struct message message = {.kind = MESSAGE_FINISHED};
+
+	message.with.result = mem_alloc(sizeof(*result));
+	if (!message.with.result)
+		return;
+	*message.with.result = *result;
+	push(argument, &message);
+}
+
+struct actuator_sink remediator_sink(struct remediator *remediator)
+{
+	return (struct actuator_sink){remediator, sink_observed, sink_finished};
+}
+
+/* ---- the thread ---- */
+
+enum status remediator_control(struct remediator *remediator, struct control *control)
+{
+	struct message message = {.kind = MESSAGE_CONTROL, .with.control = control};
+	enum status status = queue_push(remediator->queue, &message);
+
+	if (status) {
+		error_set(&control->error, status, "the engine takes no questions now");
+		return status;
+	}
+	pthread_mutex_lock(&remediator->lock);
+	while (!control->answered)
+		pthread_cond_wait(&remediator->answered, &remediator->lock);
+	pthread_mutex_unlock(&remediator->lock);
+	return control->status;
+}
+
+static void answer(struct remediator *remediator, struct control *control, enum status status)
+{
+	pthread_mutex_lock(&remediator->lock);
+	control->status = status;
+	control->answered = true;
+	pthread_cond_broadcast(&remediator->answered);
+	pthread_mutex_unlock(&remediator->lock);
+}
+
+static void take_control(struct remediator *remediator, struct control *control, int64_t now_ms)
+{
+	struct engine *engine = remediator->engine;
+	enum status status = STATUS_OK;
+
+	switch (control->kind) {
+	case CONTROL_DRAIN:
+		status = engine_drain(engine) ? STATUS_OK : STATUS_BUSY;
+		break;
+	case CONTROL_PAUSE:
+		engine_pause(engine, control->flag, control->identity, now_ms);
+		break;
+	case CONTROL_APPROVE:
+		status = engine_approve(engine, control->id, control->identity, control->flag, now_ms,
+			&control->error);
+		break;
+	case CONTROL_UNDO:
+		status = engine_undo(engine, control->id, control->identity, now_ms, &control->error);
+		break;
+	case CONTROL_CONFIGURE:
+		status = engine_configure(engine, control->config);
+		break;
+	}
+	answer(remediator, control, status);
+}
+
+static void take_event(struct remediator *remediator, struct message *message, int64_t now_ms)
+{
+	struct record record = {.kind = RECORD_EVENT};
+	char key[17];
+	struct buf body;
+
+	buf_init(&body, JOURNAL_BODY_MAX);
+	event_write_json(&body, message->with.event);
+	snprintf(key, sizeof(key), "%016" PRIx64, message->with.event->fingerprint);
+	record.key = key;
+	record.body = body.data;
+	if (buf_ok(&body))
+		remediator_show(remediator, &record);
+	buf_fini(&body);
+	engine_event(remediator->engine, message->with.event, message->number, now_ms);
+	atomic_fetch_sub(&remediator->events_waiting, 1);
+}
+
+static void take(struct remediator *remediator, struct message *message)
+{
+	int64_t now_ms = clock_now_ms(remediator->clock);
+	struct engine *engine = remediator->engine;
+
+	switch (message->kind) {
+	case MESSAGE_EVENT:
+		take_event(remediator, message, now_ms);
+		break;
+	case MESSAGE_JOURNALED:
+		engine_journaled(engine, message->number, message->status, now_ms);
+		break;
+	case MESSAGE_OBSERVED:
+		engine_observed(engine, message->number, message->with.observation, now_ms);
+		break;
+	case MESSAGE_FINISHED:
+		engine_finished(engine, message->with.result, now_ms);
+		break;
+	case MESSAGE_CONTROL:
+		take_control(remediator, message->with.control, now_ms);
+		break;
+	}
+	message_fini(message);
+}
+
+/* After the end nothing is begun any more: events are still in the journal and come again. */
+static void refuse(struct remediator *remediator, struct message *message)
+{
+	if (message->kind == MESSAGE_CONTROL) {
+		error_set(&message->with.control->error, STATUS_UNAVAILABLE, "the service is ending");
+		answer(remediator, message->with.control, STATUS_UNAVAILABLE);
+	}
+	message_fini(message);
+}
+
+void *remediator_run(void *argument)
+{
+	struct remediator *remediator = argument;
+	struct message messages[BATCH];
+
+	while (!queue_ended(remediator->queue)) {
+		int64_t due = engine_due(remediator->engine) - clock_now_ms(remediator->clock);
+		/* The clock may run faster than the queue's: never sleep for long. */
+		size_t count = queue_pop_many(remediator->queue, messages, BATCH,
+			due < 0 ? 0 : due < IDLE_MS ? due : IDLE_MS);
+
+		for (size_t i = 0; i < count; i++) {
+			if (queue_ended(remediator->queue))
+				refuse(remediator, &messages[i]);
+			else
+				take(remediator, &messages[i]);
+		}
+		engine_tick(remediator->engine, clock_now_ms(remediator->clock));
+	}
+	for (size_t count; (count = queue_pop_many(remediator->queue, messages, BATCH, 0)) != 0;)
+		for (size_t i = 0; i < count; i++)
+			refuse(remediator, &messages[i]);
+	atomic_store(&remediator->running, false);
+	return NULL;
+}
+
+/* ---- metrics ---- */
+
+static void count_incidents(void *argument, const char *state, size_t entries)
+{
+	(void)argument;
+	metrics_set(METRIC_INCIDENTS, (double)entries, state);
+}
+
+void remediator_collect(void *argument)
+{
+	struct remediator *remediator = argument;
+
+	metrics_clear(METRIC_INCIDENTS);
+	board_count(remediator->board, BOARD_INCIDENTS, count_incidents, NULL);
+	metrics_set(METRIC_ACTIONS_PENDING,
+		(double)board_open_entries(remediator->board, BOARD_ACTIONS));
+	metrics_set(METRIC_QUEUE_LENGTH, atomic_load(&remediator->events_waiting), "events");
+	metrics_set(METRIC_QUEUE_LIMIT, remediator->event_queue_max, "events");
+}

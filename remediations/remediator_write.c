@@ -1,0 +1,223 @@
+/*
+ * What the API, the page and the commands are told: lists from the board, and for `why` the records
+ * of one incident out of the journal, as data and as sentences in the order of time.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json_span.h"
+#include "base/mem.h"
+#include "base/parse.h"
+#include "remediations/json_fields.h"
+#include "remediations/remediator_state.h"
+
+#define LIMIT_DEFAULT 200
+#define RECORDS_MAX 1000
+
+enum status remediator_write_alerts(struct remediator *remediator, struct buf *json, size_t limit)
+{
+	return board_write(remediator->board, BOARD_ALERTS, NULL, limit ? limit : LIMIT_DEFAULT, json);
+}
+
+enum status remediator_write_incidents(struct remediator *remediator, struct buf *json,
+	const char *state, size_t limit)
+{
+	return board_write(remediator->board, BOARD_INCIDENTS, state, limit ? limit : LIMIT_DEFAULT,
+		json);
+}
+
+enum status remediator_write_actions(struct remediator *remediator, struct buf *json,
+	const char *state, size_t limit)
+{
+	return board_write(remediator->board, BOARD_ACTIONS, state, limit ? limit : LIMIT_DEFAULT, json);
+}
+
+/* ---- why ---- */
+
+struct telling {
+	struct buf sentences, decisions, action_list;
+	char *incident; /* its newest body */
+	size_t sentence_count, decision_count, action_count;
+	char last[1024];
+};
+
+/* A text field of a body, or "". */
+static void text_of(const struct json_span *body, const char *name, char *text, size_t size)
+{
+	struct json_span value;
+	char *copy = NULL;
+
+	*text = '\0';
+	if (fields_find(body, name, &value) && value.kind == SPAN_STRING &&
+		!json_span_strdup(&value, &copy, NULL) && copy)
+		snprintf(text, size, "%s", copy);
+	mem_free(copy);
+}
+
+static void add_sentence(struct telling *telling, int64_t time_ms, const char *kind,
+	const char *text)
+{
+	char when[32], line[1024];
+
+	format_rfc3339(time_ms, when, sizeof(when));
+	snprintf(line, sizeof(line), "%s%s", kind, text);
+	/* A state is journaled again when only its surroundings changed. */
+	if (!*text || !strcmp(line, telling->last))
+		return;
+	snprintf(telling->last, sizeof(telling->last), "%s", line);
+	buf_printf(&telling->sentences, "%s{\"time\":\"%s\",\"text\":", telling->sentence_count++ ? "," : "",
+		when);
+	buf_add_json_string(&telling->sentences, line, strlen(line));
+	buf_add_char(&telling->sentences, '}');
+}
+
+static void tell_decision(struct telling *telling, const struct record *record,
+	const struct json_span *body)
+{
+	char verdict[64], reason[64], text[512], line[768];
+
+	text_of(body, "verdict", verdict, sizeof(verdict));
+	text_of(body, "reason", reason, sizeof(reason));
+	text_of(body, "text", text, sizeof(text));
+	snprintf(line, sizeof(line), "%s%s%s%s%s", verdict, *reason ? " (" : "", reason,
+		*reason ? "). " : ".", text);
+	add_sentence(telling, record->time_ms, "The guard decided: ", line);
+	buf_printf(&telling->decisions, "%s", telling->decision_count++ ? "," : "");
+	buf_add_text(&telling->decisions, record->body);
+}
+
+static void tell_incident(struct telling *telling, const struct record *record,
+	const struct json_span *body)
+{
+	char outcome[64], sentence[512], name[256], playbook[128], line[1024];
+
+	text_of(body, "outcome", outcome, sizeof(outcome));
+	text_of(body, "sentence", sentence, sizeof(sentence));
+	if (!telling->incident) {
+		text_of(body, "name", name, sizeof(name));
+		text_of(body, "playbook", playbook, sizeof(playbook));
+		snprintf(line, sizeof(line), "%s came, and playbook %s answers it.", name, playbook);
+		add_sentence(telling, record->time_ms, "", line);
+		text_of(body, "target_refused_because", sentence, sizeof(sentence));
+		add_sentence(telling, record->time_ms, "", sentence);
+	}
+	if (strcmp(outcome, "none") != 0) {
+		snprintf(line, sizeof(line), "%s. %s", outcome, sentence);
+		add_sentence(telling, record->time_ms, "The incident ended: ", line);
+	}
+	mem_free(telling->incident);
+	telling->incident = mem_strdup(record->body);
+}
+
+static void tell_action(struct telling *telling, const struct record *record,
+	const struct json_span *body)
+{
+	char state[64], sentence[512], line[768];
+
+	text_of(body, "state", state, sizeof(state));
+	text_of(body, "sentence", sentence, sizeof(sentence));
+	snprintf(line, sizeof(line), "%s: %s. %s", record->key, state, sentence);
+	add_sentence(telling, record->time_ms, "Action ", line);
+}
+
+static bool tell_record(void *argument, const struct record *record)
+{
+	struct telling *telling = argument;
+	struct json_span body;
+
+	if (json_span_init(&body, record->body, strlen(record->body), 16, NULL))
+		return true;
+	if (record->kind == RECORD_INCIDENT)
+		tell_incident(telling, record, &body);
+	else if (record->kind == RECORD_ACTION)
+		tell_action(telling, record, &body);
+	else if (record->kind == RECORD_DECISION)
+		tell_decision(telling, record, &body);
+	return true;
+}
+
+/* The incident's actions as the board shows them now, in their order. */
+static void list_actions(struct remediator *remediator, struct telling *telling)
+{
+	struct json_span body, actions, value;
+	struct json_walk walk;
+	char id[ACTION_ID_MAX];
+
+	if (!telling->incident ||
+		json_span_init(&body, telling->incident, strlen(telling->incident), 16, NULL) ||
+		!fields_find(&body, "actions", &actions))
+		return;
+	json_walk_init(&walk, &actions);
+	while (json_walk_next(&walk, NULL, &value)) {
+		struct buf one;
+
+		if (value.size > sizeof(id) || json_span_decode(&value, id, NULL, NULL))
+			continue;
+		buf_init(&one, 1 << 20);
+		if (!board_get(remediator->board, BOARD_ACTIONS, id, &one)) {
+			buf_add_text(&telling->action_list, telling->action_count++ ? "," : "");
+			buf_add_text(&telling->action_list, one.data);
+		}
+		buf_fini(&one);
+	}
+}
+
+static void write_part(struct buf *json, const char *name, const struct buf *list)
+{
+	buf_printf(json, ",\"%s\":[", name);
+	if (list->data)
+		buf_add(json, list->data, list->size);
+	buf_add_char(json, ']');
+}
+
+/* "a-<rest>-<number>" belongs to "i-<rest>"; other ids are taken as they are. */
+static void incident_id_of(const char *id, char *incident, size_t size)
+{
+	const char *end = strrchr(id, '-');
+
+	if (!strncmp(id, "a-", 2) && end > id + 1)
+		snprintf(incident, size, "i-%.*s", (int)(end - id - 2), id + 2);
+	else
+		snprintf(incident, size, "%s", id);
+}
+
+enum status remediator_write_why(struct remediator *remediator, const char *id, struct buf *json)
+{
+	char incident[ACTION_ID_MAX];
+	struct telling telling = {.incident = NULL};
+	struct journal_query query = {.kind = -1, .limit = RECORDS_MAX};
+	struct error error;
+	enum status status;
+
+	incident_id_of(id, incident, sizeof(incident));
+	buf_init(&telling.sentences, json->max);
+	buf_init(&telling.decisions, json->max);
+	buf_init(&telling.action_list, json->max);
+	/* An event that became no incident left a decision under its fingerprint. */
+	if (strncmp(incident, "i-", 2) != 0) {
+		query.kind = RECORD_DECISION;
+		query.key = incident;
+	} else {
+		query.incident = incident;
+	}
+	status = journal_read(remediator->journal, &query, tell_record, &telling, &error);
+	if (!status && !telling.sentence_count)
+		status = STATUS_NOT_FOUND;
+	if (!status) {
+		list_actions(remediator, &telling);
+		buf_add_text(json, "{\"id\":");
+		buf_add_json_string(json, id, strlen(id));
+		buf_printf(json, ",\"incident\":%s", telling.incident ? telling.incident : "null");
+		write_part(json, "actions", &telling.action_list);
+		write_part(json, "sentences", &telling.sentences);
+		write_part(json, "decisions", &telling.decisions);
+		buf_add_char(json, '}');
+		if (!buf_ok(json))
+			status = STATUS_TOO_LARGE;
+	}
+	mem_free(telling.incident);
+	buf_fini(&telling.sentences);
+	buf_fini(&telling.decisions);
+	buf_fini(&telling.action_list);
+	return status;
+}
