@@ -52,6 +52,19 @@ static void add_element(struct buf *buf, const char *tag, const char *class, con
 	buf_printf(buf, "</%s>", tag);
 }
 
+/* Rounded for reading; base/parse.h writes sizes exactly. */
+static void write_bytes(double bytes, char *text, size_t size)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	size_t unit = 0;
+
+	while (fabs(bytes) >= 1024 && unit < sizeof(units) / sizeof(units[0]) - 1) {
+		bytes /= 1024;
+		unit++;
+	}
+	snprintf(text, size, "%.4g %s", bytes, units[unit]);
+}
+
 static void write_number(double value, const char *unit, char *text, size_t size)
 {
 	bool known = unit != NULL;
@@ -59,8 +72,8 @@ static void write_number(double value, const char *unit, char *text, size_t size
 	*text = '\0';
 	if (isnan(value))
 		return;
-	if (known && !strcmp(unit, "bytes") && value >= 0 && value < 9e18)
-		format_size((uint64_t)value, text, size);
+	if (known && !strcmp(unit, "bytes"))
+		write_bytes(value, text, size);
 	else if (known && !strcmp(unit, "ratio"))
 		snprintf(text, size, "%.1f %%", value * 100);
 	else if (known && !strcmp(unit, "seconds"))
@@ -173,8 +186,8 @@ static void write_stream(struct buf *buf, const struct page_status *status)
 	add_figure(buf, "series", value, note);
 	write_number(status->samples_per_second, NULL, value, sizeof(value));
 	add_figure(buf, "samples a second", value, "");
-	format_size(status->bytes, value, sizeof(value));
-	format_size(status->bytes_max, note, sizeof(note));
+	write_bytes((double)status->bytes, value, sizeof(value));
+	write_bytes((double)status->bytes_max, note, sizeof(note));
 	add_figure(buf, "memory", value, note);
 	buf_add_text(buf, "</div></section>\n");
 }

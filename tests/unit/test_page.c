@@ -1,0 +1,202 @@
+/*
+ * The status page: nothing from outside is taken as markup, what is not known is not a zero, and the
+ * document is well-formed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "receiver/page.h"
+
+#define EVIL "<script>alert('x')</script>\"&"
+
+static const struct page_component components[] = {{"ingest", "", true}, {EVIL, EVIL, false},
+	{"engine", NULL, true}};
+static const struct page_signal signals[] = {
+	{"cpu", "cores", 1.5, 1.25, 0.4, "good"},
+	{"memory", "bytes", 1610612736, 1073741824, 3.5, "good"},
+	{"error_rate", "ratio", 0.125, 0.001, 12, "good"},
+	{"latency", "seconds", NAN, NAN, NAN, "missing"},
+	{EVIL, EVIL, -1e300, INFINITY, NAN, EVIL},
+};
+static const struct page_workload workloads[] = {{"shop/Deployment/web", signals, 5},
+	{EVIL, NULL, 0}};
+static const struct page_finding findings[] = {{"shop/Deployment/web", "cpu", "cpu is high", 7.5,
+						       0.9, 1767322800000},
+	{EVIL, EVIL, EVIL, NAN, NAN, 0}};
+static const struct page_gate gates[] = {{"mode", NULL, true},
+	{"cooldown", "cooldown_active", false}, {EVIL, EVIL, false}};
+static const struct page_step steps[] = {{1767322800000, "PROPOSED", ""},
+	{1767322801000, EVIL, EVIL}, {1767322802000, "DONE", NULL}};
+static const struct page_incident incidents[] = {{"i-1", "PodCrashLooping", "shop/Pod/web-1",
+							 "restart", "blocked", "delete pod", NULL,
+							 true, 1767322800000, gates, 3, steps, 3},
+	{EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, false, 0, NULL, 0, NULL, 0}};
+
+static struct page_status full(void)
+{
+	return (struct page_status){.version = "0.1 " EVIL,
+		.mode = EVIL,
+		.prefix = "/" EVIL,
+		.dry_run = true,
+		.paused = true,
+		.now_ms = 1767322805000,
+		.uptime_ms = 5400000,
+		.refresh_s = 5,
+		.components = components,
+		.component_count = 3,
+		.series = 120,
+		.series_max = 100000,
+		.bytes = 1048576,
+		.bytes_max = 1073741824,
+		.samples_per_second = NAN,
+		.workloads = workloads,
+		.workload_count = 2,
+		.workload_total = 17,
+		.findings = findings,
+		.finding_count = 2,
+		.finding_total = 2,
+		.incidents = incidents,
+		.incident_count = 2,
+		.incident_total = 2};
+}
+
+static char *write_page(const struct page_status *status)
+{
+	struct buf buf;
+	char *text;
+
+	buf_init(&buf, 1024 * 1024);
+	page_write_status(&buf, status);
+	assert_true(buf_ok(&buf));
+	text = buf_take(&buf, NULL);
+	assert_non_null(text);
+	return text;
+}
+
+static void nothing_from_outside_is_markup(void **state)
+{
+	struct page_status status = full();
+	char *text = write_page(&status);
+	size_t count = 0;
+
+	assert_null(strstr(text, "<script"));
+	assert_null(strstr(text, "alert('x')"));
+	assert_null(strstr(text, "\"&\""));
+	for (const char *at = text; (at = strstr(at, "&lt;script&gt;")) != NULL; at++)
+		count++;
+	/* Every text field holds it once: a field that is not shown shows here. */
+	assert_int_equal(count, 1 + 1 + 6 + 2 + 2 + 1 + 3 + 2 + 2 + 7);
+	mem_free(text);
+}
+
+static void what_is_not_known_is_a_dash(void **state)
+{
+	struct page_status status = {.samples_per_second = NAN};
+	char *text = write_page(&status);
+
+	assert_non_null(strstr(text, "\xE2\x80\x93</b><span class=\"soft\">samples a second"));
+	assert_non_null(strstr(text, "None seen yet"));
+	assert_non_null(strstr(text, "Nothing stands out"));
+	assert_null(strstr(text, "nan"));
+	assert_null(strstr(text, "(null)"));
+	assert_null(strstr(text, "http-equiv"));
+	mem_free(text);
+	status = full();
+	text = write_page(&status);
+	assert_null(strstr(text, "nan"));
+	assert_null(strstr(text, "(null)"));
+	mem_free(text);
+}
+
+static void values_are_shown_in_their_units(void **state)
+{
+	struct page_status status = full();
+	char *text = write_page(&status);
+
+	assert_non_null(strstr(text, ">1.5 GiB<"));
+	assert_non_null(strstr(text, ">12.5 %<"));
+	assert_non_null(strstr(text, "2026-01-02 03:00:00"));
+	assert_non_null(strstr(text, "up 1h30m"));
+	assert_non_null(strstr(text, "2 of 17"));
+	assert_non_null(strstr(text, "class=\"num warn\">3.5<"));
+	assert_non_null(strstr(text, "class=\"num bad\">12<"));
+	assert_non_null(strstr(text, "cooldown_active"));
+	assert_non_null(strstr(text, "content=\"5\""));
+	mem_free(text);
+}
+
+/* Tags open and close in order; void elements have no end. */
+static void tags_are_balanced(void **state)
+{
+	static const char *const alone[] = {"!DOCTYPE", "meta"};
+	struct page_status status = full();
+	char *text = write_page(&status), name[32];
+	const char *open[64];
+	size_t depth = 0, sizes[64];
+
+	for (const char *at = text; (at = strchr(at, '<')) != NULL;) {
+		bool end = *++at == '/', single = false;
+		size_t size;
+
+		at += end;
+		size = strcspn(at, " >");
+		snprintf(name, sizeof(name), "%.*s", (int)size, at);
+		for (size_t i = 0; i < 2; i++)
+			single |= !strcmp(name, alone[i]);
+		if (single)
+			continue;
+		if (!end) {
+			assert_true(depth < 64);
+			open[depth] = at;
+			sizes[depth++] = size;
+			continue;
+		}
+		assert_true(depth > 0);
+		depth--;
+		if (sizes[depth] != size || strncmp(open[depth], at, size) != 0)
+			fail_msg("<%.*s> ends as %s", (int)sizes[depth], open[depth], name);
+	}
+	assert_int_equal(depth, 0);
+	mem_free(text);
+}
+
+static void page_that_does_not_fit_says_so(void **state)
+{
+	struct page_status status = full();
+	struct buf buf;
+	bool reached = true;
+
+	buf_init(&buf, 1000);
+	page_write_status(&buf, &status);
+	assert_false(buf_ok(&buf));
+	buf_fini(&buf);
+	for (long nth = 1; reached; nth++) {
+		buf_init(&buf, 1024 * 1024);
+		mem_fail_after(nth, false);
+		page_write_status(&buf, &status);
+		reached = mem_fail_after(0, false);
+		assert_int_equal(buf_ok(&buf), !reached);
+		buf_fini(&buf);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_from_outside_is_markup),
+		cmocka_unit_test(what_is_not_known_is_a_dash),
+		cmocka_unit_test(values_are_shown_in_their_units),
+		cmocka_unit_test(tags_are_balanced),
+		cmocka_unit_test(page_that_does_not_fit_says_so),
+	};
+
+	return cmocka_run_group_tests_name("page", tests, NULL, NULL);
+}
