@@ -141,8 +141,7 @@ static int show_why(const struct call *call, const char *id)
 		print_json(data);
 	else
 		json_array_foreach(sentences, i, sentence)
-			printf("%s\n", json_string_value(sentence) != NULL ?
-				json_string_value(sentence) : "");
+			printf("%s  %s\n", text_of(sentence, "time"), text_of(sentence, "text"));
 	json_decref(data);
 	return EXIT_GOOD;
 }

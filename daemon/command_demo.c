@@ -75,7 +75,7 @@ static size_t demo_settings(const struct command_line *line, const char *kube_ur
 		{"mode", "auto"}, {"no-dry-run", NULL}, {"kubernetes.url", kube_url},
 		{"storage.path", folder}, {"analyze.scan-interval", "15s"},
 		{"analyze.history-min", "10m"}, {"analyze.duration-min", "30s"},
-		{"guard.startup-grace", "1m"}, {"guard.cooldown", "3m"}, {"log.level", "warn"},
+		{"guard.startup-grace", "1m"}, {"guard.cooldown", "3m"}, {"log.level", "error"},
 		{"storage.memory-max", "64MiB"},
 	};
 	size_t count = sizeof(defaults) / sizeof(defaults[0]);
@@ -167,6 +167,8 @@ int command_demo(const struct command_line *line)
 		return EXIT_FAILED;
 	}
 	signals_block(&set);
+	/* Log lines would tear the live view; what goes wrong is told by the view and the summary. */
+	log_configure(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
 	if (pthread_create(&waiter, NULL, wait_signal, &set) != 0) {
 		fprintf(stderr, "nimbusguard: no thread for signals\n");
 		remove_folder(folder);

@@ -20,6 +20,7 @@
 #define DRAW_MS 200
 #define ALERTS_SHOWN 16
 #define FAILURES_MAX 20
+#define TOLD_MAX 64
 
 /* real: the system's monotonic clock at demo_open. */
 struct stretched_clock {
@@ -41,6 +42,8 @@ struct demo {
 	char kube_url[64], service_url[128];
 	pthread_mutex_t tally_lock;
 	struct tally tally;
+	char told[TOLD_MAX][64]; /* incident and state of the last steps; an action and its incident tell alike */
+	unsigned told_count;
 	double demand_low, demand_high;
 	int replicas_first, replicas_most;
 };
@@ -117,6 +120,20 @@ static int64_t elapsed_ms(const struct demo *demo, int64_t time_ms)
 	X("ineffective", TONE_BAD, ineffective)                                                    \
 	X("handed_over", TONE_WARN, handed_over)
 
+/* Under the tally's lock: whether this step of this incident is new. */
+static bool step_is_new(struct demo *demo, const char *incident, const char *state)
+{
+	unsigned first = demo->told_count > TOLD_MAX ? demo->told_count - TOLD_MAX : 0;
+	char step[64];
+
+	snprintf(step, sizeof(step), "%.40s %.20s", incident, state);
+	for (unsigned i = first; i < demo->told_count; i++)
+		if (strcmp(demo->told[i % TOLD_MAX], step) == 0)
+			return false;
+	memcpy(demo->told[demo->told_count++ % TOLD_MAX], step, sizeof(step));
+	return true;
+}
+
 void demo_tell(struct demo *demo, int64_t time_ms, const char *incident, const char *state,
 	const char *text)
 {
@@ -124,6 +141,10 @@ void demo_tell(struct demo *demo, int64_t time_ms, const char *incident, const c
 	char line[VIEW_LINE_SIZE];
 
 	pthread_mutex_lock(&demo->tally_lock);
+	if (!step_is_new(demo, incident, state)) {
+		pthread_mutex_unlock(&demo->tally_lock);
+		return;
+	}
 #define X(name, its_tone, counter)                                                                 \
 	if (strcmp(state, name) == 0) {                                                            \
 		tone = its_tone;                                                                   \
