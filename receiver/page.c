@@ -31,12 +31,13 @@ static const char style[] =
 	"font-weight:600;font-variant-numeric:tabular-nums}"
 	".scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.92rem}"
 	"th{text-align:left;font-weight:500;color:var(--soft)}td,th{padding:.28rem .8rem .28rem 0;"
-	"border-bottom:1px solid var(--line);vertical-align:top}tr:last-child td{border-bottom:0}"
-	".num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}"
+	"border-bottom:1px solid var(--line);vertical-align:top}tbody tr:last-child>*{border-bottom:0}"
+	".num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;"
+	"padding-right:1.6rem}.even{table-layout:fixed;min-width:34rem}"
 	"details{border-top:1px solid var(--line);padding:.5rem 0}details:first-of-type{border-top:0}"
 	"summary{cursor:pointer;overflow-wrap:anywhere}"
 	"ol{margin:.5rem 0 .2rem;padding-left:1.1rem;border-left:2px solid var(--line);"
-	"list-style:none}li{margin:.15rem 0}a{color:inherit}"
+	"list-style:none}li{margin:.15rem 0}a{color:inherit}time{white-space:nowrap}"
 	"footer{max-width:72rem;margin:0 auto;padding:0 1rem 2rem;font-size:.88rem}";
 
 static void add_text(struct buf *buf, const char *text)
@@ -222,7 +223,8 @@ static void write_workloads(struct buf *buf, const struct page_status *status)
 
 		add_element(buf, "h3", "", workload->name);
 		buf_add_text(buf,
-			"<div class=\"scroll\"><table><thead><tr><th scope=\"col\">signal</th>"
+			"<div class=\"scroll\"><table class=\"even\"><thead><tr>"
+			"<th scope=\"col\">signal</th>"
 			"<th scope=\"col\" class=\"num\">now</th>"
 			"<th scope=\"col\" class=\"num\">expected</th>"
 			"<th scope=\"col\" class=\"num\">z</th><th scope=\"col\">data</th></tr>"

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/metrics.h"
 #include "receiver/server.h"
 #include "tests/support/http_client.h"
@@ -930,6 +931,68 @@ static void stop_under_load_answers_or_refuses_but_never_lies(void **state)
 	assert_true(good > 10);
 }
 
+static void allocation_failure_is_an_answer(void **state)
+{
+	struct fixture *fixture = *state;
+	int refused = 0, fd;
+
+	for (long nth = 1; nth < 12; nth++) {
+		struct http_reply reply;
+
+		mem_fail_after(nth, false);
+		reply = http_call(fixture->port, "POST", "/echo", "", "abc");
+		mem_fail_after(0, false);
+		/* Whole, or refused, or no answer at all: never a part. */
+		assert_true(reply.status == 0 || reply.status == 200 || reply.status == 503);
+		if (reply.status == 200)
+			assert_string_equal(reply.body, "abc");
+		refused += reply.status != 200;
+		http_reply_fini(&reply);
+		fd = start_call(fixture, "/suspend");
+		wait_for(&fixture->suspended_count, 1);
+		atomic_store(&fixture->suspended_count, 0);
+		mem_fail_after(nth, false);
+		request_reply_text(fixture->suspended[0], 200, "x");
+		reply = http_read(fd, 5000, false);
+		mem_fail_after(0, false);
+		assert_true(reply.status == 0 || reply.status == 200 || reply.status == 503);
+		http_reply_fini(&reply);
+		close(fd);
+	}
+	assert_true(refused > 0);
+	expect_status(http_call(fixture->port, "POST", "/echo", "", "abc"), 200);
+}
+
+static void server_that_cannot_start_leaves_nothing_behind(void **state)
+{
+	struct server_config config = {.listen_address = "127.0.0.1:0",
+		.thread_count = 2,
+		.connection_max = 10,
+		.slot_count = 1,
+		.idle_timeout_s = 5,
+		.header_max = 8192};
+	struct diagnostics diagnostics;
+	bool reached = true;
+
+	diagnostics_init(&diagnostics);
+	config.access = access_open(NULL, NULL, 0, &diagnostics);
+	for (long nth = 1; reached; nth++) {
+		struct server *server;
+		struct error error = {0};
+
+		mem_fail_after(nth, false);
+		server = server_start(&config, NULL, 0, &error);
+		reached = mem_fail_after(0, false);
+		assert_int_equal(server == NULL, reached);
+		if (server)
+			server_stop(server, 100);
+		else
+			assert_int_equal(error.code, STATUS_NO_MEMORY);
+	}
+	access_close(config.access);
+	diagnostics_fini(&diagnostics);
+}
+
 int main(void)
 {
 #define WITH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -961,6 +1024,8 @@ int main(void)
 		WITH(large_headers_are_refused),
 		WITH(changing_request_needs_the_same_origin),
 		WITH(requests_are_counted_by_route_and_code),
+		WITH(allocation_failure_is_an_answer),
+		cmocka_unit_test(server_that_cannot_start_leaves_nothing_behind),
 		cmocka_unit_test(taken_port_is_named),
 		cmocka_unit_test(addresses_are_told_apart),
 		cmocka_unit_test(off_loopback_without_access_control_privileges_are_refused),
