@@ -474,10 +474,8 @@ static enum status read_target(struct sight *sight)
 	enum status status =
 		read_object(sight, target->kind, target->namespace_name, target->name, &object);
 
-	if (status == STATUS_NOT_FOUND) {
-		error_reset(sight->error);
+	if (status == STATUS_NOT_FOUND)
 		return STATUS_OK;
-	}
 	if (status != STATUS_OK)
 		return status;
 	sight->chain[sight->chain_size++] = (struct link){object, target->kind};
@@ -527,6 +525,9 @@ void kube_observe(struct kube_look *look, const struct target *target,
 	if (look_at(&sight) != STATUS_OK) {
 		target_write(target, text, sizeof(text));
 		error_prefix(sight.error, "cannot look at %.300s", text);
+	} else {
+		/* What was not found and need not be has left its words. */
+		error_reset(sight.error);
 	}
 	for (size_t i = 0; i < sight.chain_size; i++)
 		json_decref(sight.chain[i].object);
