@@ -239,7 +239,8 @@ static void judge_signal(struct analyzer *analyzer, struct watched_signal *signa
 	judgement->expected = scale.median;
 	judgement->scale = scale.deviation;
 	judgement->confidence = confidence_of(&window, config);
-	if (window.quality == QUALITY_GOOD) {
+	/* A signal that nobody asked to watch is shown beside its median, but never scored. */
+	if (window.quality == QUALITY_GOOD && binding->detect != DIRECTION_NONE) {
 		double floor = binding->deviation_min / config->threshold;
 		double relative = fabs(scale.median) * RELATIVE_FLOOR;
 

@@ -12,7 +12,7 @@
 #include "analyzers/snapshot.h"
 #include "base/arena.h"
 #include "base/check.h"
-#include "base/metrics.h"
+#include "base/parse.h"
 #include "daemon/routes.h"
 #include "daemon/service.h"
 #include "daemon/version.h"
@@ -23,6 +23,7 @@
 #define FINDINGS_SHOWN 50
 #define INCIDENTS_SHOWN 30
 #define STEPS_SHOWN 64
+#define STORIES_SHOWN 10 /* of the newest incidents: each is read from the journal */
 #define REFRESH_S 5
 
 struct gathered {
@@ -115,29 +116,49 @@ static void gather_findings(struct gathered *page, const struct snapshot *snapsh
 	page->status.finding_count = count;
 }
 
-/* The actions of an incident are its steps, oldest first; actions are listed newest first. */
-static void gather_steps(struct gathered *page, const char *incident, struct page_incident *row)
+/* The story of an incident as the decision record tells it. */
+static void gather_steps(struct gathered *page, struct remediator *remediator,
+	struct page_incident *row)
 {
 	struct page_step *steps = arena_zalloc(&page->arena, STEPS_SHOWN, sizeof(*steps));
-	size_t total = json_array_size(page->actions);
+	struct buf text;
+	json_t *why = NULL, *sentence;
+	size_t i;
 
-	for (size_t i = total; steps != NULL && i > 0 && row->step_count < STEPS_SHOWN; i--) {
-		json_t *action = json_array_get(page->actions, i - 1);
-		const char *of = json_text(action, "incident"), *text = json_text(action, "sentence");
-		json_t *plan = json_object_get(action, "plan");
+	buf_init(&text, PAGE_MAX);
+	if (steps != NULL && remediator_write_why(remediator, row->id, &text) == STATUS_OK &&
+		buf_ok(&text))
+		why = json_loadb(text.data, text.size, 0, NULL);
+	json_array_foreach(json_object_get(why, "sentences"), i, sentence) {
+		const char *time = json_text(sentence, "time"), *line = json_text(sentence, "text");
 
-		if (of == NULL || strcmp(of, incident) != 0)
+		if (row->step_count == STEPS_SHOWN || time == NULL || line == NULL)
 			continue;
-		if (json_text(plan, "text") != NULL)
-			row->plan = json_text(plan, "text");
-		steps[row->step_count++] = (struct page_step){
-			.at_ms = json_time(action, "proposed_ms"), .state = json_text(action, "state"),
-			.text = text != NULL ? text : json_text(action, "reason")};
+		steps[row->step_count].text = arena_strndup(&page->arena, line, strlen(line));
+		if (parse_rfc3339(time, &steps[row->step_count].at_ms) == STATUS_OK)
+			row->step_count++;
 	}
 	row->steps = steps;
+	json_decref(why);
+	buf_fini(&text);
 }
 
-static void gather_incidents(struct gathered *page)
+/* What was planned, in the words of the last action that belongs to the incident. */
+static const char *plan_of(const struct gathered *page, const char *incident)
+{
+	json_t *action;
+	size_t i;
+
+	json_array_foreach(page->actions, i, action) {
+		const char *of = json_text(action, "incident");
+
+		if (of != NULL && strcmp(of, incident) == 0)
+			return json_text(json_object_get(action, "plan"), "words");
+	}
+	return NULL;
+}
+
+static void gather_incidents(struct gathered *page, struct remediator *remediator)
 {
 	struct page_incident *rows;
 	json_t *incident;
@@ -158,8 +179,11 @@ static void gather_incidents(struct gathered *page)
 			.outcome = json_text(incident, "sentence"),
 			.open = json_is_true(json_object_get(incident, "open")),
 			.opened_ms = json_time(incident, "opened_ms")};
-		if (rows[i].id != NULL)
-			gather_steps(page, rows[i].id, &rows[i]);
+		if (rows[i].id == NULL)
+			continue;
+		rows[i].plan = plan_of(page, rows[i].id);
+		if (i < STORIES_SHOWN)
+			gather_steps(page, remediator, &rows[i]);
 	}
 	page->status.incidents = rows;
 	page->status.incident_count = count;
@@ -231,7 +255,7 @@ void route_page(struct request *request, void *argument)
 	if (service_remediator(service) != NULL) {
 		page.incidents = load_list(service_remediator(service), false);
 		page.actions = load_list(service_remediator(service), true);
-		gather_incidents(&page);
+		gather_incidents(&page, service_remediator(service));
 	}
 	page_write_status(&html, &page.status);
 	if (buf_ok(&html))

@@ -60,15 +60,19 @@ static void add_spark(struct view *view, int i)
 {
 	static const char *const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
 	unsigned count = view->history_count < VIEW_SPARK ? view->history_count : VIEW_SPARK;
-	double top = 1;
+	double top = 1, bottom = INFINITY;
 
-	for (unsigned k = 0; k < count; k++)
+	for (unsigned k = 0; k < count; k++) {
 		top = fmax(top, view->history[i][k]);
+		bottom = fmin(bottom, view->history[i][k]);
+	}
+	/* A flat line stays low on the scale: only a change of a fifth or more fills it. */
+	bottom = fmin(bottom * 0.9, top * 0.7);
 	for (unsigned k = count; k < VIEW_SPARK; k++)
 		buf_add_char(&view->screen, ' ');
 	for (unsigned k = 0; k < count; k++) {
 		double value = view->history[i][(view->history_count - count + k) % VIEW_SPARK];
-		int level = (int)(value / top * 7.99);
+		int level = (int)((value - bottom) / (top - bottom) * 7.99);
 
 		buf_add_text(&view->screen, blocks[level < 0 ? 0 : level > 7 ? 7 : level]);
 	}

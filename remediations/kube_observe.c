@@ -370,6 +370,8 @@ static enum status find_keda(struct sight *sight)
 	json_decref(group);
 	if (status != STATUS_OK && status != STATUS_NOT_FOUND)
 		return error_prefix(sight->error, "the API group keda.sh");
+	/* A cluster without KEDA is no error of this look. */
+	error_reset(sight->error);
 	look->keda = status == STATUS_OK;
 	look->keda_until_ns = now_ns + KEDA_AGE_NS;
 	return STATUS_OK;
