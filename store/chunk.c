@@ -9,7 +9,6 @@
 #include "base/check.h"
 #include "store/chunk_code.h"
 
-const double scale_units[SCALES] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 512, 1024, 4096};
 const double scale_per_one[SCALES] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1. / 512,
 	1. / 1024, 1. / 4096};
 const int16_t scale_levels[SCALES] = {0, 850, 1701, 2551, 3402, 4252, 5102, 5953, 6803, 7654, -2304,
@@ -35,16 +34,29 @@ static uint32_t scale_of(uint64_t bits, uint32_t finest)
 	return SCALES;
 }
 
-/* The bit stream, in words of 64 bits from the lowest bit. */
-static inline void bits_put(struct chunk *chunk, uint32_t position, uint64_t bits, uint32_t size)
+/* At most 57 bits, and eight bytes from the position on are in the stream. What follows the bits is
+ * set to zero, so that the next ones need only be or-ed in and a block need not be cleared. */
+static inline void bits_put_fast(struct chunk *chunk, uint32_t position, uint64_t bits)
 {
-	uint64_t *word = &chunk->words[position / 64];
-	uint32_t shift = position % 64;
+	uint8_t *bytes = chunk->bytes + position / 8;
+	uint32_t shift = position % 8;
+	uint64_t kept = shift == 0 ? 0 : *bytes;
 
-	/* Words are set when their first bit is written, so that a block need not be cleared. */
-	word[0] = shift == 0 ? bits : word[0] | bits << shift;
-	if (shift + size > 64)
-		word[1] = bits >> (64 - shift);
+	word_store(bytes, kept | bits << shift);
+}
+
+static void bits_put(struct chunk *chunk, uint32_t position, uint64_t bits, uint32_t size)
+{
+	while (size > 0) {
+		uint32_t shift = position % 8;
+		uint32_t part = 8 - shift < size ? 8 - shift : size;
+		uint8_t *byte = &chunk->bytes[position / 8];
+
+		*byte = (uint8_t)((shift == 0 ? 0 : *byte) | low_bits(bits, part) << shift);
+		bits >>= part;
+		position += part;
+		size -= part;
+	}
 }
 
 /* What is to be written for one sample, before it is known whether it fits. */
@@ -141,31 +153,40 @@ static void time_encode(struct chunk_end *end, struct code *code, int64_t t_ms)
 	end->t_ms = t_ms;
 }
 
-static void float_encode(struct chunk_end *end, struct code *code, uint64_t bits)
+/* A float's code in two parts: what it is, and the bits that changed. */
+struct float_code {
+	uint64_t head, body;
+	uint32_t head_size, body_size;
+};
+
+static inline struct float_code float_code_of(struct chunk_end *end, uint64_t bits)
 {
 	uint64_t changed = bits ^ end->bits;
 	uint32_t lead, trail, window;
 
-	if (changed == 0) {
-		code_add(code, 0, 1);
-		return;
-	}
+	if (changed == 0)
+		return (struct float_code){0, 0, 1, 0};
 	lead = (uint32_t)__builtin_clzll(changed);
 	lead = lead > 31 ? 31 : lead;
 	trail = (uint32_t)__builtin_ctzll(changed);
 	window = end->lead == NO_WINDOW ? 128 : 64u - end->lead - end->trail;
 	/* The old window, unless a new one pays for its 11 bits at once. */
 	if (window <= 64 && lead >= end->lead && trail >= end->trail &&
-		window <= 64 - lead - trail + 11) {
-		code_add(code, 1, 2);
-		code_add(code, changed >> end->trail, window);
-		return;
-	}
-	/* 31 leading zeros and 64 bits cannot be, so that length 64 may be written as 0. */
-	code_add(code, 3 | lead << 2 | (uint64_t)((64 - lead - trail) & 63) << 7, 13);
-	code_add(code, changed >> trail, 64 - lead - trail);
+		window <= 64 - lead - trail + 11)
+		return (struct float_code){1, changed >> end->trail, 2, window};
 	end->lead = (uint8_t)lead;
 	end->trail = (uint8_t)trail;
+	/* 31 leading zeros and 64 bits cannot be, so that length 64 may be written as 0. */
+	return (struct float_code){3 | lead << 2 | (uint64_t)((64 - lead - trail) & 63) << 7,
+		changed >> trail, 13, 64 - lead - trail};
+}
+
+static void float_encode(struct chunk_end *end, struct code *code, uint64_t bits)
+{
+	struct float_code parts = float_code_of(end, bits);
+
+	code_add(code, parts.head, parts.head_size);
+	code_add(code, parts.body, parts.body_size);
 }
 
 static void residual_encode(struct chunk_end *end, struct code *code, int64_t integer)
@@ -229,14 +250,15 @@ static void stranger_encode(struct chunk_end *end, struct code *code, uint64_t b
 	float_encode(end, code, bits);
 }
 
-/* Everything but the plain case that chunk_append() writes itself. */
-static bool append_any(struct chunk_end *end, struct chunk *chunk, uint32_t room, int64_t t_ms,
-	uint64_t bits)
+/* Everything but the plain cases that chunk_append() writes itself. */
+static __attribute__((noinline)) bool append_any(struct chunk_end *end, struct chunk *chunk,
+	uint32_t room, int64_t t_ms, uint64_t bits)
 {
 	struct chunk_end next = *end;
-	struct code code = {.count = 0, .total = 0};
+	struct code code;
 	int64_t integer;
 
+	code.count = code.total = 0;
 	time_encode(&next, &code, t_ms);
 	if (next.mode == MODE_FLOAT) {
 		float_encode(&next, &code, bits);
@@ -255,32 +277,66 @@ static bool append_any(struct chunk_end *end, struct chunk *chunk, uint32_t room
 	return true;
 }
 
+/* A float on time. */
+static bool append_float(struct chunk_end *end, struct chunk *chunk, uint32_t room, int64_t t_ms,
+	uint64_t bits)
+{
+	uint8_t lead = end->lead, trail = end->trail;
+	struct float_code parts = float_code_of(end, bits);
+	uint32_t position = end->position, body = position + parts.head_size;
+
+	if (body + parts.body_size > room) {
+		end->lead = lead;
+		end->trail = trail;
+		return false;
+	}
+	/* Eight bytes for the head, and for the body twice as many as it may have over 57 bits. */
+	if (position + 13 + 128 <= room) {
+		bits_put_fast(chunk, position, parts.head);
+		bits_put_fast(chunk, body, low_bits(parts.body, 32));
+		if (parts.body_size > 32)
+			bits_put_fast(chunk, body + 32, parts.body >> 32);
+	} else {
+		bits_put(chunk, position, parts.head, parts.head_size);
+		bits_put(chunk, body, parts.body, parts.body_size);
+	}
+	end->position = (uint16_t)(body + parts.body_size);
+	end->t_ms = t_ms;
+	end->bits = bits;
+	end->count++;
+	return true;
+}
+
 bool chunk_append(struct chunk_end *end, struct chunk *chunk, size_t size, int64_t t_ms,
 	uint64_t bits)
 {
 	uint32_t room = (uint32_t)(size - CHUNK_HEADER) * 8;
+	uint32_t position = end->position;
 	int64_t integer, residual;
-	uint64_t folded;
-	uint32_t rice, ones;
+	uint64_t folded, ones;
+	uint32_t rice, code_size;
 
 	if (end->count == CHUNK_SAMPLES_MAX)
 		return false;
-	/* Four of five samples: an integer on time, near where it was expected. */
-	if (end->mode != MODE_INTEGER || t_ms - end->t_ms != end->step_ms ||
-		(end->flags & (FLAG_JITTER | FLAG_OFF_TIME)) != 0 ||
-		!integer_of(bits, end->scale, &integer))
+	if (t_ms - end->t_ms != end->step_ms || (end->flags & (FLAG_JITTER | FLAG_OFF_TIME)) != 0)
+		return append_any(end, chunk, room, t_ms, bits);
+	if (end->mode != MODE_INTEGER)
+		return append_float(end, chunk, room, t_ms, bits);
+	/* The usual: an integer on time, near where it was expected, with some room left. */
+	if (!integer_of(bits, end->scale, &integer))
 		return append_any(end, chunk, room, t_ms, bits);
 	residual = integer - end->integer - (end->slope >> 4);
 	folded = zigzag(residual);
 	rice = rice_bits(end->level);
-	if (folded >> rice >= ESCAPE_ONES)
+	ones = folded >> rice;
+	if (ones >= ESCAPE_ONES || position / 8 + 8 > room / 8)
 		return append_any(end, chunk, room, t_ms, bits);
-	ones = (uint32_t)(folded >> rice);
-	if (end->position + ones + 1 + rice > room)
+	code_size = (uint32_t)ones + 1 + rice;
+	if (position + code_size > room)
 		return false;
-	bits_put(chunk, end->position,
-		((UINT64_C(1) << ones) - 1) | low_bits(folded, rice) << (ones + 1), ones + 1 + rice);
-	end->position = (uint16_t)(end->position + ones + 1 + rice);
+	bits_put_fast(chunk, position,
+		((UINT64_C(1) << ones) - 1) | low_bits(folded, rice) << (ones + 1));
+	end->position = (uint16_t)(position + code_size);
 	residual_learn(end, residual);
 	end->integer = integer;
 	end->t_ms = t_ms;
@@ -360,7 +416,7 @@ static void start_encode(struct chunk_end *end, struct chunk *chunk, struct code
 void chunk_begin(struct chunk_end *end, struct chunk *chunk, size_t size, int64_t t_ms,
 	uint64_t bits)
 {
-	struct code code = {.count = 0, .total = 0};
+	struct code code;
 	int64_t integer = 0;
 	uint32_t scale = scale_for_begin(end, bits, &integer);
 	bool settled = end->count > 0 && end->mode == MODE_INTEGER && scale < SCALES &&
@@ -368,6 +424,7 @@ void chunk_begin(struct chunk_end *end, struct chunk *chunk, size_t size, int64_
 		       scale_change(end, scale);
 	bool jitter = end->off_time >= JITTER_AFTER && end->off_time > end->count / 4;
 
+	code.count = code.total = 0;
 	CHECK(size >= CHUNK_SIZE_MIN && size <= CHUNK_SIZE_MAX && size % 8 == 0);
 	end->flags = (uint8_t)((settled ? FLAG_SETTLED : 0) | (jitter ? FLAG_JITTER : 0));
 	if (!settled)

@@ -27,10 +27,10 @@ struct chunk {
 	uint64_t first_and_count; /* timestamp of the first sample, number of samples when sealed */
 	uint32_t start;           /* what the encoder starts from; see chunk.c */
 	uint32_t next;            /* for the owner's use */
-	uint64_t words[];         /* the bit stream, lowest bits first */
+	uint8_t bytes[];          /* the bit stream, lowest bits first */
 };
 
-#define CHUNK_HEADER offsetof(struct chunk, words)
+#define CHUNK_HEADER offsetof(struct chunk, bytes)
 
 /* The end of an open chunk: its newest sample and the state of the encoder. All zero: no samples. */
 struct chunk_end {
@@ -69,7 +69,7 @@ static inline uint32_t chunk_count(const struct chunk *chunk)
 
 struct chunk_reader {
 	const struct chunk *chunk;
-	uint32_t left, words;
+	uint32_t left, size; /* samples to come, bytes of the stream */
 	struct chunk_end end; /* after chunk_next(): the sample is end.t_ms, end.bits */
 };
 

@@ -67,11 +67,10 @@ enum escape { ESCAPE_LITERAL, ESCAPE_TIME, ESCAPE_JITTER, ESCAPE_RAW, ESCAPE_STA
 
 #define SCALE_MULTIPLES 10u /* from here on the unit is larger than 1 */
 #define SLOPE_LIMIT 288230376151711744. /* 2^58 */
-#define WIDTH_MAX 53                      /* so that a code that is no escape has 64 bits at most */
+#define WIDTH_MAX 47                      /* so that a code that is no escape has 57 bits at most */
 #define LEVEL_LIMIT (WIDTH_MAX * 256)
 
-extern const double scale_units[SCALES];    /* 10^scale, or the unit */
-extern const double scale_per_one[SCALES];  /* numbers per 1.0 */
+extern const double scale_per_one[SCALES];  /* numbers per 1.0: 10^scale, 1/512 and so on */
 extern const int16_t scale_levels[SCALES];  /* logarithms to base 2 of scale_per_one, in 256ths */
 extern const uint8_t time_sizes[4];         /* bits of a distance, by class */
 
@@ -91,29 +90,23 @@ static inline uint64_t bits_of(double value)
 	return bits;
 }
 
+/* Without branches by scale, which in a scrape would be guessed wrong all the time: dividing by a
+ * power of two is exact. */
 static inline uint64_t integer_bits(int64_t integer, uint32_t scale)
 {
-	double number = (double)integer;
-
-	if (scale == 0)
-		return bits_of(number);
-	return bits_of(scale < SCALE_MULTIPLES ? number / scale_units[scale]
-					       : number * scale_units[scale]);
+	return bits_of((double)integer / scale_per_one[scale]);
 }
 
 /* Whether the value is exactly a whole number of units: what the reader will compute from the
  * number must be the same bits. */
 static inline bool integer_of(uint64_t bits, uint32_t scale, int64_t *integer)
 {
-	double number = double_of(bits);
+	double number = double_of(bits) * scale_per_one[scale];
 
-	if (scale != 0)
-		number = scale < SCALE_MULTIPLES ? number * scale_units[scale]
-						 : number / scale_units[scale];
-	if (!(number < INTEGER_LIMIT && number > -INTEGER_LIMIT))
+	if (!(__builtin_fabs(number) < INTEGER_LIMIT))
 		return false;
 	/* To the nearest; the product may be off by a little. */
-	*integer = (int64_t)(scale != 0 ? number + (number < 0 ? -0.5 : 0.5) : number);
+	*integer = (int64_t)(number + __builtin_copysign(0.5, number));
 	return integer_bits(*integer, scale) == bits;
 }
 
@@ -129,12 +122,33 @@ static inline int64_t zigzag_back(uint64_t code)
 
 static inline uint32_t bit_width(uint64_t value)
 {
-	return value == 0 ? 0 : 64 - (uint32_t)__builtin_clzll(value);
+	/* Without a branch for 0; the highest bit is not used. */
+	return 63 - (uint32_t)__builtin_clzll(value << 1 | 1);
 }
 
 static inline uint64_t low_bits(uint64_t value, uint32_t size)
 {
 	return size < 64 ? value & ((UINT64_C(1) << size) - 1) : value;
+}
+
+/* Eight bytes of the stream. */
+static inline uint64_t word_load(const uint8_t *bytes)
+{
+	uint64_t word;
+
+	memcpy(&word, bytes, sizeof(word));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	word = __builtin_bswap64(word);
+#endif
+	return word;
+}
+
+static inline void word_store(uint8_t *bytes, uint64_t word)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	word = __builtin_bswap64(word);
+#endif
+	memcpy(bytes, &word, sizeof(word));
 }
 
 /* The Rice parameter: for geometric residuals the best is log2(mean) - 0.53, and the mean of the

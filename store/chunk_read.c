@@ -6,18 +6,24 @@
  */
 #include "store/chunk_code.h"
 
+static uint64_t bits_peek_at_end(const struct chunk_reader *reader)
+{
+	uint32_t at = reader->end.position / 8u;
+	uint64_t bits = 0;
+
+	for (uint32_t i = 0; i < 8 && at + i < reader->size; i++)
+		bits |= (uint64_t)reader->chunk->bytes[at + i] << (8 * i);
+	return bits >> reader->end.position % 8u;
+}
+
+/* The next 57 bits at least. */
 static inline uint64_t bits_peek(const struct chunk_reader *reader)
 {
-	uint32_t at = reader->end.position / 64u;
-	uint32_t shift = reader->end.position % 64u;
-	uint64_t bits;
+	uint32_t at = reader->end.position / 8u;
 
-	if (at >= reader->words)
-		return 0;
-	bits = reader->chunk->words[at] >> shift;
-	if (shift != 0 && at + 1 < reader->words)
-		bits |= reader->chunk->words[at + 1] << (64 - shift);
-	return bits;
+	if (at + 8 > reader->size)
+		return bits_peek_at_end(reader);
+	return word_load(reader->chunk->bytes + at) >> reader->end.position % 8u;
 }
 
 static inline void bits_skip(struct chunk_reader *reader, uint32_t size)
@@ -30,10 +36,18 @@ static inline void bits_skip(struct chunk_reader *reader, uint32_t size)
 
 static inline uint64_t bits_get(struct chunk_reader *reader, uint32_t size)
 {
-	uint64_t bits = low_bits(bits_peek(reader), size);
+	uint64_t low, high;
 
-	bits_skip(reader, size);
-	return bits;
+	if (size <= 57) {
+		low = low_bits(bits_peek(reader), size);
+		bits_skip(reader, size);
+		return low;
+	}
+	low = low_bits(bits_peek(reader), 32);
+	bits_skip(reader, 32);
+	high = low_bits(bits_peek(reader), size - 32);
+	bits_skip(reader, size - 32);
+	return low | high << 32;
 }
 
 static void integer_start(struct chunk_reader *reader)
@@ -61,7 +75,7 @@ void chunk_reader_init(struct chunk_reader *reader, const struct chunk *chunk, s
 	memset(reader, 0, sizeof(*reader));
 	reader->chunk = chunk;
 	reader->left = count;
-	reader->words = (uint32_t)((size - CHUNK_HEADER) / 8);
+	reader->size = (uint32_t)(size - CHUNK_HEADER);
 	end->mode = start & 1;
 	end->scale = (uint8_t)((start >> 1 & 15) < SCALES ? start >> 1 & 15 : 0);
 	end->flags = start >> 5 & FLAGS_START;
@@ -169,7 +183,7 @@ static bool integer_read(struct chunk_reader *reader)
 		bits_skip(reader, ESCAPE_ONES);
 		return false;
 	}
-	/* One look is enough: a code that is not an escape has at most 64 bits. */
+	/* One look is enough: a code that is not an escape has at most 57 bits. */
 	residual_read(reader, (uint64_t)ones << rice | low_bits(bits >> (ones + 1), rice));
 	bits_skip(reader, ones + 1 + rice);
 	return true;

@@ -81,9 +81,14 @@ static inline struct slot *slot_of(const struct store *store, uint32_t id)
 	return segment_at(&store->slots, id);
 }
 
+static inline uint32_t shard_index(const struct store *store, uint32_t id)
+{
+	return (id >> SHARD_RUN_SHIFT) & (store->shard_count - 1);
+}
+
 static inline struct shard *shard_of(const struct store *store, uint32_t id)
 {
-	return &store->shards[(id >> SHARD_RUN_SHIFT) & (store->shard_count - 1)];
+	return &store->shards[shard_index(store, id)];
 }
 
 static inline bool id_exists(const struct store *store, uint32_t id)

@@ -50,6 +50,14 @@ struct ring_memory {
 bool ring_init(struct ring *ring, struct ring_memory *memory);
 /* Removes all samples and all blocks but one. */
 void ring_clear(struct ring *ring, struct ring_memory *memory);
+/* Brings the place into the cache where the next sample goes. */
+static inline void ring_prefetch(const struct ring *ring, const struct ring_memory *memory)
+{
+	const struct chunk *chunk = slab_at(memory->blocks.slabs, ring->head);
+
+	__builtin_prefetch(&chunk->bytes[ring->end.position / 8], 1);
+}
+
 /* The ring belongs to a series that is live or ended. */
 enum append_result ring_append(struct ring *ring, struct ring_memory *memory, int64_t t_ms,
 	uint64_t bits);

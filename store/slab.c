@@ -7,9 +7,10 @@
 #include "base/mem.h"
 
 /* Regions from this size on ask for huge pages: first touches and random look-ups cost several
- * times more with small ones. Below, two megabytes a page would be felt in the resident size. */
+ * times more with small ones. The region is used from its start on without holes, so that at most
+ * one page of two megabytes is resident and unused. */
 #define HUGE_PAGE ((size_t)2 << 20)
-#define HUGE_FROM ((size_t)256 << 20)
+#define HUGE_FROM ((size_t)32 << 20)
 
 enum status slabs_init(struct slabs *slabs, uint64_t bytes, uint32_t slab_size,
 	struct error *error)

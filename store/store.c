@@ -15,7 +15,9 @@
 #define TIME_MIN_MS (-CHUNK_TIME_LIMIT)
 #define TIME_MAX_MS CHUNK_TIME_LIMIT
 #define BLOCK_SIZE 256u
-#define FIND_GROUP 16u
+#define FIND_GROUP 32u
+#define APPEND_GROUP 16u
+#define APPEND_BATCH 8192u /* samples sorted at a time */
 
 const char *append_result_name(enum append_result result)
 {
@@ -266,31 +268,136 @@ static enum append_result sample_append(struct store *store, const struct batch 
 	return result;
 }
 
+/* What a batch is cut into: places of samples, all in one shard. */
+struct run {
+	const struct store_sample *samples;
+	const uint16_t *order; /* NULL: as they stand */
+	uint32_t first, count;
+};
+
+static inline const struct store_sample *run_sample(const struct run *run, uint32_t i)
+{
+	i += run->first;
+	return &run->samples[run->order == NULL ? i : run->order[i]];
+}
+
+/* Under the shard's lock, in groups: the rings of the next group and the ends of the open chunks of
+ * this one are brought into the cache while others are worked on. A ring and the end of its chunk
+ * are a cache miss each, about 100 ns on the machine it was measured on, and up to ten of them can
+ * be on their way at a time. */
+static void run_append(struct store *store, const struct batch *batch, struct ring_memory *memory,
+	const struct run *run, uint64_t *counts)
+{
+	for (uint32_t first = 0; first < run->count; first += APPEND_GROUP) {
+		uint32_t end = run->count - first < APPEND_GROUP ? run->count : first + APPEND_GROUP;
+		uint32_t next = run->count - end < APPEND_GROUP ? run->count : end + APPEND_GROUP;
+
+		for (uint32_t i = first; i < end; i++)
+			ring_prefetch(ring_of(store, run_sample(run, i)->series), memory);
+		for (uint32_t i = end; i < next; i++)
+			__builtin_prefetch(ring_of(store, run_sample(run, i)->series), 1);
+		for (uint32_t i = first; i < end; i++)
+			counts[sample_append(store, batch, memory, run_sample(run, i))]++;
+	}
+}
+
+static void run_locked(struct store *store, const struct batch *batch, struct shard *shard,
+	const struct run *run, uint64_t *counts)
+{
+	uint32_t ahead = run->count < APPEND_GROUP ? run->count : APPEND_GROUP;
+
+	for (uint32_t i = 0; i < ahead; i++)
+		__builtin_prefetch(ring_of(store, run_sample(run, i)->series), 1);
+	(void)pthread_mutex_lock(&shard->lock);
+	run_append(store, batch, &shard->memory, run, counts);
+	(void)pthread_mutex_unlock(&shard->lock);
+}
+
+/* Samples in the order of shards; within a shard they keep their order, as those of one series must.
+ * `order` gets the places of those whose id exists. ends[] gets where each shard's part ends. */
+static void batch_sort(const struct store *store, const struct batch *batch,
+	const struct store_sample *samples, uint32_t count, uint16_t *order, uint16_t *ends)
+{
+	uint16_t at[SHARDS_MAX] = {0};
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (samples[i].series < batch->id_end)
+			at[shard_index(store, samples[i].series)]++;
+	}
+	for (uint32_t i = 0; i < store->shard_count; i++) {
+		uint16_t size = at[i];
+
+		at[i] = (uint16_t)sum;
+		sum += size;
+		ends[i] = (uint16_t)sum;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		if (samples[i].series < batch->id_end)
+			order[at[shard_index(store, samples[i].series)]++] = (uint16_t)i;
+	}
+}
+
+static void append_sorted(struct store *store, const struct batch *batch,
+	const struct store_sample *samples, uint32_t count, uint64_t *counts)
+{
+	uint16_t order[APPEND_BATCH], ends[SHARDS_MAX];
+	struct run run = {samples, order, 0, 0};
+
+	batch_sort(store, batch, samples, count, order, ends);
+	for (uint32_t i = 0; i < store->shard_count; i++) {
+		run.count = ends[i] - run.first;
+		if (run.count > 0)
+			run_locked(store, batch, &store->shards[i], &run, counts);
+		run.first = ends[i];
+	}
+	counts[APPEND_LATE] += count - run.first;
+}
+
+/* In scrape order a batch is a few runs of one shard each: no sorting. */
+static void append_straight(struct store *store, const struct batch *batch,
+	const struct store_sample *samples, uint32_t count, uint64_t *counts)
+{
+	struct run run = {samples, NULL, 0, 0};
+
+	while (run.first < count) {
+		uint32_t shard, end = run.first;
+
+		if (samples[end].series >= batch->id_end) {
+			counts[APPEND_LATE]++;
+			run.first++;
+			continue;
+		}
+		shard = shard_index(store, samples[end].series);
+		while (end < count && samples[end].series < batch->id_end &&
+			shard_index(store, samples[end].series) == shard)
+			end++;
+		run.count = end - run.first;
+		run_locked(store, batch, &store->shards[shard], &run, counts);
+		run.first = end;
+	}
+}
+
 void store_append(struct store *store, const struct store_sample *samples, size_t count,
 	uint64_t counts[APPEND_RESULT_COUNT])
 {
-	struct shard *held = NULL;
 	struct batch batch;
 
 	batch_begin(store, &batch);
-	for (size_t i = 0; i < count; i++) {
-		struct shard *shard;
+	while (count > 0) {
+		uint32_t part = count < APPEND_BATCH ? (uint32_t)count : APPEND_BATCH;
+		uint32_t changes = 0;
 
-		if (samples[i].series >= batch.id_end) {
-			counts[APPEND_LATE]++;
-			continue;
-		}
-		shard = shard_of(store, samples[i].series);
-		if (shard != held) {
-			if (held != NULL)
-				(void)pthread_mutex_unlock(&held->lock);
-			(void)pthread_mutex_lock(&shard->lock);
-			held = shard;
-		}
-		counts[sample_append(store, &batch, &shard->memory, &samples[i])]++;
+		for (uint32_t i = 1; i < part; i++)
+			changes += shard_index(store, samples[i].series) !=
+				   shard_index(store, samples[i - 1].series);
+		if (changes <= store->shard_count)
+			append_straight(store, &batch, samples, part, counts);
+		else
+			append_sorted(store, &batch, samples, part, counts);
+		samples += part;
+		count -= part;
 	}
-	if (held != NULL)
-		(void)pthread_mutex_unlock(&held->lock);
 }
 
 /* The newest `max` of the points pushed, as a ring that is turned straight at the end. */
