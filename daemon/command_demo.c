@@ -38,6 +38,17 @@ static void tell(void *argument, int64_t time_ms, const char *incident, const ch
 	demo_tell(argument, time_ms, incident, state, text);
 }
 
+static void tell_finding(void *argument, const struct event *finding)
+{
+	const char *summary = labels_get(&finding->annotations, "summary");
+	char episode[64];
+
+	snprintf(episode, sizeof(episode), "%016llx-%lld", (unsigned long long)finding->fingerprint,
+		(long long)finding->starts_ms);
+	demo_tell_finding(argument, finding->received_ms, episode, finding->firing,
+		summary != NULL ? summary : "");
+}
+
 static int read_flags(const struct command_line *line, struct demo_config *config)
 {
 	const char *duration = command_flag(line, "duration"), *speed = command_flag(line, "speed");
@@ -118,6 +129,7 @@ static int run(struct demo *demo, const struct command_line *line, const char *f
 		return EXIT_FAILED;
 	}
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", service_port(service));
+	service_watch_findings(service, tell_finding, demo);
 	if (service_remediator(service) != NULL)
 		remediator_watch(service_remediator(service), tell, demo);
 	status = demo_run(demo, url, &demo_stop, &error);

@@ -43,6 +43,8 @@ struct service {
 	pthread_mutex_t reload_lock; /* one reload at a time */
 	pthread_t sweeper;
 	bool sweeper_runs;
+	_Atomic(service_finding_fn *) finding_watch;
+	void *finding_argument;
 	_Atomic double samples_per_second; /* written by the sweeper's thread */
 	atomic_bool stopping;
 	int64_t started_ms;
@@ -83,8 +85,11 @@ static bool knows_workload(void *self, const struct workload_key *workload)
 static void submit_finding(void *argument, const struct event *finding)
 {
 	struct service *service = argument;
+	service_finding_fn *watch = atomic_load(&service->finding_watch);
 	enum status status;
 
+	if (watch != NULL)
+		watch(service->finding_argument, finding);
 	if (service->remediator == NULL)
 		return;
 	status = remediator_submit(service->remediator, finding, 1, NULL, NULL);
@@ -474,6 +479,12 @@ struct store *service_store(struct service *service)
 const struct clock *service_clock(const struct service *service)
 {
 	return service->clock;
+}
+
+void service_watch_findings(struct service *service, service_finding_fn *watch, void *argument)
+{
+	service->finding_argument = argument;
+	atomic_store(&service->finding_watch, watch);
 }
 
 double service_samples_per_second(struct service *service)

@@ -47,6 +47,10 @@ struct analyzer *service_analyzer(struct service *service);
 struct store *service_store(struct service *service);
 const struct clock *service_clock(const struct service *service);
 bool service_ready(struct service *service, const char **reason);
+/* Calls watch for each finding as it goes to the engine, from the scan's thread; for the live view.
+ * Set before the first scan or not at all. */
+typedef void service_finding_fn(void *argument, const struct event *finding);
+void service_watch_findings(struct service *service, service_finding_fn *watch, void *argument);
 /* Samples stored a second over the last ten seconds or so; NaN before there was time to tell. */
 double service_samples_per_second(struct service *service);
 int64_t service_started_ms(const struct service *service);

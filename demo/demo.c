@@ -157,6 +157,19 @@ void demo_tell(struct demo *demo, int64_t time_ms, const char *incident, const c
 	view_tell(&demo->view, elapsed_ms(demo, time_ms), tone, "guard", line);
 }
 
+void demo_tell_finding(struct demo *demo, int64_t time_ms, const char *episode, bool firing,
+	const char *summary)
+{
+	bool new;
+
+	pthread_mutex_lock(&demo->tally_lock);
+	new = step_is_new(demo, episode, firing ? "finding" : "over");
+	demo->tally.findings += new && firing;
+	pthread_mutex_unlock(&demo->tally_lock);
+	if (new && firing)
+		view_tell(&demo->view, elapsed_ms(demo, time_ms), TONE_WARN, "finding", summary);
+}
+
 static void tell_alerts(struct demo *demo, const struct sim_alert *alerts, size_t count,
 	int64_t now_ms)
 {
@@ -303,6 +316,7 @@ void demo_write_summary(struct demo *demo)
 	buf_printf(&text, "  replicas of shop/web  %d -> %d\n", demo->replicas_first,
 		demo->replicas_most);
 	buf_printf(&text, "  samples sent          %llu\n", (unsigned long long)tally.samples);
+	buf_printf(&text, "  findings              %llu\n", (unsigned long long)tally.findings);
 	buf_printf(&text, "  alerts fired          %llu\n", (unsigned long long)tally.alerts);
 	buf_printf(&text, "  refused by the guard  %llu\n", (unsigned long long)tally.refused);
 	buf_printf(&text, "  changes made          %llu\n", (unsigned long long)tally.done);

@@ -40,6 +40,10 @@ const char *demo_kube_url(struct demo *demo);
 void demo_tell(struct demo *demo, int64_t time_ms, const char *incident, const char *state,
 	const char *text);
 
+/* A finding of the analyzer, likewise; summary is one line, `episode` tells repeats apart. */
+void demo_tell_finding(struct demo *demo, int64_t time_ms, const char *episode, bool firing,
+	const char *summary);
+
 /* Runs the cluster against the service at service_url (http://127.0.0.1:port) until the duration is
  * over or *stop is set. Returns an error when the service could not be reached. */
 enum status demo_run(struct demo *demo, const char *service_url, const atomic_bool *stop,

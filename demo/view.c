@@ -7,10 +7,23 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define SCREEN_MAX 65536
 #define TABLE_ROWS (CLUSTER_WORKLOADS + 4)
+
+/* What is left of the terminal below the table; a terminal that does not tell has 24 lines. */
+static unsigned rows_for(int output)
+{
+	struct winsize size = {.ws_row = 24};
+
+	if (ioctl(output, TIOCGWINSZ, &size) != 0 || size.ws_row == 0)
+		size.ws_row = 24;
+	if (size.ws_row < TABLE_ROWS + 5)
+		return 4;
+	return size.ws_row - TABLE_ROWS - 1 < VIEW_LINES ? size.ws_row - TABLE_ROWS - 1u : VIEW_LINES;
+}
 
 static const char *const tone_codes[] = {
 	[TONE_PLAIN] = "", [TONE_DIM] = "\033[2m", [TONE_GOOD] = "\033[32m", [TONE_WARN] = "\033[33m",
@@ -23,6 +36,7 @@ void view_init(struct view *view, int output, bool live, bool color)
 	view->output = output;
 	view->live = live;
 	view->color = color;
+	view->rows = live ? rows_for(output) : VIEW_LINES;
 	pthread_mutex_init(&view->lock, NULL);
 	buf_init(&view->screen, SCREEN_MAX);
 }
@@ -123,14 +137,14 @@ static void add_log(struct view *view, bool all)
 	uint64_t first;
 
 	pthread_mutex_lock(&view->lock);
-	first = view->line_count > VIEW_LINES ? view->line_count - VIEW_LINES : 0;
+	first = view->line_count > view->rows ? view->line_count - view->rows : 0;
 	if (!all && view->line_shown > first)
 		first = view->line_shown;
 	for (uint64_t line = first; line < view->line_count; line++) {
 		add_toned(view, view->tones[line % VIEW_LINES], view->lines[line % VIEW_LINES]);
 		end_line(view);
 	}
-	for (uint64_t line = view->line_count; all && line < VIEW_LINES; line++)
+	for (uint64_t line = view->line_count; all && line < view->rows; line++)
 		end_line(view);
 	view->line_shown = view->line_count;
 	pthread_mutex_unlock(&view->lock);
@@ -168,7 +182,7 @@ void view_draw(struct view *view, const char *header)
 	if (view->live) {
 		/* Long lines are cut by the terminal, so that the height is always the same. */
 		if (view->drawn)
-			buf_printf(&view->screen, "\033[%dA\r", TABLE_ROWS + VIEW_LINES);
+			buf_printf(&view->screen, "\033[%dA\r", TABLE_ROWS + (int)view->rows);
 		buf_add_text(&view->screen, "\033[?7l");
 		add_table(view, header);
 		add_log(view, true);

@@ -16,7 +16,7 @@
 #include "base/buf.h"
 #include "demo/cluster.h"
 
-#define VIEW_LINES 16
+#define VIEW_LINES 24
 #define VIEW_LINE_SIZE 240
 #define VIEW_SPARK 32
 
@@ -25,6 +25,7 @@ enum view_tone { TONE_PLAIN, TONE_DIM, TONE_GOOD, TONE_WARN, TONE_BAD, TONE_ACT 
 struct view {
 	int output;
 	bool live, color, drawn;
+	unsigned rows; /* of the log that fit the terminal */
 	pthread_mutex_t lock; /* of the log */
 	char lines[VIEW_LINES][VIEW_LINE_SIZE];
 	enum view_tone tones[VIEW_LINES];
