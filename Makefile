@@ -73,7 +73,9 @@ LDFLAGS_coverage := --coverage
 LDFLAGS_fuzz := -fsanitize=fuzzer $(SANITIZE_ASAN)
 $(foreach m,$(MODES),$(eval CC_$(m) = $$(CC)))
 CC_fuzz = $(CLANG)
-LDLIBS = $(PKG_LIBS) -lcrypt -lm -pthread
+# The sanitizers define functions of libcrypt and libm themselves and look for the real ones behind them: --as-needed
+# would leave those out.
+LDLIBS = $(PKG_LIBS) -Wl,--no-as-needed -lcrypt -lm -pthread
 TEST_LDLIBS := -lcmocka -lprotobuf-c
 
 # ---- rules for one mode -----------------------------------------------------------------------------------------------

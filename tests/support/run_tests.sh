@@ -56,9 +56,11 @@ export NIMBUSGUARD_TEST_SERVERS=$RUN_SERVERS/usr/bin
 export CMOCKA_MESSAGE_OUTPUT=TAP
 suppressions=$here/tsan.supp
 [ -e "$suppressions" ] || suppressions=
-export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:handle_segv=2:handle_sigbus=2
+# CMocka would catch what crashes; the sanitizer says where it was.
+crashes=handle_segv=2:handle_sigbus=2:handle_sigfpe=2:handle_sigill=2
+export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:$crashes
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1${suppressions:+:suppressions=$suppressions}
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:$crashes${suppressions:+:suppressions=$suppressions}
 
 promtool=$NIMBUSGUARD_TEST_SERVERS/promtool
 command=()
