@@ -329,6 +329,9 @@ static void token_whose_file_is_gone_is_void(void **state)
 	assert_int_equal(ask(access, "Bearer ", &role), STATUS_UNAUTHENTICATED);
 	assert_int_equal(ask(access, NULL, &role), STATUS_UNAUTHENTICATED);
 	assert_true(access_enabled(access));
+	folder_write(folder, "two", "short");
+	access_refresh(access);
+	assert_int_equal(ask(access, "Bearer short", &role), STATUS_UNAUTHENTICATED);
 	folder_write(folder, "one", "token-new");
 	access_refresh(access);
 	assert_int_equal(ask(access, "Bearer token-new", &role), STATUS_OK);

@@ -1,7 +1,7 @@
 /* run-under: tsan */
 /*
- * The HTTP server against a real client: routing, limits, bodies, suspension, stopping. TLS and
- * credentials are in test_server_tls.c and test_access.c.
+ * The HTTP server against a real client: routing, limits, bodies, suspension. Starting and
+ * stopping are in test_server_life.c, TLS and credentials in test_server_tls.c and test_access.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,209 +22,21 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "receiver/server.h"
-#include "tests/support/http_client.h"
-
-#define BODY_MAX 100000
-
-struct fixture {
-	struct access *access;
-	struct server *server;
-	unsigned port;
-	_Atomic bool gate_open; /* "block" waits for it */
-	_Atomic int blocked, answered;
-	struct request *suspended[8]; /* of "suspend", in order */
-	_Atomic int suspended_count;
-	_Atomic unsigned thread_seen[8];
-};
-
-static void serve_echo(struct request *request, void *argument)
-{
-	size_t size;
-	const void *body = request_body(request, &size);
-
-	request_add_header(request, "X-Method", request_method(request));
-	request_add_header(request, "X-Path", request_path(request));
-	request_add_header(request, "X-Rest", request_rest(request));
-	request_reply(request, 200, "application/octet-stream", body, size);
-}
-
-static void add_value(const char *value, void *argument)
-{
-	buf_add_text(argument, value);
-	buf_add_char(argument, ';');
-}
-
-static void serve_query(struct request *request, void *argument)
-{
-	const char *one = request_query(request, "one");
-	struct buf text;
-
-	buf_init(&text, 4096);
-	buf_printf(&text, "one=%s many=", one ? one : "(none)");
-	request_query_each(request, "many[]", add_value, &text);
-	request_reply_text(request, 200, text.data);
-	buf_fini(&text);
-}
-
-static void serve_page(struct request *request, void *argument)
-{
-	request_reply(request, 200, "text/html; charset=utf-8", "<p>", 3);
-}
-
-static void serve_block(struct request *request, void *argument)
-{
-	struct fixture *fixture = argument;
-
-	atomic_fetch_add(&fixture->blocked, 1);
-	while (!atomic_load(&fixture->gate_open))
-		clock_sleep_ms(2);
-	atomic_fetch_sub(&fixture->blocked, 1);
-	atomic_fetch_add(&fixture->answered, 1);
-	request_reply_text(request, 200, "done");
-}
-
-static void serve_suspend(struct request *request, void *argument)
-{
-	struct fixture *fixture = argument;
-	int index = atomic_load(&fixture->suspended_count);
-
-	request_suspend(request);
-	fixture->suspended[index] = request;
-	atomic_fetch_add(&fixture->suspended_count, 1);
-}
-
-static void serve_thread(struct request *request, void *argument)
-{
-	struct fixture *fixture = argument;
-
-	atomic_fetch_add(&fixture->thread_seen[request_thread(request)], 1);
-	request_reply_text(request, 200, "");
-}
-
-static void serve_nothing(struct request *request, void *argument)
-{
-}
-
-static void serve_data(struct request *request, void *argument)
-{
-	struct buf data;
-
-	buf_init(&data, 100);
-	buf_add_text(&data, "[1,2]");
-	request_reply_data(request, &data);
-	buf_fini(&data);
-}
-
-static void serve_error(struct request *request, void *argument)
-{
-	request_reply_error(request, STATUS_UNAVAILABLE, "not \"now\"");
-}
-
-static enum status check_media(struct request *request, struct error *error)
-{
-	const char *type = request_header(request, "content-type");
-
-	if (type && !strcmp(type, "text/good"))
-		return STATUS_OK;
-	return error_set(error, STATUS_MEDIA_TYPE, "Content-Type must be text/good");
-}
-
-static void start(struct fixture *fixture, const struct server_config *with)
-{
-	const struct route routes[] = {
-		{"echo", "POST", "/echo", ROUTE_BODY, ACCESS_NONE, BODY_MAX, NULL, serve_echo,
-			fixture},
-		{"head", "GET", "/echo", ROUTE_EXACT, ACCESS_NONE, 0, NULL, serve_echo, fixture},
-		{"media", "POST", "/media", ROUTE_BODY, ACCESS_NONE, BODY_MAX, check_media,
-			serve_echo, fixture},
-		{"query", "GET", "/query", ROUTE_EXACT, ACCESS_READ, 0, NULL, serve_query, fixture},
-		{"page", "GET", "/", ROUTE_EXACT, ACCESS_READ, 0, NULL, serve_page, fixture},
-		{"under", "GET", "/api/v1/under/", ROUTE_PREFIX, ACCESS_READ, 0, NULL, serve_echo,
-			fixture},
-		{"exact", "POST", "/api/v1/under/exact", ROUTE_BODY, ACCESS_READ, 10, NULL,
-			serve_echo, fixture},
-		{"block", "POST", "/block", ROUTE_BODY, ACCESS_NONE, BODY_MAX, NULL, serve_block,
-			fixture},
-		{"suspend", "POST", "/suspend", ROUTE_BODY, ACCESS_NONE, BODY_MAX, NULL,
-			serve_suspend, fixture},
-		{"thread", "GET", "/thread", ROUTE_EXACT, ACCESS_NONE, 0, NULL, serve_thread,
-			fixture},
-		{"nothing", "GET", "/nothing", ROUTE_EXACT, ACCESS_NONE, 0, NULL, serve_nothing,
-			fixture},
-		{"data", "GET", "/api/v1/data", ROUTE_EXACT, ACCESS_NONE, 0, NULL, serve_data,
-			fixture},
-		{"error", "GET", "/api/v1/error", ROUTE_EXACT, ACCESS_NONE, 0, NULL, serve_error,
-			fixture},
-		{"change", "POST", "/change", ROUTE_CHANGES | ROUTE_PRIVILEGED, ACCESS_ADMIN, 0,
-			NULL, serve_echo, fixture},
-	};
-	struct server_config config = {.listen_address = "127.0.0.1:0",
-		.route_prefix = "",
-		.thread_count = 4,
-		.connection_max = 100,
-		.slot_count = 2,
-		.idle_timeout_s = 5,
-		.header_max = 8192};
-	struct diagnostics diagnostics;
-	struct error error = {0};
-
-	memset(fixture, 0, sizeof(*fixture));
-	if (with)
-		config = *with;
-	diagnostics_init(&diagnostics);
-	fixture->access = access_open(NULL, NULL, 0, &diagnostics);
-	diagnostics_fini(&diagnostics);
-	assert_non_null(fixture->access);
-	config.access = fixture->access;
-	fixture->server = server_start(&config, routes, sizeof(routes) / sizeof(routes[0]), &error);
-	if (!fixture->server)
-		print_error("%s\n", error.text);
-	assert_non_null(fixture->server);
-	fixture->port = server_port(fixture->server);
-}
-
-static void stop(struct fixture *fixture)
-{
-	server_stop(fixture->server, 5000);
-	access_close(fixture->access);
-}
+#include "tests/support/server_fixture.h"
 
 static int setup(void **state)
 {
 	static struct fixture fixture;
 
-	start(&fixture, NULL);
+	fixture_start(&fixture, NULL);
 	*state = &fixture;
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	stop(*state);
+	fixture_stop(*state);
 	return 0;
-}
-
-static void expect_status(struct http_reply reply, int status)
-{
-	if (reply.status != status)
-		print_error("%s%s\n", reply.head ? reply.head : "(no answer)",
-			reply.body ? reply.body : "");
-	assert_int_equal(reply.status, status);
-	http_reply_fini(&reply);
-}
-
-static void wait_for(_Atomic int *counter, int value)
-{
-	for (int i = 0; i < 5000 && atomic_load(counter) != value; i++)
-		clock_sleep_ms(1);
-	assert_int_equal(atomic_load(counter), value);
-}
-
-static void wait_for_slots(int busy)
-{
-	for (int i = 0; i < 5000 && (int)metrics_get(METRIC_HTTP_SLOTS_BUSY) != busy; i++)
-		clock_sleep_ms(1);
-	assert_int_equal((int)metrics_get(METRIC_HTTP_SLOTS_BUSY), busy);
 }
 
 static void assert_header(const struct http_reply *reply, const char *name, const char *value)
@@ -259,16 +71,16 @@ static void empty_body_is_a_body(void **state)
 static void large_body_arrives_whole(void **state)
 {
 	struct fixture *fixture = *state;
-	char *body = malloc(BODY_MAX + 1);
+	char *body = malloc(FIXTURE_BODY_MAX + 1);
 	struct http_reply reply;
 
-	for (size_t i = 0; i < BODY_MAX; i++)
+	for (size_t i = 0; i < FIXTURE_BODY_MAX; i++)
 		body[i] = (char)('a' + i % 23);
-	body[BODY_MAX] = '\0';
+	body[FIXTURE_BODY_MAX] = '\0';
 	reply = http_call(fixture->port, "POST", "/echo", "", body);
 	assert_int_equal(reply.status, 200);
-	assert_int_equal(reply.body_size, BODY_MAX);
-	assert_memory_equal(reply.body, body, BODY_MAX);
+	assert_int_equal(reply.body_size, FIXTURE_BODY_MAX);
+	assert_memory_equal(reply.body, body, FIXTURE_BODY_MAX);
 	http_reply_fini(&reply);
 	free(body);
 }
@@ -276,12 +88,12 @@ static void large_body_arrives_whole(void **state)
 static void body_over_the_limit_is_413_and_the_connection_goes_on(void **state)
 {
 	struct fixture *fixture = *state;
-	char *text = calloc(1, BODY_MAX + 300);
+	char *text = calloc(1, FIXTURE_BODY_MAX + 300);
 	int fd = http_connect(fixture->port), length;
 
 	length = snprintf(text, 200, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n",
-		BODY_MAX + 1);
-	assert_true(http_send(fd, text, (size_t)length + BODY_MAX + 1));
+		FIXTURE_BODY_MAX + 1);
+	assert_true(http_send(fd, text, (size_t)length + FIXTURE_BODY_MAX + 1));
 	expect_status(http_read(fd, 5000, false), 413);
 	http_send_text(fd, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
 	expect_status(http_read(fd, 5000, false), 200);
@@ -323,7 +135,7 @@ static void chunked_body_is_taken_up_to_the_limit(void **state)
 	assert_string_equal(reply.body, "abcde");
 	http_reply_fini(&reply);
 
-	buf_init(&text, 2 * BODY_MAX);
+	buf_init(&text, 2 * FIXTURE_BODY_MAX);
 	buf_add_text(&text,
 		"POST /api/v1/under/exact HTTP/1.1\r\nHost: x\r\n"
 		"Transfer-Encoding: chunked\r\n\r\n");
@@ -483,26 +295,15 @@ static void route_without_an_answer_is_500(void **state)
 	expect_status(http_call(fixture->port, "GET", "/nothing", "", NULL), 500);
 }
 
-static int start_call(struct fixture *fixture, const char *path)
-{
-	char text[256];
-	int fd = http_connect(fixture->port);
-
-	snprintf(text, sizeof(text), "POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi",
-		path);
-	http_send_text(fd, text);
-	return fd;
-}
-
 static void no_free_slot_is_503_before_the_body(void **state)
 {
 	struct fixture *fixture = *state;
 	struct http_reply reply;
-	int one = start_call(fixture, "/suspend"), two, fd;
+	int one = fixture_call(fixture, "/suspend"), two, fd;
 
-	wait_for(&fixture->suspended_count, 1);
-	two = start_call(fixture, "/suspend");
-	wait_for(&fixture->suspended_count, 2);
+	fixture_wait(&fixture->suspended_count, 1);
+	two = fixture_call(fixture, "/suspend");
+	fixture_wait(&fixture->suspended_count, 2);
 	fd = http_connect(fixture->port);
 	http_send_text(fd,
 		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n"
@@ -534,11 +335,11 @@ static void half_sent_bodies_hold_slots_only_until_the_limit(void **state)
 
 	http_send_text(one, text);
 	http_send_text(two, text);
-	wait_for_slots(2);
+	fixture_wait_slots(2);
 	expect_status(http_call(fixture->port, "POST", "/echo", "", "abc"), 503);
 	close(one);
 	close(two);
-	wait_for_slots(0);
+	fixture_wait_slots(0);
 	expect_status(http_call(fixture->port, "POST", "/echo", "", "abc"), 200);
 }
 
@@ -561,13 +362,13 @@ static void *answer_later(void *argument)
 static void suspended_request_is_answered_from_another_thread(void **state)
 {
 	struct fixture *fixture = *state;
-	int fd = start_call(fixture, "/suspend");
+	int fd = fixture_call(fixture, "/suspend");
 
 	for (int i = 0; i < 5; i++) {
 		struct http_reply reply;
 		pthread_t thread;
 
-		wait_for(&fixture->suspended_count, i + 1);
+		fixture_wait(&fixture->suspended_count, i + 1);
 		assert_int_equal(pthread_create(&thread, NULL, answer_later, fixture->suspended[i]),
 			0);
 		reply = http_read(fd, 5000, false);
@@ -580,7 +381,7 @@ static void suspended_request_is_answered_from_another_thread(void **state)
 		http_send_text(fd,
 			"POST /suspend HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi");
 	}
-	wait_for(&fixture->suspended_count, 6);
+	fixture_wait(&fixture->suspended_count, 6);
 	request_reply_text(fixture->suspended[5], 204, "");
 	expect_status(http_read(fd, 5000, false), 204);
 	close(fd);
@@ -589,9 +390,9 @@ static void suspended_request_is_answered_from_another_thread(void **state)
 static void client_that_left_while_suspended_does_no_harm(void **state)
 {
 	struct fixture *fixture = *state;
-	int fd = start_call(fixture, "/suspend");
+	int fd = fixture_call(fixture, "/suspend");
 
-	wait_for(&fixture->suspended_count, 1);
+	fixture_wait(&fixture->suspended_count, 1);
 	close(fd);
 	request_reply_text(fixture->suspended[0], 200, "nobody");
 	expect_status(http_call(fixture->port, "POST", "/echo", "", "abc"), 200);
@@ -686,251 +487,6 @@ static void requests_are_counted_by_route_and_code(void **state)
 	assert_true(metrics_get(METRIC_HTTP_REQUESTS, "none", "404") == before + 1);
 }
 
-/* ---- own servers ---- */
-
-static void taken_port_is_named(void **state)
-{
-	struct fixture fixture;
-	struct server_config config = {.listen_address = NULL,
-		.thread_count = 1,
-		.connection_max = 10,
-		.slot_count = 1,
-		.idle_timeout_s = 5,
-		.header_max = 8192};
-	char address[32];
-	struct error error;
-
-	start(&fixture, NULL);
-	snprintf(address, sizeof(address), "127.0.0.1:%u", fixture.port);
-	config.listen_address = address;
-	config.access = fixture.access;
-	assert_null(server_start(&config, NULL, 0, &error));
-	assert_int_equal(error.code, STATUS_IO);
-	assert_non_null(strstr(error.text, address));
-	assert_non_null(strstr(error.text, "already in use"));
-	config.listen_address = "nonsense";
-	assert_null(server_start(&config, NULL, 0, &error));
-	assert_int_equal(error.code, STATUS_BAD_INPUT);
-	stop(&fixture);
-}
-
-static void addresses_are_told_apart(void **state)
-{
-	assert_true(server_address_loopback("127.0.0.1:9797"));
-	assert_true(server_address_loopback("127.8.9.10:1"));
-	assert_true(server_address_loopback("[::1]:0"));
-	assert_true(server_address_loopback("localhost:80"));
-	assert_false(server_address_loopback(":9797"));
-	assert_false(server_address_loopback("0.0.0.0:9797"));
-	assert_false(server_address_loopback("[::]:9797"));
-	assert_false(server_address_loopback("192.168.0.1:1"));
-	assert_false(server_address_loopback("example.com:1"));
-	assert_false(server_address_loopback("::1:1"));
-	assert_false(server_address_loopback("127.0.0.1"));
-	assert_false(server_address_loopback("127.0.0.1:65536"));
-	assert_false(server_address_loopback("127.0.0.1:-1"));
-	assert_false(server_address_loopback("[]:1"));
-}
-
-static void off_loopback_without_access_control_privileges_are_refused(void **state)
-{
-	struct server_config config = {.listen_address = ":0",
-		.route_prefix = "/ng/",
-		.thread_count = 1,
-		.connection_max = 10,
-		.slot_count = 1,
-		.idle_timeout_s = 5,
-		.header_max = 8192};
-	struct fixture fixture;
-	struct http_reply reply;
-
-	start(&fixture, &config);
-	assert_false(server_loopback(fixture.server));
-	reply = http_call(fixture.port, "POST", "/ng/change", "", "");
-	assert_int_equal(reply.status, 403);
-	assert_non_null(strstr(reply.body, "access control is off"));
-	http_reply_fini(&reply);
-	/* All else is open, under its prefix only. */
-	expect_status(http_call(fixture.port, "GET", "/ng/query", "", NULL), 200);
-	expect_status(http_call(fixture.port, "GET", "/ng", "", NULL), 200);
-	expect_status(http_call(fixture.port, "GET", "/ng/", "", NULL), 200);
-	expect_status(http_call(fixture.port, "GET", "/query", "", NULL), 404);
-	expect_status(http_call(fixture.port, "GET", "/ngquery", "", NULL), 404);
-	stop(&fixture);
-}
-
-static void idle_connections_are_closed(void **state)
-{
-	struct server_config config = {.listen_address = "127.0.0.1:0",
-		.thread_count = 2,
-		.connection_max = 10,
-		.slot_count = 1,
-		.idle_timeout_s = 1,
-		.header_max = 8192};
-	struct fixture fixture;
-	int idle, half;
-
-	start(&fixture, &config);
-	idle = http_connect(fixture.port);
-	half = http_connect(fixture.port);
-	http_send_text(half, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab");
-	assert_true(http_closed(idle, 5000));
-	assert_true(http_closed(half, 5000));
-	close(idle);
-	close(half);
-	wait_for_slots(0);
-	expect_status(http_call(fixture.port, "POST", "/echo", "", "abc"), 200);
-	stop(&fixture);
-}
-
-/* Sends a byte now and then, so that the connection is never idle. */
-static bool trickle_ends(unsigned port, const char *head, const char *drop)
-{
-	int fd = http_connect(port);
-	bool ended = false;
-
-	http_send_text(fd, head);
-	for (int i = 0; i < 40 && !ended; i++) {
-		http_send_text(fd, drop);
-		ended = http_closed(fd, 200);
-	}
-	close(fd);
-	return ended;
-}
-
-static void trickle_is_cut_off(void **state)
-{
-	struct server_config config = {.listen_address = "127.0.0.1:0",
-		.thread_count = 2,
-		.connection_max = 10,
-		.slot_count = 1,
-		.idle_timeout_s = 1,
-		.header_max = 8192};
-	struct fixture fixture;
-
-	start(&fixture, &config);
-	assert_true(trickle_ends(fixture.port, "GET /echo HTTP/1.1\r\nHost: x\r\nX-Long: ", "y"));
-	assert_true(trickle_ends(fixture.port,
-		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n", "y"));
-	wait_for_slots(0);
-	expect_status(http_call(fixture.port, "POST", "/echo", "", "abc"), 200);
-	stop(&fixture);
-}
-
-static void *read_answer(void *argument)
-{
-	int fd = *(int *)argument;
-	struct http_reply reply = http_read(fd, 8000, false);
-	char closing[16] = "";
-
-	http_header(&reply, "Connection", closing, sizeof(closing));
-	assert_string_equal(closing, "close");
-	*(int *)argument = reply.status;
-	http_reply_fini(&reply);
-	return NULL;
-}
-
-static void *open_gate_later(void *argument)
-{
-	struct fixture *fixture = argument;
-
-	clock_sleep_ms(200);
-	atomic_store(&fixture->gate_open, true);
-	return NULL;
-}
-
-static void requests_under_way_are_finished_before_the_end(void **state)
-{
-	struct fixture fixture;
-	pthread_t gate, reader;
-	int fd, result;
-
-	start(&fixture, NULL);
-	fd = start_call(&fixture, "/block");
-	wait_for(&fixture.blocked, 1);
-	server_quiesce(fixture.server);
-	assert_int_equal(http_connect(fixture.port), -1); /* nobody is let in any more */
-	result = fd;
-	pthread_create(&reader, NULL, read_answer, &result);
-	pthread_create(&gate, NULL, open_gate_later, &fixture);
-	stop(&fixture);
-	pthread_join(gate, NULL);
-	pthread_join(reader, NULL);
-	assert_int_equal(atomic_load(&fixture.answered), 1);
-	assert_int_equal(result, 200);
-	close(fd);
-}
-
-static void unanswered_requests_get_503_at_the_end(void **state)
-{
-	struct fixture fixture;
-	pthread_t reader;
-	int fd, result;
-	size_t size;
-
-	start(&fixture, NULL);
-	fd = start_call(&fixture, "/suspend");
-	wait_for(&fixture.suspended_count, 1);
-	result = fd;
-	pthread_create(&reader, NULL, read_answer, &result);
-	server_stop(fixture.server, 50);
-	access_close(fixture.access);
-	pthread_join(reader, NULL);
-	assert_int_equal(result, 503);
-	close(fd);
-	/* Its owner comes late: the body is still there, and the answer goes nowhere. */
-	assert_memory_equal(request_body(fixture.suspended[0], &size), "hi", 2);
-	request_add_header(fixture.suspended[0], "X-Late", "yes");
-	request_reply_text(fixture.suspended[0], 200, "too late");
-}
-
-struct hammer {
-	unsigned port;
-	_Atomic int *stop;
-	int good, other;
-};
-
-static void *hammer_server(void *argument)
-{
-	struct hammer *hammer = argument;
-
-	while (!atomic_load(hammer->stop)) {
-		struct http_reply reply = http_call(hammer->port, "POST", "/echo", "", "abc");
-
-		if (reply.status == 200 && !strcmp(reply.body, "abc"))
-			hammer->good++;
-		else
-			hammer->other++;
-		if (reply.status == 0)
-			clock_sleep_ms(1);
-		http_reply_fini(&reply);
-	}
-	return NULL;
-}
-
-static void stop_under_load_answers_or_refuses_but_never_lies(void **state)
-{
-	struct hammer hammers[4];
-	pthread_t threads[4];
-	struct fixture fixture;
-	_Atomic int end = 0;
-	int good = 0;
-
-	start(&fixture, NULL);
-	for (int i = 0; i < 4; i++) {
-		hammers[i] = (struct hammer){.port = fixture.port, .stop = &end};
-		pthread_create(&threads[i], NULL, hammer_server, &hammers[i]);
-	}
-	clock_sleep_ms(300);
-	stop(&fixture);
-	atomic_store(&end, 1);
-	for (int i = 0; i < 4; i++) {
-		pthread_join(threads[i], NULL);
-		good += hammers[i].good;
-	}
-	assert_true(good > 10);
-}
-
 static void allocation_failure_is_an_answer(void **state)
 {
 	struct fixture *fixture = *state;
@@ -948,8 +504,8 @@ static void allocation_failure_is_an_answer(void **state)
 			assert_string_equal(reply.body, "abc");
 		refused += reply.status != 200;
 		http_reply_fini(&reply);
-		fd = start_call(fixture, "/suspend");
-		wait_for(&fixture->suspended_count, 1);
+		fd = fixture_call(fixture, "/suspend");
+		fixture_wait(&fixture->suspended_count, 1);
 		atomic_store(&fixture->suspended_count, 0);
 		mem_fail_after(nth, false);
 		request_reply_text(fixture->suspended[0], 200, "x");
@@ -961,36 +517,6 @@ static void allocation_failure_is_an_answer(void **state)
 	}
 	assert_true(refused > 0);
 	expect_status(http_call(fixture->port, "POST", "/echo", "", "abc"), 200);
-}
-
-static void server_that_cannot_start_leaves_nothing_behind(void **state)
-{
-	struct server_config config = {.listen_address = "127.0.0.1:0",
-		.thread_count = 2,
-		.connection_max = 10,
-		.slot_count = 1,
-		.idle_timeout_s = 5,
-		.header_max = 8192};
-	struct diagnostics diagnostics;
-	bool reached = true;
-
-	diagnostics_init(&diagnostics);
-	config.access = access_open(NULL, NULL, 0, &diagnostics);
-	for (long nth = 1; reached; nth++) {
-		struct server *server;
-		struct error error = {0};
-
-		mem_fail_after(nth, false);
-		server = server_start(&config, NULL, 0, &error);
-		reached = mem_fail_after(0, false);
-		assert_int_equal(server == NULL, reached);
-		if (server)
-			server_stop(server, 100);
-		else
-			assert_int_equal(error.code, STATUS_NO_MEMORY);
-	}
-	access_close(config.access);
-	diagnostics_fini(&diagnostics);
 }
 
 int main(void)
@@ -1025,15 +551,6 @@ int main(void)
 		WITH(changing_request_needs_the_same_origin),
 		WITH(requests_are_counted_by_route_and_code),
 		WITH(allocation_failure_is_an_answer),
-		cmocka_unit_test(server_that_cannot_start_leaves_nothing_behind),
-		cmocka_unit_test(taken_port_is_named),
-		cmocka_unit_test(addresses_are_told_apart),
-		cmocka_unit_test(off_loopback_without_access_control_privileges_are_refused),
-		cmocka_unit_test(idle_connections_are_closed),
-		cmocka_unit_test(trickle_is_cut_off),
-		cmocka_unit_test(requests_under_way_are_finished_before_the_end),
-		cmocka_unit_test(unanswered_requests_get_503_at_the_end),
-		cmocka_unit_test(stop_under_load_answers_or_refuses_but_never_lies),
 	};
 
 	log_configure(LOG_LEVEL_NONE, LOG_FORMAT_LOGFMT);
