@@ -75,18 +75,39 @@ uint32_t index_find_pair(const struct index *index, uint32_t name, const char *v
 	return handle == KEYS_NONE ? 0 : handle;
 }
 
-uint32_t index_find_set(const struct index *index, const struct label *sorted, uint32_t count,
+static bool pair_is(const struct index *index, uint32_t handle, const struct label *label)
+{
+	const struct index_pair *pair = index_pair_at(index, handle);
+	const struct index_name *name = index_name_at(index, pair->name);
+
+	return pair->size == label->value_size && name->size == label->name_size &&
+	       memcmp(pair->text, label->value, label->value_size) == 0 &&
+	       memcmp(name->text, label->name, label->name_size) == 0;
+}
+
+static uint32_t label_find(const struct index *index, const struct label *label)
+{
+	uint32_t name = index_find_name(index, label->name, label->name_size);
+
+	return name == 0 ? 0 : index_find_pair(index, name, label->value, label->value_size);
+}
+
+uint32_t index_find_set(struct index *index, const struct label *sorted, uint32_t count,
 	uint32_t *pairs)
 {
+	uint32_t last_count = index->last_epoch == index->epoch ? index->last_count : 0;
 	bool complete = true;
 
 	for (uint32_t i = 0; i < count; i++) {
-		uint32_t name = index_find_name(index, sorted[i].name, sorted[i].name_size);
-
-		pairs[i] = name == 0 ? 0
-			: index_find_pair(index, name, sorted[i].value, sorted[i].value_size);
+		if (i < last_count && index->last[i] != 0 && pair_is(index, index->last[i], &sorted[i]))
+			pairs[i] = index->last[i];
+		else
+			pairs[i] = label_find(index, &sorted[i]);
 		complete = complete && pairs[i] != 0;
 	}
+	memcpy(index->last, pairs, count * sizeof(*pairs));
+	index->last_count = count;
+	index->last_epoch = index->epoch;
 	return complete ? keys_find(&index->sets, set_key(index, pairs, count)) : KEYS_NONE;
 }
 
@@ -219,6 +240,7 @@ uint32_t index_add(struct index *index, const struct label *sorted, uint32_t cou
 	memcpy(set->pairs, pairs, count * sizeof(*pairs));
 	for (uint32_t i = 0; i < count; i++)
 		posting_add(&pair_at(index, pairs[i])->posting, &index->cells, series);
+	memcpy(index->last, pairs, count * sizeof(*pairs));
 	return handle;
 give:
 	classes_give(&index->cells, handle, bytes);

@@ -55,6 +55,10 @@ struct index {
 	struct key_table names, pairs, sets;
 	uint32_t first_changed;
 	uint64_t epoch; /* changes when a name or a pair is freed: handles may be used again */
+	/* The pairs of the set looked up last: the next new series mostly shares them, place by place,
+	 * and comparing is cheaper than hashing. Void when `epoch` moves on. */
+	uint32_t last[INDEX_LABELS_MAX], last_count;
+	uint64_t last_epoch;
 };
 
 /* STATUS_NO_MEMORY. */
@@ -65,7 +69,7 @@ size_t index_fixed_bytes(const struct index *index);
 
 /* The series that has exactly these labels, or KEYS_NONE. sorted: by name, no name twice, no empty
  * value. pairs[count] is filled with what is known, 0 for unknown pairs. */
-uint32_t index_find_set(const struct index *index, const struct label *sorted, uint32_t count,
+uint32_t index_find_set(struct index *index, const struct label *sorted, uint32_t count,
 	uint32_t *pairs);
 /* Adds a label set that index_find_set() did not find, with the pairs it filled in. Returns the
  * handle of its index_set, or 0 when memory is out; then nothing has changed. */

@@ -9,6 +9,7 @@
 #define PAGE_SLOTS 255u
 #define PAGE_SPLIT_AT 204u
 #define FIND_TRIES 4
+#define FIND_GROUP 16u
 
 /* Second word: the number plus one above, 32 bits of key.low below; 0 is an empty slot. */
 struct key_slot {
@@ -145,9 +146,37 @@ uint32_t keys_find(const struct key_table *table, struct store_key key)
 	return KEYS_NONE;
 }
 
-void keys_prefetch(const struct key_table *table, struct store_key key)
+static void group_find(const struct key_table *table, const struct store_key *keys, uint32_t count,
+	uint32_t *numbers)
 {
-	__builtin_prefetch(&page_of(table, key.high)->slots[slot_index(key.low)]);
+	uint64_t sequence = atomic_load_explicit(&table->sequence, memory_order_acquire);
+	const struct page *pages[FIND_GROUP];
+
+	for (uint32_t i = 0; i < count; i++) {
+		pages[i] = page_of(table, keys[i].high);
+		__builtin_prefetch(&pages[i]->slots[slot_index(keys[i].low)]);
+	}
+	for (uint32_t i = 0; i < count; i++)
+		numbers[i] = page_find(pages[i], keys[i]);
+	if (atomic_load_explicit(&table->sequence, memory_order_relaxed) == sequence &&
+		(sequence & 1) == 0)
+		return;
+	/* The table changed under us: one by one. */
+	for (uint32_t i = 0; i < count; i++)
+		numbers[i] = keys_find(table, keys[i]);
+}
+
+void keys_find_many(const struct key_table *table, const struct store_key *keys, size_t count,
+	uint32_t *numbers)
+{
+	while (count > 0) {
+		uint32_t group = count < FIND_GROUP ? (uint32_t)count : FIND_GROUP;
+
+		group_find(table, keys, group, numbers);
+		keys += group;
+		numbers += group;
+		count -= group;
+	}
 }
 
 /* Room is the caller's promise. high before low: a reader trusts the slot once low is there. */

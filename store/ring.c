@@ -71,7 +71,7 @@ static uint32_t block_for_next(struct ring *ring, struct ring_memory *memory, in
 	return 0;
 }
 
-static void chunk_start(struct ring *ring, struct ring_memory *memory, int64_t t_ms, uint64_t bits)
+void ring_begin_chunk(struct ring *ring, struct ring_memory *memory, int64_t t_ms, uint64_t bits)
 {
 	size_t size = memory->blocks.cell_size;
 	uint32_t block;
@@ -92,21 +92,6 @@ static void chunk_start(struct ring *ring, struct ring_memory *memory, int64_t t
 	}
 	ring->head = block;
 	chunk_begin(&ring->end, chunk_at(memory, block), size, t_ms, bits);
-}
-
-enum append_result ring_append(struct ring *ring, struct ring_memory *memory, int64_t t_ms,
-	uint64_t bits)
-{
-	if (ring->end.count > 0 && t_ms <= ring->end.t_ms) {
-		if (t_ms < ring->end.t_ms)
-			return APPEND_LATE;
-		return bits == ring->end.bits ? APPEND_REPEATED : APPEND_CONFLICT;
-	}
-	if (ring->end.count == 0 || !chunk_append(&ring->end, chunk_at(memory, ring->head),
-		memory->blocks.cell_size, t_ms, bits))
-		chunk_start(ring, memory, t_ms, bits);
-	memory->samples++;
-	return bits == STORE_STALE_BITS ? APPEND_STALE_MARKER : APPEND_STORED;
 }
 
 void ring_copy_chunks(const struct ring *ring, const struct ring_memory *memory, int64_t from_ms,

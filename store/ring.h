@@ -58,9 +58,26 @@ static inline void ring_prefetch(const struct ring *ring, const struct ring_memo
 	__builtin_prefetch(&chunk->bytes[ring->end.position / 8], 1);
 }
 
+/* Begins a new chunk with the sample, where the open one is full or there is none. */
+void ring_begin_chunk(struct ring *ring, struct ring_memory *memory, int64_t t_ms, uint64_t bits);
+
 /* The ring belongs to a series that is live or ended. */
-enum append_result ring_append(struct ring *ring, struct ring_memory *memory, int64_t t_ms,
-	uint64_t bits);
+static inline enum append_result ring_append(struct ring *ring, struct ring_memory *memory,
+	int64_t t_ms, uint64_t bits)
+{
+	struct chunk *chunk = slab_at(memory->blocks.slabs, ring->head);
+
+	if (ring->end.count > 0 && t_ms <= ring->end.t_ms) {
+		if (t_ms < ring->end.t_ms)
+			return APPEND_LATE;
+		return bits == ring->end.bits ? APPEND_REPEATED : APPEND_CONFLICT;
+	}
+	if (ring->end.count == 0 ||
+		!chunk_append(&ring->end, chunk, memory->blocks.cell_size, t_ms, bits))
+		ring_begin_chunk(ring, memory, t_ms, bits);
+	memory->samples++;
+	return bits == STORE_STALE_BITS ? APPEND_STALE_MARKER : APPEND_STORED;
+}
 
 /* Chunks copied out under the lock, to be decoded without it. */
 #define RING_COPY_BYTES 8192

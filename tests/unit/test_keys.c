@@ -56,9 +56,18 @@ static void what_went_in_is_found(void **state)
 		assert_true(keys_reserve(&fixture.table, key_of(i)));
 		assert_true(keys_insert(&fixture.table, key_of(i), i));
 	}
-	for (uint32_t i = 0; i < 100000; i++) {
-		keys_prefetch(&fixture.table, key_of(i));
-		assert_int_equal(keys_find(&fixture.table, key_of(i)), i);
+	for (uint32_t i = 0; i < 100000; i += 100) {
+		struct store_key keys[100];
+		uint32_t numbers[100];
+
+		for (uint32_t k = 0; k < 100; k++) {
+			keys[k] = key_of(i + k);
+			assert_int_equal(keys_find(&fixture.table, keys[k]), i + k);
+		}
+		keys[50] = key_of(1000000 + i);
+		keys_find_many(&fixture.table, keys, 100, numbers);
+		for (uint32_t k = 0; k < 100; k++)
+			assert_int_equal(numbers[k], k == 50 ? KEYS_NONE : i + k);
 	}
 	assert_int_equal(keys_find(&fixture.table, key_of(100000)), KEYS_NONE);
 	/* Full: key_max. */
@@ -174,11 +183,17 @@ static void *reader_run(void *argument)
 
 	while (!*reader->stop) {
 		for (uint32_t i = 0; i < STABLE; i++) {
-			uint32_t number = keys_find(&reader->fixture->table, key_of(i));
+			struct store_key keys[2] = {key_of(i), key_of(i + 1)};
+			uint32_t numbers[2];
 
-			reader->found += number == i;
-			reader->missed += number == KEYS_NONE;
-			reader->wrong += number != i && number != KEYS_NONE;
+			keys_find_many(&reader->fixture->table, keys, 2, numbers);
+			reader->wrong += numbers[1] != i + 1 && numbers[1] != KEYS_NONE;
+			numbers[1] = keys_find(&reader->fixture->table, keys[0]);
+			for (uint32_t k = 0; k < 2; k++) {
+				reader->found += numbers[k] == i;
+				reader->missed += numbers[k] == KEYS_NONE;
+				reader->wrong += numbers[k] != i && numbers[k] != KEYS_NONE;
+			}
 		}
 		for (uint32_t i = STABLE; i < STABLE + WAVE; i++) {
 			uint32_t number = keys_find(&reader->fixture->table, key_of(i));
