@@ -34,29 +34,17 @@ static uint32_t scale_of(uint64_t bits, uint32_t finest)
 	return SCALES;
 }
 
-/* At most 57 bits, and eight bytes from the position on are in the stream. What follows the bits is
- * set to zero, so that the next ones need only be or-ed in and a block need not be cleared. */
-static inline void bits_put_fast(struct chunk *chunk, uint32_t position, uint64_t bits)
+/* size: 1 to 64; bits: nothing above them. Room is the caller's promise. */
+static inline void bits_put(struct chunk_end *end, struct chunk *chunk, uint64_t bits, uint32_t size)
 {
-	uint8_t *bytes = chunk->bytes + position / 8;
-	uint32_t shift = position % 8;
-	uint64_t kept = shift == 0 ? 0 : *bytes;
+	uint32_t shift = end->position % 64u;
 
-	word_store(bytes, kept | bits << shift);
-}
-
-static void bits_put(struct chunk *chunk, uint32_t position, uint64_t bits, uint32_t size)
-{
-	while (size > 0) {
-		uint32_t shift = position % 8;
-		uint32_t part = 8 - shift < size ? 8 - shift : size;
-		uint8_t *byte = &chunk->bytes[position / 8];
-
-		*byte = (uint8_t)((shift == 0 ? 0 : *byte) | low_bits(bits, part) << shift);
-		bits >>= part;
-		position += part;
-		size -= part;
+	end->pending |= bits << shift;
+	if (shift + size >= 64) {
+		word_store(chunk->bytes + end->position / 64u * 8, end->pending);
+		end->pending = shift == 0 ? 0 : bits >> (64 - shift);
 	}
+	end->position = (uint16_t)(end->position + size);
 }
 
 /* What is to be written for one sample, before it is known whether it fits. */
@@ -77,18 +65,16 @@ static inline void code_add(struct code *code, uint64_t bits, uint32_t size)
 
 static void code_put(struct chunk_end *end, struct chunk *chunk, const struct code *code)
 {
-	for (uint32_t i = 0; i < code->count; i++) {
-		bits_put(chunk, end->position, code->bits[i], code->size[i]);
-		end->position = (uint16_t)(end->position + code->size[i]);
-	}
+	for (uint32_t i = 0; i < code->count; i++)
+		bits_put(end, chunk, code->bits[i], code->size[i]);
 }
 
 static void code_escape(const struct chunk_end *end, struct code *code, enum escape escape)
 {
-	if (end->mode == MODE_INTEGER)
-		code_add(code, (1u << ESCAPE_ONES) - 1, ESCAPE_ONES);
-	else
+	if ((end->flags & FLAG_FLOAT) != 0)
 		code_add(code, 3 | ESCAPE_WINDOW << 2, 13);
+	else
+		code_add(code, (1u << ESCAPE_ONES) - 1, ESCAPE_ONES);
 	code_add(code, escape, 3);
 }
 
@@ -213,7 +199,7 @@ static void residual_encode(struct chunk_end *end, struct code *code, int64_t in
 static void mode_float(struct chunk_end *end, struct code *code)
 {
 	code_escape(end, code, ESCAPE_FLOAT);
-	end->mode = MODE_FLOAT;
+	end->flags |= FLAG_FLOAT;
 	end->lead = NO_WINDOW;
 	end->trail = 0;
 }
@@ -260,7 +246,7 @@ static __attribute__((noinline)) bool append_any(struct chunk_end *end, struct c
 
 	code.count = code.total = 0;
 	time_encode(&next, &code, t_ms);
-	if (next.mode == MODE_FLOAT) {
+	if ((next.flags & FLAG_FLOAT) != 0) {
 		float_encode(&next, &code, bits);
 	} else if (integer_of(bits, next.scale, &integer)) {
 		residual_encode(&next, &code, integer);
@@ -283,24 +269,15 @@ static bool append_float(struct chunk_end *end, struct chunk *chunk, uint32_t ro
 {
 	uint8_t lead = end->lead, trail = end->trail;
 	struct float_code parts = float_code_of(end, bits);
-	uint32_t position = end->position, body = position + parts.head_size;
 
-	if (body + parts.body_size > room) {
+	if (end->position + parts.head_size + parts.body_size > room) {
 		end->lead = lead;
 		end->trail = trail;
 		return false;
 	}
-	/* Eight bytes for the head, and for the body twice as many as it may have over 57 bits. */
-	if (position + 13 + 128 <= room) {
-		bits_put_fast(chunk, position, parts.head);
-		bits_put_fast(chunk, body, low_bits(parts.body, 32));
-		if (parts.body_size > 32)
-			bits_put_fast(chunk, body + 32, parts.body >> 32);
-	} else {
-		bits_put(chunk, position, parts.head, parts.head_size);
-		bits_put(chunk, body, parts.body, parts.body_size);
-	}
-	end->position = (uint16_t)(body + parts.body_size);
+	bits_put(end, chunk, parts.head, parts.head_size);
+	if (parts.body_size > 0)
+		bits_put(end, chunk, low_bits(parts.body, parts.body_size), parts.body_size);
 	end->t_ms = t_ms;
 	end->bits = bits;
 	end->count++;
@@ -311,7 +288,6 @@ bool chunk_append(struct chunk_end *end, struct chunk *chunk, size_t size, int64
 	uint64_t bits)
 {
 	uint32_t room = (uint32_t)(size - CHUNK_HEADER) * 8;
-	uint32_t position = end->position;
 	int64_t integer, residual;
 	uint64_t folded, ones;
 	uint32_t rice, code_size;
@@ -320,23 +296,22 @@ bool chunk_append(struct chunk_end *end, struct chunk *chunk, size_t size, int64
 		return false;
 	if (t_ms - end->t_ms != end->step_ms || (end->flags & (FLAG_JITTER | FLAG_OFF_TIME)) != 0)
 		return append_any(end, chunk, room, t_ms, bits);
-	if (end->mode != MODE_INTEGER)
+	if ((end->flags & FLAG_FLOAT) != 0)
 		return append_float(end, chunk, room, t_ms, bits);
-	/* The usual: an integer on time, near where it was expected, with some room left. */
+	/* The usual: an integer on time, near where it was expected. */
 	if (!integer_of(bits, end->scale, &integer))
 		return append_any(end, chunk, room, t_ms, bits);
 	residual = integer - end->integer - (end->slope >> 4);
 	folded = zigzag(residual);
 	rice = rice_bits(end->level);
 	ones = folded >> rice;
-	if (ones >= ESCAPE_ONES || position / 8 + 8 > room / 8)
+	if (ones >= ESCAPE_ONES)
 		return append_any(end, chunk, room, t_ms, bits);
 	code_size = (uint32_t)ones + 1 + rice;
-	if (position + code_size > room)
+	if (end->position + code_size > room)
 		return false;
-	bits_put_fast(chunk, position,
-		((UINT64_C(1) << ones) - 1) | low_bits(folded, rice) << (ones + 1));
-	end->position = (uint16_t)(position + code_size);
+	bits_put(end, chunk, ((UINT64_C(1) << ones) - 1) | low_bits(folded, rice) << (ones + 1),
+		code_size);
 	residual_learn(end, residual);
 	end->integer = integer;
 	end->t_ms = t_ms;
@@ -362,8 +337,8 @@ static uint32_t scale_common(uint32_t a, uint32_t b)
 /* The unit for a chunk that begins with `bits` and follows *end, and the number; SCALES: floats. */
 static uint32_t scale_for_begin(const struct chunk_end *end, uint64_t bits, int64_t *integer)
 {
-	uint64_t before = end->mode == MODE_INTEGER ? integer_bits(end->integer, end->scale)
-						    : end->bits;
+	uint64_t before = (end->flags & FLAG_FLOAT) != 0 ? end->bits
+		: integer_bits(end->integer, end->scale);
 	uint32_t own = scale_of(bits, 0);
 	uint32_t scale = own;
 
@@ -395,18 +370,19 @@ static void slope_encode(struct chunk_end *end, struct code *code)
 static void start_encode(struct chunk_end *end, struct chunk *chunk, struct code *code, uint64_t bits)
 {
 	uint32_t step = end->step_ms < STEP_LONG ? end->step_ms : STEP_LONG;
-	uint32_t level = (end->level + 128u) >> 8;
+	bool floats = (end->flags & FLAG_FLOAT) != 0;
+	uint32_t level = floats ? 0 : (end->level + 128u) >> 8;
 	uint64_t folded = zigzag(end->integer);
 
-	chunk->start = end->mode | (uint32_t)end->scale << 1 | (uint32_t)end->flags << 5 | level << 7 |
-		       step << 13;
-	end->level = (uint16_t)(level << 8);
+	chunk->start = (floats ? 1u : 0u) | (uint32_t)end->scale << 1 |
+		       (end->flags & FLAGS_START) << 5 | level << 7 | step << 13;
 	if (step == STEP_LONG)
 		code_add(code, end->step_ms, 32);
-	if (end->mode == MODE_FLOAT) {
+	if (floats) {
 		code_add(code, bits, 64);
 		return;
 	}
+	end->level = (uint16_t)(level << 8);
 	code_add(code, bit_width(folded), 6);
 	code_add(code, folded, bit_width(folded));
 	if ((end->flags & FLAG_SETTLED) != 0)
@@ -419,21 +395,23 @@ void chunk_begin(struct chunk_end *end, struct chunk *chunk, size_t size, int64_
 	struct code code;
 	int64_t integer = 0;
 	uint32_t scale = scale_for_begin(end, bits, &integer);
-	bool settled = end->count > 0 && end->mode == MODE_INTEGER && scale < SCALES &&
+	bool settled = end->count > 0 && (end->flags & FLAG_FLOAT) == 0 && scale < SCALES &&
 		       (end->count > LAG || (end->flags & FLAG_SETTLED) != 0) &&
 		       scale_change(end, scale);
 	bool jitter = end->off_time >= JITTER_AFTER && end->off_time > end->count / 4;
 
 	code.count = code.total = 0;
 	CHECK(size >= CHUNK_SIZE_MIN && size <= CHUNK_SIZE_MAX && size % 8 == 0);
-	end->flags = (uint8_t)((settled ? FLAG_SETTLED : 0) | (jitter ? FLAG_JITTER : 0));
+	end->flags = (uint8_t)((settled ? FLAG_SETTLED : 0) | (jitter ? FLAG_JITTER : 0) |
+			       (scale < SCALES ? 0 : FLAG_FLOAT));
 	if (!settled)
 		end->slope = end->level = 0;
-	end->mode = scale < SCALES ? MODE_INTEGER : MODE_FLOAT;
+	if (scale == SCALES)
+		end->lead = NO_WINDOW;
 	end->scale = (uint8_t)(scale < SCALES ? scale : 0);
 	end->integer = integer;
-	end->lead = NO_WINDOW;
-	end->trail = end->off_time = 0;
+	end->off_time = 0;
+	end->pending = 0;
 	end->position = 0;
 	end->t_ms = t_ms;
 	end->bits = bits;
@@ -445,5 +423,7 @@ void chunk_begin(struct chunk_end *end, struct chunk *chunk, size_t size, int64_
 
 void chunk_seal(const struct chunk_end *end, struct chunk *chunk)
 {
+	if (end->position % 64u != 0)
+		word_store(chunk->bytes + end->position / 64u * 8, end->pending);
 	chunk->first_and_count = (chunk->first_and_count & ~UINT64_C(0xffff)) | end->count;
 }

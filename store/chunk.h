@@ -32,19 +32,26 @@ struct chunk {
 
 #define CHUNK_HEADER offsetof(struct chunk, bytes)
 
-/* The end of an open chunk: its newest sample and the state of the encoder. All zero: no samples. */
+/* The end of an open chunk: its newest sample, the state of the encoder, and the bits that do not
+ * fill a word yet: so that most samples do not touch the chunk at all. All zero: no samples. */
 struct chunk_end {
 	int64_t t_ms;
-	uint64_t bits;   /* of the newest value */
-	int64_t integer; /* newest value that was a multiple of the scale, in that unit */
-	int64_t slope;   /* expected difference, in sixteenths */
+	uint64_t bits;    /* of the newest value */
+	int64_t integer;  /* newest value that was a multiple of the scale, in that unit */
+	int64_t slope;    /* expected difference, in sixteenths */
+	uint64_t pending; /* bits from the last full word on */
 	uint32_t step_ms; /* expected distance of samples */
-	uint16_t level;   /* running mean of the bits of a residual, in 256ths */
-	uint16_t position, count; /* bits written, samples */
-	uint8_t mode, scale;
-	uint8_t lead, trail;      /* floats: window of significant bits */
+	uint16_t position, count; /* bits in all, samples */
+	union {
+		uint16_t level; /* integers: running mean of the bits of a residual, in 256ths */
+		struct {
+			uint8_t lead, trail; /* floats: window of significant bits */
+		};
+	};
+	uint8_t scale;
 	uint8_t off_time; /* samples of this chunk that were not on time; stops at 255 */
 	uint8_t flags;
+	uint16_t owner; /* for the owner's use; not touched */
 };
 
 /* Starts a chunk with its first sample, which always fits. What *end holds of the chunk before helps
@@ -54,6 +61,8 @@ void chunk_begin(struct chunk_end *end, struct chunk *chunk, size_t size, int64_
 /* false when the sample does not fit; then nothing has changed. */
 bool chunk_append(struct chunk_end *end, struct chunk *chunk, size_t size, int64_t t_ms,
 	uint64_t bits);
+/* Writes what is pending and the count, so that the chunk (or a copy of it) can be read. More may be
+ * appended afterwards. */
 void chunk_seal(const struct chunk_end *end, struct chunk *chunk);
 
 static inline int64_t chunk_first_ms(const struct chunk *chunk)
@@ -61,7 +70,7 @@ static inline int64_t chunk_first_ms(const struct chunk *chunk)
 	return (int64_t)chunk->first_and_count >> 16;
 }
 
-/* Of a sealed chunk. */
+/* As of chunk_seal(). */
 static inline uint32_t chunk_count(const struct chunk *chunk)
 {
 	return (uint32_t)(chunk->first_and_count & 0xffff);
@@ -73,9 +82,8 @@ struct chunk_reader {
 	struct chunk_end end; /* after chunk_next(): the sample is end.t_ms, end.bits */
 };
 
-/* count: of a sealed chunk chunk_count(), of an open one end.count. */
-void chunk_reader_init(struct chunk_reader *reader, const struct chunk *chunk, size_t size,
-	uint32_t count);
+/* Reads the samples as of chunk_seal(). */
+void chunk_reader_init(struct chunk_reader *reader, const struct chunk *chunk, size_t size);
 /* The next sample; false after the last. A damaged chunk gives wrong samples, but no reads outside
  * of it. */
 bool chunk_next(struct chunk_reader *reader);

@@ -43,7 +43,6 @@
 #include "store/chunk.h"
 #include "store/store.h"
 
-enum mode { MODE_INTEGER, MODE_FLOAT };
 enum escape { ESCAPE_LITERAL, ESCAPE_TIME, ESCAPE_JITTER, ESCAPE_RAW, ESCAPE_STALE, ESCAPE_SCALE,
 	ESCAPE_FLOAT };
 
@@ -57,6 +56,7 @@ enum escape { ESCAPE_LITERAL, ESCAPE_TIME, ESCAPE_JITTER, ESCAPE_RAW, ESCAPE_STA
 #define FLAG_SETTLED 2u  /* slope and level come from a chunk before */
 #define FLAGS_START 3u
 #define FLAG_FAR 8u      /* with a time code: the newest sample was far off */
+#define FLAG_FLOAT 16u   /* floats, not integers */
 #define JITTER_NEAR 32u  /* folded deviations of 5 bits */
 #define JITTER_FAR 1024u /* more than 10 bits */
 #define FLAG_OFF_TIME 4u /* the newest sample was not on time */

@@ -66,30 +66,29 @@ static void integer_start(struct chunk_reader *reader)
 	}
 }
 
-void chunk_reader_init(struct chunk_reader *reader, const struct chunk *chunk, size_t size,
-	uint32_t count)
+void chunk_reader_init(struct chunk_reader *reader, const struct chunk *chunk, size_t size)
 {
 	struct chunk_end *end = &reader->end;
 	uint32_t start = chunk->start;
 
 	memset(reader, 0, sizeof(*reader));
 	reader->chunk = chunk;
-	reader->left = count;
+	reader->left = chunk_count(chunk);
 	reader->size = (uint32_t)(size - CHUNK_HEADER);
-	end->mode = start & 1;
 	end->scale = (uint8_t)((start >> 1 & 15) < SCALES ? start >> 1 & 15 : 0);
-	end->flags = start >> 5 & FLAGS_START;
-	end->level = (uint16_t)((start >> 7 & 63) << 8);
-	end->level = end->level < LEVEL_LIMIT ? end->level : LEVEL_LIMIT;
+	end->flags = (uint8_t)((start >> 5 & FLAGS_START) | ((start & 1) != 0 ? FLAG_FLOAT : 0));
 	end->step_ms = start >> 13;
-	end->lead = NO_WINDOW;
 	if (end->step_ms == STEP_LONG)
 		end->step_ms = (uint32_t)bits_get(reader, 32);
 	end->t_ms = chunk_first_ms(chunk);
-	if (end->mode == MODE_FLOAT)
+	if ((end->flags & FLAG_FLOAT) != 0) {
+		end->lead = NO_WINDOW;
 		end->bits = bits_get(reader, 64);
-	else
-		integer_start(reader);
+		return;
+	}
+	end->level = (uint16_t)((start >> 7 & 63) << 8);
+	end->level = end->level < LEVEL_LIMIT ? end->level : LEVEL_LIMIT;
+	integer_start(reader);
 }
 
 static uint64_t distance_read(struct chunk_reader *reader, uint32_t class)
@@ -217,7 +216,9 @@ static bool escape_read(struct chunk_reader *reader, uint64_t *distance)
 		(void)scale_change(end, scale < SCALES ? scale : 0);
 		return false;
 	case ESCAPE_FLOAT:
-		end->mode = MODE_FLOAT;
+		end->flags |= FLAG_FLOAT;
+		end->lead = NO_WINDOW;
+		end->trail = 0;
 		return false;
 	}
 	return true;
@@ -237,7 +238,7 @@ bool chunk_next(struct chunk_reader *reader)
 	}
 	if ((end->flags & FLAG_JITTER) != 0)
 		distance = jitter_read(reader);
-	while (!(end->mode == MODE_FLOAT ? float_read(reader) : integer_read(reader))) {
+	while (!((end->flags & FLAG_FLOAT) != 0 ? float_read(reader) : integer_read(reader))) {
 		if (escape_read(reader, &distance))
 			break;
 	}

@@ -133,8 +133,8 @@ static void series_make(struct store *store, struct store_key key, uint32_t id, 
 
 	slot->set = set;
 	slot->key_count = 1;
-	atomic_store_explicit(&ring->seen, store_tick(store), memory_order_relaxed);
-	atomic_store_explicit(&ring->state, RING_LIVE, memory_order_release);
+	atomic_store_explicit(&ring->life, ring_life(store_tick(store), RING_LIVE),
+		memory_order_release);
 	/* Last, so that whoever finds it by its key may append at once. */
 	CHECK(keys_insert(&store->keys, key, id));
 	atomic_fetch_add(&store->live, 1);

@@ -4,7 +4,7 @@
  * Three kinds of locks, all leaves, never two at a time:
  *   index_lock   keys (writing), index, slots[], the lists of free ids
  *   shard.lock   the rings of the shard's ids and their blocks
- *   none         keys (reading), ring.state, ring.seen, counters: atomics
+ *   none         keys (reading), ring.life, counters: atomics
  *
  * An id is a place in rings[] and slots[]. Runs of SHARD_RUN consecutive ids share a shard, so that
  * a batch in scrape order takes few locks and walks memory in order.
@@ -25,7 +25,7 @@
 #define SHARD_RUN_SHIFT 8
 #define SHARD_RUN (1u << SHARD_RUN_SHIFT)
 #define SHARDS_MAX 64u
-#define TICK_SHIFT 26 /* a tick is 2^26 ns, 67 ms; 32 bits of them are nine years */
+#define TICK_SHIFT 26 /* a tick is 2^26 ns, 67 ms; ages up to a year fit the 30 bits of a ring */
 
 struct shard {
 	_Alignas(64) pthread_mutex_t lock;
@@ -98,7 +98,7 @@ static inline bool id_exists(const struct store *store, uint32_t id)
 
 static inline enum ring_state ring_state_of(struct ring *ring)
 {
-	return (enum ring_state)atomic_load_explicit(&ring->state, memory_order_acquire);
+	return life_state(atomic_load_explicit(&ring->life, memory_order_acquire));
 }
 
 static inline uint32_t store_tick(const struct store *store)

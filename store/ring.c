@@ -9,6 +9,11 @@ static struct chunk *chunk_at(const struct ring_memory *memory, uint32_t handle)
 	return slab_at(memory->blocks.slabs, handle);
 }
 
+static uint32_t tail_of(const struct ring *ring, const struct ring_memory *memory)
+{
+	return chunk_at(memory, ring->head)->next;
+}
+
 bool ring_init(struct ring *ring, struct ring_memory *memory)
 {
 	uint32_t block = cell_take(&memory->blocks, 0);
@@ -16,38 +21,39 @@ bool ring_init(struct ring *ring, struct ring_memory *memory)
 	if (block == 0)
 		return false;
 	memset(&ring->end, 0, sizeof(ring->end));
-	ring->head = ring->tail = block;
+	ring->head = block;
+	chunk_at(memory, block)->next = block;
 	return true;
 }
 
 /* Takes the oldest chunk, which is not the open one, out of the ring. */
 static uint32_t tail_take(struct ring *ring, struct ring_memory *memory)
 {
-	uint32_t block = ring->tail;
+	uint32_t block = tail_of(ring, memory);
 	struct chunk *chunk = chunk_at(memory, block);
 
 	CHECK(block != ring->head);
 	memory->samples -= chunk_count(chunk);
-	ring->tail = chunk->next;
+	chunk_at(memory, ring->head)->next = chunk->next;
 	return block;
 }
 
 void ring_clear(struct ring *ring, struct ring_memory *memory)
 {
-	while (ring->tail != ring->head)
+	while (tail_of(ring, memory) != ring->head)
 		cell_give(&memory->blocks, tail_take(ring, memory));
 	memory->samples -= ring->end.count;
-	memset(&ring->end, 0, sizeof(ring->end));
-	ring->generation++;
+	ring->end = (struct chunk_end){.owner = (uint16_t)(ring->end.owner + 1)};
 }
 
+/* All samples of the oldest chunk are older than the first one of the next. */
 static bool tail_expired(const struct ring *ring, const struct ring_memory *memory, int64_t t_ms)
 {
-	if (ring->tail == ring->head)
-		return false;
-	/* All samples of the oldest chunk are older than the first one of the next. */
-	return t_ms - chunk_first_ms(chunk_at(memory, chunk_at(memory, ring->tail)->next)) >
-	       memory->retention_ms;
+	uint32_t tail = tail_of(ring, memory);
+
+	return tail != ring->head &&
+	       t_ms - chunk_first_ms(chunk_at(memory, chunk_at(memory, tail)->next)) >
+		       memory->retention_ms;
 }
 
 /* The block for the next chunk. The head has been sealed and is still in the chain. */
@@ -64,50 +70,50 @@ static uint32_t block_for_next(struct ring *ring, struct ring_memory *memory, in
 		block = cell_take(&memory->blocks, memory->keep);
 	if (block != 0)
 		return block;
-	if (ring->tail != ring->head) {
-		memory->overwritten += chunk_count(chunk_at(memory, ring->tail));
-		return tail_take(ring, memory);
-	}
-	return 0;
+	if (tail_of(ring, memory) == ring->head)
+		return 0;
+	memory->overwritten += chunk_count(chunk_at(memory, tail_of(ring, memory)));
+	return tail_take(ring, memory);
 }
 
 void ring_begin_chunk(struct ring *ring, struct ring_memory *memory, int64_t t_ms, uint64_t bits)
 {
 	size_t size = memory->blocks.cell_size;
+	struct chunk *head = chunk_at(memory, ring->head);
 	uint32_t block;
 
 	if (ring->end.count == 0) {
-		chunk_begin(&ring->end, chunk_at(memory, ring->head), size, t_ms, bits);
+		chunk_begin(&ring->end, head, size, t_ms, bits);
 		return;
 	}
-	chunk_seal(&ring->end, chunk_at(memory, ring->head));
+	chunk_seal(&ring->end, head);
 	block = block_for_next(ring, memory, t_ms);
 	if (block == 0) {
 		memory->overwritten += ring->end.count;
 		memory->samples -= ring->end.count;
-		block = ring->head;
-		ring->tail = block;
 	} else {
-		chunk_at(memory, ring->head)->next = block;
+		chunk_at(memory, block)->next = head->next;
+		head->next = block;
+		ring->head = block;
 	}
-	ring->head = block;
-	chunk_begin(&ring->end, chunk_at(memory, block), size, t_ms, bits);
+	chunk_begin(&ring->end, chunk_at(memory, ring->head), size, t_ms, bits);
 }
 
 void ring_copy_chunks(const struct ring *ring, const struct ring_memory *memory, int64_t from_ms,
 	int64_t to_ms, struct ring_copy *copy)
 {
-	uint32_t handle = ring->tail;
+	uint32_t handle = tail_of(ring, memory);
 
 	copy->chunk_size = memory->blocks.cell_size;
-	copy->chunk_count = copy->last_count = 0;
+	copy->chunk_count = 0;
 	copy->more = false;
-	copy->generation = ring->generation;
+	copy->generation = ring->end.owner; /* the owner's field counts clearings */
 	if (ring->end.count == 0 || ring->end.t_ms < from_ms)
 		return;
 	for (;; handle = chunk_at(memory, handle)->next) {
 		const struct chunk *chunk = chunk_at(memory, handle);
 		bool open = handle == ring->head;
+		struct chunk *place = (void *)(copy->bytes + copy->chunk_count * copy->chunk_size);
 
 		if (chunk_first_ms(chunk) > to_ms)
 			return;
@@ -118,11 +124,10 @@ void ring_copy_chunks(const struct ring *ring, const struct ring_memory *memory,
 			copy->resume_ms = chunk_first_ms(chunk);
 			return;
 		}
-		memcpy(copy->bytes + (size_t)copy->chunk_count * copy->chunk_size, chunk,
-			copy->chunk_size);
+		memcpy(place, chunk, copy->chunk_size);
 		copy->chunk_count++;
 		if (open) {
-			copy->last_count = ring->end.count;
+			chunk_seal(&ring->end, place);
 			return;
 		}
 	}

@@ -2,12 +2,12 @@
  * The samples of one series: a chain of chunks from the oldest to the open one. A chunk that has
  * left the retention as a whole, or the oldest one when memory is out, is overwritten.
  *
- *     tail (oldest, sealed) -> sealed -> ... -> head (open)
+ *     tail (oldest, sealed) -> sealed -> ... -> head (open) -> tail
  *
  * A ring owns at least one block from ring_init() on, so that a known series can always take a
  * sample: with one block and no memory, the block starts anew.
  *
- * Threads: under the lock of the ring's shard, but for `state` and `seen`, which are atomic.
+ * Threads: under the lock of the ring's shard, but for `life`, which is atomic.
  */
 #ifndef NIMBUSGUARD_STORE_RING_H
 #define NIMBUSGUARD_STORE_RING_H
@@ -31,11 +31,31 @@ enum ring_state { RING_FREE, RING_LIVE, RING_ENDED };
 
 struct ring {
 	_Alignas(64) struct chunk_end end; /* end.count == 0: no samples at all */
-	uint32_t head, tail;
-	_Atomic uint32_t seen;    /* when it last got a sample, in ticks of the store */
-	uint16_t generation;      /* changes when the ring is cleared */
-	_Atomic uint8_t state;    /* enum ring_state */
+	uint32_t head; /* the open chunk; its `next` is the oldest */
+	/* State in the two lowest bits, above them the tick of the store when the state was entered or
+	 * the last sample was taken. While LIVE it is written under the shard's lock only. */
+	_Atomic uint32_t life;
 };
+
+static inline uint32_t ring_life(uint32_t tick, enum ring_state state)
+{
+	return tick << 2 | (uint32_t)state;
+}
+
+static inline enum ring_state life_state(uint32_t life)
+{
+	return (enum ring_state)(life & 3);
+}
+
+/* Ticks since then; 0 when `tick` is older, as it is for a sample that came while we looked. */
+static inline uint32_t life_age(uint32_t life, uint32_t tick)
+{
+	int32_t age = (int32_t)((tick << 2) - (life & ~3u)) / 4;
+
+	return age < 0 ? 0 : (uint32_t)age;
+}
+
+_Static_assert(sizeof(struct ring) == 64, "a ring is a cache line");
 
 /* What the rings of one shard share. */
 struct ring_memory {
@@ -50,12 +70,13 @@ struct ring_memory {
 bool ring_init(struct ring *ring, struct ring_memory *memory);
 /* Removes all samples and all blocks but one. */
 void ring_clear(struct ring *ring, struct ring_memory *memory);
-/* Brings the place into the cache where the next sample goes. */
+/* Brings the place into the cache where the next sample goes, if it is likely to fill a word. */
 static inline void ring_prefetch(const struct ring *ring, const struct ring_memory *memory)
 {
 	const struct chunk *chunk = slab_at(memory->blocks.slabs, ring->head);
 
-	__builtin_prefetch(&chunk->bytes[ring->end.position / 8], 1);
+	if (ring->end.position % 64u >= 40)
+		__builtin_prefetch(&chunk->bytes[ring->end.position / 64u * 8], 1);
 }
 
 /* Begins a new chunk with the sample, where the open one is full or there is none. */
@@ -84,9 +105,8 @@ static inline enum append_result ring_append(struct ring *ring, struct ring_memo
 
 struct ring_copy {
 	uint32_t chunk_size, chunk_count;
-	uint32_t last_count; /* samples in the last chunk when it is the open one, else 0 */
 	bool more;           /* there are more: go on at resume_ms */
-	uint16_t generation;
+	uint16_t generation; /* changes when the ring is cleared */
 	int64_t resume_ms;
 	_Alignas(8) unsigned char bytes[RING_COPY_BYTES];
 };

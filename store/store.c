@@ -209,19 +209,17 @@ void store_find_many(struct store *store, const struct store_key *keys, size_t c
 
 bool series_revive(struct store *store, struct ring *ring, uint32_t tick)
 {
-	uint8_t state = RING_ENDED;
+	uint32_t life = atomic_load_explicit(&ring->life, memory_order_acquire);
 
-	if (ring_state_of(ring) == RING_LIVE)
-		return true;
-	/* Before it lives, so that a sweep at the same time does not end it again. */
-	atomic_store_explicit(&ring->seen, tick, memory_order_relaxed);
-	if (atomic_compare_exchange_strong(&ring->state, &state, RING_LIVE)) {
+	while (life_state(life) == RING_ENDED) {
+		if (!atomic_compare_exchange_weak(&ring->life, &life, ring_life(tick, RING_LIVE)))
+			continue;
 		atomic_fetch_add(&store->live, 1);
 		atomic_fetch_add(&store->created, 1);
 		atomic_fetch_add(&store->generation, 1);
 		return true;
 	}
-	return state == RING_LIVE;
+	return life_state(life) == RING_LIVE;
 }
 
 /* The bounds of one batch. */
@@ -255,7 +253,8 @@ static inline enum append_result sample_append(struct store *store, const struct
 	memcpy(&bits, &sample->value, sizeof(bits));
 	result = ring_append(ring, memory, sample->t_ms, bits);
 	if (result <= APPEND_STALE_MARKER)
-		atomic_store_explicit(&ring->seen, batch->tick, memory_order_relaxed);
+		atomic_store_explicit(&ring->life, ring_life(batch->tick, RING_LIVE),
+			memory_order_release);
 	return result;
 }
 
@@ -444,11 +443,9 @@ static void chunks_decode(const struct ring_copy *copy, int64_t from_ms, int64_t
 	for (uint32_t i = 0; i < copy->chunk_count; i++) {
 		const struct chunk *chunk =
 			(const void *)(copy->bytes + (size_t)i * copy->chunk_size);
-		bool open = i + 1 == copy->chunk_count && copy->last_count > 0;
 		struct chunk_reader reader;
 
-		chunk_reader_init(&reader, chunk, copy->chunk_size,
-			open ? copy->last_count : chunk_count(chunk));
+		chunk_reader_init(&reader, chunk, copy->chunk_size);
 		while (chunk_next(&reader) && reader.end.t_ms <= to_ms) {
 			if (reader.end.t_ms >= from_ms)
 				sink_push(sink, reader.end.t_ms, reader.end.bits);
@@ -475,7 +472,7 @@ size_t store_window(struct store *store, uint32_t series, int64_t from_ms, int64
 		(void)pthread_mutex_lock(&shard->lock);
 		/* Cleared while we decoded: what was copied before still is its window. */
 		if (ring_state_of(ring) != RING_LIVE ||
-			(copy.more && ring->generation != generation)) {
+			(copy.more && ring->end.owner != generation)) {
 			(void)pthread_mutex_unlock(&shard->lock);
 			break;
 		}

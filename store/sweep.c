@@ -33,19 +33,10 @@ static void gone_clear(struct store *store, uint32_t id_end)
 
 static uint32_t ticks_of(int64_t ms)
 {
-	int64_t limit = INT64_C(1) << 31;
-	int64_t ticks = ms < limit ? ms * 1000000 / (INT64_C(1) << TICK_SHIFT) + 1 : limit;
+	int64_t limit = INT64_C(1) << 28; /* 208 days */
+	int64_t ticks = ms < INT64_MAX / 1000000 ? ms * 1000000 / (INT64_C(1) << TICK_SHIFT) + 1 : limit;
 
 	return (uint32_t)(ticks < limit ? ticks : limit);
-}
-
-static uint32_t ticks_since(struct ring *ring, uint32_t tick)
-{
-	int32_t ticks = (int32_t)(tick -
-				  atomic_load_explicit(&ring->seen, memory_order_relaxed));
-
-	/* A sample that came while we looked is younger than our tick. */
-	return ticks < 0 ? 0 : (uint32_t)ticks;
 }
 
 /* Step 1 for the ids of one run, all in one shard. */
@@ -53,17 +44,17 @@ static uint32_t run_end(struct store *store, uint32_t first, uint32_t end, uint3
 {
 	struct shard *shard = shard_of(store, first);
 	uint32_t keep = ticks_of(store->limits.ended_keep_ms);
-	uint32_t ended = 0;
+	uint32_t ended = 0, life;
 
 	(void)pthread_mutex_lock(&shard->lock);
 	for (uint32_t id = first; id < end; id++) {
 		struct ring *ring = ring_of(store, id);
 
-		if (ring_state_of(ring) != RING_LIVE || ticks_since(ring, tick) <= keep)
+		life = atomic_load_explicit(&ring->life, memory_order_relaxed);
+		if (life_state(life) != RING_LIVE || life_age(life, tick) <= keep)
 			continue;
 		ring_clear(ring, &shard->memory);
-		atomic_store_explicit(&ring->seen, tick, memory_order_relaxed);
-		atomic_store_explicit(&ring->state, RING_ENDED, memory_order_release);
+		atomic_store_explicit(&ring->life, ring_life(tick, RING_ENDED), memory_order_release);
 		gone_set(store, id);
 		ended++;
 	}
@@ -103,10 +94,12 @@ static uint32_t run_free(struct store *store, uint32_t first, uint32_t end, uint
 	(void)pthread_mutex_lock(&store->index_lock);
 	for (uint32_t id = first; id < end; id++) {
 		struct ring *ring = ring_of(store, id);
-		uint8_t state = RING_ENDED;
+		uint32_t life = atomic_load_explicit(&ring->life, memory_order_relaxed);
 
-		if (ring_state_of(ring) != RING_ENDED || ticks_since(ring, tick) <= keep ||
-			!atomic_compare_exchange_strong(&ring->state, &state, RING_FREE))
+		/* Fails when a sample has just brought it back. */
+		if (life_state(life) != RING_ENDED || life_age(life, tick) <= keep ||
+			!atomic_compare_exchange_strong(&ring->life, &life,
+				ring_life(tick, RING_FREE)))
 			continue;
 		index_remove(&store->index, slot_of(store, id)->set);
 		slot_of(store, id)->set = 0;
