@@ -15,15 +15,17 @@
 
 #include "base/clock.h"
 
-static void become(const char *log_path, const char *const *argv, const char *const *environment)
+static void become(const struct proc *proc, const char *const *argv, const char *const *environment)
 {
-	int log = open(log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	int log = open(proc->log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	int null = open("/dev/null", O_RDONLY);
 	sigset_t none;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (proc->folder != NULL && chdir(proc->folder) != 0)
+		_exit(126);
 	if (log < 0 || null < 0 || dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
 		_exit(126);
 	for (; environment != NULL && *environment != NULL; environment++)
@@ -39,7 +41,7 @@ void proc_start(struct proc *proc, const char *const *argv, const char *const *e
 	fflush(NULL);
 	proc->pid = fork();
 	if (proc->pid == 0)
-		become(proc->log_path, argv, environment);
+		become(proc, argv, environment);
 	if (proc->pid < 0) {
 		fprintf(stderr, "fork: %s\n", strerror(errno));
 		exit(1);

@@ -14,6 +14,7 @@
 struct proc {
 	pid_t pid; /* 0: not running */
 	char log_path[512];
+	const char *folder; /* its working directory; NULL: the test's */
 };
 
 /* argv and environment (further NAME=value, may be NULL) end with NULL. What the program writes to

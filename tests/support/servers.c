@@ -202,6 +202,7 @@ void alertmanager_start(struct servers *servers, struct server *server, const ch
 	char path[SERVER_PATH_MAX * 2], file[2 * SERVER_PATH_MAX + 32],
 		data[2 * SERVER_PATH_MAX + 32];
 	char address[128], name[128];
+	static char home[SERVER_PATH_MAX];
 	const char *argv[] = {program("prometheus-alertmanager"), file, data, address,
 		"--cluster.listen-address=", NULL};
 
@@ -209,6 +210,9 @@ void alertmanager_start(struct servers *servers, struct server *server, const ch
 	flag(file, sizeof(file), "config.file", servers_write(servers, name, config));
 	state_folder(servers, server, path, sizeof(path));
 	flag(data, sizeof(data), "storage.path", path);
+	/* Its templates are found from there, see servers.sh. */
+	snprintf(home, sizeof(home), "%s/../..", environment("NIMBUSGUARD_TEST_SERVERS"));
+	server->proc.folder = home;
 	flag(address, sizeof(address), "web.listen-address", server->address);
 	proc_start(&server->proc, argv, NULL);
 	wait_ready(servers, server, "/-/ready");

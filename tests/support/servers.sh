@@ -6,7 +6,19 @@ set -euo pipefail
 dest=$1
 packages=(prometheus prometheus-alertmanager)
 stamp=$dest/.unpacked
-[ ! -e "$stamp" ] || exit 0
+
+# Debian's Alertmanager looks for its templates under /usr/share, where it is not installed. The same path with one slash
+# moved is as long and relative: started in the folder where it was unpacked, it finds them.
+relocate() {
+	local program=$1/usr/bin/prometheus-alertmanager
+	if LC_ALL=C grep -q /usr/share/prometheus/alertmanager "$program"; then
+		LC_ALL=C sed -i 's|/usr/share/prometheus/alertmanager|usr/share//prometheus/alertmanager|g' "$program"
+	fi
+}
+if [ -e "$stamp" ]; then
+	relocate "$dest"
+	exit 0
+fi
 
 mkdir -p "$dest"
 dest=$(cd "$dest" && pwd)
@@ -35,6 +47,7 @@ for deb in "$fetched"/*.deb; do
 	dpkg-deb -x "$deb" "$dest"
 done
 rm -rf "$dest/apt" "$dest/usr/share/doc"
+relocate "$dest"
 
 for program in prometheus promtool prometheus-alertmanager; do
 	if ! "$dest/usr/bin/$program" --version >"$fetched/version" 2>&1; then
