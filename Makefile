@@ -162,7 +162,7 @@ FORCE:
 # The goal that is always there: with none at all, make would take the default one.
 ready:
 	@:
-.PHONY: FORCE ready
+.PHONY: FORCE ready docs
 
 # ---- targets ----------------------------------------------------------------------------------------------------------
 
@@ -244,6 +244,9 @@ lint: ## every check of the source that needs no run
 format: ## lay out all C files by .clang-format
 	@find $(ROOMS) tests -name '*.[ch]' -exec clang-format -i {} +
 
+docs: release ## the generated tables of docs/configuration.md and docs/metrics.md
+	@tests/support/docs.sh build/release/nimbusguard
+
 # ---- installing and releasing -----------------------------------------------------------------------------------------
 
 bindir = $(DESTDIR)$(PREFIX)/bin
@@ -268,4 +271,4 @@ dist: ## a source tarball, the same bytes for the same commit
 clean: ## remove build/
 	rm -rf $(B)
 
-.PHONY: help all release debug deps run test check-one e2e fuzz bench coverage lint format install uninstall dist clean
+.PHONY: help all release debug deps run test check-one e2e fuzz bench coverage lint format install uninstall dist clean docs

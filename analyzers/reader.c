@@ -87,9 +87,8 @@ void analyzer_read(struct analyzer *analyzer, const struct workload_key *workloa
 		*quality = QUALITY_MISSING;
 	else if (duplicate)
 		*quality = QUALITY_DUPLICATE;
-	else if (count == 0 || store_is_stale(points[count - 1].value))
-		*quality = QUALITY_STALE;
-	else if (points[count - 1].t_ms < (to_ms < now_ms ? to_ms : now_ms) - stale_ms)
+	else if (count == 0 || store_is_stale(points[count - 1].value) ||
+		points[count - 1].t_ms < (to_ms < now_ms ? to_ms : now_ms) - stale_ms)
 		*quality = QUALITY_STALE;
 	else if (*samples == 0)
 		*quality = QUALITY_NOT_A_NUMBER;

@@ -63,6 +63,8 @@ static enum status add_workload(struct roster *roster, const struct workload_key
 		roster->workloads = grown;
 		roster->capacity = capacity;
 	}
+	/* The array exists: there is room for one more after the lines above. */
+	CHECK(roster->workloads != NULL);
 	struct watched_workload *workload = &roster->workloads[roster->count];
 
 	memset(workload, 0, sizeof(*workload));

@@ -23,7 +23,8 @@ static void reply_built(struct request *request, struct buf *json, enum status s
 	if (status != STATUS_OK)
 		request_reply_error(request, status, error->text);
 	else if (!buf_ok(json))
-		request_reply_error(request, STATUS_TOO_LARGE, "the answer is too large, give a limit");
+		request_reply_error(request, STATUS_TOO_LARGE,
+			"the answer is too large, give a limit");
 	else
 		request_reply_data(request, json);
 }
@@ -39,8 +40,8 @@ static enum status read_limit(const struct request *request, size_t fallback, si
 	if (text == NULL)
 		return STATUS_OK;
 	if (parse_int(text, &value) != STATUS_OK || value < 1 || (uint64_t)value > max)
-		return error_set(error, STATUS_BAD_INPUT, "limit \"%.40s\" is not between 1 and %zu",
-			text, max);
+		return error_set(error, STATUS_BAD_INPUT,
+			"limit \"%.40s\" is not between 1 and %zu", text, max);
 	*limit = (size_t)value;
 	return STATUS_OK;
 }
@@ -72,7 +73,8 @@ static void add_selector(const char *text, void *argument)
 		all->status = store_select(all->store, &matchers, all->limit, &one, all->error);
 	matchers_fini(&matchers);
 	if (all->status == STATUS_LIMIT)
-		error_set(all->error, STATUS_LIMIT, "more than %zu series match, narrow the selector or raise limit",
+		error_set(all->error, STATUS_LIMIT,
+			"more than %zu series match, narrow the selector or raise limit",
 			all->limit);
 	if (all->status != STATUS_OK) {
 		store_selection_fini(&one);
@@ -87,7 +89,8 @@ static void add_selector(const char *text, void *argument)
 	while (a < one.count || b < all->selection.count) {
 		uint32_t next;
 
-		if (b == all->selection.count || (a < one.count && one.series[a] <= all->selection.series[b]))
+		if (b == all->selection.count ||
+			(a < one.count && one.series[a] <= all->selection.series[b]))
 			next = one.series[a++];
 		else
 			next = all->selection.series[b++];
@@ -220,11 +223,12 @@ void route_query(struct request *request, void *argument)
 	buf_add_text(&json, "{\"resultType\":\"matrix\",\"result\":[");
 	for (size_t i = 0; status == STATUS_OK && i < selection.count; i++) {
 		struct labels labels;
-		size_t count = store_window(service_store(service), selection.series[i], from_ms, to_ms,
-			points, limit);
+		size_t count = store_window(service_store(service), selection.series[i], from_ms,
+			to_ms, points, limit);
 
 		if (count == 0 ||
-			store_labels(service_store(service), selection.series[i], &labels) != STATUS_OK)
+			store_labels(service_store(service), selection.series[i], &labels) !=
+				STATUS_OK)
 			continue;
 		if (written++ > 0)
 			buf_add_char(&json, ',');
@@ -328,8 +332,8 @@ static enum status list_workloads(struct service *service, struct request *reque
 	return analyzer_write_workloads(service_analyzer(service), json, limit);
 }
 
-static enum status list_findings(struct service *service, struct request *request,
-	struct buf *json, size_t limit, struct error *error)
+static enum status list_findings(struct service *service, struct request *request, struct buf *json,
+	size_t limit, struct error *error)
 {
 	const char *active = request_query(request, "active");
 	bool only = false;
@@ -359,8 +363,8 @@ static enum status list_incidents(struct service *service, struct request *reque
 		request_query(request, "state"), limit);
 }
 
-static enum status list_actions(struct service *service, struct request *request,
-	struct buf *json, size_t limit, struct error *error)
+static enum status list_actions(struct service *service, struct request *request, struct buf *json,
+	size_t limit, struct error *error)
 {
 	if (service_remediator(service) == NULL)
 		return no_remediator(error);
@@ -429,9 +433,10 @@ void route_action_change(struct request *request, void *argument)
 	if (identity[0] == '\0')
 		identity = "local";
 	if (remediator == NULL || slash == NULL || (size_t)(slash - rest) >= sizeof(id)) {
-		status = remediator == NULL ? no_remediator(&error) :
-			error_set(&error, STATUS_NOT_FOUND,
-				"use /api/v1/actions/<id>/approve, /reject or /undo");
+		status = remediator == NULL
+			? no_remediator(&error)
+			: error_set(&error, STATUS_NOT_FOUND,
+				  "use /api/v1/actions/<id>/approve, /reject or /undo");
 	} else {
 		snprintf(id, sizeof(id), "%.*s", (int)(slash - rest), rest);
 		if (strcmp(slash, "/approve") == 0 || strcmp(slash, "/reject") == 0)
@@ -440,8 +445,10 @@ void route_action_change(struct request *request, void *argument)
 		else if (strcmp(slash, "/undo") == 0)
 			status = remediator_undo(remediator, id, identity, &error);
 		else
-			status = error_set(&error, STATUS_NOT_FOUND, "\"%.20s\" is none of /approve, "
-				"/reject, /undo", slash);
+			status = error_set(&error, STATUS_NOT_FOUND,
+				"\"%.20s\" is none of /approve, "
+				"/reject, /undo",
+				slash);
 		buf_add_text(&json, "{\"id\":");
 		buf_add_json_string(&json, id, strlen(id));
 		buf_add_char(&json, '}');

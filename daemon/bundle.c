@@ -18,9 +18,11 @@
 
 static bool rules_in(const char *folder, struct bundle *bundle)
 {
-	int size = snprintf(bundle->signals, sizeof(bundle->signals), "%s/rules/signals.yaml", folder);
+	int size =
+		snprintf(bundle->signals, sizeof(bundle->signals), "%s/rules/signals.yaml", folder);
 
-	if (size < 0 || (size_t)size >= sizeof(bundle->signals) || access(bundle->signals, R_OK) != 0)
+	if (size < 0 || (size_t)size >= sizeof(bundle->signals) ||
+		access(bundle->signals, R_OK) != 0)
 		return false;
 	size = snprintf(bundle->playbooks, sizeof(bundle->playbooks), "%s/rules/playbooks", folder);
 	return size > 0 && (size_t)size < sizeof(bundle->playbooks);
@@ -53,8 +55,8 @@ void service_analyzer_config(const struct config *config, struct bundle *bundle,
 	const struct clock *clock, struct analyzer_config *analyzer)
 {
 	analyzer_config_default(analyzer);
-	analyzer->signal_paths = config_list(config, SETTING_ANALYZE_SIGNALS,
-		&analyzer->signal_path_count);
+	analyzer->signal_paths =
+		config_list(config, SETTING_ANALYZE_SIGNALS, &analyzer->signal_path_count);
 	if (analyzer->signal_path_count == 0) {
 		analyzer->signal_paths = bundle->signal_paths;
 		analyzer->signal_path_count = 1;
@@ -103,8 +105,8 @@ void service_remediator_config(const struct config *config, struct bundle *bundl
 	snprintf(journal_path, journal_path_size, "%s/journal.sqlite",
 		config_text(config, SETTING_STORAGE_PATH));
 	remediator->journal_path = journal_path;
-	remediator->playbook_paths = config_list(config, SETTING_REMEDIATE_PLAYBOOKS,
-		&remediator->playbook_path_count);
+	remediator->playbook_paths =
+		config_list(config, SETTING_REMEDIATE_PLAYBOOKS, &remediator->playbook_path_count);
 	if (remediator->playbook_path_count == 0) {
 		remediator->playbook_paths = bundle->playbook_paths;
 		remediator->playbook_path_count = 1;

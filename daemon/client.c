@@ -47,6 +47,7 @@ enum status client_request(const char *method, const char *url, const char *toke
 	curl_slist_free_all(headers);
 	curl_easy_cleanup(curl);
 	if (code != CURLE_OK)
-		return error_set(error, STATUS_UNAVAILABLE, "%s: %s", url, curl_easy_strerror(code));
+		return error_set(error, STATUS_UNAVAILABLE, "%s: %s", url,
+			curl_easy_strerror(code));
 	return STATUS_OK;
 }

@@ -23,7 +23,7 @@ struct command_line {
 	const char *config_path;
 	struct config_flag settings[FLAGS_MAX]; /* flags that name settings */
 	size_t setting_count;
-	struct config_flag own[FLAGS_MAX];      /* flags of the command itself */
+	struct config_flag own[FLAGS_MAX]; /* flags of the command itself */
 	size_t own_count;
 	const char *words[WORDS_MAX];
 	size_t word_count;
@@ -39,6 +39,9 @@ int command_serve(const struct command_line *line);
 int command_check(const struct command_line *line);
 int command_demo(const struct command_line *line);
 int command_actions(const struct command_line *line);
+int command_loadgen(const struct command_line *line);
+/* Its usage text, with a newline at the end. */
+extern const char loadgen_flags[];
 
 /* Signals of serve and demo: SIGTERM and SIGINT end, SIGHUP reloads. Blocked in all threads and
  * waited for by the main thread. */

@@ -34,7 +34,8 @@ static bool id_valid(const char *id)
 	size_t size = strlen(id);
 
 	return size > 0 && size < ID_MAX &&
-		strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") == size;
+		strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
+		size;
 }
 
 /* The data of a successful answer (json_decref), or NULL with the reason on standard error. */
@@ -48,7 +49,8 @@ static json_t *fetch(const struct call *call, const char *method, const char *pa
 
 	buf_init(&body, ANSWER_MAX);
 	snprintf(url, sizeof(url), "%s/api/v1/%s", call->url, path);
-	if (client_request(method, url, call->token, call->ca_file, &http, &body, &error) != STATUS_OK) {
+	if (client_request(method, url, call->token, call->ca_file, &http, &body, &error) !=
+		STATUS_OK) {
 		fprintf(stderr, "nimbusguard: %s\n", error.text);
 		buf_fini(&body);
 		return NULL;
@@ -86,15 +88,16 @@ static void print_list(json_t *list)
 	size_t i;
 
 	printf("%-14s %-24s %-18s %-40s %s\n", "ID", "TIME", "STATE", "TARGET", "ACTION");
-	json_array_foreach(list, i, action) {
+	json_array_foreach(list, i, action)
+	{
 		char time[32] = "";
 		json_int_t ms = json_integer_value(json_object_get(action, "proposed_ms"));
 
 		if (ms != 0)
 			format_rfc3339((int64_t)ms, time, sizeof(time));
 		printf("%-14s %-24s %-18s %-40s %s%s\n", text_of(action, "id"), time,
-			text_of(action, "state"), text_of(json_object_get(action, "target"), "text"),
-			text_of(action, "kind"),
+			text_of(action, "state"),
+			text_of(json_object_get(action, "target"), "text"), text_of(action, "kind"),
 			json_is_true(json_object_get(action, "dry_run")) ? " (dry run)" : "");
 		if (text_of(action, "sentence")[0] != '\0')
 			printf("  %s\n", text_of(action, "sentence"));
@@ -169,7 +172,8 @@ static int run(const struct call *call, const struct command_line *line)
 	if (strcmp(verb, "list") == 0)
 		return list_actions(call, line);
 	if (!change && strcmp(verb, "show") != 0 && strcmp(verb, "why") != 0) {
-		fprintf(stderr, "nimbusguard: actions list | show | why | approve | reject | undo\n");
+		fprintf(stderr,
+			"nimbusguard: actions list | show | why | approve | reject | undo\n");
 		return EXIT_USAGE;
 	}
 	if (line->word_count != 2 || !id_valid(line->words[1])) {
@@ -183,7 +187,8 @@ int command_actions(const struct command_line *line)
 {
 	static const char *const known[] = {"url", "token-file", "ca-file", "json", NULL};
 	const char *token_file = command_flag(line, "token-file");
-	struct call call = {.url = command_flag(line, "url"), .ca_file = command_flag(line, "ca-file"),
+	struct call call = {.url = command_flag(line, "url"),
+		.ca_file = command_flag(line, "ca-file"),
 		.json = command_flag(line, "json") != NULL};
 	struct error error;
 	int status;

@@ -95,8 +95,9 @@ int command_check(const struct command_line *line)
 			fputs(text.data, stdout);
 	}
 	status = diagnostics.errors > 0 ? EXIT_FAILED : EXIT_GOOD;
-	fprintf(stderr, "%s: %zu error%s, %zu warning%s\n", status == EXIT_GOOD ? "good" : "not good",
-		diagnostics.errors, diagnostics.errors == 1 ? "" : "s", diagnostics.warnings,
+	fprintf(stderr, "%s: %zu error%s, %zu warning%s\n",
+		status == EXIT_GOOD ? "good" : "not good", diagnostics.errors,
+		diagnostics.errors == 1 ? "" : "s", diagnostics.warnings,
 		diagnostics.warnings == 1 ? "" : "s");
 	buf_fini(&text);
 	diagnostics_fini(&diagnostics);

@@ -53,7 +53,7 @@ static int read_flags(const struct command_line *line, struct demo_config *confi
 {
 	const char *duration = command_flag(line, "duration"), *speed = command_flag(line, "speed");
 	const char *seed = command_flag(line, "seed");
-	int64_t value;
+	int64_t value = 0;
 	bool bad = false;
 
 	*config = (struct demo_config){.speed = 60, .seed = 1, .output = STDOUT_FILENO};
@@ -61,19 +61,22 @@ static int read_flags(const struct command_line *line, struct demo_config *confi
 	config->color = config->live && command_flag(line, "no-color") == NULL &&
 		getenv("NO_COLOR") == NULL;
 	/* Plain numbers are seconds, as in `make run DURATION=60`. */
-	if (duration != NULL && parse_int(duration, &value) == STATUS_OK && value >= 0 && value < 1000000)
+	if (duration != NULL && parse_int(duration, &value) == STATUS_OK && value >= 0 &&
+		value < 1000000)
 		config->duration_ms = value * 1000;
 	else if (duration != NULL && parse_duration(duration, &config->duration_ms) != STATUS_OK)
 		bad = true;
-	if (speed != NULL && (parse_double(speed, &config->speed) != STATUS_OK ||
-		!(config->speed >= 1 && config->speed <= 600)))
+	if (speed != NULL &&
+		(parse_double(speed, &config->speed) != STATUS_OK ||
+			!(config->speed >= 1 && config->speed <= 600)))
 		bad = true;
 	if (seed != NULL) {
 		bad = bad || parse_int(seed, &value) != STATUS_OK || value < 0;
 		config->seed = (uint64_t)value;
 	}
 	if (bad)
-		fprintf(stderr, "nimbusguard: --duration is seconds or a duration, --speed 1 to 600, "
+		fprintf(stderr,
+			"nimbusguard: --duration is seconds or a duration, --speed 1 to 600, "
 			"--seed a whole number\n");
 	return bad ? EXIT_USAGE : EXIT_GOOD;
 }
@@ -83,10 +86,16 @@ static size_t demo_settings(const struct command_line *line, const char *kube_ur
 	const char *folder, struct config_flag *flags)
 {
 	const struct config_flag defaults[] = {
-		{"mode", "auto"}, {"no-dry-run", NULL}, {"kubernetes.url", kube_url},
-		{"storage.path", folder}, {"analyze.scan-interval", "15s"},
-		{"analyze.history-min", "10m"}, {"analyze.duration-min", "30s"},
-		{"guard.startup-grace", "1m"}, {"guard.cooldown", "3m"}, {"log.level", "error"},
+		{"mode", "auto"},
+		{"no-dry-run", NULL},
+		{"kubernetes.url", kube_url},
+		{"storage.path", folder},
+		{"analyze.scan-interval", "15s"},
+		{"analyze.history-min", "10m"},
+		{"analyze.duration-min", "30s"},
+		{"guard.startup-grace", "1m"},
+		{"guard.cooldown", "3m"},
+		{"log.level", "error"},
 		{"storage.memory-max", "64MiB"},
 	};
 	size_t count = sizeof(defaults) / sizeof(defaults[0]);
@@ -140,8 +149,9 @@ static int run(struct demo *demo, const struct command_line *line, const char *f
 		return EXIT_FAILED;
 	}
 	/* Cut short by hand is no failure; a full run that did not show the main job is one. */
-	return atomic_load(&demo_stop) || config->duration_ms < 60000 || demo_complete(demo) ?
-		EXIT_GOOD : EXIT_FAILED;
+	return atomic_load(&demo_stop) || config->duration_ms < 60000 || demo_complete(demo)
+		? EXIT_GOOD
+		: EXIT_FAILED;
 }
 
 /* The journal of a demo is of no use later. */
@@ -175,7 +185,8 @@ int command_demo(const struct command_line *line)
 	snprintf(folder, sizeof(folder), "%.200s/nimbusguard-demo-XXXXXX",
 		getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp");
 	if (mkdtemp(folder) == NULL) {
-		fprintf(stderr, "nimbusguard: no temporary folder %s: %s\n", folder, strerror(errno));
+		fprintf(stderr, "nimbusguard: no temporary folder %s: %s\n", folder,
+			strerror(errno));
 		return EXIT_FAILED;
 	}
 	signals_block(&set);

@@ -81,7 +81,8 @@ int command_serve(const struct command_line *line)
 		return EXIT_FAILED;
 	}
 	LOG_INFO("listening", LOG_TEXT("version", NIMBUSGUARD_VERSION),
-		LOG_TEXT("address", config_text(service_config(service), SETTING_WEB_LISTEN_ADDRESS)),
+		LOG_TEXT("address",
+			config_text(service_config(service), SETTING_WEB_LISTEN_ADDRESS)),
 		LOG_UINT("port", service_port(service)),
 		LOG_TEXT("mode", mode_name(service_mode(service))),
 		LOG_BOOL("dry_run", config_bool(service_config(service), SETTING_DRY_RUN)));

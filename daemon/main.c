@@ -14,23 +14,36 @@
 static const struct {
 	const char *name, *help;
 	int (*run)(const struct command_line *line);
+	const char *flags; /* its own usage text, NULL: the flags are those of all */
 } commands[] = {
-	{"serve", "run the service (the default)", command_serve},
-	{"check", "check configuration, signals and playbooks; --print shows every setting and its source",
-		command_check},
-	{"demo", "run the service against a simulated cluster and show what happens", command_demo},
-	{"actions", "list | show | why | approve | reject | undo, on a running service", command_actions},
+	{"serve", "run the service (the default)", command_serve, NULL},
+	{"check",
+		"check configuration, signals and playbooks; --print shows every setting and its source",
+		command_check, NULL},
+	{"demo", "run the service against a simulated cluster and show what happens", command_demo,
+		NULL},
+	{"actions", "list | show | why | approve | reject | undo, on a running service",
+		command_actions, NULL},
+	{"loadgen", "send a load by remote write, measure and verify; its flags: loadgen --help",
+		command_loadgen, loadgen_flags},
 };
 
 static void write_version(void)
 {
-	printf("nimbusguard, version %s (revision %s)\n", NIMBUSGUARD_VERSION, NIMBUSGUARD_REVISION);
+	printf("nimbusguard, version %s (revision %s)\n", NIMBUSGUARD_VERSION,
+		NIMBUSGUARD_REVISION);
 }
 
-static void write_usage(FILE *out)
+static void write_usage(FILE *out, const char *command)
 {
 	struct buf usage;
 
+	for (size_t i = 0; command != NULL && i < ARRAY_COUNT(commands); i++) {
+		if (commands[i].flags != NULL && strcmp(commands[i].name, command) == 0) {
+			fputs(commands[i].flags, out);
+			return;
+		}
+	}
 	fprintf(out, "usage: nimbusguard [command] [flags]\n\ncommands:\n");
 	for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
 		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
@@ -63,8 +76,8 @@ bool command_flags_known(const struct command_line *line, const char *const *kno
 		if (known[k] != NULL)
 			continue;
 		if (config_flag_nearest(name, nearest, sizeof(nearest)) != NULL)
-			fprintf(stderr, "nimbusguard: unknown flag --%s, did you mean --%s?\n", name,
-				nearest);
+			fprintf(stderr, "nimbusguard: unknown flag --%s, did you mean --%s?\n",
+				name, nearest);
 		else
 			fprintf(stderr, "nimbusguard: unknown flag --%s\n", name);
 		return false;
@@ -75,7 +88,8 @@ bool command_flags_known(const struct command_line *line, const char *const *kno
 /* Flags that stand alone, of all commands; every other one that is no setting takes a value. */
 static bool flag_is_bare(const char *name)
 {
-	static const char *const bare[] = {"print", "help", "version", "json", "no-color"};
+	static const char *const bare[] = {"print", "help", "version", "json", "no-color",
+		"shuffle"};
 
 	for (size_t i = 0; i < ARRAY_COUNT(bare); i++)
 		if (strcmp(bare[i], name) == 0)
@@ -151,8 +165,9 @@ int main(int argc, char **argv)
 		line.config_path = getenv("NIMBUSGUARD_CONFIG_FILE");
 	if (read_line(&line, argc, argv) != EXIT_GOOD)
 		return EXIT_USAGE;
-	if (command_flag(&line, "help") != NULL || (line.command != NULL && strcmp(line.command, "help") == 0)) {
-		write_usage(stdout);
+	if (command_flag(&line, "help") != NULL ||
+		(line.command != NULL && strcmp(line.command, "help") == 0)) {
+		write_usage(stdout, line.command);
 		return EXIT_GOOD;
 	}
 	if (command_flag(&line, "version") != NULL ||
@@ -165,6 +180,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
 		if (strcmp(commands[i].name, line.command) == 0)
 			return commands[i].run(&line);
-	fprintf(stderr, "nimbusguard: unknown command \"%s\", see nimbusguard help\n", line.command);
+	fprintf(stderr, "nimbusguard: unknown command \"%s\", see nimbusguard help\n",
+		line.command);
 	return EXIT_USAGE;
 }

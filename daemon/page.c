@@ -60,11 +60,13 @@ static void gather_signals(struct gathered *page, const struct watched_workload 
 
 		if (signal->series == STORE_NO_SERIES)
 			continue;
-		signals[row->signal_count++] = (struct page_signal){
-			.role = role_name((enum signal_role)role),
-			.unit = role_unit((enum signal_role)role), .value = signal->last.value,
-			.expected = signal->last.expected, .z = signal->last.score,
-			.quality = quality_name(signal->last.quality)};
+		signals[row->signal_count++] =
+			(struct page_signal){.role = role_name((enum signal_role)role),
+				.unit = role_unit((enum signal_role)role),
+				.value = signal->last.value,
+				.expected = signal->last.expected,
+				.z = signal->last.score,
+				.quality = quality_name(signal->last.quality)};
 	}
 }
 
@@ -106,9 +108,10 @@ static void gather_findings(struct gathered *page, const struct snapshot *snapsh
 			workload_key_write(&watched->key, name, WORKLOAD_TEXT_MAX);
 			rows[count++] = (struct page_finding){.workload = name,
 				.role = role_name((enum signal_role)role),
-				.summary = signal->tracker.up ? "above its usual range" :
-					"below its usual range",
-				.score = signal->last.score, .confidence = signal->last.confidence,
+				.summary = signal->tracker.up ? "above its usual range"
+							      : "below its usual range",
+				.score = signal->last.score,
+				.confidence = signal->last.confidence,
 				.since_ms = signal->tracker.since_ms};
 		}
 	}
@@ -129,10 +132,11 @@ static void gather_steps(struct gathered *page, struct remediator *remediator,
 	if (steps != NULL && remediator_write_why(remediator, row->id, &text) == STATUS_OK &&
 		buf_ok(&text))
 		why = json_loadb(text.data, text.size, 0, NULL);
-	json_array_foreach(json_object_get(why, "sentences"), i, sentence) {
+	json_array_foreach(json_object_get(why, "sentences"), i, sentence)
+	{
 		const char *time = json_text(sentence, "time"), *line = json_text(sentence, "text");
 
-		if (row->step_count == STEPS_SHOWN || time == NULL || line == NULL)
+		if (steps == NULL || row->step_count == STEPS_SHOWN || time == NULL || line == NULL)
 			continue;
 		steps[row->step_count].text = arena_strndup(&page->arena, line, strlen(line));
 		if (parse_rfc3339(time, &steps[row->step_count].at_ms) == STATUS_OK)
@@ -149,7 +153,8 @@ static const char *plan_of(const struct gathered *page, const char *incident)
 	json_t *action;
 	size_t i;
 
-	json_array_foreach(page->actions, i, action) {
+	json_array_foreach(page->actions, i, action)
+	{
 		const char *of = json_text(action, "incident");
 
 		if (of != NULL && strcmp(of, incident) == 0)
@@ -169,13 +174,15 @@ static void gather_incidents(struct gathered *page, struct remediator *remediato
 	rows = arena_zalloc(&page->arena, count + 1, sizeof(*rows));
 	if (rows == NULL)
 		return;
-	json_array_foreach(page->incidents, i, incident) {
+	json_array_foreach(page->incidents, i, incident)
+	{
 		if (i >= count)
 			break;
 		rows[i] = (struct page_incident){.id = json_text(incident, "id"),
 			.title = json_text(incident, "name"),
 			.target = json_text(json_object_get(incident, "target"), "text"),
-			.playbook = json_text(incident, "playbook"), .state = json_text(incident, "state"),
+			.playbook = json_text(incident, "playbook"),
+			.state = json_text(incident, "state"),
 			.outcome = json_text(incident, "sentence"),
 			.open = json_is_true(json_object_get(incident, "open")),
 			.opened_ms = json_time(incident, "opened_ms")};
@@ -195,8 +202,8 @@ static json_t *load_list(struct remediator *remediator, bool actions)
 	json_t *list = NULL;
 
 	buf_init(&text, PAGE_MAX);
-	if ((actions ? remediator_write_actions(remediator, &text, NULL, 200) :
-		remediator_write_incidents(remediator, &text, NULL, 200)) == STATUS_OK &&
+	if ((actions ? remediator_write_actions(remediator, &text, NULL, 200)
+		     : remediator_write_incidents(remediator, &text, NULL, 200)) == STATUS_OK &&
 		buf_ok(&text) && text.data != NULL)
 		list = json_loadb(text.data, text.size, 0, NULL);
 	buf_fini(&text);
@@ -227,12 +234,13 @@ static void gather_service(struct gathered *page, struct service *service)
 	page->status.samples_per_second = service_samples_per_second(service);
 	if (components == NULL)
 		return;
-	components[0] = (struct page_component){"stream", service_feature(service, "ingest") ? NULL :
-		"not enabled", true};
-	components[1] = (struct page_component){"analyzer", service_analyzer(service) != NULL ? NULL :
-		"not enabled", true};
-	components[2] = (struct page_component){"engine", service_remediator(service) != NULL ? sick :
-		"not enabled", ready || service_remediator(service) == NULL};
+	components[0] = (struct page_component){"stream",
+		service_feature(service, "ingest") ? NULL : "not enabled", true};
+	components[1] = (struct page_component){"analyzer",
+		service_analyzer(service) != NULL ? NULL : "not enabled", true};
+	components[2] = (struct page_component){"engine",
+		service_remediator(service) != NULL ? sick : "not enabled",
+		ready || service_remediator(service) == NULL};
 	page->status.components = components;
 	page->status.component_count = 3;
 }

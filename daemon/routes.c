@@ -68,7 +68,8 @@ static void webhook_persisted(void *argument, enum status status, size_t new_cou
 		request_reply_text(wait->request, 200, "");
 	} else {
 		request_add_header(wait->request, "Retry-After", "1");
-		request_reply_text(wait->request, 503, "the alerts could not be persisted, send them again\n");
+		request_reply_text(wait->request, 503,
+			"the alerts could not be persisted, send them again\n");
 	}
 	mem_free(wait);
 }
@@ -83,8 +84,10 @@ static void count_alerts(const struct event_batch *batch)
 	metrics_add(METRIC_ALERTS_RECEIVED, (double)(batch->count - firing), "resolved");
 	if (batch->truncated_count > 0) {
 		metrics_add(METRIC_ALERTS_TRUNCATED, (double)batch->truncated_count);
-		LOG_WARN("alerts were cut off: raise max_alerts of the receiver or webhook.alerts_max",
-			LOG_UINT("truncated", batch->truncated_count), LOG_UINT("kept", batch->count));
+		LOG_WARN(
+			"alerts were cut off: raise max_alerts of the receiver or webhook.alerts_max",
+			LOG_UINT("truncated", batch->truncated_count),
+			LOG_UINT("kept", batch->count));
 	}
 	if (batch->invalid_count > 0)
 		LOG_WARN("alerts of a message could not be used, the others were kept",
@@ -182,11 +185,15 @@ static void serve_metrics(struct request *request, void *argument)
 		request_reply(request, 200, "text/plain; version=0.0.4; charset=utf-8", page.data,
 			page.size);
 	else
-		request_reply_text(request, 503, "the metrics page is too large or memory is out\n");
+		request_reply_text(request, 503,
+			"the metrics page is too large or memory is out\n");
 	buf_fini(&page);
 }
 
-#define READ(name, path, serve) {name, "GET", path, ROUTE_EXACT, ACCESS_READ, 0, NULL, serve, NULL}
+#define READ(name, path, serve)                                                                    \
+	{                                                                                          \
+		name, "GET", path, ROUTE_EXACT, ACCESS_READ, 0, NULL, serve, NULL                  \
+	}
 
 struct route *routes_build(struct service *service, size_t *count, struct error *error)
 {
@@ -196,13 +203,16 @@ struct route *routes_build(struct service *service, size_t *count, struct error 
 			(uint64_t)config_int(config, SETTING_INGEST_BODY_MAX), route_write_head,
 			route_write, NULL},
 		{"webhook", "POST", "/api/v1/webhook", ROUTE_BODY, ACCESS_WEBHOOK,
-			(uint64_t)config_int(config, SETTING_WEBHOOK_BODY_MAX), NULL, route_webhook, NULL},
-		{"healthy", "GET", "/-/healthy", ROUTE_EXACT, ACCESS_NONE, 0, NULL, serve_healthy, NULL},
-		{"healthy", "GET", "/healthz", ROUTE_EXACT, ACCESS_NONE, 0, NULL, serve_healthy, NULL},
+			(uint64_t)config_int(config, SETTING_WEBHOOK_BODY_MAX), NULL, route_webhook,
+			NULL},
+		{"healthy", "GET", "/-/healthy", ROUTE_EXACT, ACCESS_NONE, 0, NULL, serve_healthy,
+			NULL},
+		{"healthy", "GET", "/healthz", ROUTE_EXACT, ACCESS_NONE, 0, NULL, serve_healthy,
+			NULL},
 		{"ready", "GET", "/-/ready", ROUTE_EXACT, ACCESS_NONE, 0, NULL, serve_ready, NULL},
 		{"ready", "GET", "/ready", ROUTE_EXACT, ACCESS_NONE, 0, NULL, serve_ready, NULL},
-		{"reload", "POST", "/-/reload", ROUTE_CHANGES | ROUTE_PRIVILEGED, ACCESS_ADMIN, 0, NULL,
-			serve_reload, NULL},
+		{"reload", "POST", "/-/reload", ROUTE_CHANGES | ROUTE_PRIVILEGED, ACCESS_ADMIN, 0,
+			NULL, serve_reload, NULL},
 		READ("metrics", "/metrics", serve_metrics),
 		READ("series", "/api/v1/series", route_series),
 		READ("query", "/api/v1/query", route_query),
@@ -214,10 +224,11 @@ struct route *routes_build(struct service *service, size_t *count, struct error 
 		READ("actions", "/api/v1/actions", route_actions),
 		READ("status", "/api/v1/status", route_status),
 		{"why", "GET", "/api/v1/why/", ROUTE_PREFIX, ACCESS_READ, 0, NULL, route_why, NULL},
-		{"action", "POST", "/api/v1/actions/", ROUTE_PREFIX | ROUTE_CHANGES | ROUTE_PRIVILEGED,
-			ACCESS_APPROVE, 0, NULL, route_action_change, NULL},
-		{"pause", "POST", "/api/v1/pause", ROUTE_CHANGES | ROUTE_PRIVILEGED, ACCESS_ADMIN, 0,
-			NULL, route_pause, NULL},
+		{"action", "POST", "/api/v1/actions/",
+			ROUTE_PREFIX | ROUTE_CHANGES | ROUTE_PRIVILEGED, ACCESS_APPROVE, 0, NULL,
+			route_action_change, NULL},
+		{"pause", "POST", "/api/v1/pause", ROUTE_CHANGES | ROUTE_PRIVILEGED, ACCESS_ADMIN,
+			0, NULL, route_pause, NULL},
 		READ("page", "/", route_page),
 	};
 	struct route *routes = mem_alloc(sizeof(table));

@@ -27,9 +27,11 @@
 struct service {
 	const struct service_layers *layers;
 	const struct clock *clock;
-	struct config *config;   /* as opened: what needs a restart is read here, so it never changes */
-	struct config *reloaded; /* the newest one, NULL before the first reload; under reload_lock */
-	atomic_int mode;         /* enum mode in force */
+	struct config
+		*config; /* as opened: what needs a restart is read here, so it never changes */
+	struct config
+		*reloaded; /* the newest one, NULL before the first reload; under reload_lock */
+	atomic_int mode;   /* enum mode in force */
 	struct bundle bundle;
 	char journal_path[4352];
 	struct store *store;
@@ -94,7 +96,8 @@ static void submit_finding(void *argument, const struct event *finding)
 		return;
 	status = remediator_submit(service->remediator, finding, 1, NULL, NULL);
 	if (status != STATUS_OK)
-		LOG_WARN("finding not taken by the engine", LOG_TEXT("reason", status_label(status)));
+		LOG_WARN("finding not taken by the engine",
+			LOG_TEXT("reason", status_label(status)));
 }
 
 static void collect(void *argument)
@@ -102,8 +105,8 @@ static void collect(void *argument)
 	struct service *service = argument;
 	struct store_stats stats;
 	const char *component = NULL;
-	bool remediator_ok = service->remediator == NULL ||
-		remediator_healthy(service->remediator, &component);
+	bool remediator_ok =
+		service->remediator == NULL || remediator_healthy(service->remediator, &component);
 
 	if (service->store != NULL) {
 		store_stats(service->store, &stats);
@@ -115,11 +118,19 @@ static void collect(void *argument)
 	metrics_set(METRIC_OPERATOR_HEALTH, service->server != NULL ? 1 : 0, "http");
 	metrics_set(METRIC_OPERATOR_HEALTH, service->analyzer != NULL ? 1 : 0, "analyzer");
 	metrics_set(METRIC_OPERATOR_HEALTH,
-		service->remediator != NULL && (remediator_ok || component == NULL ||
-			strcmp(component, "engine") != 0) ? 1 : 0, "engine");
+		service->remediator != NULL &&
+				(remediator_ok || component == NULL ||
+					strcmp(component, "engine") != 0)
+			? 1
+			: 0,
+		"engine");
 	metrics_set(METRIC_OPERATOR_HEALTH,
-		service->remediator != NULL && (remediator_ok || component == NULL ||
-			strcmp(component, "journal") != 0) ? 1 : 0, "journal");
+		service->remediator != NULL &&
+				(remediator_ok || component == NULL ||
+					strcmp(component, "journal") != 0)
+			? 1
+			: 0,
+		"journal");
 }
 
 /* What changes with a reload. */
@@ -212,10 +223,13 @@ static enum status open_remediator(struct service *service, struct diagnostics *
 		service->journal_path, sizeof(service->journal_path), &config);
 	if (service->analyzer != NULL)
 		config.signals = (struct signal_source){.self = service->analyzer,
-			.read = read_signal, .owner_of_pod = owner_of_pod, .knows = knows_workload};
+			.read = read_signal,
+			.owner_of_pod = owner_of_pod,
+			.knows = knows_workload};
 	if (remediator_check(&config, diagnostics) != STATUS_OK)
 		return error_set(error, STATUS_BAD_INPUT, "the playbooks have errors");
-	if (file_make_folder(config_text(service->config, SETTING_STORAGE_PATH), error) != STATUS_OK)
+	if (file_make_folder(config_text(service->config, SETTING_STORAGE_PATH), error) !=
+		STATUS_OK)
 		return error->code;
 	service->remediator = remediator_open(&config, error);
 	return service->remediator != NULL ? STATUS_OK : error->code;
@@ -229,7 +243,8 @@ static enum status open_access(struct service *service, struct diagnostics *diag
 	size_t token_count;
 	const struct access_token *tokens = config_tokens(service->config, &token_count);
 
-	service->access = access_open(file[0] != '\0' ? file : NULL, tokens, token_count, diagnostics);
+	service->access =
+		access_open(file[0] != '\0' ? file : NULL, tokens, token_count, diagnostics);
 	if (service->access == NULL)
 		return error_set(error, STATUS_BAD_INPUT, "the web configuration has errors");
 	if (!access_enabled(service->access) && !server_address_loopback(address) &&
@@ -319,7 +334,8 @@ static enum status start(struct service *service, struct diagnostics *diagnostic
 	if (status == STATUS_OK && service->analyzer != NULL)
 		status = analyzer_start(service->analyzer, error);
 	if (status == STATUS_OK) {
-		service->sweeper_runs = pthread_create(&service->sweeper, NULL, sweep, service) == 0;
+		service->sweeper_runs =
+			pthread_create(&service->sweeper, NULL, sweep, service) == 0;
 		if (!service->sweeper_runs)
 			status = error_set(error, STATUS_NO_MEMORY, "no thread for housekeeping");
 	}
@@ -366,9 +382,9 @@ static enum status reload_locked(struct service *service, struct diagnostics *di
 	struct remediator_config remediator;
 	struct buf fixed;
 	char path[4352];
-	struct config *config = config_load(service->layers->config_path,
-		service->layers->environment, service->layers->flags, service->layers->flag_count,
-		diagnostics);
+	struct config *config =
+		config_load(service->layers->config_path, service->layers->environment,
+			service->layers->flags, service->layers->flag_count, diagnostics);
 
 	if (config == NULL)
 		return STATUS_BAD_INPUT;
@@ -383,7 +399,8 @@ static enum status reload_locked(struct service *service, struct diagnostics *di
 		(service->analyzer != NULL &&
 			analyzer_reload(service->analyzer, &analyzer, diagnostics) != STATUS_OK) ||
 		(service->remediator != NULL &&
-			remediator_reload(service->remediator, &remediator, diagnostics) != STATUS_OK)) {
+			remediator_reload(service->remediator, &remediator, diagnostics) !=
+				STATUS_OK)) {
 		config_close(config);
 		return STATUS_BAD_INPUT;
 	}

@@ -26,7 +26,7 @@ enum { WEB, PAYMENTS, CART };
 
 static const struct {
 	const char *name;
-	double demand;      /* requests a second at rest */
+	double demand; /* requests a second at rest */
 	int replicas;
 	double memory_need_mib, memory_limit_mib;
 } story[CLUSTER_WORKLOADS] = {
@@ -79,7 +79,8 @@ void cluster_init(struct cluster *cluster, int64_t start_ms, uint64_t seed)
 		plant_init(&workload->plant, &config, story[i].replicas, seed + 1 + (uint64_t)i);
 		snprintf(workload->name, sizeof(workload->name), "%s", story[i].name);
 		snprintf(workload->container, sizeof(workload->container), "app");
-		snprintf(workload->replicaset, sizeof(workload->replicaset), "%s-7d9c5b6f8", story[i].name);
+		snprintf(workload->replicaset, sizeof(workload->replicaset), "%s-7d9c5b6f8",
+			story[i].name);
 		make_uid(cluster, workload->uid);
 		make_uid(cluster, workload->replicaset_uid);
 		workload->generation = 1;
@@ -131,8 +132,9 @@ void cluster_scale(struct cluster *cluster, struct sim_workload *workload, int r
 static void start_pod(struct cluster *cluster, struct sim_workload *workload, int pod, int after)
 {
 	const struct plant_config *config = &workload->plant.config;
-	int delay = config->start_slots_min + (int)random_below(&cluster->random,
-		(uint64_t)(config->start_slots_max - config->start_slots_min + 1));
+	int delay = config->start_slots_min +
+		(int)random_below(&cluster->random,
+			(uint64_t)(config->start_slots_max - config->start_slots_min + 1));
 
 	plant_lose(&workload->plant, pod, after + delay);
 	make_pod(cluster, workload, pod);
@@ -177,7 +179,8 @@ static double traffic(const struct cluster *cluster, int i, double minute)
 	return demand;
 }
 
-static void record_restart(struct cluster *cluster, struct sim_workload *workload, int pod, bool oom)
+static void record_restart(struct cluster *cluster, struct sim_workload *workload, int pod,
+	bool oom)
 {
 	unsigned slot = workload->restart_count++ % RESTARTS_KEPT;
 
@@ -248,8 +251,9 @@ void cluster_step(struct cluster *cluster, int64_t now_ms)
 static void read_restarts(const struct cluster *cluster, const struct sim_workload *workload,
 	struct sim_reading *reading)
 {
-	unsigned first = workload->restart_count > RESTARTS_KEPT ?
-		workload->restart_count - RESTARTS_KEPT : 0;
+	unsigned first = workload->restart_count > RESTARTS_KEPT
+		? workload->restart_count - RESTARTS_KEPT
+		: 0;
 
 	for (unsigned i = first; i < workload->restart_count; i++) {
 		if (workload->restarts[i % RESTARTS_KEPT].t_ms < cluster->now_ms - WINDOW_MS)
@@ -259,14 +263,14 @@ static void read_restarts(const struct cluster *cluster, const struct sim_worklo
 	}
 }
 
-void cluster_read(struct cluster *cluster, int i, struct sim_reading *reading)
+void cluster_read(struct cluster *cluster, int index, struct sim_reading *reading)
 {
 	const struct sim_workload *workload;
 	double memory = 0, largest = 0;
 
 	*reading = (struct sim_reading){.ready = 0};
 	pthread_mutex_lock(&cluster->lock);
-	workload = &cluster->workloads[i];
+	workload = &cluster->workloads[index];
 	for (int pod = 0; pod < workload->plant.wanted; pod++) {
 		memory += workload->pods[pod].memory_mib;
 		largest = fmax(largest, workload->pods[pod].memory_mib);
@@ -278,13 +282,14 @@ void cluster_read(struct cluster *cluster, int i, struct sim_reading *reading)
 	reading->wanted = workload->plant.wanted;
 	reading->latency_p99_s = workload->last.latency_p99_s;
 	reading->memory_limit_mib = workload->memory_limit_mib;
-	reading->values[ROLE_CPU] = workload->last.cpu * workload->cpu_request_cores * workload->last.ready;
+	reading->values[ROLE_CPU] =
+		workload->last.cpu * workload->cpu_request_cores * workload->last.ready;
 	reading->values[ROLE_CPU_UTILIZATION] = workload->last.cpu;
 	reading->values[ROLE_MEMORY] = memory * 1048576;
 	reading->values[ROLE_MEMORY_UTILIZATION] = largest / workload->memory_limit_mib;
 	reading->values[ROLE_REQUEST_RATE] = workload->last.demand;
-	reading->values[ROLE_ERROR_RATE] = workload->last.arrivals > 0 ?
-		workload->last.dropped / workload->last.arrivals : 0;
+	reading->values[ROLE_ERROR_RATE] =
+		workload->last.arrivals > 0 ? workload->last.dropped / workload->last.arrivals : 0;
 	reading->present[ROLE_ERROR_RATE] = workload->last.arrivals > 0;
 	reading->values[ROLE_LATENCY] = workload->last.latency_p99_s;
 	reading->values[ROLE_REPLICAS] = workload->last.ready;

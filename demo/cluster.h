@@ -23,8 +23,8 @@
 
 struct sim_pod {
 	char name[64], uid[40];
-	bool crash_looping;   /* its container fails at each start until the pod is deleted */
-	bool oom_killed;      /* the last termination of its container */
+	bool crash_looping; /* its container fails at each start until the pod is deleted */
+	bool oom_killed;    /* the last termination of its container */
 	int restarts;
 	int64_t next_crash_ms;
 	double memory_mib;
@@ -36,12 +36,15 @@ struct sim_workload {
 	struct plant plant;
 	struct sim_pod pods[PLANT_PODS_MAX]; /* beside plant.ready_at */
 	double cpu_request_cores, memory_limit_mib, memory_need_mib;
-	double demand;                       /* of the story, before noise */
+	double demand; /* of the story, before noise */
 	struct plant_slot last;
-	struct { int64_t t_ms; bool oom; } restarts[RESTARTS_KEPT];
+	struct {
+		int64_t t_ms;
+		bool oom;
+	} restarts[RESTARTS_KEPT];
 	unsigned restart_count, pod_serial;
-	char restarted_at[64], action[128];  /* annotations written by a client */
-	char field_manager[64];              /* last writer of the template or the replicas */
+	char restarted_at[64], action[128]; /* annotations written by a client */
+	char field_manager[64];             /* last writer of the template or the replicas */
 };
 
 struct cluster {
@@ -67,7 +70,7 @@ struct sim_reading {
 	int ready, wanted;
 	double latency_p99_s, memory_limit_mib;
 };
-void cluster_read(struct cluster *cluster, int workload, struct sim_reading *reading);
+void cluster_read(struct cluster *cluster, int index, struct sim_reading *reading);
 
 /* Changes; the caller holds the lock. */
 struct sim_workload *cluster_find(struct cluster *cluster, const char *name);

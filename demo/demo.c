@@ -30,7 +30,8 @@ struct stretched_clock {
 };
 
 struct tally {
-	uint64_t samples, alerts, findings, decided, refused, written, done, cured, ineffective, handed_over;
+	uint64_t samples, alerts, findings, decided, refused, written, done, cured, ineffective,
+		handed_over;
 };
 
 struct demo {
@@ -42,7 +43,9 @@ struct demo {
 	char kube_url[64], service_url[128];
 	pthread_mutex_t tally_lock;
 	struct tally tally;
-	char told[TOLD_MAX][64]; /* incident and state of the last steps; an action and its incident tell alike */
+	char told
+		[TOLD_MAX]
+		[64]; /* incident and state of the last steps; an action and its incident tell alike */
 	unsigned told_count;
 	double demand_low, demand_high;
 	int replicas_first, replicas_most;
@@ -50,7 +53,8 @@ struct demo {
 
 static int64_t stretched_mono_ns(const struct clock *clock)
 {
-	const struct stretched_clock *stretched = (const struct stretched_clock *)(const void *)clock;
+	const struct stretched_clock *stretched =
+		(const struct stretched_clock *)(const void *)clock;
 	int64_t elapsed_ns = clock_mono_ns(clock_system()) - stretched->start_mono_ns;
 
 	return (int64_t)((double)elapsed_ns * stretched->speed);
@@ -58,7 +62,8 @@ static int64_t stretched_mono_ns(const struct clock *clock)
 
 static int64_t stretched_now_ms(const struct clock *clock)
 {
-	const struct stretched_clock *stretched = (const struct stretched_clock *)(const void *)clock;
+	const struct stretched_clock *stretched =
+		(const struct stretched_clock *)(const void *)clock;
 
 	return stretched->start_ms + stretched_mono_ns(clock) / 1000000;
 }
@@ -164,9 +169,9 @@ void demo_tell_finding(struct demo *demo, int64_t time_ms, const char *episode, 
 
 	pthread_mutex_lock(&demo->tally_lock);
 	new = step_is_new(demo, episode, firing ? "finding" : "over");
-	demo->tally.findings += new && firing;
+	demo->tally.findings += new &&firing;
 	pthread_mutex_unlock(&demo->tally_lock);
-	if (new && firing)
+	if (new &&firing)
 		view_tell(&demo->view, elapsed_ms(demo, time_ms), TONE_WARN, "finding", summary);
 }
 
@@ -176,10 +181,11 @@ static void tell_alerts(struct demo *demo, const struct sim_alert *alerts, size_
 	for (size_t i = 0; i < count; i++) {
 		char line[VIEW_LINE_SIZE];
 
-		snprintf(line, sizeof(line), "%s %s: %.150s", alerts[i].firing ? "FIRING" : "RESOLVED",
-			alerts[i].name, alerts[i].summary);
-		view_tell(&demo->view, elapsed_ms(demo, now_ms), alerts[i].firing ? TONE_BAD : TONE_GOOD,
-			"alert", line);
+		snprintf(line, sizeof(line), "%s %s: %.150s",
+			alerts[i].firing ? "FIRING" : "RESOLVED", alerts[i].name,
+			alerts[i].summary);
+		view_tell(&demo->view, elapsed_ms(demo, now_ms),
+			alerts[i].firing ? TONE_BAD : TONE_GOOD, "alert", line);
 		demo->tally.alerts += alerts[i].firing;
 	}
 }
@@ -203,11 +209,13 @@ static void watch_cluster(struct demo *demo, const struct sim_reading *readings,
 	for (int i = 0; i < CLUSTER_WORKLOADS; i++) {
 		const struct sim_reading *before = &demo->view.last[i];
 
-		if (demo->view.history_count == 0 || (before->wanted == readings[i].wanted &&
-			before->memory_limit_mib == readings[i].memory_limit_mib &&
-			before->ready == readings[i].ready))
+		if (demo->view.history_count == 0 ||
+			(before->wanted == readings[i].wanted &&
+				before->memory_limit_mib == readings[i].memory_limit_mib &&
+				before->ready == readings[i].ready))
 			continue;
-		snprintf(line, sizeof(line), "shop/%.31s: %d of %d pods ready, memory limit %.0f Mi",
+		snprintf(line, sizeof(line),
+			"shop/%.31s: %d of %d pods ready, memory limit %.0f Mi",
 			readings[i].workload, readings[i].ready, readings[i].wanted,
 			readings[i].memory_limit_mib);
 		view_tell(&demo->view, elapsed_ms(demo, now_ms), TONE_DIM, "cluster", line);
@@ -232,7 +240,8 @@ static enum status run_slot(struct demo *demo, struct sender *sender, int64_t no
 	status = sender_write(sender, &demo->cluster, now_ms, error);
 	if (status == STATUS_OK) {
 		demo->tally.samples += (uint64_t)CLUSTER_WORKLOADS * ROLE_COUNT;
-		status = sender_alert(sender, &demo->cluster, now_ms, changed, ALERTS_SHOWN, &count, error);
+		status = sender_alert(sender, &demo->cluster, now_ms, changed, ALERTS_SHOWN, &count,
+			error);
 		tell_alerts(demo, changed, count, now_ms);
 	}
 	return status;
@@ -254,8 +263,8 @@ static void tell_start(struct demo *demo)
 {
 	char line[VIEW_LINE_SIZE];
 
-	snprintf(line, sizeof(line), "status page %.90s/   metrics %.90s/metrics", demo->service_url,
-		demo->service_url);
+	snprintf(line, sizeof(line), "status page %.90s/   metrics %.90s/metrics",
+		demo->service_url, demo->service_url);
 	view_tell(&demo->view, 0, TONE_ACT, "demo", line);
 	view_tell(&demo->view, 0, TONE_DIM, "demo",
 		"three simulated deployments; the detector needs 10 minutes of history first");
@@ -280,9 +289,12 @@ enum status demo_run(struct demo *demo, const char *service_url, const atomic_bo
 		if (demo->config.duration_ms > 0 && passed_ms >= demo->config.duration_ms)
 			break;
 		if (clock_now_ms(&demo->clock.clock) >= next_ms) {
-			failures = run_slot(demo, sender, next_ms, error) == STATUS_OK ? 0 : failures + 1;
+			failures = run_slot(demo, sender, next_ms, error) == STATUS_OK
+				? 0
+				: failures + 1;
 			if (failures == 1)
-				view_tell(&demo->view, elapsed_ms(demo, next_ms), TONE_BAD, "demo", error->text);
+				view_tell(&demo->view, elapsed_ms(demo, next_ms), TONE_BAD, "demo",
+					error->text);
 			next_ms += SLOT_MS;
 		}
 		if (passed_ms - drawn_ms >= DRAW_MS) {
@@ -311,8 +323,8 @@ void demo_write_summary(struct demo *demo)
 	buf_init(&text, 8192);
 	buf_printf(&text, "\nWhat happened in %.0f simulated minutes:\n",
 		(double)demo->view.history_count * (double)SLOT_MS / 60000);
-	buf_printf(&text, "  traffic of shop/web   %.0f -> %.0f requests a second\n", demo->demand_low,
-		demo->demand_high);
+	buf_printf(&text, "  traffic of shop/web   %.0f -> %.0f requests a second\n",
+		demo->demand_low, demo->demand_high);
 	buf_printf(&text, "  replicas of shop/web  %d -> %d\n", demo->replicas_first,
 		demo->replicas_most);
 	buf_printf(&text, "  samples sent          %llu\n", (unsigned long long)tally.samples);

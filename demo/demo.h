@@ -19,12 +19,12 @@
 #include "base/error.h"
 
 struct demo_config {
-	double speed;          /* simulated seconds a second */
-	int64_t duration_ms;   /* of real time; 0: until *stop */
+	double speed;        /* simulated seconds a second */
+	int64_t duration_ms; /* of real time; 0: until *stop */
 	uint64_t seed;
-	int output;            /* file descriptor of the view */
-	bool color, live;      /* live: redraw in place (a terminal); else a line an event */
-	unsigned kube_port;    /* of the simulated API server; 0: a free one */
+	int output;         /* file descriptor of the view */
+	bool color, live;   /* live: redraw in place (a terminal); else a line an event */
+	unsigned kube_port; /* of the simulated API server; 0: a free one */
 };
 
 struct demo;

@@ -129,8 +129,9 @@ static json_t *get_core(struct cluster *cluster, const struct kube_path *path, c
 		return kube_namespace(CLUSTER_NAMESPACE);
 	if (!path_is(path, 4, "pods"))
 		return NULL;
-	return path->count == 5 ? list_pods(cluster, selector) :
-		path->count == 6 ? find_pod(cluster, path->parts[5]) : NULL;
+	return path->count == 5    ? list_pods(cluster, selector)
+		: path->count == 6 ? find_pod(cluster, path->parts[5])
+				   : NULL;
 }
 
 /* apis/GROUP/VERSION/namespaces/NS/RESOURCE[/NAME[/scale]] */
@@ -169,9 +170,9 @@ static void serve_get(struct request *request, void *argument)
 
 	pthread_mutex_lock(&api->cluster->lock);
 	if (path_cut(&path, request_path(request)))
-		object = path_is(&path, 0, "api") ?
-			get_core(api->cluster, &path, request_query(request, "labelSelector")) :
-			get_group(api->cluster, &path);
+		object = path_is(&path, 0, "api")
+			? get_core(api->cluster, &path, request_query(request, "labelSelector"))
+			: get_group(api->cluster, &path);
 	pthread_mutex_unlock(&api->cluster->lock);
 	if (object != NULL)
 		reply_json(request, 200, object);
@@ -241,11 +242,13 @@ static void judge_container(struct change *change, const struct sim_workload *wo
 		refuse(change, 422, "Invalid", "spec.template.spec.containers: image is required");
 		return;
 	}
-	if (memory != NULL && (quantity_parse(memory, &change->memory_bytes) != STATUS_OK ||
-		change->memory_bytes <= 0))
+	if (memory != NULL &&
+		(quantity_parse(memory, &change->memory_bytes) != STATUS_OK ||
+			change->memory_bytes <= 0))
 		refuse(change, 422, "Invalid", "resources.limits.memory is no quantity");
-	if (cpu != NULL && (quantity_parse_milli(cpu, &change->cpu_milli) != STATUS_OK ||
-		change->cpu_milli <= 0))
+	if (cpu != NULL &&
+		(quantity_parse_milli(cpu, &change->cpu_milli) != STATUS_OK ||
+			change->cpu_milli <= 0))
 		refuse(change, 422, "Invalid", "resources.limits.cpu is no quantity");
 	change->roll = change->roll || memory != NULL || cpu != NULL;
 }
@@ -253,7 +256,8 @@ static void judge_container(struct change *change, const struct sim_workload *wo
 static void judge_deployment(struct change *change, const struct sim_workload *workload,
 	json_t *patch)
 {
-	json_t *spec = json_object_get(patch, "spec"), *template = json_object_get(spec, "template");
+	json_t *spec = json_object_get(patch, "spec"),
+	       *template = json_object_get(spec, "template");
 	json_t *marks = json_object_get(json_object_get(template, "metadata"), "annotations");
 	json_t *own = json_object_get(json_object_get(patch, "metadata"), "annotations");
 	json_t *containers = json_object_get(json_object_get(template, "spec"), "containers");
@@ -261,16 +265,15 @@ static void judge_deployment(struct change *change, const struct sim_workload *w
 	size_t i;
 
 	judge_replicas(change, spec);
-	json_array_foreach(containers, i, container)
-		judge_container(change, workload, container);
+	json_array_foreach(containers, i, container) judge_container(change, workload, container);
 	change->action = json_string_value(json_object_get(own, "nimbusguard.io/action"));
-	change->restarted_at = json_string_value(
-		json_object_get(marks, "kubectl.kubernetes.io/restartedAt"));
+	change->restarted_at =
+		json_string_value(json_object_get(marks, "kubectl.kubernetes.io/restartedAt"));
 	change->roll = change->roll || change->restarted_at != NULL;
 }
 
-static void take(struct cluster *cluster, struct sim_workload *workload, const struct change *change,
-	const char *manager)
+static void take(struct cluster *cluster, struct sim_workload *workload,
+	const struct change *change, const char *manager)
 {
 	if (change->memory_bytes > 0)
 		workload->memory_limit_mib = (double)change->memory_bytes / 1048576;
@@ -292,8 +295,9 @@ static void take(struct cluster *cluster, struct sim_workload *workload, const s
 
 static bool media_is_patch(const char *type)
 {
-	return type != NULL && (strncmp(type, "application/merge-patch+json", 28) == 0 ||
-		strncmp(type, "application/strategic-merge-patch+json", 38) == 0);
+	return type != NULL &&
+		(strncmp(type, "application/merge-patch+json", 28) == 0 ||
+			strncmp(type, "application/strategic-merge-patch+json", 38) == 0);
 }
 
 static void serve_patch(struct request *request, void *argument)
@@ -310,7 +314,8 @@ static void serve_patch(struct request *request, void *argument)
 	bool scale;
 
 	if (!media_is_patch(request_header(request, "Content-Type"))) {
-		reply_status(request, 415, "UnsupportedMediaType", "merge and strategic merge patches only");
+		reply_status(request, 415, "UnsupportedMediaType",
+			"merge and strategic merge patches only");
 		return;
 	}
 	patch = json_loadb(body, size, 0, NULL);
@@ -401,13 +406,17 @@ static void serve_delete(struct request *request, void *argument)
 	}
 	json_decref(object);
 	if (code == 409)
-		reply_status(request, 409, "Conflict", "Precondition failed: UID in precondition differs");
+		reply_status(request, 409, "Conflict",
+			"Precondition failed: UID in precondition differs");
 	else
 		reply_status(request, 404, "NotFound", "the simulated cluster has no such object");
 }
 
 #define ROUTE(method, path, flags, serve)                                                          \
-	{"kube", method, path, ROUTE_PREFIX | (flags), ACCESS_NONE, BODY_MAX, NULL, serve, api}
+	{                                                                                          \
+		"kube", method, path, ROUTE_PREFIX | (flags), ACCESS_NONE, BODY_MAX, NULL, serve,  \
+			api                                                                        \
+	}
 
 struct kube_api *kube_api_start(struct cluster *cluster, unsigned port, struct error *error)
 {
@@ -420,7 +429,8 @@ struct kube_api *kube_api_start(struct cluster *cluster, unsigned port, struct e
 		return NULL;
 	}
 	const struct route routes[] = {
-		ROUTE("GET", "/api/", 0, serve_get), ROUTE("GET", "/apis/", 0, serve_get),
+		ROUTE("GET", "/api/", 0, serve_get),
+		ROUTE("GET", "/apis/", 0, serve_get),
 		ROUTE("PATCH", "/apis/", ROUTE_BODY, serve_patch),
 		ROUTE("DELETE", "/api/", ROUTE_BODY, serve_delete),
 	};
@@ -435,9 +445,14 @@ struct kube_api *kube_api_start(struct cluster *cluster, unsigned port, struct e
 		kube_api_stop(api);
 		return NULL;
 	}
-	const struct server_config config = {.listen_address = address, .route_prefix = "",
-		.thread_count = 2, .connection_max = 64, .slot_count = 8, .idle_timeout_s = 60,
-		.header_max = 16384, .access = api->access};
+	const struct server_config config = {.listen_address = address,
+		.route_prefix = "",
+		.thread_count = 2,
+		.connection_max = 64,
+		.slot_count = 8,
+		.idle_timeout_s = 60,
+		.header_max = 16384,
+		.access = api->access};
 
 	api->server = server_start(&config, routes, sizeof(routes) / sizeof(routes[0]), error);
 	if (api->server == NULL) {

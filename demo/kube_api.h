@@ -17,7 +17,8 @@
 
 struct kube_api;
 
-struct kube_api *kube_api_start(struct cluster *cluster, unsigned port, struct error *error) MUST_CHECK;
+struct kube_api *kube_api_start(struct cluster *cluster, unsigned port,
+	struct error *error) MUST_CHECK;
 unsigned kube_api_port(const struct kube_api *api);
 void kube_api_stop(struct kube_api *api);
 

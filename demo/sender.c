@@ -50,7 +50,8 @@ struct sender *sender_open(const char *service_url, struct error *error)
 	}
 	buf_init(&sender->json, BODY_MAX);
 	snprintf(sender->write_url, sizeof(sender->write_url), "%.200s/api/v1/write", service_url);
-	snprintf(sender->webhook_url, sizeof(sender->webhook_url), "%.200s/api/v1/webhook", service_url);
+	snprintf(sender->webhook_url, sizeof(sender->webhook_url), "%.200s/api/v1/webhook",
+		service_url);
 	sender->curl = curl_easy_init();
 	sender->encoder = write_encoder_open(BODY_MAX, error);
 	if (sender->curl == NULL || sender->encoder == NULL) {
@@ -150,9 +151,11 @@ static enum status add_pod_owners(struct sender *sender, struct cluster *cluster
 	for (int pod = 0; pod < workload->plant.wanted && status == STATUS_OK; pod++) {
 		const struct label labels[] = {label_of("namespace", CLUSTER_NAMESPACE),
 			label_of("pod", workload->pods[pod].name),
-			label_of("workload_kind", "Deployment"), label_of("workload", workload->name)};
+			label_of("workload_kind", "Deployment"),
+			label_of("workload", workload->name)};
 
-		status = add_series(sender, "nimbusguard:pod_owner:info", labels, 4, now_ms, 1, error);
+		status = add_series(sender, "nimbusguard:pod_owner:info", labels, 4, now_ms, 1,
+			error);
 	}
 	pthread_mutex_unlock(&cluster->lock);
 	return status;
@@ -174,7 +177,8 @@ enum status sender_write(struct sender *sender, struct cluster *cluster, int64_t
 
 		cluster_read(cluster, i, &reading);
 		const struct label labels[] = {label_of("namespace", CLUSTER_NAMESPACE),
-			label_of("workload_kind", "Deployment"), label_of("workload", reading.workload)};
+			label_of("workload_kind", "Deployment"),
+			label_of("workload", reading.workload)};
 
 		for (int role = 0; role < ROLE_COUNT && status == STATUS_OK; role++)
 			if (reading.present[role])
@@ -243,18 +247,19 @@ static void evaluate(struct sender *sender, const char *name, const char *worklo
 	}
 }
 
-static void evaluate_pods(struct sender *sender, const struct sim_workload *workload, int64_t now_ms)
+static void evaluate_pods(struct sender *sender, const struct sim_workload *workload,
+	int64_t now_ms)
 {
 	for (int pod = 0; pod < workload->plant.wanted; pod++) {
 		const struct sim_pod *state = &workload->pods[pod];
 		char summary[160];
 
-		snprintf(summary, sizeof(summary), "Container app of pod shop/%s is in a crash loop",
-			state->name);
+		snprintf(summary, sizeof(summary),
+			"Container app of pod shop/%s is in a crash loop", state->name);
 		evaluate(sender, "NimbusGuardPodCrashLooping", workload->name, state->name,
 			state->crash_looping, 60000, now_ms, summary);
-		snprintf(summary, sizeof(summary), "Container app of pod shop/%s was killed for lack of memory",
-			state->name);
+		snprintf(summary, sizeof(summary),
+			"Container app of pod shop/%s was killed for lack of memory", state->name);
 		evaluate(sender, "NimbusGuardContainerOOMKilled", workload->name, state->name,
 			state->oom_killed, 0, now_ms, summary);
 	}
@@ -284,8 +289,9 @@ static void evaluate_rules(struct sender *sender, struct cluster *cluster, int64
 		const struct sim_workload *workload = &cluster->workloads[i];
 		char summary[160];
 
-		snprintf(summary, sizeof(summary), "Deployment shop/%s uses %.0f%% of what it requested",
-			workload->name, workload->last.cpu * 100);
+		snprintf(summary, sizeof(summary),
+			"Deployment shop/%s uses %.0f%% of what it requested", workload->name,
+			workload->last.cpu * 100);
 		evaluate(sender, "NimbusGuardWorkloadSaturated", workload->name, "",
 			workload->last.cpu > 0.9, 120000, now_ms, summary);
 		snprintf(summary, sizeof(summary), "99 %% latency of Deployment shop/%s is %.2fs",
@@ -326,9 +332,10 @@ static void write_alert(struct buf *json, const struct sim_alert *alert)
 	labels_write_json(json, &labels);
 	buf_add_text(json, ",\"annotations\":{\"summary\":");
 	buf_add_json_string(json, alert->summary, strlen(alert->summary));
-	buf_printf(json, "},\"startsAt\":\"%s\",\"endsAt\":\"%s\",\"generatorURL\":\"\","
-		"\"fingerprint\":\"%016llx\"}", starts, ends,
-		(unsigned long long)labels_fingerprint(&labels));
+	buf_printf(json,
+		"},\"startsAt\":\"%s\",\"endsAt\":\"%s\",\"generatorURL\":\"\","
+		"\"fingerprint\":\"%016llx\"}",
+		starts, ends, (unsigned long long)labels_fingerprint(&labels));
 	labels_fini(&labels);
 }
 
@@ -340,7 +347,8 @@ static void write_message(struct buf *json, struct sim_alert *const *alerts, siz
 	for (size_t i = 0; i < count; i++)
 		firing = firing || alerts[i]->firing;
 	buf_reset(json);
-	buf_printf(json, "{\"version\":\"4\",\"groupKey\":\"{}:{}\",\"truncatedAlerts\":0,"
+	buf_printf(json,
+		"{\"version\":\"4\",\"groupKey\":\"{}:{}\",\"truncatedAlerts\":0,"
 		"\"status\":\"%s\",\"receiver\":\"nimbusguard\",\"groupLabels\":{},"
 		"\"commonLabels\":{},\"commonAnnotations\":{},\"externalURL\":\"\",\"alerts\":[",
 		firing ? "firing" : "resolved");

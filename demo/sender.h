@@ -33,6 +33,7 @@ enum status sender_write(struct sender *sender, struct cluster *cluster, int64_t
 /* Evaluates the alert rules on the cluster and sends what changed. *changed: the alerts that began
  * or ended to fire, copied to the caller (at most max). */
 enum status sender_alert(struct sender *sender, struct cluster *cluster, int64_t now_ms,
-	struct sim_alert *changed, size_t max, size_t *changed_count, struct error *error) MUST_CHECK;
+	struct sim_alert *changed, size_t max, size_t *changed_count,
+	struct error *error) MUST_CHECK;
 
 #endif

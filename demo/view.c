@@ -22,12 +22,17 @@ static unsigned rows_for(int output)
 		size.ws_row = 24;
 	if (size.ws_row < TABLE_ROWS + 5)
 		return 4;
-	return size.ws_row - TABLE_ROWS - 1 < VIEW_LINES ? size.ws_row - TABLE_ROWS - 1u : VIEW_LINES;
+	return size.ws_row - TABLE_ROWS - 1 < VIEW_LINES ? size.ws_row - TABLE_ROWS - 1u
+							 : VIEW_LINES;
 }
 
 static const char *const tone_codes[] = {
-	[TONE_PLAIN] = "", [TONE_DIM] = "\033[2m", [TONE_GOOD] = "\033[32m", [TONE_WARN] = "\033[33m",
-	[TONE_BAD] = "\033[31m", [TONE_ACT] = "\033[1;36m",
+	[TONE_PLAIN] = "",
+	[TONE_DIM] = "\033[2m",
+	[TONE_GOOD] = "\033[32m",
+	[TONE_WARN] = "\033[33m",
+	[TONE_BAD] = "\033[31m",
+	[TONE_ACT] = "\033[1;36m",
 };
 
 void view_init(struct view *view, int output, bool live, bool color)
@@ -155,7 +160,8 @@ static void flush(struct view *view)
 	size_t done = 0;
 
 	while (buf_ok(&view->screen) && done < view->screen.size) {
-		ssize_t written = write(view->output, view->screen.data + done, view->screen.size - done);
+		ssize_t written =
+			write(view->output, view->screen.data + done, view->screen.size - done);
 
 		if (written <= 0)
 			break;
@@ -169,7 +175,8 @@ static void add_table(struct view *view, const char *header)
 	add_toned(view, TONE_ACT, header);
 	end_line(view);
 	end_line(view);
-	add_toned(view, TONE_DIM, "  workload       pods  req/s    traffic"
+	add_toned(view, TONE_DIM,
+		"  workload       pods  req/s    traffic"
 		"                            CPU     99 %       memory      restarts");
 	end_line(view);
 	for (int i = 0; i < CLUSTER_WORKLOADS; i++)

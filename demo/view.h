@@ -25,7 +25,7 @@ enum view_tone { TONE_PLAIN, TONE_DIM, TONE_GOOD, TONE_WARN, TONE_BAD, TONE_ACT 
 struct view {
 	int output;
 	bool live, color, drawn;
-	unsigned rows; /* of the log that fit the terminal */
+	unsigned rows;        /* of the log that fit the terminal */
 	pthread_mutex_t lock; /* of the log */
 	char lines[VIEW_LINES][VIEW_LINE_SIZE];
 	enum view_tone tones[VIEW_LINES];
