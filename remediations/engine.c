@@ -210,7 +210,8 @@ static void refuse_event(struct engine *engine, const struct event *event, const
 	engine_tell(engine, NULL, NULL, NEWS_REFUSAL, reason, words);
 	snprintf(key, sizeof(key), "%016" PRIx64, event->fingerprint);
 	buf_init(&body, RECORD_BODY_MAX);
-	buf_printf(&body, "{\"fingerprint\":\"%s\",\"verdict\":\"refused\",\"reason\":\"%s\",\"text\":", key,
+	buf_printf(&body,
+		"{\"fingerprint\":\"%s\",\"verdict\":\"refused\",\"reason\":\"%s\",\"text\":", key,
 		reason);
 	buf_add_json_string(&body, words, strlen(words));
 	buf_add_char(&body, '}');
@@ -274,8 +275,8 @@ static bool only_waits(const struct incident *incident)
 {
 	const struct action *action = incident_action(incident);
 
-	return !action || (!action_live(action) && incident->wait != WAIT_NOTHING &&
-				  !*action->undo_of);
+	return !action ||
+		(!action_live(action) && incident->wait != WAIT_NOTHING && !*action->undo_of);
 }
 
 static void resolve(struct engine *engine, struct incident *incident)
@@ -287,7 +288,8 @@ static void resolve(struct engine *engine, struct incident *incident)
 		return;
 	}
 	engine_tell(engine, incident, incident_action(incident), NEWS_STATE,
-		incident_state_name(incident), "The alert ended; what was begun is still verified.");
+		incident_state_name(incident),
+		"The alert ended; what was begun is still verified.");
 	engine_record(engine, incident, NULL);
 }
 

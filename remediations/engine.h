@@ -95,12 +95,13 @@ enum status engine_configure(struct engine *engine, const struct engine_config *
 
 /* At start: every record of the journal in order, then engine_start(). A body that can't be read is
  * an error that names the record. */
-enum status engine_replay(struct engine *engine, const struct record *record, struct error *error)
-	MUST_CHECK;
+enum status engine_replay(struct engine *engine, const struct record *record,
+	struct error *error) MUST_CHECK;
 void engine_start(struct engine *engine, int64_t now_ms);
 
 /* number: the event's record, 0 when it has none. */
-void engine_event(struct engine *engine, const struct event *event, uint64_t number, int64_t now_ms);
+void engine_event(struct engine *engine, const struct event *event, uint64_t number,
+	int64_t now_ms);
 void engine_journaled(struct engine *engine, uint64_t ticket, enum status status, int64_t now_ms);
 void engine_observed(struct engine *engine, uint64_t ticket, const struct observation *observation,
 	int64_t now_ms);

@@ -16,10 +16,17 @@ void engine_write(struct engine *engine, struct incident *incident)
 
 	if (engine->draining) {
 		/* The next start takes it up again. */
-		engine_wait(engine, incident, WAIT_RETRY, engine->now_ms + engine->config.times.retry);
+		engine_wait(engine, incident, WAIT_RETRY,
+			engine->now_ms + engine->config.times.retry);
 		return;
 	}
-	status = ledger_add(&engine->ledger, &entry);
+	/* As long as the journal lacks the end of another action a crash would bring that one back to
+	 * life beside this one. */
+	if (engine->dirty_count) {
+		engine->next_flush_ms = engine->now_ms;
+		engine_flush(engine);
+	}
+	status = engine->dirty_count ? STATUS_BUSY : ledger_add(&engine->ledger, &entry);
 	if (!status) {
 		action->written_ms = engine->now_ms;
 		engine_set_state(engine, incident, action, STATE_WRITTEN, "", "%s%s.",
@@ -51,7 +58,8 @@ static bool still_wanted(struct engine *engine, struct incident *incident,
 		return false;
 	}
 	if (!incident->firing && !*action->undo_of) {
-		engine_failed(engine, incident, "not_firing", "The alert ended before it was sent.");
+		engine_failed(engine, incident, "not_firing",
+			"The alert ended before it was sent.");
 		return false;
 	}
 	return true;
@@ -71,7 +79,8 @@ void engine_send(struct engine *engine, struct incident *incident)
 	command.deadline_ms = action->written_ms + times->send;
 	command.server_dry_run = action->dry_run;
 	if (engine->now_ms >= command.deadline_ms) {
-		engine_failed(engine, incident, "deadline", "Its time was over before it was sent.");
+		engine_failed(engine, incident, "deadline",
+			"Its time was over before it was sent.");
 		return;
 	}
 	status = engine->ports.send(engine->ports.self, &command, action->dry_run);
@@ -85,7 +94,8 @@ void engine_send(struct engine *engine, struct incident *incident)
 	}
 	action->sent_ms = engine->now_ms;
 	engine_set_state(engine, incident, action, STATE_SENT, "", "%s%s.",
-		action->dry_run ? "Dry run, not sent to the cluster: " : "Sent: ", action->plan.words);
+		action->dry_run ? "Dry run, not sent to the cluster: " : "Sent: ",
+		action->plan.words);
 	engine_record(engine, incident, NULL);
 	engine_wait(engine, incident, WAIT_RESULT, command.deadline_ms + times->send_margin);
 }
@@ -135,10 +145,12 @@ void engine_finished(struct engine *engine, const struct command_result *result,
 		return;
 	if (result->outcome == COMMAND_DONE) {
 		if (*result->detail)
-			snprintf(action->plan.words, sizeof(action->plan.words), "%s", result->detail);
+			snprintf(action->plan.words, sizeof(action->plan.words), "%s",
+				result->detail);
 		engine_watch(engine, incident);
 	} else if (result->outcome == COMMAND_FAILED) {
-		engine_failed(engine, incident, status_label(result->error.code), result->error.text);
+		engine_failed(engine, incident, status_label(result->error.code),
+			result->error.text);
 	} else if (action->state == STATE_SENT) {
 		engine_unknown(engine, incident,
 			*result->error.text ? result->error.text : "The answer was lost.");
@@ -191,7 +203,8 @@ void engine_looked(struct engine *engine, struct incident *incident)
 	if (applied == 1) {
 		engine_watch(engine, incident);
 	} else if (applied == 0) {
-		engine_failed(engine, incident, "not_done", "The cluster says that it was not done.");
+		engine_failed(engine, incident, "not_done",
+			"The cluster says that it was not done.");
 	} else if (action->plan.kind == ACTION_TICKET || ++incident->looks >= LOOKS_MAX) {
 		engine_set_state(engine, incident, action, STATE_HANDED_OVER, "outcome_unknown",
 			"Whether it was done can't be told.");
@@ -211,7 +224,8 @@ static void ticket_done(struct engine *engine, struct incident *incident, struct
 
 	engine_record(engine, incident, NULL);
 	action->ended = true;
-	engine_set_state(engine, incident, action, STATE_HANDED_OVER, "ticket", "%s", action->plan.words);
+	engine_set_state(engine, incident, action, STATE_HANDED_OVER, "ticket", "%s",
+		action->plan.words);
 	if (dry_run)
 		engine_end(engine, incident, OUTCOME_DRY_RUN,
 			*incident->reason ? incident->reason : "dry_run",
@@ -229,14 +243,15 @@ static void undo_done(struct engine *engine, struct incident *incident, struct a
 	action->ended = true;
 	action->ended_ms = engine->now_ms;
 	if (undone && !action->dry_run) {
-		engine_set_state(engine, incident, undone, STATE_ROLLED_BACK, "undone", "Undone by %s.",
-			action->id);
-		engine_note_action(engine, incident, undone);
+		engine_set_state(engine, incident, undone, STATE_ROLLED_BACK, "undone",
+			"Undone by %s.", action->id);
 	}
 	if (action->dry_run)
-		engine_end(engine, incident, OUTCOME_DRY_RUN, "dry_run", "Dry run: it would be undone.");
+		engine_end(engine, incident, OUTCOME_DRY_RUN, "dry_run",
+			"Dry run: it would be undone.");
 	else
-		engine_end(engine, incident, OUTCOME_ROLLED_BACK, "undone", "The change was undone.");
+		engine_end(engine, incident, OUTCOME_ROLLED_BACK, "undone",
+			"The change was undone.");
 }
 
 void engine_watch(struct engine *engine, struct incident *incident)
@@ -247,10 +262,11 @@ void engine_watch(struct engine *engine, struct incident *incident)
 
 	if (!action->done_ms) {
 		action->done_ms = engine->now_ms;
-		engine_set_state(engine, incident, action, STATE_DONE, action->dry_run ? "dry_run" : "",
-			"%s%s.", action->dry_run ? "Dry run: " : "Done: ", action->plan.words);
-		engine_tell(engine, incident, action, NEWS_ACTION, action->dry_run ? "dry_run" : "done",
-			action->plan.words);
+		engine_set_state(engine, incident, action, STATE_DONE,
+			action->dry_run ? "dry_run" : "", "%s%s.",
+			action->dry_run ? "Dry run: " : "Done: ", action->plan.words);
+		engine_tell(engine, incident, action, NEWS_ACTION,
+			action->dry_run ? "dry_run" : "done", action->plan.words);
 		if (action->plan.kind == ACTION_TICKET) {
 			ticket_done(engine, incident, action);
 			return;
@@ -261,7 +277,8 @@ void engine_watch(struct engine *engine, struct incident *incident)
 		}
 		engine_record(engine, incident, NULL);
 	}
-	engine_set_state(engine, incident, action, STATE_WATCHED, action->dry_run ? "dry_run" : "", "%s",
+	engine_set_state(engine, incident, action, STATE_WATCHED, action->dry_run ? "dry_run" : "",
+		"%s",
 		action->dry_run ? "Dry run: what the signal does without a change is watched."
 				: "Watched until the look-back of the alert has passed.");
 	engine_record(engine, incident, NULL);

@@ -38,7 +38,8 @@ void engine_begin_step(struct engine *engine, struct incident *incident)
 	incident->approver[0] = '\0';
 	incident->decided = 0;
 	engine_set_state(engine, incident, action, STATE_PROPOSED, "", "%s: %s by playbook %s.",
-		event_name(&incident->event), action_kind_name(action->plan.kind), incident->playbook);
+		event_name(&incident->event), action_kind_name(action->plan.kind),
+		incident->playbook);
 	if (action->plan.kind == ACTION_TICKET || *incident->target_refusal.reason) {
 		engine_decide(engine, incident);
 		return;
@@ -100,7 +101,8 @@ struct ledger_entry engine_entry(const struct engine *engine, const struct incid
 		entry.before = plan->replicas_before;
 		entry.after = plan->replicas_after;
 	} else if (plan->kind == ACTION_ADJUST_RESOURCES) {
-		entry.before = (double)(plan->memory_after ? plan->memory_before : plan->cpu_before);
+		entry.before =
+			(double)(plan->memory_after ? plan->memory_before : plan->cpu_before);
 		entry.after = (double)(plan->memory_after ? plan->memory_after : plan->cpu_after);
 	}
 	return entry;
@@ -139,17 +141,17 @@ static int opted_in(const struct engine *engine, const struct target *target)
 	if (!engine->config.opt_in)
 		return -1;
 	if (*key->cluster)
-		pairs[labels.count++] = (struct label){"cluster", key->cluster, 7,
-			(uint32_t)strlen(key->cluster)};
+		pairs[labels.count++] =
+			(struct label){"cluster", key->cluster, 7, (uint32_t)strlen(key->cluster)};
 	pairs[labels.count++] = (struct label){"namespace", target->namespace_name, 9,
 		(uint32_t)strlen(target->namespace_name)};
 	if (key->kind != TARGET_NONE) {
 		const char *kind = target_kind_name(key->kind);
 
-		pairs[labels.count++] = (struct label){"workload", key->name, 8,
-			(uint32_t)strlen(key->name)};
-		pairs[labels.count++] = (struct label){"workload_kind", kind, 13,
-			(uint32_t)strlen(kind)};
+		pairs[labels.count++] =
+			(struct label){"workload", key->name, 8, (uint32_t)strlen(key->name)};
+		pairs[labels.count++] =
+			(struct label){"workload_kind", kind, 13, (uint32_t)strlen(kind)};
 	}
 	return matchers_test(engine->config.opt_in, &labels);
 }
@@ -270,12 +272,14 @@ static bool tell_decision(struct engine *engine, struct incident *incident,
 		if (!decision_refuses(decision, (enum gate)i))
 			continue;
 		gate_sentence(decision, (enum gate)i, text, sizeof(text));
-		engine_tell(engine, incident, action, NEWS_REFUSAL, decision->gates[i].reason, text);
+		engine_tell(engine, incident, action, NEWS_REFUSAL, decision->gates[i].reason,
+			text);
 	}
 	return true;
 }
 
-static void block(struct engine *engine, struct incident *incident, struct action *action, bool news)
+static void block(struct engine *engine, struct incident *incident, struct action *action,
+	bool news)
 {
 	const struct decision *decision = &engine->decision;
 	enum gate gate = decision_reason(decision);
@@ -286,18 +290,19 @@ static void block(struct engine *engine, struct incident *incident, struct actio
 	gate_sentence(decision, gate, text, sizeof(text));
 	action->ended = decision->verdict == DECISION_BLOCKED;
 	if (action->ended) {
-		engine_set_state(engine, incident, action, STATE_BLOCKED, decision->gates[gate].reason,
-			"%s", text);
+		engine_set_state(engine, incident, action, STATE_BLOCKED,
+			decision->gates[gate].reason, "%s", text);
 		engine_record(engine, incident, decision);
 		engine_next_step(engine, incident, action->reason, action->sentence);
 		return;
 	}
 	if (news || action->state != STATE_BLOCKED) {
-		engine_set_state(engine, incident, action, STATE_BLOCKED, decision->gates[gate].reason,
-			"%s", text);
+		engine_set_state(engine, incident, action, STATE_BLOCKED,
+			decision->gates[gate].reason, "%s", text);
 		engine_record(engine, incident, decision);
 	}
-	engine_wait(engine, incident, WAIT_RETRY, decision->retry_ms < most ? decision->retry_ms : most);
+	engine_wait(engine, incident, WAIT_RETRY,
+		decision->retry_ms < most ? decision->retry_ms : most);
 }
 
 static void await_approval(struct engine *engine, struct incident *incident, struct action *action)
@@ -325,7 +330,8 @@ void engine_decide(struct engine *engine, struct incident *incident)
 	switch (engine->decision.verdict) {
 	case DECISION_CLEARED:
 		if (*incident->approver)
-			memcpy(action->approved_by, incident->approver, sizeof(action->approved_by));
+			memcpy(action->approved_by, incident->approver,
+				sizeof(action->approved_by));
 		engine_set_state(engine, incident, action, STATE_CLEARED, "", "%s: %s.",
 			action->dry_run ? "Cleared for a dry run" : "Cleared", action->plan.words);
 		engine_write(engine, incident);

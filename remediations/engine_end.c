@@ -13,8 +13,9 @@
 /* Whether the field still has the value that was written; asked of the cluster before the signals. */
 static bool must_read_back(const struct incident *incident, const struct action *action)
 {
-	return !action->dry_run && (action->plan.kind == ACTION_SCALE ||
-					   action->plan.kind == ACTION_ADJUST_RESOURCES) &&
+	return !action->dry_run &&
+		(action->plan.kind == ACTION_SCALE ||
+			action->plan.kind == ACTION_ADJUST_RESOURCES) &&
 		!incident->looks;
 }
 
@@ -24,8 +25,8 @@ static void end_dry_run(struct engine *engine, struct incident *incident, struct
 	char seen[2 * GATE_TEXT_MAX], words[3 * GATE_TEXT_MAX];
 
 	signal_test_write(test, result, seen, sizeof(seen));
-	snprintf(words, sizeof(words), "Dry run, nothing was changed; at the time of verification %s.",
-		seen);
+	snprintf(words, sizeof(words),
+		"Dry run, nothing was changed; at the time of verification %s.", seen);
 	action->ended = true;
 	engine_set_state(engine, incident, action, STATE_WATCHED, "dry_run", "%s", words);
 	engine_end(engine, incident, OUTCOME_DRY_RUN, "dry_run", action->sentence);
@@ -67,7 +68,8 @@ static void judge_effect(struct engine *engine, struct incident *incident, struc
 	} else if (overdue < engine->config.times.verify_grace) {
 		engine_wait(engine, incident, WAIT_VERIFY, engine->now_ms + VERIFY_RETRY_MS);
 	} else {
-		engine_set_state(engine, incident, action, STATE_HANDED_OVER, "unverifiable", "%s", words);
+		engine_set_state(engine, incident, action, STATE_HANDED_OVER, "unverifiable", "%s",
+			words);
 		engine_hand_over(engine, incident, "unverifiable", words);
 	}
 }
@@ -84,20 +86,23 @@ void engine_verify(struct engine *engine, struct incident *incident)
 		return;
 	}
 	if (engine->now_ms < action->done_ms + playbook->verify_after_ms) {
-		engine_wait(engine, incident, WAIT_VERIFY, action->done_ms + playbook->verify_after_ms);
+		engine_wait(engine, incident, WAIT_VERIFY,
+			action->done_ms + playbook->verify_after_ms);
 		return;
 	}
 	if (must_read_back(incident, action)) {
 		/* Asked once: when the look gets no answer the signals alone decide. */
 		incident->looks = 1;
 		if (incident->observation)
-			error_set(&incident->observation->error, STATUS_TIMEOUT, "not answered yet");
+			error_set(&incident->observation->error, STATUS_TIMEOUT,
+				"not answered yet");
 		engine_ask(engine, incident, WAIT_VERIFY);
 		return;
 	}
 	incident->observe_asked = false;
 	if (!action->dry_run &&
-		(action->plan.kind == ACTION_SCALE || action->plan.kind == ACTION_ADJUST_RESOURCES) &&
+		(action->plan.kind == ACTION_SCALE ||
+			action->plan.kind == ACTION_ADJUST_RESOURCES) &&
 		plan_applied(&action->plan, &action->target, incident->observation) == 0)
 		not_effective(engine, incident, action, "reverted",
 			"Somebody else changed the value since.");
@@ -170,8 +175,9 @@ void engine_end(struct engine *engine, struct incident *incident, enum outcome o
 		action->ended = true;
 		/* What is watched keeps its state: it was done, and the end does not change that. */
 		engine_set_state(engine, incident, action,
-			action->state == STATE_WATCHED || action->state == STATE_DONE ? action->state
-										 : STATE_BLOCKED,
+			action->state == STATE_WATCHED || action->state == STATE_DONE
+				? action->state
+				: STATE_BLOCKED,
 			said.reason, "%s", said.sentence);
 	}
 	incident->open = false;
@@ -188,6 +194,7 @@ void engine_end(struct engine *engine, struct incident *incident, enum outcome o
 	engine_keep_live(engine, incident);
 	engine_tell(engine, incident, action, NEWS_STATE, incident_state_name(incident),
 		incident->sentence);
-	engine_tell(engine, incident, action, NEWS_OUTCOME, outcome_name(outcome), incident->sentence);
+	engine_tell(engine, incident, action, NEWS_OUTCOME, outcome_name(outcome),
+		incident->sentence);
 	engine_record(engine, incident, NULL);
 }

@@ -2,8 +2,9 @@
  * The engine's records: what is written at each step, how the checkpoint of events moves, and the way
  * back from the journal at start.
  *
- * Each submission holds the incident's and its last action's whole state, so that the last record
- * of a key says all and a lost submission is mended by the next one: an incident whose newest record
+ * Each submission holds the whole state of the incident and of each action that is not surely in the
+ * journal as it is, so that the last record of a key says all and a lost submission is mended by the
+ * next one: an incident whose newest record
  * failed is `dirty` and written again by engine_flush().
  *
  * The checkpoint says up to which event the engine has nothing more to hear. It is moved behind the
@@ -25,7 +26,7 @@
 #include "remediations/json_fields.h"
 
 #define FLUSH_MS 1000
-#define GROUP_MAX 3
+#define GROUP_MAX (ACTIONS_MAX + 2)
 
 /* ---- writing ---- */
 
@@ -69,28 +70,34 @@ static void write_decision(struct buf *json, const struct engine *engine,
 static size_t make_group(struct engine *engine, struct incident *incident,
 	const struct decision *decision, struct record group[GROUP_MAX], bool *whole)
 {
-	const struct action *action = incident_action(incident);
 	struct buf body;
 	size_t count = 0;
 
-	*whole = true;
-	buf_init(&body, RECORD_BODY_MAX);
-	if (decision) {
-		write_decision(&body, engine, incident, decision);
-		*whole = record_fill(&group[count++], RECORD_DECISION, engine->now_ms, incident->id,
-				 incident->id, &body) && *whole;
-	}
-	if (action) {
-		buf_init(&body, RECORD_BODY_MAX);
-		action_write_json(&body, action, incident);
-		*whole = record_fill(&group[count++], RECORD_ACTION, engine->now_ms, action->id,
-				 incident->id, &body) && *whole;
-	}
+	/* The incident comes first: replay hangs its actions on it. A group that was torn behind it
+	 * was never acknowledged, so nothing was sent on its word. */
 	buf_init(&body, RECORD_BODY_MAX);
 	incident_write_json(&body, incident);
 	*whole = record_fill(&group[count], RECORD_INCIDENT, engine->now_ms, incident->id,
-			 incident->id, &body) && *whole;
+		incident->id, &body);
 	group[count++].ended = !incident->open;
+	for (size_t i = 0; i < incident->action_count; i++) {
+		const struct action *action = incident->actions[i];
+
+		if (action->settled)
+			continue;
+		buf_init(&body, RECORD_BODY_MAX);
+		action_write_json(&body, action, incident);
+		*whole = record_fill(&group[count++], RECORD_ACTION, engine->now_ms, action->id,
+				 incident->id, &body) &&
+			*whole;
+	}
+	if (decision) {
+		buf_init(&body, RECORD_BODY_MAX);
+		write_decision(&body, engine, incident, decision);
+		*whole = record_fill(&group[count++], RECORD_DECISION, engine->now_ms, incident->id,
+				 incident->id, &body) &&
+			*whole;
+	}
 	return count;
 }
 
@@ -139,8 +146,12 @@ enum status engine_record(struct engine *engine, struct incident *incident,
 	uint64_t ticket = next_ticket(engine, incident->slot);
 	enum status status = submit(engine, ticket, group, count, whole);
 
-	if (!status)
-		incident->last_ticket = ticket;
+	incident->settled = false;
+	/* An acknowledgement of an older record says nothing of this one. */
+	incident->last_ticket = status ? 0 : ticket;
+	for (size_t i = 0; i < incident->action_count; i++)
+		if (!incident->actions[i]->settled)
+			incident->actions[i]->last_ticket = status ? 0 : ticket;
 	set_dirty(engine, incident, status != STATUS_OK);
 	return status;
 }
@@ -154,19 +165,6 @@ void engine_note(struct engine *engine, enum record_kind kind, const char *key, 
 	/* A note that finds no room is told by the metrics; nothing hangs on it. */
 	(void)submit(engine, next_ticket(engine, (1u << SLOT_BITS) - 1), &record, 1,
 		record.key && record.incident && body);
-}
-
-void engine_note_action(struct engine *engine, const struct incident *incident,
-	const struct action *action)
-{
-	struct record record;
-	struct buf body;
-	bool whole;
-
-	buf_init(&body, RECORD_BODY_MAX);
-	action_write_json(&body, action, incident);
-	whole = record_fill(&record, RECORD_ACTION, engine->now_ms, action->id, incident->id, &body);
-	(void)submit(engine, next_ticket(engine, (1u << SLOT_BITS) - 1), &record, 1, whole);
 }
 
 /* ---- the checkpoint ---- */
@@ -202,8 +200,13 @@ void engine_journaled(struct engine *engine, uint64_t ticket, enum status status
 	engine->now_ms = now_ms;
 	if (engine->outstanding)
 		engine->outstanding--;
-	if (incident && incident->last_ticket == ticket && status)
-		set_dirty(engine, incident, true);
+	for (size_t i = 0; incident && i < incident->action_count && !status; i++)
+		if (incident->actions[i]->last_ticket == ticket)
+			incident->actions[i]->settled = true;
+	if (incident && incident->last_ticket == ticket) {
+		set_dirty(engine, incident, status != STATUS_OK);
+		incident->settled = !status;
+	}
 	if (engine->mark_sequence && ticket >> SLOT_BITS >= engine->mark_sequence) {
 		if (!engine->dirty_count && !status)
 			note_checkpoint(engine, engine->mark_number);
@@ -211,7 +214,8 @@ void engine_journaled(struct engine *engine, uint64_t ticket, enum status status
 	}
 	if (incident && incident->open && incident->wait == WAIT_JOURNAL &&
 		incident->journal_ticket == ticket) {
-		if (status)
+		/* An earlier record that failed may be another action's end: see engine_write(). */
+		if (status || engine->dirty_count)
 			engine_failed(engine, incident, "journal_failed",
 				"The journal could not be written; nothing was sent.");
 		else
@@ -271,6 +275,7 @@ static enum status replay_incident(struct engine *engine, const struct record *r
 		return status;
 	seen_put(&engine->seen, engine_event_key(&read->event, read->playbook, &read->target),
 		read->opened_ms);
+	read->settled = true;
 	old = engine_find(engine, read->id);
 	if (old) {
 		take_over(engine, old, read);
@@ -316,6 +321,7 @@ static enum status replay_action(struct engine *engine, const struct record *rec
 		kept = incident_find_action(incident, read->id);
 	if (kept) {
 		*kept = *read;
+		kept->settled = true;
 	} else if (!status && incident && incident->action_count < ACTIONS_MAX) {
 		size_t at = incident->action_count++;
 
@@ -325,6 +331,7 @@ static enum status replay_action(struct engine *engine, const struct record *rec
 			at--;
 		}
 		incident->actions[at] = kept = read;
+		kept->settled = true;
 		read = NULL;
 	}
 	if (!status && kept)
@@ -397,7 +404,8 @@ static void resume(struct engine *engine, struct incident *incident)
 		engine_unknown(engine, incident, "Found so at start; the cluster is asked.");
 	} else if (action->state == STATE_DONE || action->state == STATE_WATCHED) {
 		if (action->ended)
-			engine_hand_over(engine, incident, "interrupted", "The service ended meanwhile.");
+			engine_hand_over(engine, incident, "interrupted",
+				"The service ended meanwhile.");
 		else
 			engine_watch(engine, incident);
 	} else if (action->state == STATE_CURED) {

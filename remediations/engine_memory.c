@@ -26,9 +26,8 @@ bool engine_allocate(struct engine *engine, unsigned incident_max)
 	engine->live = mem_zalloc(slots, sizeof(struct incident *));
 	engine->index = mem_zalloc(size, sizeof(struct incident *));
 	engine->ids = mem_zalloc(size, sizeof(struct incident *));
-	if (!engine->slots || !engine->free_slots || !engine->ended || !engine->live || !engine->index ||
-		!engine->ids ||
-		seen_init(&engine->seen, slots * 4 + 1024) ||
+	if (!engine->slots || !engine->free_slots || !engine->ended || !engine->live ||
+		!engine->index || !engine->ids || seen_init(&engine->seen, slots * 4 + 1024) ||
 		storm_init(&engine->storm, (size_t)engine->config.limits.storm_alerts + 1))
 		return false;
 	for (size_t i = 0; i < slots; i++)
@@ -78,7 +77,8 @@ struct incident *engine_index(const struct engine *engine, uint64_t fingerprint)
 
 void engine_mark_ended(struct engine *engine, const struct incident *incident)
 {
-	engine->ended[(engine->ended_first + engine->ended_count) % engine->slot_max] = incident->slot;
+	engine->ended[(engine->ended_first + engine->ended_count) % engine->slot_max] =
+		incident->slot;
 	engine->ended_count++;
 }
 
@@ -120,7 +120,7 @@ static void free_a_slot(struct engine *engine)
 		size_t at = (engine->ended_first + i) % engine->slot_max;
 		struct incident *old = engine->slots[engine->ended[at]];
 
-		if (old->dirty)
+		if (!old->settled)
 			continue;
 		if (i) {
 			engine_mark_open(engine, old);
@@ -266,6 +266,7 @@ void engine_set_state(struct engine *engine, struct incident *incident, struct a
 	memcpy(action->reason, said.reason, sizeof(action->reason));
 	memcpy(action->sentence, said.sentence, sizeof(action->sentence));
 	action->state = state;
+	action->settled = false;
 	if (state == STATE_FAILED || state == STATE_CURED || state == STATE_INEFFECTIVE ||
 		state == STATE_ROLLED_BACK || state == STATE_HANDED_OVER)
 		action->ended = true;
@@ -273,5 +274,6 @@ void engine_set_state(struct engine *engine, struct incident *incident, struct a
 		action->ended_ms = engine->now_ms;
 	incident->updated_ms = engine->now_ms;
 	engine_keep_live(engine, incident);
-	engine_tell(engine, incident, action, NEWS_STATE, action_state_name(state), action->sentence);
+	engine_tell(engine, incident, action, NEWS_STATE, action_state_name(state),
+		action->sentence);
 }

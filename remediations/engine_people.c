@@ -28,7 +28,8 @@ static void reject(struct engine *engine, struct incident *incident, struct acti
 	const char *identity)
 {
 	action->ended = true;
-	engine_set_state(engine, incident, action, STATE_BLOCKED, "rejected", "%s said no.", identity);
+	engine_set_state(engine, incident, action, STATE_BLOCKED, "rejected", "%s said no.",
+		identity);
 	engine_end(engine, incident, OUTCOME_REJECTED, "rejected", action->sentence);
 }
 
@@ -43,8 +44,9 @@ enum status engine_approve(struct engine *engine, const char *action_id, const c
 		return error_set(error, STATUS_NOT_FOUND, "there is no action %.64s", action_id);
 	if (!incident->open || action != incident_action(incident) ||
 		action->state != STATE_AWAITING_APPROVAL || action->ended)
-		return error_set(error, STATUS_CONFLICT, "action %s does not wait for approval: it is %s",
-			action->id, action_state_name(action->state));
+		return error_set(error, STATUS_CONFLICT,
+			"action %s does not wait for approval: it is %s", action->id,
+			action_state_name(action->state));
 	if (approve && engine_mode(engine, engine_playbook(engine, incident)) == MODE_SUGGEST)
 		return error_set(error, STATUS_FORBIDDEN,
 			"mode suggest: suggestions are shown, never carried out");
@@ -53,7 +55,8 @@ enum status engine_approve(struct engine *engine, const char *action_id, const c
 		return STATUS_OK;
 	}
 	/* The yes is for the plan as it was shown; what the target is now is looked at first. */
-	snprintf(incident->approver, sizeof(incident->approver), "%s", *identity ? identity : "someone");
+	snprintf(incident->approver, sizeof(incident->approver), "%s",
+		*identity ? identity : "someone");
 	action->approved_hash = action->plan.hash;
 	engine_tell(engine, incident, action, NEWS_STATE, action_state_name(action->state),
 		"Approved; the target is looked at once more.");
@@ -67,16 +70,17 @@ static enum status check_undo(const struct engine *engine, const struct incident
 	const struct action *last = incident_action(incident);
 
 	if (action->dry_run)
-		return error_set(error, STATUS_CONFLICT, "action %s was a dry run: nothing was changed",
-			action->id);
+		return error_set(error, STATUS_CONFLICT,
+			"action %s was a dry run: nothing was changed", action->id);
 	if (!action->done_ms)
-		return error_set(error, STATUS_CONFLICT, "action %s was not done: it is %s", action->id,
-			action_state_name(action->state));
+		return error_set(error, STATUS_CONFLICT, "action %s was not done: it is %s",
+			action->id, action_state_name(action->state));
 	if (action->plan.kind != ACTION_SCALE && action->plan.kind != ACTION_ADJUST_RESOURCES)
 		return error_set(error, STATUS_UNSUPPORTED, "%s has no inverse",
 			action_kind_name(action->plan.kind));
 	if (action->state == STATE_ROLLED_BACK)
-		return error_set(error, STATUS_CONFLICT, "action %s was undone already", action->id);
+		return error_set(error, STATUS_CONFLICT, "action %s was undone already",
+			action->id);
 	if (incident->open && (last != action || action->state != STATE_WATCHED))
 		return error_set(error, STATUS_CONFLICT,
 			"incident %s is busy with another action: wait for its end", incident->id);
@@ -100,7 +104,8 @@ enum status engine_undo(struct engine *engine, const char *action_id, const char
 		return status;
 	undo = incident_add_action(incident);
 	if (!undo)
-		return error_set(error, STATUS_LIMIT, "incident %s has too many actions", incident->id);
+		return error_set(error, STATUS_LIMIT, "incident %s has too many actions",
+			incident->id);
 	if (!incident->open) {
 		incident->open = true;
 		incident->outcome = OUTCOME_NONE;
@@ -114,7 +119,8 @@ enum status engine_undo(struct engine *engine, const char *action_id, const char
 	undo->target = action->target;
 	undo->proposed_ms = now_ms;
 	snprintf(undo->undo_of, sizeof(undo->undo_of), "%s", action->id);
-	snprintf(incident->approver, sizeof(incident->approver), "%s", *identity ? identity : "someone");
+	snprintf(incident->approver, sizeof(incident->approver), "%s",
+		*identity ? identity : "someone");
 	incident->blocked_since_ms = 0;
 	engine_set_state(engine, incident, undo, STATE_PROPOSED, "undo", "%s asked to undo %s.",
 		incident->approver, action->id);

@@ -23,10 +23,11 @@ struct engine {
 	uint32_t *free_slots;
 	uint32_t *ended; /* slots of ended incidents, the oldest first; ring of slot_max */
 	size_t slot_max, free_count, open_count, ended_first, ended_count;
-	struct incident **index; /* by fingerprint, chained by next_same; [index_size], a power of 2 */
-	struct incident **ids;   /* by id, chained by next_id; [index_size] */
+	struct incident *
+		*index; /* by fingerprint, chained by next_same; [index_size], a power of 2 */
+	struct incident **ids; /* by id, chained by next_id; [index_size] */
 	size_t index_size;
-	struct incident **live;  /* whose action may be changing the cluster or is being watched */
+	struct incident **live; /* whose action may be changing the cluster or is being watched */
 	size_t live_count;
 
 	struct ledger ledger;
@@ -79,9 +80,6 @@ void engine_mark_open(struct engine *engine, const struct incident *incident);
 /* Journals the incident and its last action, and the decision when given. */
 enum status engine_record(struct engine *engine, struct incident *incident,
 	const struct decision *decision);
-/* Journals an action that is not its incident's last one. */
-void engine_note_action(struct engine *engine, const struct incident *incident,
-	const struct action *action);
 /* A record of its own: key and incident may be NULL; takes body over. */
 void engine_note(struct engine *engine, enum record_kind kind, const char *key, char *body);
 void engine_settle(struct engine *engine);

@@ -179,7 +179,8 @@ static void judge_storm(const struct guard_question *question, struct gate_resul
 	saw(result, "%u alerts in %s", question->storm_alerts, window);
 	wanted(result, "at most %u", question->limits->storm_alerts);
 	if (question->storm_alerts > question->limits->storm_alerts)
-		refuse_for_now(result, question->now_ms + question->limits->storm_window_ms / 4 + 1);
+		refuse_for_now(result,
+			question->now_ms + question->limits->storm_window_ms / 4 + 1);
 }
 
 /* ---- the target ---- */
@@ -330,7 +331,8 @@ static void judge_replicas_owner(const struct guard_question *question, struct g
 	observation = look(question, result);
 	if (!observation)
 		return;
-	saw(result, "%s", *observation->owner_of_replicas ? observation->owner_of_replicas : "nobody");
+	saw(result, "%s",
+		*observation->owner_of_replicas ? observation->owner_of_replicas : "nobody");
 	if (*observation->owner_of_replicas)
 		refuse_for_good(result);
 }
@@ -395,7 +397,8 @@ static void judge_data(const struct guard_question *question, struct gate_result
 
 		if (quality == QUALITY_GOOD)
 			continue;
-		saw(result, "%s: %s", role_name(playbook->conditions[i].role), quality_words(quality));
+		saw(result, "%s: %s", role_name(playbook->conditions[i].role),
+			quality_words(quality));
 		wanted(result, "good");
 		refuse_for_now(result, 0);
 		return;
@@ -532,7 +535,8 @@ static void judge_budget_target(const struct guard_question *question, struct ga
 		judge_budget(question, result, LEDGER_TARGET, question->limits->per_target);
 }
 
-static void judge_budget_namespace(const struct guard_question *question, struct gate_result *result)
+static void judge_budget_namespace(const struct guard_question *question,
+	struct gate_result *result)
 {
 	judge_budget(question, result, LEDGER_NAMESPACE, question->limits->per_namespace);
 }
@@ -676,9 +680,12 @@ void gate_sentence(const struct decision *decision, enum gate gate, char *text, 
 	const struct gate_result *result = &decision->gates[gate];
 	bool value = *result->value, bound = *result->bound;
 
-	snprintf(text, size, "%c%s: %s%s%s%s%s%s",
-		gates[gate].words[0] - ('a' - 'A'), gates[gate].words + 1, answers[result->verdict],
-		value || bound ? " (" : "", result->value, value && bound ? "; wanted: " : bound ? "wanted: " : "",
+	snprintf(text, size, "%c%s: %s%s%s%s%s%s", gates[gate].words[0] - ('a' - 'A'),
+		gates[gate].words + 1, answers[result->verdict], value || bound ? " (" : "",
+		result->value,
+		value && bound  ? "; wanted: "
+			: bound ? "wanted: "
+				: "",
 		result->bound, value || bound ? ")" : "");
 }
 
@@ -690,8 +697,8 @@ void decision_write_gates(struct buf *json, const struct decision *decision)
 	for (unsigned i = 0; i < GATE_COUNT; i++) {
 		const struct gate_result *result = &decision->gates[i];
 
-		buf_printf(json, "%s{\"gate\":\"%s\",\"verdict\":\"%s\",\"refuses\":%s", i ? "," : "",
-			gates[i].code, verdict_names[result->verdict],
+		buf_printf(json, "%s{\"gate\":\"%s\",\"verdict\":\"%s\",\"refuses\":%s",
+			i ? "," : "", gates[i].code, verdict_names[result->verdict],
 			decision_refuses(decision, (enum gate)i) ? "true" : "false");
 		if (strcmp(result->reason, gates[i].code) != 0)
 			buf_printf(json, ",\"reason\":\"%s\"", result->reason);

@@ -54,8 +54,10 @@
 	X(GATE_MUTEX, "target_busy", false, "no other action is under way on the target")          \
 	X(GATE_COOLDOWN, "cooldown", false, "the last action on the target is long enough ago")    \
 	X(GATE_BUDGET_TARGET, "budget_target", true, "the target's budget is not used up")         \
-	X(GATE_BUDGET_NAMESPACE, "budget_namespace", true, "the namespace's budget is not used up") \
-	X(GATE_BUDGET_KIND, "budget_kind", true, "the budget of this kind of action is not used up") \
+	X(GATE_BUDGET_NAMESPACE, "budget_namespace", true,                                         \
+		"the namespace's budget is not used up")                                           \
+	X(GATE_BUDGET_KIND, "budget_kind", true,                                                   \
+		"the budget of this kind of action is not used up")                                \
 	X(GATE_BUDGET_CLUSTER, "budget_cluster", true, "the cluster's budget is not used up")      \
 	X(GATE_CONCURRENCY, "concurrency", false, "few enough actions are under way")              \
 	X(GATE_RECORDS, "records_full", true, "there is room to remember one more action")
@@ -64,7 +66,7 @@ enum gate {
 #define X(gate, code, tickets, words) gate,
 	GATE_TABLE(X)
 #undef X
-	GATE_COUNT
+		GATE_COUNT
 };
 
 const char *gate_name(enum gate gate);
@@ -81,8 +83,8 @@ enum gate_verdict {
 
 struct gate_result {
 	enum gate_verdict verdict;
-	bool lasting;       /* a refusal that waiting does not change */
-	int64_t retry_ms;   /* when it may have passed; 0: not known */
+	bool lasting;     /* a refusal that waiting does not change */
+	int64_t retry_ms; /* when it may have passed; 0: not known */
 	char reason[REASON_MAX];
 	char value[GATE_TEXT_MAX], bound[GATE_TEXT_MAX];
 };
@@ -98,7 +100,7 @@ enum decision_verdict {
 #define X(verdict, name) verdict,
 	DECISION_TABLE(X)
 #undef X
-	DECISION_VERDICT_COUNT
+		DECISION_VERDICT_COUNT
 };
 
 const char *decision_name(enum decision_verdict verdict);
@@ -123,7 +125,7 @@ struct guard_question {
 	const struct event *event;
 	bool firing;
 	const struct target *target;
-	const struct refusal *target_refusal; /* reason "" when the target was resolved */
+	const struct refusal *target_refusal;  /* reason "" when the target was resolved */
 	const struct observation *observation; /* NULL or error.code: none */
 	const struct plan *plan;
 	const struct test_result *conditions; /* [playbook->condition_count] */

@@ -45,7 +45,7 @@ enum action_state {
 #define X(state, name) state,
 	ACTION_STATE_TABLE(X)
 #undef X
-	ACTION_STATE_COUNT
+		ACTION_STATE_COUNT
 };
 
 const char *action_state_name(enum action_state state);
@@ -66,7 +66,7 @@ enum outcome {
 #define X(outcome, name) outcome,
 	OUTCOME_TABLE(X)
 #undef X
-	OUTCOME_COUNT
+		OUTCOME_COUNT
 };
 
 const char *outcome_name(enum outcome outcome);
@@ -74,7 +74,7 @@ const char *outcome_name(enum outcome outcome);
 struct action {
 	char id[ACTION_ID_MAX];
 	char undo_of[ACTION_ID_MAX]; /* "" when it is no undo */
-	unsigned number; /* in its incident, from 1 */
+	unsigned number;             /* in its incident, from 1 */
 	unsigned step;
 	bool hand_over; /* the ticket at an incident's end */
 	bool ended;
@@ -87,6 +87,10 @@ struct action {
 	int64_t proposed_ms, written_ms, sent_ms, done_ms, ended_ms;
 	char approved_by[IDENTITY_MAX];
 	uint64_t approved_hash; /* 0: not approved */
+
+	/* Not journaled: the submission that holds the newest state, and whether it was committed. */
+	uint64_t last_ticket;
+	bool settled;
 };
 
 /* What an open incident waits for; not journaled, for it follows from the state. */
@@ -98,7 +102,7 @@ enum wait {
 	WAIT_JOURNAL, /* for the commit of WRITTEN */
 	WAIT_SEND,    /* the actuator was busy */
 	WAIT_RESULT,
-	WAIT_LOOK,    /* UNKNOWN: an observation is under way or due */
+	WAIT_LOOK, /* UNKNOWN: an observation is under way or due */
 	WAIT_VERIFY
 };
 
@@ -128,10 +132,11 @@ struct incident {
 	uint64_t observe_ticket, journal_ticket, last_ticket;
 	bool observe_asked; /* observe_ticket is awaited */
 	bool dirty;         /* the last record did not get into the journal */
+	bool settled;       /* the last record is in the journal */
 	unsigned looks;
 	struct observation *observation; /* NULL until asked */
 	char approver[IDENTITY_MAX];     /* a yes that is being checked against the target */
-	uint64_t decided;                /* hash of the last decision record, so that repeats are left out */
+	uint64_t decided; /* hash of the last decision record, so that repeats are left out */
 	uint32_t slot;
 	struct incident *next_same; /* in the engine's index by fingerprint */
 	struct incident *next_id;   /* and by id */

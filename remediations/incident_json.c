@@ -175,7 +175,8 @@ enum status action_read_json(struct action *action, const char *text, size_t siz
 
 	memset(action, 0, sizeof(*action));
 	if (!status)
-		status = fields_read(&root, action_fields, ARRAY_COUNT(action_fields), action, error);
+		status = fields_read(&root, action_fields, ARRAY_COUNT(action_fields), action,
+			error);
 	if (status)
 		return status;
 	if (!fields_find(&root, "plan", &plan))

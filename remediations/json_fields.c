@@ -83,9 +83,10 @@ static enum status read_text(const struct json_span *value, const struct field *
 static enum status read_number(const struct json_span *value, const struct field *field, void *at,
 	struct error *error)
 {
-	uint64_t natural, most = field->type == FIELD_I64 ? INT64_MAX
-		: field->type == FIELD_I32               ? INT32_MAX
-							 : UINT32_MAX;
+	uint64_t natural,
+		most = field->type == FIELD_I64 ? INT64_MAX
+		: field->type == FIELD_I32      ? INT32_MAX
+						: UINT32_MAX;
 	struct json_span digits = *value;
 	/* Alertmanager's zero time lies before 1970. */
 	bool negative = value->kind == SPAN_NUMBER && *value->text == '-';
@@ -164,19 +165,24 @@ enum status fields_read(const struct json_span *object, const struct field *fiel
 {
 	struct json_span key, value;
 	struct json_walk walk;
+	size_t next = 0; /* fields come in the order in which they were written */
 
 	if (object->kind != SPAN_OBJECT)
 		return error_set(error, STATUS_BAD_INPUT, "an object is expected, not %s",
 			json_span_kind_words(object->kind));
 	json_walk_init(&walk, object);
 	while (json_walk_next(&walk, &key, &value)) {
-		for (size_t i = 0; i < count; i++) {
-			if (!json_span_is(&key, fields[i].name))
-				continue;
-			if (field_read(&value, &fields[i], (char *)to + fields[i].offset, error))
-				return error_prefix(error, "%s", fields[i].name);
-			break;
+		size_t tried = 0;
+
+		while (tried < count && !json_span_is(&key, fields[next].name)) {
+			next = (next + 1) % count;
+			tried++;
 		}
+		if (tried == count)
+			continue;
+		if (field_read(&value, &fields[next], (char *)to + fields[next].offset, error))
+			return error_prefix(error, "%s", fields[next].name);
+		next = (next + 1) % count;
 	}
 	return STATUS_OK;
 }

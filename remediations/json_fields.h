@@ -18,7 +18,7 @@
 enum field_type {
 	FIELD_TEXT, /* char[size] */
 	FIELD_I64,
-	FIELD_I32,  /* not negative */
+	FIELD_I32, /* not negative */
 	FIELD_UNSIGNED,
 	FIELD_HASH, /* uint64_t as 16 hex digits, "" for 0 */
 	FIELD_BOOL,
@@ -35,11 +35,18 @@ struct field {
 	field_word_fn *word;
 };
 
-#define FIELD(type, of, member) {#member, type, offsetof(of, member), sizeof(((of *)0)->member), NULL}
+#define FIELD(type, of, member)                                                                    \
+	{                                                                                          \
+#member, type, offsetof(of, member), sizeof(((of *)0)->member), NULL               \
+	}
 #define FIELD_NAMED(name, type, of, member)                                                        \
-	{name, type, offsetof(of, member), sizeof(((of *)0)->member), NULL}
+	{                                                                                          \
+		name, type, offsetof(of, member), sizeof(((of *)0)->member), NULL                  \
+	}
 #define FIELD_ENUM(name, of, member, word)                                                         \
-	{name, FIELD_WORD, offsetof(of, member), sizeof(((of *)0)->member), word}
+	{                                                                                          \
+		name, FIELD_WORD, offsetof(of, member), sizeof(((of *)0)->member), word            \
+	}
 
 /* "name":value,... without braces. */
 void fields_write(struct buf *json, const struct field *fields, size_t count, const void *from);

@@ -22,11 +22,11 @@
 struct ledger_entry {
 	int64_t time_ms;
 	char action_id[ACTION_ID_MAX];
-	uint64_t object;   /* the object that is changed */
-	uint64_t owner;    /* the workload that it belongs to, or the object */
+	uint64_t object; /* the object that is changed */
+	uint64_t owner;  /* the workload that it belongs to, or the object */
 	uint64_t namespace_hash, cluster, playbook;
 	enum action_kind kind;
-	bool undone;       /* surely not done: counts for budgets, not for cooldown and change */
+	bool undone; /* surely not done: counts for budgets, not for cooldown and change */
 	int64_t ineffective_ms; /* 0: not found ineffective */
 	double before, after;   /* of replicas or memory; 0: no such value */
 };

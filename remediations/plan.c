@@ -46,7 +46,8 @@ static bool read_signal(const struct plan_question *question, enum signal_role r
 }
 
 /* The value that an amount leads to from `before`, held between the bounds (0: none). */
-static double amount_apply(const struct amount *amount, double before, double lowest, double highest)
+static double amount_apply(const struct amount *amount, double before, double lowest,
+	double highest)
 {
 	double after = amount->value;
 
@@ -84,7 +85,8 @@ static void plan_scale(struct plan *plan, const struct plan_question *question)
 	} else {
 		plan->basis = PLAN_FROM_LABELS;
 		if (step->replicas.kind != AMOUNT_ABSOLUTE) {
-			format_amount(&step->replicas, "replicas", plan->words, sizeof(plan->words));
+			format_amount(&step->replicas, "replicas", plan->words,
+				sizeof(plan->words));
 			refusal_set(&plan->refusal, "replicas_unknown",
 				"Neither the cluster nor a series tells how many replicas there are.");
 			return;
@@ -92,7 +94,8 @@ static void plan_scale(struct plan *plan, const struct plan_question *question)
 	}
 	if (step->replicas_max && (highest <= 0 || step->replicas_max < highest))
 		highest = step->replicas_max;
-	after = amount_apply(&step->replicas, before, step->replicas_min ? step->replicas_min : 1, highest);
+	after = amount_apply(&step->replicas, before, step->replicas_min ? step->replicas_min : 1,
+		highest);
 	plan->replicas_before = (int32_t)before;
 	plan->replicas_after = (int32_t)after;
 	plan->shrinks = after < before;
@@ -167,14 +170,16 @@ static void resource_words(struct plan *plan)
 static void plan_adjust(struct plan *plan, const struct plan_question *question)
 {
 	const struct playbook_step *step = question->step;
-	bool with_memory = step->memory.kind != AMOUNT_NONE, with_cpu = step->cpu.kind != AMOUNT_NONE;
+	bool with_memory = step->memory.kind != AMOUNT_NONE,
+	     with_cpu = step->cpu.kind != AMOUNT_NONE;
 	bool changes = false;
 	double memory = 0, cpu = 0;
 
 	if (!limits_before(plan, question, &memory, &cpu)) {
 		plan->basis = PLAN_FROM_LABELS;
 		format_amount(with_memory ? &step->memory : &step->cpu,
-			with_memory ? "memory limit" : "cpu limit", plan->words, sizeof(plan->words));
+			with_memory ? "memory limit" : "cpu limit", plan->words,
+			sizeof(plan->words));
 		refusal_set(&plan->refusal, "limit_unknown",
 			"Neither the cluster nor a series tells what the limit is now.");
 		return;
@@ -188,8 +193,8 @@ static void plan_adjust(struct plan *plan, const struct plan_question *question)
 	if (plan_resource(plan, &step->memory, memory, step->memory_floor, step->memory_ceiling,
 		    &plan->memory_before, &plan->memory_after))
 		changes = true;
-	if (plan_resource(plan, &step->cpu, cpu, step->cpu_floor, step->cpu_ceiling, &plan->cpu_before,
-		    &plan->cpu_after))
+	if (plan_resource(plan, &step->cpu, cpu, step->cpu_floor, step->cpu_ceiling,
+		    &plan->cpu_before, &plan->cpu_after))
 		changes = true;
 	resource_words(plan);
 	if (!changes)
@@ -256,7 +261,8 @@ void plan_make(struct plan *plan, const struct plan_question *question)
 	else if (kind == ACTION_ADJUST_RESOURCES)
 		plan_adjust(plan, question);
 	else if (kind == ACTION_RESTART_POD)
-		snprintf(plan->words, sizeof(plan->words), "delete the pod, its owner makes a new one");
+		snprintf(plan->words, sizeof(plan->words),
+			"delete the pod, its owner makes a new one");
 	else if (kind == ACTION_RESTART_WORKLOAD)
 		snprintf(plan->words, sizeof(plan->words), "restart all pods by a rollout");
 	else if (kind == ACTION_CORDON)
@@ -291,7 +297,8 @@ void plan_invert(struct plan *plan, const struct plan *done, const struct target
 		plan_applied(done, target, observation) != 1)
 		refusal_set(&plan->refusal, "changed_since",
 			"The value is no longer the one that was written: somebody else changed it.");
-	plan->basis = observation && !observation->error.code ? PLAN_FROM_CLUSTER : PLAN_FROM_LABELS;
+	plan->basis =
+		observation && !observation->error.code ? PLAN_FROM_CLUSTER : PLAN_FROM_LABELS;
 	plan->hash = plan_hash(plan, target);
 }
 
@@ -315,7 +322,8 @@ int plan_applied(const struct plan *plan, const struct target *target,
 	case ACTION_ADJUST_RESOURCES:
 		if (!observation->found)
 			return 0;
-		return (!plan->memory_after || observation->memory_limit_bytes == plan->memory_after) &&
+		return (!plan->memory_after ||
+			       observation->memory_limit_bytes == plan->memory_after) &&
 			(!plan->cpu_after || observation->cpu_limit_milli == plan->cpu_after);
 	default:
 		return -1;
@@ -350,11 +358,13 @@ void signal_test_run(const struct signal_test *test, const struct signal_source 
 		return;
 	if (from < not_before_ms)
 		from = not_before_ms;
-	signals->read(signals->self, workload, test->role, test->fold, from, now_ms, &result->reading);
+	signals->read(signals->self, workload, test->role, test->fold, from, now_ms,
+		&result->reading);
 	if (result->reading.quality == QUALITY_GOOD && !isfinite(result->reading.value))
 		result->reading.quality = QUALITY_NOT_A_NUMBER;
 	result->holds = result->reading.quality == QUALITY_GOOD &&
-		(test->above ? result->reading.value > test->value : result->reading.value < test->value);
+		(test->above ? result->reading.value > test->value
+			     : result->reading.value < test->value);
 }
 
 void signal_test_write(const struct signal_test *test, const struct test_result *result, char *text,
@@ -367,7 +377,8 @@ void signal_test_write(const struct signal_test *test, const struct test_result 
 	if (result->reading.quality == QUALITY_GOOD)
 		snprintf(value, sizeof(value), "%.4g", result->reading.value);
 	else
-		snprintf(value, sizeof(value), "unknown (%s)", quality_name(result->reading.quality));
+		snprintf(value, sizeof(value), "unknown (%s)",
+			quality_name(result->reading.quality));
 	snprintf(text, size, "%s %s over %s is %s, wanted %s %.4g", folds[test->fold],
 		role_name(test->role), over, value, test->above ? "above" : "below", test->value);
 }

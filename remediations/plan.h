@@ -26,7 +26,7 @@ enum plan_basis {
 #define X(basis, name) basis,
 	PLAN_BASIS_TABLE(X)
 #undef X
-	PLAN_BASIS_COUNT
+		PLAN_BASIS_COUNT
 };
 
 const char *plan_basis_name(enum plan_basis basis);
@@ -36,7 +36,8 @@ struct plan {
 	enum plan_basis basis;
 	struct refusal refusal; /* reason "": the plan can be carried out */
 	int32_t replicas_before, replicas_after;
-	int64_t memory_before, memory_after, cpu_before, cpu_after; /* bytes, millicores; 0: not touched */
+	int64_t memory_before, memory_after, cpu_before,
+		cpu_after; /* bytes, millicores; 0: not touched */
 	bool shrinks;
 	uint64_t hash;   /* of the plan and the state of the target that it was made for */
 	char words[256]; /* for people: "replicas 3 -> 5" */
@@ -49,7 +50,8 @@ struct plan_question {
 	const struct playbook_step *step;
 	const struct event *event;
 	const struct target *target;
-	const struct observation *observation; /* NULL, or error.code set, when the cluster gave none */
+	const struct observation
+		*observation; /* NULL, or error.code set, when the cluster gave none */
 	const struct signal_source *signals;
 	int32_t replicas_max; /* the guard's */
 	int64_t now_ms;

@@ -168,8 +168,8 @@ static enum status list_folder(const char *path, struct listing *listing,
 	enum status status = STATUS_OK;
 
 	if (!folder) {
-		diagnostics_add(diagnostics, false, path, 0, 0, "the folder can't be read: errno %d",
-			errno);
+		diagnostics_add(diagnostics, false, path, 0, 0,
+			"the folder can't be read: errno %d", errno);
 		return STATUS_BAD_INPUT;
 	}
 	while (!status && (entry = readdir(folder)) != NULL) {

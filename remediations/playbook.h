@@ -71,7 +71,7 @@ struct playbook {
 	char name[PLAYBOOK_NAME_MAX];
 	char *description, *runbook, *file;
 	bool enabled;
-	int priority; /* higher is asked first */
+	int priority;   /* higher is asked first */
 	enum mode mode; /* at most this one, whatever the service's mode is */
 	struct trigger triggers[EVENT_PROPOSAL + 1]; /* by enum event_source */
 	struct target_spec target;
@@ -81,8 +81,8 @@ struct playbook {
 	size_t step_count;
 	bool verified; /* whether `verify` is given; always when a step changes the cluster */
 	struct signal_test verify;
-	int64_t verify_after_ms; /* from the change to the first look at the signal */
-	bool hand_over;          /* open a ticket when nothing helped */
+	int64_t verify_after_ms;   /* from the change to the first look at the signal */
+	bool hand_over;            /* open a ticket when nothing helped */
 	struct guard_limits guard; /* the service's, with this playbook's stricter ones */
 };
 

@@ -31,21 +31,21 @@ static const char *const role_words[] = {
 #define X(role, name, unit) name,
 	ROLE_TABLE(X)
 #undef X
-	NULL,
+		NULL,
 };
 
 static const char *const action_words[] = {
 #define X(kind, name, disruptive, inverse) name,
 	ACTION_TABLE(X)
 #undef X
-	NULL,
+		NULL,
 };
 
 static const char *const mode_words[] = {
 #define X(mode, name) name,
 	MODE_TABLE(X)
 #undef X
-	NULL,
+		NULL,
 };
 
 /* In the order of enum signal_fold. */
@@ -53,8 +53,8 @@ static const char *const fold_words[] = {"newest", "mean", "min", "max", "increa
 static const char *const side_words[] = {"below", "above", NULL};
 static const char *const hand_over_words[] = {"none", "ticket", NULL};
 
-static const char *const target_words[] = {
-	"Pod", "Workload", "Deployment", "StatefulSet", "DaemonSet", "Node", "None", NULL};
+static const char *const target_words[] = {"Pod", "Workload", "Deployment", "StatefulSet",
+	"DaemonSet", "Node", "None", NULL};
 
 /* Out of memory is told like any other reason why a file was not taken. */
 static char *copy_text(struct reading *reading, const struct yaml_node *node, const char *text)
@@ -74,8 +74,9 @@ static void read_text(struct reading *reading, const struct yaml_node *map, cons
 	if (!yaml_read_text(&reading->at, map, key, required, &value))
 		return;
 	if (strlen(value) > size_max) {
-		yaml_report(&reading->at, yaml_get(map, key), "%s is %zu bytes long, at most %zu are allowed",
-			key, strlen(value), size_max);
+		yaml_report(&reading->at, yaml_get(map, key),
+			"%s is %zu bytes long, at most %zu are allowed", key, strlen(value),
+			size_max);
 		return;
 	}
 	if (!*text)
@@ -90,7 +91,8 @@ static void read_label_name(struct reading *reading, const struct yaml_node *map
 	if (!yaml_read_text(&reading->at, map, key, false, &value))
 		return;
 	if (!label_name_valid(value, strlen(value)))
-		yaml_report(&reading->at, yaml_get(map, key), "%s: \"%.60s\" is no label name", key, value);
+		yaml_report(&reading->at, yaml_get(map, key), "%s: \"%.60s\" is no label name", key,
+			value);
 	else if (!*name)
 		*name = copy_text(reading, yaml_get(map, key), value);
 }
@@ -132,7 +134,8 @@ static void read_matchers(struct reading *reading, const struct yaml_node *list,
 		const struct yaml_node *child = list->children[i];
 
 		if (child->kind != YAML_SCALAR)
-			yaml_report(&reading->at, child, "a matcher is a text like alertname=\"X\"");
+			yaml_report(&reading->at, child,
+				"a matcher is a text like alertname=\"X\"");
 		else if (trigger->matchers.count == MATCHERS_MAX)
 			yaml_report(&reading->at, child, "more than %d matchers", MATCHERS_MAX);
 		else if (matchers_parse_one(&trigger->matchers, child->text, &error))
@@ -196,7 +199,8 @@ static void read_target(struct reading *reading, const struct yaml_node *root)
 	read_label_name(reading, labels, "name", &spec->name_label);
 	read_label_name(reading, labels, "kind", &spec->kind_label);
 	if (spec->kind_label && !spec->any_workload)
-		yaml_report(&reading->at, labels, "kind: a label names the kind only for kind Workload");
+		yaml_report(&reading->at, labels,
+			"kind: a label names the kind only for kind Workload");
 	if (spec->kind_label && !spec->name_label)
 		yaml_report(&reading->at, labels, "a label for the kind needs one for the name");
 }
@@ -209,7 +213,8 @@ static bool counts(enum signal_role role)
 	return role == ROLE_RESTARTS || role == ROLE_OOM_KILLS;
 }
 
-static bool read_test(struct reading *reading, const struct yaml_node *map, struct signal_test *test)
+static bool read_test(struct reading *reading, const struct yaml_node *map,
+	struct signal_test *test)
 {
 	int role, side, fold;
 
@@ -247,7 +252,8 @@ static void read_conditions(struct reading *reading, const struct yaml_node *roo
 				PLAYBOOK_CONDITIONS_MAX);
 			return;
 		}
-		if (read_test(reading, list->children[i], &playbook->conditions[playbook->condition_count]))
+		if (read_test(reading, list->children[i],
+			    &playbook->conditions[playbook->condition_count]))
 			playbook->condition_count++;
 	}
 }
@@ -370,7 +376,8 @@ static void read_quantity(struct reading *reading, const struct yaml_node *map, 
 
 	if (read_amount(reading, map, key, unit, &amount)) {
 		if (amount.kind != AMOUNT_ABSOLUTE || amount.value < 1)
-			yaml_report(&reading->at, yaml_get(map, key), "%s: an absolute value is wanted", key);
+			yaml_report(&reading->at, yaml_get(map, key),
+				"%s: an absolute value is wanted", key);
 		else
 			*value = (int64_t)amount.value;
 	}
@@ -414,7 +421,8 @@ static void check_bounds(struct reading *reading, const struct yaml_node *map, c
 	if (amount->kind == AMOUNT_NONE)
 		return;
 	if (floor_value && ceiling && floor_value > ceiling)
-		yaml_report(&reading->at, yaml_get(map, key), "%s: the floor is above the ceiling", key);
+		yaml_report(&reading->at, yaml_get(map, key), "%s: the floor is above the ceiling",
+			key);
 	if (amount->kind == AMOUNT_ABSOLUTE)
 		return;
 	if (amount->value > 0 && !ceiling)
@@ -428,8 +436,8 @@ static void check_bounds(struct reading *reading, const struct yaml_node *map, c
 static void read_adjust(struct reading *reading, const struct yaml_node *map,
 	struct playbook_step *step)
 {
-	static const char *const known[] = {
-		"action", "memory", "ceiling", "floor", "cpu", "cpu_ceiling", "cpu_floor", NULL};
+	static const char *const known[] = {"action", "memory", "ceiling", "floor", "cpu",
+		"cpu_ceiling", "cpu_floor", NULL};
 
 	yaml_check_keys(&reading->at, map, known);
 	read_amount(reading, map, "memory", UNIT_BYTES, &step->memory);
@@ -441,8 +449,10 @@ static void read_adjust(struct reading *reading, const struct yaml_node *map,
 	if (!yaml_get(map, "memory") && !yaml_get(map, "cpu"))
 		yaml_report(&reading->at, map, "an adjust_resources step needs memory or cpu");
 	if (!yaml_get(map, "memory") && (yaml_get(map, "ceiling") || yaml_get(map, "floor")))
-		yaml_report(&reading->at, map, "ceiling and floor are memory's; cpu has cpu_ceiling and cpu_floor");
-	check_bounds(reading, map, "memory", &step->memory, step->memory_floor, step->memory_ceiling);
+		yaml_report(&reading->at, map,
+			"ceiling and floor are memory's; cpu has cpu_ceiling and cpu_floor");
+	check_bounds(reading, map, "memory", &step->memory, step->memory_floor,
+		step->memory_ceiling);
 	check_bounds(reading, map, "cpu", &step->cpu, step->cpu_floor, step->cpu_ceiling);
 }
 
@@ -523,12 +533,14 @@ static void read_steps(struct reading *reading, const struct yaml_node *root)
 	struct playbook *playbook = reading->playbook;
 
 	if (!list || list->kind != YAML_LIST || !list->child_count) {
-		yaml_report(&reading->at, list ? list : root, "steps: a list of at least one step is wanted");
+		yaml_report(&reading->at, list ? list : root,
+			"steps: a list of at least one step is wanted");
 		return;
 	}
 	for (size_t i = 0; i < list->child_count; i++) {
 		if (playbook->step_count == PLAYBOOK_STEPS_MAX) {
-			yaml_report(&reading->at, list->children[i], "more than %d steps", PLAYBOOK_STEPS_MAX);
+			yaml_report(&reading->at, list->children[i], "more than %d steps",
+				PLAYBOOK_STEPS_MAX);
 			return;
 		}
 		read_step(reading, list->children[i], &playbook->steps[playbook->step_count++]);
@@ -540,7 +552,8 @@ static void read_steps(struct reading *reading, const struct yaml_node *root)
 static void refuse_looser(struct reading *reading, const struct yaml_node *map, const char *key)
 {
 	yaml_report(&reading->at, yaml_get(map, key),
-		"guard.%s is less strict than the service's own; a playbook may only be stricter", key);
+		"guard.%s is less strict than the service's own; a playbook may only be stricter",
+		key);
 }
 
 static void stricter_duration(struct reading *reading, const struct yaml_node *map, const char *key,
@@ -584,9 +597,9 @@ static void stricter_double(struct reading *reading, const struct yaml_node *map
 
 static void read_guard(struct reading *reading, const struct yaml_node *root)
 {
-	static const char *const known[] = {"cooldown", "startup_grace", "per_target", "per_namespace",
-		"per_kind", "per_cluster", "concurrent", "ineffective_max", "storm_alerts",
-		"cumulative_change_max", "replicas_max", "confidence_min", NULL};
+	static const char *const known[] = {"cooldown", "startup_grace", "per_target",
+		"per_namespace", "per_kind", "per_cluster", "concurrent", "ineffective_max",
+		"storm_alerts", "cumulative_change_max", "replicas_max", "confidence_min", NULL};
 	const struct yaml_node *map = yaml_get(root, "guard");
 	struct guard_limits *guard = &reading->playbook->guard;
 	unsigned replicas_max = (unsigned)reading->limits->replicas_max;
@@ -621,12 +634,14 @@ static void check_whole(struct reading *reading, const struct yaml_node *root)
 	for (size_t i = 0; i < playbook->step_count; i++)
 		changes = changes || playbook->steps[i].action != ACTION_TICKET;
 	for (unsigned i = 0; i <= EVENT_PROPOSAL; i++)
-		narrow = narrow && (!playbook->triggers[i].set || playbook->triggers[i].matchers.count);
+		narrow = narrow &&
+			(!playbook->triggers[i].set || playbook->triggers[i].matchers.count);
 	if (changes && !narrow)
 		yaml_report(&reading->at, trigger,
 			"a trigger without matchers fits everything; only tickets may follow it");
 	if (changes && playbook->target.none)
-		yaml_report(&reading->at, root, "a step that changes something needs a target with a kind");
+		yaml_report(&reading->at, root,
+			"a step that changes something needs a target with a kind");
 	if (changes && !yaml_get(root, "verify"))
 		yaml_report(&reading->at, root,
 			"the key \"verify\" is missing: how is it seen that a change helped?");
@@ -635,9 +650,9 @@ static void check_whole(struct reading *reading, const struct yaml_node *root)
 bool playbook_read(struct playbook *playbook, const struct yaml_document *document,
 	const struct guard_limits *limits, struct diagnostics *diagnostics)
 {
-	static const char *const known[] = {"playbook", "description", "runbook", "trigger", "target",
-		"conditions", "steps", "mode", "guard", "verify", "hand_over", "priority", "enabled",
-		NULL};
+	static const char *const known[] = {"playbook", "description", "runbook", "trigger",
+		"target", "conditions", "steps", "mode", "guard", "verify", "hand_over", "priority",
+		"enabled", NULL};
 	struct reading reading = {.at = {yaml_file(document), diagnostics},
 		.playbook = playbook,
 		.limits = limits};
@@ -648,7 +663,8 @@ bool playbook_read(struct playbook *playbook, const struct yaml_document *docume
 
 	playbook->enabled = true;
 	if (root->kind != YAML_MAP) {
-		yaml_report(&reading.at, root, "a playbook is a map that begins with \"playbook: name\"");
+		yaml_report(&reading.at, root,
+			"a playbook is a map that begins with \"playbook: name\"");
 		return false;
 	}
 	yaml_check_keys(&reading.at, root, known);

@@ -63,7 +63,8 @@ static enum status rules_open(const struct remediator_config *config, struct rul
 		rules->opt_in_set = true;
 		one = matchers_parse_selector(&rules->opt_in, config->opt_in_selector, &error);
 		if (one) {
-			diagnostics_add(diagnostics, false, "remediate.opt_in", 0, 0, "%s", error.text);
+			diagnostics_add(diagnostics, false, "remediate.opt_in", 0, 0, "%s",
+				error.text);
 			status = one;
 		}
 	}
@@ -187,8 +188,8 @@ static enum status open_actuators(struct remediator *remediator,
 	return status;
 }
 
-static enum status open_parts(struct remediator *remediator,
-	const struct remediator_config *config, struct error *error)
+static enum status open_parts(struct remediator *remediator, const struct remediator_config *config,
+	struct error *error)
 {
 	struct engine_ports ports = remediator_ports(remediator);
 	size_t answers = (size_t)remediator->config.incident_max * 4;
@@ -217,8 +218,8 @@ static void first_diagnostic(struct diagnostics *diagnostics, enum status status
 	for (size_t i = 0; i < diagnostics->count && first->warning; i++)
 		first = &diagnostics->list[i];
 	if (first)
-		error_set(error, status, "%s:%d:%d: %s", first->file ? first->file : "", first->line,
-			first->column, first->text);
+		error_set(error, status, "%s:%d:%d: %s", first->file ? first->file : "",
+			first->line, first->column, first->text);
 	else
 		error_set(error, status, "the playbooks can't be loaded");
 }
@@ -232,7 +233,8 @@ static void note_start(struct remediator *remediator)
 	buf_init(&body, 4096);
 	buf_printf(&body, "{\"mode\":\"%s\",\"dry_run\":%s,\"playbooks\":%zu,\"cluster\":%s}",
 		mode_name(remediator->config.mode), remediator->config.dry_run ? "true" : "false",
-		playbooks_count(remediator->rules->playbooks), remediator->real.vtable ? "true" : "false");
+		playbooks_count(remediator->rules->playbooks),
+		remediator->real.vtable ? "true" : "false");
 	record.body = buf_take(&body, NULL);
 	record.key = mem_strdup("start");
 	record.incident = mem_strdup("");
@@ -477,8 +479,10 @@ static enum status ask(struct remediator *remediator, struct control *control, s
 enum status remediator_approve(struct remediator *remediator, const char *action_id,
 	const char *identity, bool approve, struct error *error)
 {
-	struct control control = {
-		.kind = CONTROL_APPROVE, .flag = approve, .id = action_id, .identity = identity};
+	struct control control = {.kind = CONTROL_APPROVE,
+		.flag = approve,
+		.id = action_id,
+		.identity = identity};
 
 	return ask(remediator, &control, error);
 }

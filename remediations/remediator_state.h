@@ -36,7 +36,13 @@ struct message {
 	} with;
 };
 
-enum control_kind { CONTROL_DRAIN, CONTROL_PAUSE, CONTROL_APPROVE, CONTROL_UNDO, CONTROL_CONFIGURE };
+enum control_kind {
+	CONTROL_DRAIN,
+	CONTROL_PAUSE,
+	CONTROL_APPROVE,
+	CONTROL_UNDO,
+	CONTROL_CONFIGURE
+};
 
 /* A question from another thread, which waits on its own stack for the answer. */
 struct control {

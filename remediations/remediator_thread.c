@@ -58,8 +58,9 @@ struct ticket {
 static void journal_done(void *argument, enum status status, const uint64_t *numbers, size_t count)
 {
 	struct ticket *ticket = argument;
-	struct message message = {
-		.kind = MESSAGE_JOURNALED, .status = status, .number = ticket->number};
+	struct message message = {.kind = MESSAGE_JOURNALED,
+		.status = status,
+		.number = ticket->number};
 
 	(void)numbers, (void)count;
 	push(ticket->remediator, &message);
@@ -119,8 +120,8 @@ static enum status open_ticket(struct remediator *remediator, const struct comma
 		return STATUS_NO_MEMORY;
 	memcpy(result->action_id, command->action_id, sizeof(result->action_id));
 	result->outcome = COMMAND_DONE;
-	LOG_WARN("ticket", LOG_TEXT("action", command->action_id), LOG_TEXT("title", command->title),
-		LOG_TEXT("text", command->text));
+	LOG_WARN("ticket", LOG_TEXT("action", command->action_id),
+		LOG_TEXT("title", command->title), LOG_TEXT("text", command->text));
 	push(remediator, &message);
 	return STATUS_OK;
 }
@@ -274,11 +275,12 @@ static void take_control(struct remediator *remediator, struct control *control,
 		engine_pause(engine, control->flag, control->identity, now_ms);
 		break;
 	case CONTROL_APPROVE:
-		status = engine_approve(engine, control->id, control->identity, control->flag, now_ms,
-			&control->error);
+		status = engine_approve(engine, control->id, control->identity, control->flag,
+			now_ms, &control->error);
 		break;
 	case CONTROL_UNDO:
-		status = engine_undo(engine, control->id, control->identity, now_ms, &control->error);
+		status = engine_undo(engine, control->id, control->identity, now_ms,
+			&control->error);
 		break;
 	case CONTROL_CONFIGURE:
 		status = engine_configure(engine, control->config);
@@ -334,7 +336,8 @@ static void take(struct remediator *remediator, struct message *message)
 static void refuse(struct remediator *remediator, struct message *message)
 {
 	if (message->kind == MESSAGE_CONTROL) {
-		error_set(&message->with.control->error, STATUS_UNAVAILABLE, "the service is ending");
+		error_set(&message->with.control->error, STATUS_UNAVAILABLE,
+			"the service is ending");
 		answer(remediator, message->with.control, STATUS_UNAVAILABLE);
 	}
 	message_fini(message);
@@ -349,7 +352,9 @@ void *remediator_run(void *argument)
 		int64_t due = engine_due(remediator->engine) - clock_now_ms(remediator->clock);
 		/* The clock may run faster than the queue's: never sleep for long. */
 		size_t count = queue_pop_many(remediator->queue, messages, BATCH,
-			due < 0 ? 0 : due < IDLE_MS ? due : IDLE_MS);
+			due < 0                 ? 0
+				: due < IDLE_MS ? due
+						: IDLE_MS);
 
 		for (size_t i = 0; i < count; i++) {
 			if (queue_ended(remediator->queue))

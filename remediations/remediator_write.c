@@ -16,7 +16,8 @@
 
 enum status remediator_write_alerts(struct remediator *remediator, struct buf *json, size_t limit)
 {
-	return board_write(remediator->board, BOARD_ALERTS, NULL, limit ? limit : LIMIT_DEFAULT, json);
+	return board_write(remediator->board, BOARD_ALERTS, NULL, limit ? limit : LIMIT_DEFAULT,
+		json);
 }
 
 enum status remediator_write_incidents(struct remediator *remediator, struct buf *json,
@@ -29,7 +30,8 @@ enum status remediator_write_incidents(struct remediator *remediator, struct buf
 enum status remediator_write_actions(struct remediator *remediator, struct buf *json,
 	const char *state, size_t limit)
 {
-	return board_write(remediator->board, BOARD_ACTIONS, state, limit ? limit : LIMIT_DEFAULT, json);
+	return board_write(remediator->board, BOARD_ACTIONS, state, limit ? limit : LIMIT_DEFAULT,
+		json);
 }
 
 /* ---- why ---- */
@@ -65,8 +67,8 @@ static void add_sentence(struct telling *telling, int64_t time_ms, const char *k
 	if (!*text || !strcmp(line, telling->last))
 		return;
 	snprintf(telling->last, sizeof(telling->last), "%s", line);
-	buf_printf(&telling->sentences, "%s{\"time\":\"%s\",\"text\":", telling->sentence_count++ ? "," : "",
-		when);
+	buf_printf(&telling->sentences,
+		"%s{\"time\":\"%s\",\"text\":", telling->sentence_count++ ? "," : "", when);
 	buf_add_json_string(&telling->sentences, line, strlen(line));
 	buf_add_char(&telling->sentences, '}');
 }
@@ -96,7 +98,8 @@ static void tell_incident(struct telling *telling, const struct record *record,
 	if (!telling->incident) {
 		text_of(body, "name", name, sizeof(name));
 		text_of(body, "playbook", playbook, sizeof(playbook));
-		snprintf(line, sizeof(line), "%s came, and playbook %s answers it.", name, playbook);
+		snprintf(line, sizeof(line), "%s came, and playbook %s answers it.", name,
+			playbook);
 		add_sentence(telling, record->time_ms, "", line);
 		text_of(body, "target_refused_because", sentence, sizeof(sentence));
 		add_sentence(telling, record->time_ms, "", sentence);

@@ -34,7 +34,8 @@ void refusal_set(struct refusal *refusal, const char *reason, const char *format
 	va_end(arguments);
 	/* struct error cuts on a character; the same is wanted here, at a shorter length. */
 	error_set(&error, STATUS_BAD_INPUT, "%.*s", SENTENCE_MAX - 4, words);
-	snprintf(refusal->sentence, sizeof(refusal->sentence), "%.*s", SENTENCE_MAX - 1, error.text);
+	snprintf(refusal->sentence, sizeof(refusal->sentence), "%.*s", SENTENCE_MAX - 1,
+		error.text);
 	snprintf(refusal->reason, sizeof(refusal->reason), "%s", reason);
 }
 
@@ -81,7 +82,8 @@ static bool take(const struct resolving *at, const char *what, const char *value
 {
 	if (strlen(value) >= size || !object_name_valid(value)) {
 		refusal_set(at->refusal, "target_invalid",
-			"The %s \"%.80s\" in the labels is no name that Kubernetes allows.", what, value);
+			"The %s \"%.80s\" in the labels is no name that Kubernetes allows.", what,
+			value);
 		return false;
 	}
 	memcpy(to, value, strlen(value) + 1);
@@ -97,7 +99,8 @@ static bool take_cluster(const struct resolving *at)
 	if (!value)
 		return true;
 	if (strlen(value) >= sizeof(at->target->cluster) || !utf8_valid(value, strlen(value)))
-		return refuse(at, "target_invalid", "The name of the cluster in the labels is too long.");
+		return refuse(at, "target_invalid",
+			"The name of the cluster in the labels is too long.");
 	memcpy(at->target->cluster, value, strlen(value) + 1);
 	return true;
 }
@@ -143,8 +146,8 @@ static bool pod_is_exporter(const struct resolving *at, const char *pod)
 		const char *value = labels_get(at->labels, own[i]);
 		size_t size = value ? strlen(value) : 0;
 
-		prefix = prefix || (size && !strncmp(pod, value, size) &&
-					   (pod[size] == '-' || !pod[size]));
+		prefix = prefix ||
+			(size && !strncmp(pod, value, size) && (pod[size] == '-' || !pod[size]));
 	}
 	if (!prefix)
 		return false;
@@ -181,7 +184,8 @@ static bool agree(const struct resolving *at, struct workload_key *found, enum t
 	if (found->kind != TARGET_NONE && !workload_key_equal(found, &key)) {
 		refusal_set(at->refusal, "target_ambiguous",
 			"The labels name two workloads: %s %.80s and %s %.80s.",
-			target_kind_name(found->kind), found->name, target_kind_name(kind), key.name);
+			target_kind_name(found->kind), found->name, target_kind_name(kind),
+			key.name);
 		return false;
 	}
 	*found = key;
@@ -193,19 +197,21 @@ static bool agree(const struct resolving *at, struct workload_key *found, enum t
 static bool workload_from_labels(const struct resolving *at, enum target_kind wanted,
 	struct workload_key *found)
 {
-	static const enum target_kind kinds[] = {
-		TARGET_DEPLOYMENT, TARGET_STATEFULSET, TARGET_DAEMONSET};
+	static const enum target_kind kinds[] = {TARGET_DEPLOYMENT, TARGET_STATEFULSET,
+		TARGET_DAEMONSET};
 	const char *kind_text = object_label(at, "workload_kind");
 	const char *name = object_label(at, "workload");
 	enum target_kind kind;
 
 	*found = (struct workload_key){.kind = TARGET_NONE};
 	if (at->spec->name_label && wanted != TARGET_POD) {
-		kind_text = at->spec->kind_label ? labels_get(at->labels, at->spec->kind_label) : kind_text;
+		kind_text = at->spec->kind_label ? labels_get(at->labels, at->spec->kind_label)
+						 : kind_text;
 		name = labels_get(at->labels, at->spec->name_label);
 		if (!name)
 			return true;
-		kind = wanted != TARGET_NONE ? wanted : target_kind_parse(kind_text ? kind_text : "");
+		kind = wanted != TARGET_NONE ? wanted
+					     : target_kind_parse(kind_text ? kind_text : "");
 		return is_workload(kind) ? agree(at, found, kind, name) : true;
 	}
 	kind = kind_text ? target_kind_parse(kind_text) : TARGET_NONE;
@@ -225,8 +231,8 @@ static bool workload_from_pod(const struct resolving *at, const char *pod, struc
 	const struct signal_source *signals = at->signals;
 
 	return signals && signals->owner_of_pod &&
-		signals->owner_of_pod(signals->self, at->target->cluster, at->target->namespace_name,
-			pod, key) &&
+		signals->owner_of_pod(signals->self, at->target->cluster,
+			at->target->namespace_name, pod, key) &&
 		is_workload(key->kind);
 }
 
@@ -250,8 +256,8 @@ static bool resolve_pod(const struct resolving *at)
 	if (!at->exported && !at->spec->name_label && pod_is_exporter(at, pod))
 		return refuse(at, "target_exporter",
 			"The label pod names the exporter that was scraped, not what it tells of.");
-	if (!take(at, "pod", pod, at->target->name, sizeof(at->target->name)) || !take_container(at) ||
-		!workload_from_labels(at, TARGET_POD, &named))
+	if (!take(at, "pod", pod, at->target->name, sizeof(at->target->name)) ||
+		!take_container(at) || !workload_from_labels(at, TARGET_POD, &named))
 		return false;
 	if (!workload_from_pod(at, pod, &owner))
 		owner = (struct workload_key){.kind = TARGET_NONE};
@@ -259,7 +265,8 @@ static bool resolve_pod(const struct resolving *at)
 		!workload_key_equal(&owner, &named)) {
 		refusal_set(at->refusal, "target_ambiguous",
 			"The labels name %s %.80s, but the pod belongs to %s %.80s.",
-			target_kind_name(named.kind), named.name, target_kind_name(owner.kind), owner.name);
+			target_kind_name(named.kind), named.name, target_kind_name(owner.kind),
+			owner.name);
 		return false;
 	}
 	at->target->kind = TARGET_POD;
@@ -326,8 +333,9 @@ bool target_resolve(const struct target_spec *spec, const struct labels *labels,
 
 	memset(target, 0, sizeof(*target));
 	*refusal = (struct refusal){.reason = ""};
-	at.exported = labels_get(labels, "exported_namespace") || labels_get(labels, "exported_pod") ||
-		labels_get(labels, "exported_container") || labels_get(labels, "exported_node");
+	at.exported = labels_get(labels, "exported_namespace") ||
+		labels_get(labels, "exported_pod") || labels_get(labels, "exported_container") ||
+		labels_get(labels, "exported_node");
 	if (spec->none) {
 		resolve_if_named(&at);
 		return true;

@@ -31,7 +31,8 @@ void refusal_set(struct refusal *refusal, const char *reason, const char *format
 #define RESOLVER_REASON_TABLE(X)                                                                   \
 	X("target_missing", "the labels do not name a target of this kind")                        \
 	X("target_ambiguous", "the labels name more than one target")                              \
-	X("target_exporter", "the labels name the exporter that was scraped, not what it tells of") \
+	X("target_exporter",                                                                       \
+		"the labels name the exporter that was scraped, not what it tells of")             \
 	X("target_invalid", "a name in the labels is none that Kubernetes allows")
 
 /*
@@ -45,7 +46,8 @@ void refusal_set(struct refusal *refusal, const char *reason, const char *format
  * instance and service never name anything. Two labels that name different workloads are ambiguous.
  */
 bool target_resolve(const struct target_spec *spec, const struct labels *labels,
-	const struct signal_source *signals, struct target *target, struct refusal *refusal) MUST_CHECK;
+	const struct signal_source *signals, struct target *target,
+	struct refusal *refusal) MUST_CHECK;
 
 /* A name that Kubernetes allows for an object: lower-case letters, digits, '-' and '.', at most 253
  * bytes, beginning and ending with a letter or digit. */

@@ -18,21 +18,19 @@
 #define QUEUE 64
 #define RECORDS 512
 
-static const char scale_text[] =
-	"playbook: scale\n"
-	"trigger: {alert: ['alertname=\"Saturated\"'], range: 1m}\n"
-	"target: {kind: Workload}\n"
-	"steps:\n"
-	"- {action: scale, by: +50%, max: 10}\n"
-	"- {action: restart_workload}\n"
-	"verify: {signal: saturation, is: below, value: 0.8, over: 1m}\n";
+static const char scale_text[] = "playbook: scale\n"
+				 "trigger: {alert: ['alertname=\"Saturated\"'], range: 1m}\n"
+				 "target: {kind: Workload}\n"
+				 "steps:\n"
+				 "- {action: scale, by: +50%, max: 10}\n"
+				 "- {action: restart_workload}\n"
+				 "verify: {signal: saturation, is: below, value: 0.8, over: 1m}\n";
 
-static const char restart_text[] =
-	"playbook: restart\n"
-	"trigger: {alert: ['alertname=\"CrashLoop\"'], range: 1m}\n"
-	"target: {kind: Pod}\n"
-	"steps: [{action: restart_pod}]\n"
-	"verify: {signal: restarts, is: below, value: 1, over: 1m}\n";
+static const char restart_text[] = "playbook: restart\n"
+				   "trigger: {alert: ['alertname=\"CrashLoop\"'], range: 1m}\n"
+				   "target: {kind: Pod}\n"
+				   "steps: [{action: restart_pod}]\n"
+				   "verify: {signal: restarts, is: below, value: 1, over: 1m}\n";
 
 static const char ticket_text[] =
 	"playbook: rest\n"
@@ -178,8 +176,9 @@ static struct bench *bench_open(enum mode mode, bool dry_run)
 		.managed = true};
 	snprintf(bench->observation.target.uid, UID_MAX, "uid-1");
 	snprintf(bench->observation.target.resource_version, UID_MAX, "7");
-	bench->observation.target.workload = (struct workload_key){
-		.namespace_name = "shop", .kind = TARGET_DEPLOYMENT, .name = "web"};
+	bench->observation.target.workload = (struct workload_key){.namespace_name = "shop",
+		.kind = TARGET_DEPLOYMENT,
+		.name = "web"};
 	bench->ports =
 		(struct engine_ports){bench, port_journal, port_observe, port_send, port_told};
 	bench->engine = engine_open(&bench->config, &bench->ports, bench->now_ms);
@@ -208,7 +207,8 @@ static void bench_restart(struct bench *bench)
 	bench->engine = engine_open(&bench->config, &bench->ports, bench->now_ms);
 	assert_non_null(bench->engine);
 	for (size_t i = 0; i < bench->record_count; i++)
-		assert_int_equal(engine_replay(bench->engine, &bench->records[i], &error), STATUS_OK);
+		assert_int_equal(engine_replay(bench->engine, &bench->records[i], &error),
+			STATUS_OK);
 	engine_start(bench->engine, bench->now_ms);
 }
 
@@ -600,8 +600,8 @@ static void suggestions_are_never_carried_out(void **st)
 
 	alert(bench, "Saturated", true, START_MS);
 	settle(bench);
-	assert_int_equal(engine_approve(bench->engine, incident_action(only(bench))->id, "ann", true,
-				 bench->now_ms, &error),
+	assert_int_equal(engine_approve(bench->engine, incident_action(only(bench))->id, "ann",
+				 true, bench->now_ms, &error),
 		STATUS_FORBIDDEN);
 	pass(bench, 3 * 3600000);
 	settle(bench);

@@ -24,12 +24,11 @@
 #include "remediations/journal.h"
 #include "remediations/remediator.h"
 
-static const char restart_text[] =
-	"playbook: restart\n"
-	"trigger: {alert: ['alertname=\"CrashLoop\"'], range: 1s}\n"
-	"target: {kind: Pod}\n"
-	"steps: [{action: restart_pod}]\n"
-	"verify: {signal: restarts, is: below, value: 1, over: 1s}\n";
+static const char restart_text[] = "playbook: restart\n"
+				   "trigger: {alert: ['alertname=\"CrashLoop\"'], range: 1s}\n"
+				   "target: {kind: Pod}\n"
+				   "steps: [{action: restart_pod}]\n"
+				   "verify: {signal: restarts, is: below, value: 1, over: 1s}\n";
 
 struct place {
 	char folder[256], journal[300], playbook[300];
@@ -42,8 +41,10 @@ static void read_signal(void *self, const struct workload_key *workload, enum si
 	enum signal_fold fold, int64_t from_ms, int64_t to_ms, struct signal_reading *reading)
 {
 	(void)self, (void)workload, (void)role, (void)fold, (void)from_ms;
-	*reading = (struct signal_reading){
-		.quality = QUALITY_GOOD, .value = 0, .newest_ms = to_ms, .samples = 3};
+	*reading = (struct signal_reading){.quality = QUALITY_GOOD,
+		.value = 0,
+		.newest_ms = to_ms,
+		.samples = 3};
 }
 
 static void write_text(const char *path, const char *text)
@@ -65,7 +66,8 @@ static int setup(void **state)
 	struct place *place = calloc(1, sizeof(*place));
 	const char *base = getenv("TMPDIR");
 
-	snprintf(place->folder, sizeof(place->folder), "%s/remediator-XXXXXX", base ? base : "/tmp");
+	snprintf(place->folder, sizeof(place->folder), "%s/remediator-XXXXXX",
+		base ? base : "/tmp");
 	if (!mkdtemp(place->folder))
 		return -1;
 	snprintf(place->journal, sizeof(place->journal), "%s/journal.sqlite", place->folder);
@@ -196,8 +198,9 @@ static bool find_dry_run(void *argument, const struct record *record)
 
 static int dry_run_lines(const struct place *place)
 {
-	struct journal_config config = {
-		.path = place->journal, .queue_max = 10, .clock = clock_system()};
+	struct journal_config config = {.path = place->journal,
+		.queue_max = 10,
+		.clock = clock_system()};
 	struct journal_query query = {.kind = RECORD_ACTION};
 	struct error error = {0};
 	struct journal *journal = journal_open(&config, &error);
@@ -303,7 +306,8 @@ static void a_bad_reload_keeps_the_old_playbooks(void **state)
 	assert_true(wait_for(place, true, "watched", 1));
 	write_text(place->playbook, restart_text);
 	diagnostics_init(&diagnostics);
-	assert_int_equal(remediator_reload(place->remediator, &place->config, &diagnostics), STATUS_OK);
+	assert_int_equal(remediator_reload(place->remediator, &place->config, &diagnostics),
+		STATUS_OK);
 	diagnostics_fini(&diagnostics);
 }
 
@@ -408,19 +412,20 @@ static void many_threads_make_one_incident_for_each_alert(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			an_alert_becomes_a_dry_run_line_in_the_journal, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_alert_becomes_a_dry_run_line_in_the_journal,
+			setup, teardown),
 		cmocka_unit_test_setup_teardown(a_repeated_alert_is_one_incident, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			a_restart_acts_no_second_time_and_forgets_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_restart_acts_no_second_time_and_forgets_nothing,
+			setup, teardown),
 		cmocka_unit_test_setup_teardown(why_tells_each_gate_in_sentences, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_bad_reload_keeps_the_old_playbooks, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_bad_reload_keeps_the_old_playbooks, setup,
+			teardown),
 		cmocka_unit_test_setup_teardown(a_pause_holds_over_a_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_full_queue_answers_busy, setup, teardown),
 		cmocka_unit_test_setup_teardown(people_get_an_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_live_view_sees_each_step, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-			many_threads_make_one_incident_for_each_alert, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_threads_make_one_incident_for_each_alert,
+			setup, teardown),
 	};
 
 	log_configure(LOG_LEVEL_NONE, LOG_FORMAT_LOGFMT);

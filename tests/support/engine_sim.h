@@ -1,0 +1,120 @@
+/*
+ * The simulation of the engine: its model of the world and its checkers, which see only what went
+ * through the ports and what is in the journal. The workload is tests/sim/test_engine_sim.c.
+ */
+#ifndef NIMBUSGUARD_TESTS_SUPPORT_ENGINE_SIM_H
+#define NIMBUSGUARD_TESTS_SUPPORT_ENGINE_SIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/random.h"
+#include "remediations/engine.h"
+
+#define START_MS INT64_C(1767225600000)
+#define DEPLOYMENTS 3
+#define PODS 2
+#define ALERTS (DEPLOYMENTS * (2 + PODS) + 1)
+#define QUEUE 48
+#define RECORDS 2000
+#define SENDS 64
+
+struct deployment {
+	char name[16], namespace_name[16];
+	int32_t replicas;
+	int64_t memory;
+	unsigned version, uid[PODS];
+	bool paused, managed, owned, well;
+};
+
+struct alert {
+	char name[16];
+	size_t deployment;
+	int pod; /* -1: none */
+	bool firing, heard, excused;
+	int64_t starts_ms;
+};
+
+/* A command on its way; it outlives the process that sent it. */
+struct flight {
+	struct command command;
+	bool dry_run, applies, applied, over;
+	int64_t at_ms;
+	enum command_outcome outcome;
+	bool answered; /* by intent: a lost answer counts as answered */
+	unsigned epoch;
+	unsigned looks_before; /* observations answered for its owner when it was sent */
+};
+
+struct submission {
+	uint64_t ticket;
+	struct record records[ACTIONS_MAX + 2];
+	size_t count;
+};
+
+struct look {
+	uint64_t ticket;
+	struct target target;
+};
+
+struct delivery {
+	size_t record; /* of the event, in the journal */
+};
+
+struct sim {
+	struct random random;
+	uint64_t seed;
+	int64_t now_ms;
+	bool calm, broken;
+	char words[512];
+	struct engine *engine;
+	struct engine_config config;
+	struct engine_ports ports;
+	unsigned epoch;
+	struct deployment deployments[DEPLOYMENTS];
+	struct alert alerts[ALERTS];
+	unsigned uid_last, answered_looks[DEPLOYMENTS];
+
+	struct record journal[RECORDS]; /* committed */
+	size_t journal_count;
+	char torn[64][INCIDENT_ID_MAX]; /* incidents with a group that was torn by a crash */
+	size_t torn_count;
+	uint64_t checkpoint;
+	struct submission waiting[QUEUE];
+	size_t waiting_count;
+	struct look looks[QUEUE];
+	size_t look_count;
+	struct flight flights[SENDS];
+	size_t flight_count;
+	struct delivery deliveries[QUEUE];
+	size_t delivery_count;
+	char approved[SENDS][ACTION_ID_MAX];
+	size_t approved_count;
+};
+
+extern struct guard_limits sim_limits;
+extern uint64_t sim_totals[4]; /* commands, crashes, incidents ended, unknown */
+
+/* engine_sim_model.c */
+bool sim_chance(struct sim *sim, unsigned percent);
+size_t sim_deployment(const struct sim *sim, const struct target *target);
+void sim_observe(struct sim *sim, const struct target *target, struct observation *seen);
+/* The API server does it, if its preconditions hold. */
+bool sim_apply(struct sim *sim, const struct command *command);
+void sim_event(const struct sim *sim, const struct alert *alert, struct event *event);
+struct signal_source sim_signals(struct sim *sim);
+struct engine_ports sim_ports(struct sim *sim);
+
+/* engine_sim_check.c */
+void sim_breaks(struct sim *sim, const char *format, ...) PRINTF_LIKE(2, 3);
+bool flight_is_change(const struct flight *flight);
+void check_budgets(struct sim *sim, const struct flight *newest);
+void check_alone(struct sim *sim, const struct flight *newest);
+void check_wanted(struct sim *sim, const struct flight *newest);
+void check_live(struct sim *sim);
+/* For engine_visit(): a replayed incident is what its last record says. */
+bool check_replayed(void *sim, const struct incident *incident);
+/* Every acknowledged alert led to an incident, or to a word why not. */
+void check_heard(struct sim *sim);
+
+#endif

@@ -1,0 +1,215 @@
+/*
+ * The simulation's checkers: at most one live action a target, no budget exceeded, nothing sent that
+ * is not journaled, UNKNOWN never blindly repeated, modes kept, replay as recorded, nothing lost.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/engine_sim.h"
+
+struct guard_limits sim_limits;
+
+void sim_breaks(struct sim *sim, const char *format, ...)
+{
+	va_list arguments;
+
+	if (sim->broken)
+		return;
+	va_start(arguments, format);
+	vsnprintf(sim->words, sizeof(sim->words), format, arguments);
+	va_end(arguments);
+	sim->broken = true;
+}
+
+static bool same_owner(const struct sim *sim, const struct command *a, const struct command *b)
+{
+	return sim_deployment(sim, &a->target) == sim_deployment(sim, &b->target);
+}
+
+bool flight_is_change(const struct flight *flight)
+{
+	return !flight->dry_run && flight->command.kind != ACTION_TICKET;
+}
+
+/* The committed record says WRITTEN for this action; its time is what budgets count. */
+static int64_t written_at(const struct sim *sim, const char *action_id)
+{
+	for (size_t i = sim->journal_count; i--;) {
+		const struct record *record = &sim->journal[i];
+		const char *at;
+
+		if (record->kind != RECORD_ACTION || strcmp(record->key, action_id) != 0)
+			continue;
+		at = strstr(record->body, "\"written_ms\":");
+		if (at && strtoll(at + 13, NULL, 10) > 0)
+			return strtoll(at + 13, NULL, 10);
+	}
+	return 0;
+}
+
+void check_budgets(struct sim *sim, const struct flight *newest)
+{
+	unsigned target = 0, namespace_count = 0, kind = 0, cluster = 0, under_way = 0;
+	int64_t since = written_at(sim, newest->command.action_id) - sim_limits.window_ms;
+	const struct command *command = &newest->command;
+
+	for (size_t i = 0; i < sim->flight_count; i++) {
+		const struct flight *flight = &sim->flights[i];
+		const struct command *other = &flight->command;
+
+		if ((other->kind == ACTION_TICKET) != (command->kind == ACTION_TICKET))
+			continue;
+		under_way +=
+			flight_is_change(flight) && !flight->over && flight->at_ms > sim->now_ms;
+		if (written_at(sim, other->action_id) <= since)
+			continue;
+		cluster++;
+		kind += other->kind == command->kind;
+		namespace_count +=
+			!strcmp(other->target.namespace_name, command->target.namespace_name);
+		target += command->target.kind != TARGET_NONE && same_owner(sim, other, command);
+	}
+	if (cluster > sim_limits.per_cluster || kind > sim_limits.per_kind ||
+		namespace_count > sim_limits.per_namespace ||
+		(command->kind != ACTION_TICKET && target > sim_limits.per_target))
+		sim_breaks(sim,
+			"a budget is exceeded: %u on the target, %u in the namespace, %u of the "
+			"kind, %u in the cluster",
+			target, namespace_count, kind, cluster);
+	if (under_way > sim_limits.concurrent)
+		sim_breaks(sim, "%u commands are under way at once", under_way);
+}
+
+void check_alone(struct sim *sim, const struct flight *newest)
+{
+	for (size_t i = 0; i + 1 < sim->flight_count; i++) {
+		const struct flight *flight = &sim->flights[i];
+
+		if (!strcmp(flight->command.action_id, newest->command.action_id))
+			sim_breaks(sim, "%s is sent twice", newest->command.action_id);
+		if (!flight_is_change(newest) || !flight_is_change(flight) ||
+			!same_owner(sim, &flight->command, &newest->command))
+			continue;
+		if (!flight->over)
+			sim_breaks(sim,
+				"%s is sent while %s may still be under way on the same target",
+				newest->command.action_id, flight->command.action_id);
+		/* Without an answer only a look can tell; one must have come back since. */
+		if ((flight->outcome == COMMAND_UNKNOWN || flight->epoch != sim->epoch) &&
+			sim->answered_looks[sim_deployment(sim, &newest->command.target)] ==
+				flight->looks_before)
+			sim_breaks(sim, "%s repeats the unknown %s without a look",
+				newest->command.action_id, flight->command.action_id);
+	}
+}
+
+void check_wanted(struct sim *sim, const struct flight *newest)
+{
+	bool approved = false;
+
+	if (!written_at(sim, newest->command.action_id))
+		sim_breaks(sim, "%s is sent without a committed record", newest->command.action_id);
+	if (newest->dry_run != (sim->config.dry_run || sim->config.mode == MODE_OBSERVE))
+		sim_breaks(sim, "a dry run is not dry");
+	if (!flight_is_change(newest))
+		return;
+	if (engine_paused(sim->engine))
+		sim_breaks(sim, "%s is sent while all is paused", newest->command.action_id);
+	for (size_t i = 0; i < sim->approved_count; i++)
+		approved = approved || !strcmp(sim->approved[i], newest->command.action_id);
+	if (sim->config.mode == MODE_SUGGEST)
+		sim_breaks(sim, "mode suggest sends %s", newest->command.action_id);
+	if (sim->config.mode == MODE_APPROVE && !approved)
+		sim_breaks(sim, "%s is sent without approval", newest->command.action_id);
+}
+
+struct liveness {
+	struct sim *sim;
+	unsigned live[DEPLOYMENTS];
+};
+
+static bool count_live(void *argument, const struct incident *incident)
+{
+	struct liveness *liveness = argument;
+	const struct action *action = incident_action(incident);
+	bool sent = false;
+
+	for (size_t i = 0; action && i < liveness->sim->flight_count; i++)
+		sent = sent || !strcmp(liveness->sim->flights[i].command.action_id, action->id);
+	if (incident->open && sent && action && !action->ended &&
+		action->plan.kind != ACTION_TICKET &&
+		(action->state == STATE_WRITTEN || action->state == STATE_SENT ||
+			action->state == STATE_UNKNOWN || action->state == STATE_WATCHED))
+		liveness->live[sim_deployment(liveness->sim, &action->target)]++;
+	if (incident->open && incident->wait == WAIT_NOTHING)
+		sim_breaks(liveness->sim, "incident %s waits for nothing", incident->id);
+	return true;
+}
+
+void check_live(struct sim *sim)
+{
+	struct liveness liveness = {.sim = sim};
+
+	engine_visit(sim->engine, count_live, &liveness);
+	for (size_t i = 0; i < DEPLOYMENTS; i++)
+		if (liveness.live[i] > 1)
+			sim_breaks(sim, "%u live actions on %s", liveness.live[i],
+				sim->deployments[i].name);
+}
+
+bool check_replayed(void *argument, const struct incident *incident)
+{
+	struct sim *sim = argument;
+	struct buf json;
+
+	/* Half a group says less than the whole: there is nothing to compare with. */
+	for (size_t i = 0; i < sim->torn_count; i++)
+		if (!strcmp(sim->torn[i], incident->id))
+			return true;
+	buf_init(&json, 1 << 20);
+	incident_write_json(&json, incident);
+	for (size_t i = sim->journal_count; i--;) {
+		const struct record *record = &sim->journal[i];
+
+		if (record->kind != RECORD_INCIDENT || strcmp(record->key, incident->id) != 0)
+			continue;
+		for (size_t at = 0; strcmp(record->body, json.data) != 0; at++) {
+			if (record->body[at] == json.data[at])
+				continue;
+			sim_breaks(sim, "replay of %s differs from its record: %.60s / %.60s",
+				record->key, record->body + at, json.data + at);
+			break;
+		}
+		if (record->ended == incident->open)
+			sim_breaks(sim, "the record of %s is not marked as its state says",
+				incident->id);
+		break;
+	}
+	buf_fini(&json);
+	return true;
+}
+
+void check_heard(struct sim *sim)
+{
+	for (size_t i = 0; i < ALERTS; i++) {
+		struct event event;
+		char part[64];
+		bool found = false;
+
+		if (!sim->alerts[i].heard || sim->alerts[i].excused)
+			continue;
+		sim_event(sim, &sim->alerts[i], &event);
+		snprintf(part, sizeof(part), "\"fingerprint\":\"%016" PRIx64 "\"",
+			event.fingerprint);
+		event_fini(&event);
+		for (size_t k = 0; k < sim->journal_count && !found; k++)
+			found = sim->journal[k].kind == RECORD_INCIDENT &&
+				strstr(sim->journal[k].body, part);
+		if (!found)
+			sim_breaks(sim, "alert %s %zu was acknowledged and lost",
+				sim->alerts[i].name, i);
+	}
+}
