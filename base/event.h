@@ -25,13 +25,13 @@ enum event_source { EVENT_ALERT, EVENT_FINDING, EVENT_PROPOSAL };
 
 struct event {
 	enum event_source source;
-	bool firing; /* false: resolved */
-	bool truncated; /* came in a message with truncatedAlerts > 0 */
+	bool firing;          /* false: resolved */
+	bool truncated;       /* came in a message with truncatedAlerts > 0 */
 	uint64_t fingerprint; /* identity over time: labels_fingerprint(&labels) */
 	int64_t starts_ms, ends_ms, received_ms; /* ends_ms 0: still firing */
 	struct labels labels, annotations;
-	char *receiver;      /* unescaped name of the Alertmanager receiver; NULL for others */
-	char *generator_url; /* may be NULL */
+	char *receiver;           /* unescaped name of the Alertmanager receiver; NULL for others */
+	char *generator_url;      /* may be NULL */
 	double score, confidence; /* findings and proposals; NaN for alerts */
 	/* A finding carries its explanation in annotations: summary, description, value, expected, since. */
 };
@@ -42,8 +42,8 @@ void event_fini(struct event *event);
 enum status event_clone(struct event *copy, const struct event *event) MUST_CHECK;
 /* The JSON object as labels, null as none. STATUS_BAD_INPUT for a value that is no string, a repeated
  * or empty name, and text that is not UTF-8 or holds a NUL; STATUS_LIMIT past the limits above. */
-enum status event_read_labels(
-	struct labels *labels, const struct json_span *object, struct error *error) MUST_CHECK;
+enum status event_read_labels(struct labels *labels, const struct json_span *object,
+	struct error *error) MUST_CHECK;
 /* Labels, annotations, times and the rest as one JSON object, as stored in the journal and shown
  * by the API; event_read_json() takes it back and ignores fields it does not know. */
 void event_write_json(struct buf *buf, const struct event *event);

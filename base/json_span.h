@@ -50,21 +50,21 @@ bool json_walk_next(struct json_walk *walk, struct json_span *key, struct json_s
 /* A string without its quotes and escapes, NUL-terminated, into room of at least span->size bytes;
  * *size (may be NULL) without the NUL. STATUS_BAD_INPUT: not a string, not UTF-8, a lone surrogate,
  * or a NUL inside. */
-enum status json_span_decode(
-	const struct json_span *span, char *room, size_t *size, struct error *error) MUST_CHECK;
+enum status json_span_decode(const struct json_span *span, char *room, size_t *size,
+	struct error *error) MUST_CHECK;
 /* The same on the heap (mem_free); NULL with STATUS_OK for null. */
-enum status json_span_strdup(
-	const struct json_span *span, char **text, struct error *error) MUST_CHECK;
+enum status json_span_strdup(const struct json_span *span, char **text,
+	struct error *error) MUST_CHECK;
 /* Whether it is a string that, decoded, equals text. */
 bool json_span_is(const struct json_span *span, const char *text);
 /* A number without sign, fraction and exponent, within 64 bits. */
-enum status json_span_natural(
-	const struct json_span *span, uint64_t *value, struct error *error) MUST_CHECK;
+enum status json_span_natural(const struct json_span *span, uint64_t *value,
+	struct error *error) MUST_CHECK;
 /* Any number; null is NaN, as buf_add_json_number() writes it. */
-enum status json_span_double(
-	const struct json_span *span, double *value, struct error *error) MUST_CHECK;
+enum status json_span_double(const struct json_span *span, double *value,
+	struct error *error) MUST_CHECK;
 /* true or false. */
-enum status json_span_bool(
-	const struct json_span *span, bool *value, struct error *error) MUST_CHECK;
+enum status json_span_bool(const struct json_span *span, bool *value,
+	struct error *error) MUST_CHECK;
 
 #endif

@@ -21,7 +21,7 @@ enum quality {
 #define X(code, name, words) code,
 	QUALITY_TABLE(X)
 #undef X
-	QUALITY_COUNT
+		QUALITY_COUNT
 };
 
 const char *quality_name(enum quality quality);

@@ -39,7 +39,7 @@ enum target_kind {
 #define X(kind, name, label, namespaced) kind,
 	TARGET_KIND_TABLE(X)
 #undef X
-	TARGET_KIND_COUNT
+		TARGET_KIND_COUNT
 };
 
 const char *target_kind_name(enum target_kind kind);
@@ -86,7 +86,7 @@ enum signal_role {
 #define X(role, name, unit) role,
 	ROLE_TABLE(X)
 #undef X
-	ROLE_COUNT
+		ROLE_COUNT
 };
 
 const char *role_name(enum signal_role role);
@@ -103,7 +103,8 @@ struct target {
 	char container[OBJECT_NAME_MAX]; /* "" when the action is not about one container */
 	char uid[UID_MAX];
 	char resource_version[UID_MAX];
-	struct workload_key workload; /* the owner at the top of the chain; kind TARGET_NONE when none */
+	struct workload_key
+		workload; /* the owner at the top of the chain; kind TARGET_NONE when none */
 };
 
 /* namespace/Kind/name as above, and " container <name>" when there is one. At most TARGET_TEXT_MAX. */

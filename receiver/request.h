@@ -91,8 +91,8 @@ struct request {
 /* MHD's callbacks, with the server as their argument. */
 enum MHD_Result request_handle(void *argument, struct MHD_Connection *connection, const char *url,
 	const char *method, const char *version, const char *upload, size_t *upload_size,
-	void **request);
-void request_completed(void *argument, struct MHD_Connection *connection, void **request,
+	void **slot);
+void request_completed(void *argument, struct MHD_Connection *connection, void **slot,
 	enum MHD_RequestTerminationCode code);
 struct peer *request_peer_of(struct MHD_Connection *connection);
 
