@@ -6,10 +6,17 @@
  * Retry-After, before the body is read) -> body copied once into the slot -> the route's function
  * -> response. A route's function may suspend the request and answer it later from another thread.
  *
+ * A refused request's body is read and thrown away (up to 64 MiB), so that the sender reads the
+ * answer; a sender that waits for "100 Continue" gets the refusal before it sends the body.
+ *
  * Ownership: a request belongs to the server; accessors return pointers valid until the answer.
- * Limits: struct server_config.
- * Threads: route functions run on the pool's threads, several at once. request_reply() on a
- *   suspended request may be called from any thread, once.
+ * Limits: struct server_config. Bodies take at most slot_count times the largest body_max (a slot
+ *   grows with what arrives, not with what is claimed). Besides MHD's idle timeout, which starts
+ *   anew with each byte, a connection is cut off when its headers take 2 x idle_timeout_s, its body
+ *   comes in below 8 KiB/s after idle_timeout_s, or its answer takes 5 x idle_timeout_s.
+ * Threads: route functions run on the pool's threads, several at once. On a suspended request any one
+ *   thread may call request_body(), request_identity(), request_role(), request_add_header() and
+ *   then request_reply*(), once; nothing else, and nothing after the reply.
  */
 #ifndef NIMBUSGUARD_RECEIVER_SERVER_H
 #define NIMBUSGUARD_RECEIVER_SERVER_H
@@ -71,7 +78,8 @@ bool server_address_loopback(const char *listen_address);
 /* Stops accepting; requests under way go on. */
 void server_quiesce(struct server *server);
 /* Waits for requests under way (at most drain_ms), then closes and frees. Suspended requests that
- * were not answered by then are answered 503. */
+ * were not answered by then are answered 503; their owners' later reply, even after this returned, is
+ * allowed, needed to free the request, and goes nowhere. */
 void server_stop(struct server *server, int64_t drain_ms);
 
 const char *request_method(const struct request *request);
@@ -91,7 +99,7 @@ enum access_role request_role(const struct request *request);
  * stable for the time of the route's function. */
 unsigned request_thread(const struct request *request);
 
-/* Extra response header, before the reply. */
+/* Extra response header, before the reply; the first 16 are kept. */
 void request_add_header(struct request *request, const char *name, const char *value);
 /* Answers; body is copied. Exactly once per request. */
 void request_reply(struct request *request, int http_status, const char *content_type,
@@ -100,7 +108,8 @@ void request_reply_text(struct request *request, int http_status, const char *te
 /* JSON API: {"status":"success","data":<data>} and {"status":"error","errorType":..,"error":..}. */
 void request_reply_data(struct request *request, const struct buf *data);
 void request_reply_error(struct request *request, enum status code, const char *text);
-/* After this the route's function returns and some thread calls a request_reply*() later. */
+/* To be called before the request is handed to another thread. After this the route's function returns
+ * and some thread calls a request_reply*(), maybe already. */
 void request_suspend(struct request *request);
 
 #endif

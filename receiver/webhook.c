@@ -18,6 +18,8 @@
 /* 0001-01-01T00:00:00Z, which says "not ended". */
 #define ZERO_TIME_MS INT64_C(-62135596800000)
 
+#define EVENTS_FIRST 16
+
 enum message_field {
 	MESSAGE_VERSION,
 	MESSAGE_RECEIVER,
@@ -45,7 +47,6 @@ static const char *const alert_names[] = {"status", "labels", "annotations", "st
 struct message {
 	struct json_span fields[MESSAGE_FIELDS];
 	char *receiver;
-	bool truncated;
 	int64_t received_ms;
 };
 
@@ -203,7 +204,6 @@ static const char *read_alert(struct event *event, const struct message *message
 		*status = event->receiver ? STATUS_OK : STATUS_NO_MEMORY;
 	}
 	event->source = EVENT_ALERT;
-	event->truncated = message->truncated;
 	event->received_ms = message->received_ms;
 	event->fingerprint = labels_fingerprint(&event->labels);
 	compare_fingerprint(event, &fields[ALERT_FINGERPRINT]);
@@ -244,39 +244,43 @@ static enum status take_alert(struct event_batch *batch, const struct message *m
 	return STATUS_OK;
 }
 
-static size_t count_children(const struct json_span *array)
+/* Room for one more event; the array doubles up to alert_max. */
+static bool make_room(struct event_batch *batch, size_t *capacity, size_t alert_max)
 {
-	struct json_span key, value;
-	struct json_walk walk;
-	size_t count = 0;
+	size_t wanted = *capacity ? *capacity * 2 : EVENTS_FIRST;
+	struct event *grown;
 
-	json_walk_init(&walk, array);
-	while (json_walk_next(&walk, &key, &value))
-		count++;
-	return count;
+	if (batch->count < *capacity)
+		return true;
+	if (wanted > alert_max)
+		wanted = alert_max;
+	grown = mem_resize(batch->events, wanted, sizeof(*grown));
+	if (!grown)
+		return false;
+	batch->events = grown;
+	*capacity = wanted;
+	return true;
 }
 
-static enum status read_alerts(struct event_batch *batch, struct message *message,
+static enum status read_alerts(struct event_batch *batch, const struct message *message,
 	uint64_t truncated_count, size_t alert_max, struct error *error)
 {
-	const struct json_span *array = &message->fields[MESSAGE_ALERTS];
-	size_t count = count_children(array), kept = count < alert_max ? count : alert_max;
+	size_t seen = 0, capacity = 0;
 	struct json_span key, value;
 	struct json_walk walk;
 
-	batch->truncated_count = truncated_count + (count - kept);
-	if (batch->truncated_count < truncated_count)
-		batch->truncated_count = UINT64_MAX;
-	message->truncated = batch->truncated_count > 0;
-	if (!kept)
-		return STATUS_OK;
-	batch->events = mem_zalloc(kept, sizeof(*batch->events));
-	if (!batch->events)
-		return error_set(error, STATUS_NO_MEMORY, "no memory for %zu alerts", kept);
-	json_walk_init(&walk, array);
-	for (size_t i = 0; i < kept && json_walk_next(&walk, &key, &value); i++)
-		if (take_alert(batch, message, &value))
+	batch->truncated_count = truncated_count;
+	json_walk_init(&walk, &message->fields[MESSAGE_ALERTS]);
+	while (json_walk_next(&walk, &key, &value)) {
+		if (seen++ >= alert_max) {
+			batch->truncated_count += batch->truncated_count < UINT64_MAX;
+			continue;
+		}
+		if (!make_room(batch, &capacity, alert_max) || take_alert(batch, message, &value))
 			return error_set(error, STATUS_NO_MEMORY, "no memory for the alerts");
+	}
+	for (size_t i = 0; i < batch->count; i++)
+		batch->events[i].truncated = batch->truncated_count > 0;
 	return STATUS_OK;
 }
 
