@@ -15,7 +15,7 @@ BEGIN {
 	own("^snappy(-c)?\\.h$", "remote_write")
 	own("^protobuf-c/", "remote_write")
 	own("\\.pb-c\\.h$", "remote_write")
-	own("^curl/", "remediations demo")
+	own("^curl/", "remediations")
 	own("^sqlite3\\.h$", "remediations")
 	own("^pcre2\\.h$", "base")
 	own("^openssl/", "base receiver remediations")
