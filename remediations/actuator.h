@@ -30,7 +30,7 @@ enum action_kind {
 #define X(kind, name, disruptive, inverse) kind,
 	ACTION_TABLE(X)
 #undef X
-	ACTION_KIND_COUNT
+		ACTION_KIND_COUNT
 };
 
 const char *action_kind_name(enum action_kind kind);
@@ -49,10 +49,11 @@ struct command {
 	bool server_dry_run;  /* ask the API server to check only (dryRun=All) */
 	int64_t deadline_ms;  /* not sent after this time */
 	int32_t replicas_before, replicas_after; /* ACTION_SCALE */
-	int64_t memory_bytes_before, memory_bytes_after; /* ACTION_ADJUST_RESOURCES, limits; 0: not touched */
+	int64_t memory_bytes_before,
+		memory_bytes_after; /* ACTION_ADJUST_RESOURCES, limits; 0: not touched */
 	int64_t cpu_milli_before, cpu_milli_after;
-	bool uncordon;             /* ACTION_CORDON: the inverse */
-	char title[256];           /* ACTION_TICKET */
+	bool uncordon;              /* ACTION_CORDON: the inverse */
+	char title[256];            /* ACTION_TICKET */
 	char text[ACTION_TEXT_MAX]; /* reason for the object's annotation, the ticket's body */
 };
 
@@ -61,17 +62,17 @@ struct command {
 void command_describe(const struct command *command, char *text, size_t size);
 
 enum command_outcome {
-	COMMAND_DONE,    /* the API confirmed it, or it was already so */
-	COMMAND_FAILED,  /* surely not done */
-	COMMAND_UNKNOWN  /* sent, no answer: look before repeating */
+	COMMAND_DONE,   /* the API confirmed it, or it was already so */
+	COMMAND_FAILED, /* surely not done */
+	COMMAND_UNKNOWN /* sent, no answer: look before repeating */
 };
 
 struct command_result {
 	char action_id[ACTION_ID_MAX];
 	enum command_outcome outcome;
 	bool dry_run;
-	struct error error;   /* for FAILED and UNKNOWN */
-	char detail[256];     /* for people: command_describe(), with "would " before it in a dry run */
+	struct error error; /* for FAILED and UNKNOWN */
+	char detail[256]; /* for people: command_describe(), with "would " before it in a dry run */
 };
 
 /* What the cluster says of a target before it is touched; the guard judges it. */
@@ -79,7 +80,8 @@ struct observation {
 	bool found;
 	struct target target; /* uid, resource_version, workload filled */
 	int32_t replicas, ready_replicas;
-	int64_t memory_limit_bytes, cpu_limit_milli; /* of target.container, or the first; 0: none */
+	int64_t memory_limit_bytes,
+		cpu_limit_milli; /* of target.container, or the first; 0: none */
 	/* Annotations nimbusguard.io/managed, paused and dry-run, the resource's over its namespace's;
 	 * unclear: one of them is neither "true" nor "false", and nothing must be done. Of a pod and
 	 * its owners, any that says paused or dry-run counts. */
@@ -89,7 +91,7 @@ struct observation {
 	char git_owner[64];         /* "argocd:app", "flux:...", "" */
 	char restart_reason[64];    /* waiting reason or last termination of a pod's container */
 	int32_t restart_count;
-	struct error error;         /* STATUS_OK when the cluster answered */
+	struct error error; /* STATUS_OK when the cluster answered */
 };
 
 struct actuator_vtable {

@@ -259,13 +259,13 @@ static enum status read_end(struct journal_file *file, struct error *error)
 	return status;
 }
 
-enum status journal_file_open(struct journal_file **result, const struct journal_config *config,
+enum status journal_file_open(struct journal_file **opened, const struct journal_config *config,
 	struct error *error)
 {
 	struct journal_file *file = mem_zalloc(1, sizeof(*file));
 	enum status status;
 
-	*result = NULL;
+	*opened = NULL;
 	if (file == NULL)
 		return error_set(error, STATUS_NO_MEMORY, "no memory for the journal");
 	file->lock = -1;
@@ -288,7 +288,7 @@ enum status journal_file_open(struct journal_file **result, const struct journal
 	if (config->vfs == NULL)
 		lengthen_log(config);
 	sqlite3_wal_hook(file->connection, count_log_pages, file);
-	*result = file;
+	*opened = file;
 	return STATUS_OK;
 }
 

@@ -35,7 +35,7 @@ void event_key_write(const struct event_key *key, char *text, size_t size);
 bool event_key_parse(const char *text, struct event_key *key);
 
 /* Opens or creates, takes the lock beside it, checks. Errors as journal_open(). */
-enum status journal_file_open(struct journal_file **file, const struct journal_config *config,
+enum status journal_file_open(struct journal_file **opened, const struct journal_config *config,
 	struct error *error) MUST_CHECK;
 void journal_file_close(struct journal_file *file);
 

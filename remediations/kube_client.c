@@ -170,13 +170,13 @@ static void init_lock(struct kube_client *client)
 	pthread_condattr_destroy(&attributes);
 }
 
-enum status kube_client_open(struct kube_client **result, const struct kube_client_config *config,
+enum status kube_client_open(struct kube_client **opened, const struct kube_client_config *config,
 	struct error *error)
 {
 	struct kube_client *client = mem_zalloc(1, sizeof(*client));
 	enum status status;
 
-	*result = NULL;
+	*opened = NULL;
 	pthread_once(&curl_once, init_curl);
 	if (client == NULL)
 		return error_set(error, STATUS_NO_MEMORY, "no memory for the Kubernetes client");
@@ -186,7 +186,7 @@ enum status kube_client_open(struct kube_client **result, const struct kube_clie
 		kube_client_close(client);
 		return status;
 	}
-	*result = client;
+	*opened = client;
 	return STATUS_OK;
 }
 
@@ -295,10 +295,10 @@ enum status kube_config_in_cluster(struct kube_client_config *config, char *url,
 	return STATUS_OK;
 }
 
-void kube_path_escape(struct buf *path, const char *segment)
+void kube_path_escape(struct buf *path, const char *text)
 {
-	for (; *segment != '\0'; segment++) {
-		char c = *segment;
+	for (; *text != '\0'; text++) {
+		char c = *text;
 
 		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
 			c == '-' || c == '.' || c == '_' || c == '~')

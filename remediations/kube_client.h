@@ -35,7 +35,7 @@ struct kube_session;
 
 /* STATUS_BAD_INPUT for a URL that cannot be used, what file_read_secret() gives for the token,
  * STATUS_NOT_FOUND for the CA file, STATUS_NO_MEMORY. Connects to nothing yet. */
-enum status kube_client_open(struct kube_client **client, const struct kube_client_config *config,
+enum status kube_client_open(struct kube_client **opened, const struct kube_client_config *config,
 	struct error *error) MUST_CHECK;
 /* No session may be open. */
 void kube_client_close(struct kube_client *client);

@@ -308,7 +308,7 @@ static enum status search_one(struct sight *sight, const char *group_version, co
 	note_fn *note, char *next, size_t size)
 {
 	const char *more;
-	json_t *list;
+	json_t *list = NULL;
 	struct buf path;
 	enum status status;
 

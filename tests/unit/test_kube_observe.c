@@ -227,7 +227,7 @@ static void unknown_controller_owns_the_replicas(void **state)
 	seen = LOOK(*state, TARGET_POD, "web-abc-1",
 		{.start = REPLICASET,
 			.body = "{" META("web-abc", "r1",
-				OWNER("example.com/v1", "Deployment", "web", "d1")) "}"});
+				OWNER("apps.example.com/v1", "Deployment", "web", "d1")) "}"});
 	assert_string_equal(seen->owner_of_replicas, "Deployment/web");
 }
 
