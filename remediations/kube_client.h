@@ -5,7 +5,8 @@
  * Ownership: the client holds address and token for all its sessions; a session is one connection.
  * Limits: answers of KUBE_ANSWER_MAX bytes, texts of requests as the caller makes them; each attempt
  *   ends after timeout_ms, all attempts of a call at its deadline.
- * Threads: a client may be shared; a session belongs to one thread. kube_client_stop() from any.
+ * Threads: a client may be shared; a session belongs to one thread, which must have SIGPIPE blocked
+ *   (or the process ignores it). kube_client_stop() from any.
  */
 #ifndef NIMBUSGUARD_REMEDIATIONS_KUBE_CLIENT_H
 #define NIMBUSGUARD_REMEDIATIONS_KUBE_CLIENT_H

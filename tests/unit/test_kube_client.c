@@ -11,6 +11,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -645,5 +646,6 @@ int main(void)
 	};
 
 	log_configure(LOG_LEVEL_NONE, LOG_FORMAT_LOGFMT);
+	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
 	return cmocka_run_group_tests_name("kube_client", tests, NULL, NULL);
 }
