@@ -229,6 +229,11 @@ bench: ## every benchmark, optimised [TESTS=word]
 	@+$(locked) $(call binary,release) $(call programs,release,$(BENCH_C))
 	@for bench in $(call programs,release,$(BENCH_C)) $(BENCH_SH); do echo "== $${bench##*/}"; ./$$bench || exit 1; done
 
+bench-ingest: ## NimbusGuard beside Prometheus' receiver under the same load [BENCH_LARGE=1 REPEATS=3]
+	@$(deps) build test
+	@+$(locked) $(call binary,release) $(B)/release/tests/bench/bench_ingest $(B)/servers/.unpacked
+	@tests/bench/bench_ingest_http.sh $(B)
+
 coverage: ## line coverage of base, store, remote_write, receiver; HTML in build/coverage/html/
 	@$(deps) build test coverage
 	@+$(locked) $(call programs,coverage,$(TEST_C) $(FUZZ_C)) $(call binary,coverage) $(call servers,tests/integration/all)
@@ -271,4 +276,4 @@ dist: ## a source tarball, the same bytes for the same commit
 clean: ## remove build/
 	rm -rf $(B)
 
-.PHONY: help all release debug deps run test check-one e2e fuzz bench coverage lint format install uninstall dist clean docs
+.PHONY: help all release debug deps run test check-one e2e fuzz bench bench-ingest coverage lint format install uninstall dist clean docs
