@@ -53,6 +53,8 @@
 		"Memory that the store may hold at most.", "")                                     \
 	METRIC(STORE_SAMPLES, "nimbusguard_store_samples", METRIC_GAUGE,                           \
 		"Samples held in the rings.", "")                                                  \
+	METRIC(STORE_OVERWRITTEN, "nimbusguard_store_overwritten_samples_total", METRIC_COUNTER,   \
+		"Samples given up within the retention because the memory was full.", "")          \
 	METRIC(ALERTS_RECEIVED, "nimbusguard_alerts_received_total", METRIC_COUNTER,               \
 		"Alerts in webhook messages, by status.", "status")                                \
 	METRIC(ALERTS_INVALID, "nimbusguard_alerts_invalid_total", METRIC_COUNTER,                 \

@@ -35,7 +35,8 @@ static uint32_t scale_of(uint64_t bits, uint32_t finest)
 }
 
 /* size: 1 to 64; bits: nothing above them. Room is the caller's promise. */
-static inline void bits_put(struct chunk_end *end, struct chunk *chunk, uint64_t bits, uint32_t size)
+static inline void bits_put(struct chunk_end *end, struct chunk *chunk, uint64_t bits,
+	uint32_t size)
 {
 	uint32_t shift = end->position % 64u;
 
@@ -83,7 +84,7 @@ static uint32_t time_class(uint64_t distance)
 	uint32_t class = 0;
 
 	while (bit_width(distance) > time_sizes[class])
-		class++;
+		class ++;
 	return class;
 }
 
@@ -109,8 +110,8 @@ static void code_jitter(struct chunk_end *end, struct code *code, uint64_t dista
 /* The step is adopted when there is none, or when two samples running were off it. */
 static void code_time(struct chunk_end *end, struct code *code, uint64_t distance)
 {
-	bool adopt = (end->step_ms == 0 || (end->flags & FLAG_OFF_TIME) != 0) &&
-		     distance <= UINT32_MAX;
+	bool adopt =
+		(end->step_ms == 0 || (end->flags & FLAG_OFF_TIME) != 0) && distance <= UINT32_MAX;
 	uint32_t class = time_class(distance);
 
 	code_escape(end, code, ESCAPE_TIME);
@@ -337,8 +338,8 @@ static uint32_t scale_common(uint32_t a, uint32_t b)
 /* The unit for a chunk that begins with `bits` and follows *end, and the number; SCALES: floats. */
 static uint32_t scale_for_begin(const struct chunk_end *end, uint64_t bits, int64_t *integer)
 {
-	uint64_t before = (end->flags & FLAG_FLOAT) != 0 ? end->bits
-		: integer_bits(end->integer, end->scale);
+	uint64_t before =
+		(end->flags & FLAG_FLOAT) != 0 ? end->bits : integer_bits(end->integer, end->scale);
 	uint32_t own = scale_of(bits, 0);
 	uint32_t scale = own;
 
@@ -367,7 +368,8 @@ static void slope_encode(struct chunk_end *end, struct code *code)
 	end->slope = zigzag_back(folded >> cut << cut);
 }
 
-static void start_encode(struct chunk_end *end, struct chunk *chunk, struct code *code, uint64_t bits)
+static void start_encode(struct chunk_end *end, struct chunk *chunk, struct code *code,
+	uint64_t bits)
 {
 	uint32_t step = end->step_ms < STEP_LONG ? end->step_ms : STEP_LONG;
 	bool floats = (end->flags & FLAG_FLOAT) != 0;
@@ -375,7 +377,7 @@ static void start_encode(struct chunk_end *end, struct chunk *chunk, struct code
 	uint64_t folded = zigzag(end->integer);
 
 	chunk->start = (floats ? 1u : 0u) | (uint32_t)end->scale << 1 |
-		       (end->flags & FLAGS_START) << 5 | level << 7 | step << 13;
+		(end->flags & FLAGS_START) << 5 | level << 7 | step << 13;
 	if (step == STEP_LONG)
 		code_add(code, end->step_ms, 32);
 	if (floats) {
@@ -396,14 +398,13 @@ void chunk_begin(struct chunk_end *end, struct chunk *chunk, size_t size, int64_
 	int64_t integer = 0;
 	uint32_t scale = scale_for_begin(end, bits, &integer);
 	bool settled = end->count > 0 && (end->flags & FLAG_FLOAT) == 0 && scale < SCALES &&
-		       (end->count > LAG || (end->flags & FLAG_SETTLED) != 0) &&
-		       scale_change(end, scale);
+		(end->count > LAG || (end->flags & FLAG_SETTLED) != 0) && scale_change(end, scale);
 	bool jitter = end->off_time >= JITTER_AFTER && end->off_time > end->count / 4;
 
 	code.count = code.total = 0;
 	CHECK(size >= CHUNK_SIZE_MIN && size <= CHUNK_SIZE_MAX && size % 8 == 0);
 	end->flags = (uint8_t)((settled ? FLAG_SETTLED : 0) | (jitter ? FLAG_JITTER : 0) |
-			       (scale < SCALES ? 0 : FLAG_FLOAT));
+		(scale < SCALES ? 0 : FLAG_FLOAT));
 	if (!settled)
 		end->slope = end->level = 0;
 	if (scale == SCALES)

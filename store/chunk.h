@@ -36,11 +36,11 @@ struct chunk {
  * fill a word yet: so that most samples do not touch the chunk at all. All zero: no samples. */
 struct chunk_end {
 	int64_t t_ms;
-	uint64_t bits;    /* of the newest value */
-	int64_t integer;  /* newest value that was a multiple of the scale, in that unit */
-	int64_t slope;    /* expected difference, in sixteenths */
-	uint64_t pending; /* bits from the last full word on */
-	uint32_t step_ms; /* expected distance of samples */
+	uint64_t bits;            /* of the newest value */
+	int64_t integer;          /* newest value that was a multiple of the scale, in that unit */
+	int64_t slope;            /* expected difference, in sixteenths */
+	uint64_t pending;         /* bits from the last full word on */
+	uint32_t step_ms;         /* expected distance of samples */
 	uint16_t position, count; /* bits in all, samples */
 	union {
 		uint16_t level; /* integers: running mean of the bits of a residual, in 256ths */
@@ -78,7 +78,7 @@ static inline uint32_t chunk_count(const struct chunk *chunk)
 
 struct chunk_reader {
 	const struct chunk *chunk;
-	uint32_t left, size; /* samples to come, bytes of the stream */
+	uint32_t left, size;  /* samples to come, bytes of the stream */
 	struct chunk_end end; /* after chunk_next(): the sample is end.t_ms, end.bits */
 };
 

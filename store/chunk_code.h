@@ -43,17 +43,24 @@
 #include "store/chunk.h"
 #include "store/store.h"
 
-enum escape { ESCAPE_LITERAL, ESCAPE_TIME, ESCAPE_JITTER, ESCAPE_RAW, ESCAPE_STALE, ESCAPE_SCALE,
-	ESCAPE_FLOAT };
+enum escape {
+	ESCAPE_LITERAL,
+	ESCAPE_TIME,
+	ESCAPE_JITTER,
+	ESCAPE_RAW,
+	ESCAPE_STALE,
+	ESCAPE_SCALE,
+	ESCAPE_FLOAT
+};
 
 #define ESCAPE_ONES 10u
 #define ESCAPE_WINDOW 0x1fu /* 31 leading zeros and (length 0) 64 bits cannot be */
 #define STEP_LONG 0x7ffffu
 #define NO_WINDOW 255u
 #define SLOPE_BITS 12u
-#define LAG 3u /* means follow with a weight of 2^-3 */
-#define FLAG_JITTER 1u   /* each sample has a time code */
-#define FLAG_SETTLED 2u  /* slope and level come from a chunk before */
+#define LAG 3u          /* means follow with a weight of 2^-3 */
+#define FLAG_JITTER 1u  /* each sample has a time code */
+#define FLAG_SETTLED 2u /* slope and level come from a chunk before */
 #define FLAGS_START 3u
 #define FLAG_FAR 8u      /* with a time code: the newest sample was far off */
 #define FLAG_FLOAT 16u   /* floats, not integers */
@@ -65,14 +72,14 @@ enum escape { ESCAPE_LITERAL, ESCAPE_TIME, ESCAPE_JITTER, ESCAPE_RAW, ESCAPE_STA
 #define SCALES 13u
 #define INTEGER_LIMIT 9007199254740992.0 /* 2^53 */
 
-#define SCALE_MULTIPLES 10u /* from here on the unit is larger than 1 */
+#define SCALE_MULTIPLES 10u             /* from here on the unit is larger than 1 */
 #define SLOPE_LIMIT 288230376151711744. /* 2^58 */
-#define WIDTH_MAX 47                      /* so that a code that is no escape has 57 bits at most */
+#define WIDTH_MAX 47                    /* so that a code that is no escape has 57 bits at most */
 #define LEVEL_LIMIT (WIDTH_MAX * 256)
 
-extern const double scale_per_one[SCALES];  /* numbers per 1.0: 10^scale, 1/512 and so on */
-extern const int16_t scale_levels[SCALES];  /* logarithms to base 2 of scale_per_one, in 256ths */
-extern const uint8_t time_sizes[4];         /* bits of a distance, by class */
+extern const double scale_per_one[SCALES]; /* numbers per 1.0: 10^scale, 1/512 and so on */
+extern const int16_t scale_levels[SCALES]; /* logarithms to base 2 of scale_per_one, in 256ths */
+extern const uint8_t time_sizes[4];        /* bits of a distance, by class */
 
 static inline double double_of(uint64_t bits)
 {
@@ -196,9 +203,12 @@ static inline bool scale_change(struct chunk_end *end, uint32_t scale)
 
 	if (!integer_of(integer_bits(end->integer, end->scale), scale, &end->integer))
 		return false;
-	end->slope = (int64_t)(slope > SLOPE_LIMIT ? SLOPE_LIMIT
-			       : slope < -SLOPE_LIMIT ? -SLOPE_LIMIT : slope);
-	end->level = (uint16_t)(level < 0 ? 0 : level > LEVEL_LIMIT ? LEVEL_LIMIT : level);
+	if (__builtin_fabs(slope) > SLOPE_LIMIT)
+		slope = __builtin_copysign(SLOPE_LIMIT, slope);
+	if (level < 0)
+		level = 0;
+	end->slope = (int64_t)slope;
+	end->level = (uint16_t)(level < LEVEL_LIMIT ? level : LEVEL_LIMIT);
 	end->scale = (uint8_t)scale;
 	return true;
 }

@@ -136,7 +136,7 @@ static void residual_read(struct chunk_reader *reader, uint64_t folded)
 	int64_t residual = zigzag_back(folded);
 
 	end->integer = (int64_t)((uint64_t)end->integer + (uint64_t)residual +
-				 (uint64_t)(end->slope >> 4));
+		(uint64_t)(end->slope >> 4));
 	end->bits = integer_bits(end->integer, end->scale);
 	residual_learn(end, residual);
 }

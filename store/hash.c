@@ -12,8 +12,8 @@ enum status hash_secret_init(struct hash_secret *secret)
 
 struct store_key hash_bytes(const struct hash_secret *secret, const void *bytes, size_t size)
 {
-	XXH128_hash_t hash = XXH3_128bits_withSecret(bytes, size, secret->bytes,
-		sizeof(secret->bytes));
+	XXH128_hash_t hash =
+		XXH3_128bits_withSecret(bytes, size, secret->bytes, sizeof(secret->bytes));
 
 	return (struct store_key){hash.low64, hash.high64};
 }

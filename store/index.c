@@ -58,7 +58,7 @@ void index_fini(struct index *index)
 size_t index_fixed_bytes(const struct index *index)
 {
 	return keys_fixed_bytes(&index->names) + keys_fixed_bytes(&index->pairs) +
-	       keys_fixed_bytes(&index->sets);
+		keys_fixed_bytes(&index->sets);
 }
 
 uint32_t index_find_name(const struct index *index, const char *name, size_t size)
@@ -81,8 +81,8 @@ static bool pair_is(const struct index *index, uint32_t handle, const struct lab
 	const struct index_name *name = index_name_at(index, pair->name);
 
 	return pair->size == label->value_size && name->size == label->name_size &&
-	       memcmp(pair->text, label->value, label->value_size) == 0 &&
-	       memcmp(name->text, label->name, label->name_size) == 0;
+		memcmp(pair->text, label->value, label->value_size) == 0 &&
+		memcmp(name->text, label->name, label->name_size) == 0;
 }
 
 static uint32_t label_find(const struct index *index, const struct label *label)
@@ -99,7 +99,8 @@ uint32_t index_find_set(struct index *index, const struct label *sorted, uint32_
 	bool complete = true;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (i < last_count && index->last[i] != 0 && pair_is(index, index->last[i], &sorted[i]))
+		if (i < last_count && index->last[i] != 0 &&
+			pair_is(index, index->last[i], &sorted[i]))
 			pairs[i] = index->last[i];
 		else
 			pairs[i] = label_find(index, &sorted[i]);
@@ -173,8 +174,8 @@ static uint32_t pair_make(struct index *index, const struct label *label)
 		name_release(index, name);
 		return 0;
 	}
-	if (!keys_insert(&index->pairs,
-		pair_key(index, name, label->value, label->value_size), handle)) {
+	if (!keys_insert(&index->pairs, pair_key(index, name, label->value, label->value_size),
+		    handle)) {
 		classes_give(&index->cells, handle, bytes);
 		name_release(index, name);
 		return 0;
@@ -220,8 +221,8 @@ undo:
 	return false;
 }
 
-uint32_t index_add(struct index *index, const struct label *sorted, uint32_t count,
-	uint32_t *pairs, uint32_t series)
+uint32_t index_add(struct index *index, const struct label *sorted, uint32_t count, uint32_t *pairs,
+	uint32_t series)
 {
 	size_t bytes = sizeof(struct index_set) + count * sizeof(uint32_t);
 	uint32_t handle;

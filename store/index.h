@@ -62,8 +62,8 @@ struct index {
 };
 
 /* STATUS_NO_MEMORY. */
-enum status index_init(struct index *index, struct slabs *slabs,
-	const struct hash_secret *secret, uint32_t series_max) MUST_CHECK;
+enum status index_init(struct index *index, struct slabs *slabs, const struct hash_secret *secret,
+	uint32_t series_max) MUST_CHECK;
 void index_fini(struct index *index);
 size_t index_fixed_bytes(const struct index *index);
 
@@ -73,18 +73,17 @@ uint32_t index_find_set(struct index *index, const struct label *sorted, uint32_
 	uint32_t *pairs);
 /* Adds a label set that index_find_set() did not find, with the pairs it filled in. Returns the
  * handle of its index_set, or 0 when memory is out; then nothing has changed. */
-uint32_t index_add(struct index *index, const struct label *sorted, uint32_t count,
-	uint32_t *pairs, uint32_t series);
-/* Takes a label set out of all tables, but not yet its series out of the postings: that is done
+uint32_t index_add(struct index *index, const struct label *sorted, uint32_t count, uint32_t *pairs,
+	uint32_t series);
+/* Takes a label set (the handle of index_add()) out of all tables, but not yet its series out of the postings: that is done
  * pair by pair by index_clean_one(), until it returns false. The number of the series must not be
  * used again before. */
-void index_remove(struct index *index, uint32_t set);
+void index_remove(struct index *index, uint32_t handle);
 bool index_clean_one(struct index *index, posting_gone_fn *gone, void *argument);
 
 /* Handles of a name and of a pair, or 0. */
 uint32_t index_find_name(const struct index *index, const char *name, size_t size);
-uint32_t index_find_pair(const struct index *index, uint32_t name, const char *value,
-	size_t size);
+uint32_t index_find_pair(const struct index *index, uint32_t name, const char *value, size_t size);
 
 static inline const struct index_set *index_set_at(const struct index *index, uint32_t handle)
 {

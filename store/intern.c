@@ -168,12 +168,11 @@ static enum status series_find_or_make(struct store *store, struct store_key key
 	*retry = id == NO_ID;
 	if (*retry)
 		return STATUS_OK;
-	set = keys_reserve(&store->keys, key)
-		? index_add(&store->index, sorted, count, pairs, id) : 0;
+	set = keys_reserve(&store->keys, key) ? index_add(&store->index, sorted, count, pairs, id)
+					      : 0;
 	if (set == 0) {
 		list_push(store, &store->ready, id);
-		return error_set(error, STATUS_LIMIT,
-			"the store holds %llu bytes, its maximum",
+		return error_set(error, STATUS_LIMIT, "the store holds %llu bytes, its maximum",
 			(unsigned long long)store->limits.memory_max);
 	}
 	series_make(store, key, id, set);

@@ -48,8 +48,8 @@ static inline uint32_t slot_index(uint64_t low)
 static inline struct page *page_of(const struct key_table *table, uint64_t high)
 {
 	uint32_t depth = atomic_load_explicit(&table->depth, memory_order_acquire);
-	uint32_t handle = atomic_load_explicit(
-		&table->directory[directory_index(high, depth)], memory_order_acquire);
+	uint32_t handle = atomic_load_explicit(&table->directory[directory_index(high, depth)],
+		memory_order_acquire);
 
 	return slab_at(table->slabs, handle);
 }
@@ -339,8 +339,7 @@ bool keys_remove(struct key_table *table, struct store_key key)
 	return true;
 }
 
-bool keys_sweep_page(struct key_table *table, uint64_t *cursor, keys_gone_fn *gone,
-	void *argument)
+bool keys_sweep_page(struct key_table *table, uint64_t *cursor, keys_gone_fn *gone, void *argument)
 {
 	struct page *page = page_of(table, *cursor);
 	uint64_t next;

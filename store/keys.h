@@ -60,7 +60,6 @@ bool keys_remove(struct key_table *table, struct store_key key);
 /* Walks the pages for a bulk removal. *cursor starts at 0. Removes the slots of one page for which
  * gone(number) holds; false when that page was the last one. */
 typedef bool keys_gone_fn(void *argument, uint32_t number);
-bool keys_sweep_page(struct key_table *table, uint64_t *cursor, keys_gone_fn *gone,
-	void *argument);
+bool keys_sweep_page(struct key_table *table, uint64_t *cursor, keys_gone_fn *gone, void *argument);
 
 #endif

@@ -52,8 +52,8 @@ struct store {
 
 	struct shard *shards; /* [shard_count], a power of two */
 	uint32_t shard_count;
-	struct segments rings;    /* struct ring */
-	struct segments slots;    /* struct slot */
+	struct segments rings; /* struct ring */
+	struct segments slots; /* struct slot */
 	uint32_t id_max;
 	_Atomic uint32_t id_end; /* ids that exist: [0, id_end) */
 
@@ -68,7 +68,8 @@ struct store {
 
 	_Atomic uint32_t live;
 	_Atomic uint64_t generation, created, removed;
-	_Atomic uint64_t created_told, removed_told; /* what the counters of metrics.h know */
+	/* What the counters of metrics.h know. */
+	_Atomic uint64_t created_told, removed_told, overwritten_told;
 };
 
 static inline struct ring *ring_of(const struct store *store, uint32_t id)

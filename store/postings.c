@@ -29,7 +29,11 @@ static uint32_t zigzag(uint32_t number, uint32_t previous)
 
 static uint32_t varint_size(uint32_t value)
 {
-	return value < 1u << 7 ? 1 : value < 1u << 14 ? 2 : value < 1u << 21 ? 3 : value < 1u << 28 ? 4 : 5;
+	return value < 1u << 7     ? 1
+		: value < 1u << 14 ? 2
+		: value < 1u << 21 ? 3
+		: value < 1u << 28 ? 4
+				   : 5;
 }
 
 static uint32_t bytes_needed(const struct posting *posting, uint32_t number)

@@ -52,8 +52,8 @@ static bool tail_expired(const struct ring *ring, const struct ring_memory *memo
 	uint32_t tail = tail_of(ring, memory);
 
 	return tail != ring->head &&
-	       t_ms - chunk_first_ms(chunk_at(memory, chunk_at(memory, tail)->next)) >
-		       memory->retention_ms;
+		t_ms - chunk_first_ms(chunk_at(memory, chunk_at(memory, tail)->next)) >
+		memory->retention_ms;
 }
 
 /* The block for the next chunk. The head has been sealed and is still in the chain. */

@@ -31,7 +31,7 @@ enum ring_state { RING_FREE, RING_LIVE, RING_ENDED };
 
 struct ring {
 	_Alignas(64) struct chunk_end end; /* end.count == 0: no samples at all */
-	uint32_t head; /* the open chunk; its `next` is the oldest */
+	uint32_t head;                     /* the open chunk; its `next` is the oldest */
 	/* State in the two lowest bits, above them the tick of the store when the state was entered or
 	 * the last sample was taken. While LIVE it is written under the shard's lock only. */
 	_Atomic uint32_t life;

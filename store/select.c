@@ -14,7 +14,7 @@
 #include "store/layout.h"
 
 #define GROUP 64u
-#define VERDICTS 2048u /* a power of two */
+#define VERDICTS 2048u                     /* a power of two */
 #define TEXTS_SIZE (MATCHERS_MAX * 16384u) /* what one candidate can ask at most */
 
 struct verdict {
@@ -117,8 +117,8 @@ static enum answer regex_test(struct sieve *sieve, const struct index_set *set, 
 	return ANSWER_LATER;
 }
 
-static enum answer matcher_ask(struct sieve *sieve, const struct index_set *set,
-	uint32_t candidate, uint32_t i)
+static enum answer matcher_ask(struct sieve *sieve, const struct index_set *set, uint32_t candidate,
+	uint32_t i)
 {
 	const struct matcher *matcher = &sieve->matchers->list[i];
 	bool equal;
@@ -211,13 +211,14 @@ static const struct posting *shortest_posting(const struct store *store,
 			continue;
 		name = index_find_name(&store->index, matcher->name, strlen(matcher->name));
 		pair = name == 0 ? 0
-			: index_find_pair(&store->index, name, matcher->value, strlen(matcher->value));
+				 : index_find_pair(&store->index, name, matcher->value,
+					   strlen(matcher->value));
 		if (pair == 0) {
 			*empty = true;
 			return NULL;
 		}
-		if (shortest == NULL || index_pair_at(&store->index, pair)->posting.count <
-			shortest->count)
+		if (shortest == NULL ||
+			index_pair_at(&store->index, pair)->posting.count < shortest->count)
 			shortest = &index_pair_at(&store->index, pair)->posting;
 	}
 	return shortest;

@@ -12,8 +12,7 @@
 #define HUGE_PAGE ((size_t)2 << 20)
 #define HUGE_FROM ((size_t)32 << 20)
 
-enum status slabs_init(struct slabs *slabs, uint64_t bytes, uint32_t slab_size,
-	struct error *error)
+enum status slabs_init(struct slabs *slabs, uint64_t bytes, uint32_t slab_size, struct error *error)
 {
 	uint64_t count = bytes / slab_size;
 
@@ -59,7 +58,7 @@ uint32_t slabs_take(struct slabs *slabs, uint32_t keep)
 uint64_t slabs_bytes(const struct slabs *slabs)
 {
 	return (uint64_t)atomic_load_explicit(&slabs->taken, memory_order_relaxed) *
-	       slabs->slab_size;
+		slabs->slab_size;
 }
 
 void cell_pool_init(struct cell_pool *pool, struct slabs *slabs, uint32_t cell_size)
@@ -79,7 +78,8 @@ uint32_t cell_take(struct cell_pool *pool, uint32_t keep)
 	} else {
 		if (pool->fresh_left == 0) {
 			uint32_t slab = pool->cell_size <= pool->slabs->slab_size
-				? slabs_take(pool->slabs, keep) : 0;
+				? slabs_take(pool->slabs, keep)
+				: 0;
 
 			if (slab == 0)
 				return 0;

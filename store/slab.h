@@ -100,7 +100,7 @@ static inline void *segment_at(const struct segments *segments, uint32_t index)
 	uint32_t place = index & ((1u << segments->shift) - 1);
 
 	return (unsigned char *)slab_at(segments->slabs, slab) +
-	       (size_t)place * segments->record_size;
+		(size_t)place * segments->record_size;
 }
 
 #endif

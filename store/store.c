@@ -1,6 +1,20 @@
 /*
  * Opening, appending, reading. Series are made in intern.c, selected in select.c and removed in
  * sweep.c.
+ *
+ * What makes it fast, in the order of what it brought (tests/bench/bench_store.c; a virtual machine
+ * with 100 ns a cache miss, others working beside):
+ *   - a sample touches one cache line, its ring (ring.h), which holds the encoder's state and the bits
+ *     that do not fill a word yet; the chunk is written once in 64 bits, every sixth sample or so;
+ *   - ids are given in the order of arrival and blocks in the order of ids, so that a batch in scrape
+ *     order walks memory forwards;
+ *   - rings are fetched a group ahead of their use: 115 ns a sample before, 45 after, and shuffled 235
+ *     and 65; look-ups in groups likewise;
+ *   - a lock is taken once for a batch and shard; a shuffled batch is sorted by shard first;
+ *   - no branch by the kind of series on the way of an integer (chunk_code.h), no allocation anywhere
+ *     but at open.
+ * At 100,000 to 1,000,000 series a look-up takes 20 to 30 ns and an append 37 to 40, a new series of
+ * ten labels 1.0 to 1.7 us; a series with an hour at 15 s takes 500 bytes in all.
  */
 #include "store/store.h"
 
@@ -14,7 +28,10 @@
 /* Timestamps beyond 4459 years from 1970 are not kept: differences must not overflow. */
 #define TIME_MIN_MS (-CHUNK_TIME_LIMIT)
 #define TIME_MAX_MS CHUNK_TIME_LIMIT
-#define BLOCK_SIZE 256u
+/* Blocks of chunks: a ring ends half empty in one, so they grow with the ring; each costs a header
+ * and a start of about 25 bytes. Measured at 240 samples: 128 bytes take the least. */
+#define BLOCK_MIN 128u
+#define BLOCK_MAX 512u
 #define APPEND_GROUP 16u
 #define APPEND_BATCH 8192u /* samples sorted at a time */
 
@@ -53,6 +70,11 @@ static enum status limits_check(const struct store_limits *limits, struct error 
 			"a store needs %llu bytes at least, not %llu",
 			(unsigned long long)STORE_MEMORY_MIN,
 			(unsigned long long)limits->memory_max);
+	if (limits->memory_max > STORE_MEMORY_MAX)
+		return error_set(error, STATUS_BAD_INPUT,
+			"a store holds %llu bytes at most, not %llu",
+			(unsigned long long)STORE_MEMORY_MAX,
+			(unsigned long long)limits->memory_max);
 	if (limits->series_max == 0)
 		return error_set(error, STATUS_BAD_INPUT, "a store for no series at all");
 	if (limits->retention_ms <= 0 || limits->interval_ms <= 0 || limits->ended_keep_ms <= 0 ||
@@ -61,9 +83,17 @@ static enum status limits_check(const struct store_limits *limits, struct error 
 	return STATUS_OK;
 }
 
+static uint32_t block_size(const struct store_limits *limits)
+{
+	uint64_t expected = (uint64_t)(limits->retention_ms / limits->interval_ms);
+
+	return (uint32_t)power_of_two_below(expected / 4, BLOCK_MIN, BLOCK_MAX);
+}
+
 static enum status shards_init(struct store *store)
 {
-	uint32_t count = (uint32_t)power_of_two_below(store->limits.memory_max >> 22, 1, SHARDS_MAX);
+	uint32_t count =
+		(uint32_t)power_of_two_below(store->limits.memory_max >> 22, 1, SHARDS_MAX);
 
 	store->shards = mem_alloc_aligned(64, count * sizeof(*store->shards));
 	if (store->shards == NULL)
@@ -74,7 +104,7 @@ static enum status shards_init(struct store *store)
 		struct ring_memory *memory = &store->shards[i].memory;
 
 		CHECK(pthread_mutex_init(&store->shards[i].lock, NULL) == 0);
-		cell_pool_init(&memory->blocks, &store->slabs, BLOCK_SIZE);
+		cell_pool_init(&memory->blocks, &store->slabs, block_size(&store->limits));
 		memory->retention_ms = store->limits.retention_ms;
 		memory->keep = store->slabs.count / 16;
 	}
@@ -98,10 +128,15 @@ static enum status tables_init(struct store *store)
 	if (store->gone == NULL)
 		return STATUS_NO_MEMORY;
 	store->fixed_bytes += segments_fixed_bytes(&store->rings) +
-			      segments_fixed_bytes(&store->slots) +
-			      keys_fixed_bytes(&store->keys) + index_fixed_bytes(&store->index) +
-			      words * sizeof(*store->gone);
+		segments_fixed_bytes(&store->slots) + keys_fixed_bytes(&store->keys) +
+		index_fixed_bytes(&store->index) + words * sizeof(*store->gone);
 	return shards_init(store);
+}
+
+/* What a counter has grown by since it was told last. */
+static double told(_Atomic uint64_t *before, uint64_t now)
+{
+	return (double)(now - atomic_exchange(before, now));
 }
 
 static void store_collect(void *argument)
@@ -115,10 +150,10 @@ static void store_collect(void *argument)
 	metrics_set(METRIC_STORE_BYTES, (double)stats.bytes);
 	metrics_set(METRIC_STORE_BYTES_LIMIT, (double)store->limits.memory_max);
 	metrics_set(METRIC_STORE_SAMPLES, (double)stats.samples);
-	metrics_add(METRIC_STORE_SERIES_CREATED,
-		(double)(stats.created - atomic_exchange(&store->created_told, stats.created)));
-	metrics_add(METRIC_STORE_SERIES_REMOVED,
-		(double)(stats.removed - atomic_exchange(&store->removed_told, stats.removed)), "ended");
+	metrics_add(METRIC_STORE_SERIES_CREATED, told(&store->created_told, stats.created));
+	metrics_add(METRIC_STORE_SERIES_REMOVED, told(&store->removed_told, stats.removed),
+		"ended");
+	metrics_add(METRIC_STORE_OVERWRITTEN, told(&store->overwritten_told, stats.overwritten));
 }
 
 static enum status store_init(struct store *store, struct error *error)
@@ -391,7 +426,7 @@ void store_append(struct store *store, const struct store_sample *samples, size_
 
 		for (uint32_t i = 1; i < part; i++)
 			changes += shard_index(store, samples[i].series) !=
-				   shard_index(store, samples[i - 1].series);
+				shard_index(store, samples[i - 1].series);
 		if (changes <= store->shard_count)
 			append_straight(store, &batch, samples, part, counts);
 		else

@@ -28,18 +28,21 @@
 /* Bits of the marker by which Prometheus ends a series; compared as bits, it is a NaN. */
 #define STORE_STALE_BITS UINT64_C(0x7ff0000000000002)
 
+/* Bounds of memory_max: half a megabyte, 32 GiB. */
 #define STORE_MEMORY_MIN UINT64_C(524288)
+#define STORE_MEMORY_MAX (UINT64_C(1) << 35)
 /* The slot of a removed series is not given to another one before so long (monotonic clock). */
 #define STORE_REUSE_MS 60000
 
 struct store_limits {
-	uint64_t memory_max;    /* bytes, STORE_MEMORY_MIN at least; reserved at once, touched as used */
+	uint64_t memory_max; /* bytes; reserved at once, touched as they are used */
 	uint32_t series_max;
-	int64_t retention_ms;   /* what a ring shall hold at least, as far as memory goes */
-	int64_t interval_ms;    /* expected distance of samples, to size rings */
-	int64_t ended_keep_ms;  /* a series that took no sample for so long (by the monotonic clock,
-	                         * whatever its timestamps say; stale or not) is removed */
-	int64_t future_max_ms;  /* a sample further ahead of the clock is refused */
+	int64_t retention_ms; /* what a ring shall hold at least, as far as memory goes */
+	int64_t interval_ms;  /* expected distance of samples, to size the blocks of rings */
+	/* A series that took no sample for so long is removed: by the monotonic clock, whatever
+	 * its timestamps say, stale or not. */
+	int64_t ended_keep_ms;
+	int64_t future_max_ms; /* a sample further ahead of the clock is refused */
 };
 
 struct store;
@@ -66,7 +69,8 @@ struct store_key store_key_of(const struct store *store, const void *raw_labels,
  * table was changing": store_intern() decides. Takes no lock. An id stays valid until the series is
  * removed; its slot is not given to another series before STORE_REUSE_MS later, so an id from this
  * lookup may be used for the batch at hand: even if the series is removed between look-up and
- * append, the sample is taken and the series comes back. Do not keep ids over batches. */
+ * append, the sample is taken and the series comes back. Who keeps ids longer asks
+ * store_generation(). */
 uint32_t store_find(struct store *store, struct store_key key);
 
 /* series[i] = store_find(keys[i]), in groups with prefetch: several times faster than one by one as
@@ -91,16 +95,16 @@ struct store_sample {
 #define APPEND_TABLE(X)                                                                            \
 	X(APPEND_STORED, "stored")                                                                 \
 	X(APPEND_STALE_MARKER, "stale_marker") /* taken: the series has ended at t */              \
-	X(APPEND_REPEATED, "repeated")         /* same time and value bits as the newest: harmless */ \
-	X(APPEND_CONFLICT, "conflict")         /* same time, other value: not stored */            \
-	X(APPEND_LATE, "late")                 /* older than the newest: not stored */             \
-	X(APPEND_FUTURE, "future")             /* further ahead than future_max_ms: not stored */
+	X(APPEND_REPEATED, "repeated") /* same time and value bits as the newest: harmless */      \
+	X(APPEND_CONFLICT, "conflict") /* same time, other value: not stored */                    \
+	X(APPEND_LATE, "late")         /* older than the newest: not stored */                     \
+	X(APPEND_FUTURE, "future")     /* further ahead than future_max_ms: not stored */
 
 enum append_result {
 #define X(result, label) result,
 	APPEND_TABLE(X)
 #undef X
-	APPEND_RESULT_COUNT
+		APPEND_RESULT_COUNT
 };
 
 const char *append_result_name(enum append_result result);
@@ -148,7 +152,8 @@ bool store_is_stale(double value);
 size_t store_sweep(struct store *store);
 
 struct store_stats {
-	uint64_t series, samples, bytes, created, removed; /* bytes: held, never more than memory_max */
+	uint64_t series, samples, created, removed;
+	uint64_t bytes;       /* held, never more than memory_max */
 	uint64_t overwritten; /* samples given up within retention_ms because memory was full */
 };
 void store_stats(struct store *store, struct store_stats *stats);

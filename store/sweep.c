@@ -34,7 +34,8 @@ static void gone_clear(struct store *store, uint32_t id_end)
 static uint32_t ticks_of(int64_t ms)
 {
 	int64_t limit = INT64_C(1) << 28; /* 208 days */
-	int64_t ticks = ms < INT64_MAX / 1000000 ? ms * 1000000 / (INT64_C(1) << TICK_SHIFT) + 1 : limit;
+	int64_t ticks =
+		ms < INT64_MAX / 1000000 ? ms * 1000000 / (INT64_C(1) << TICK_SHIFT) + 1 : limit;
 
 	return (uint32_t)(ticks < limit ? ticks : limit);
 }
@@ -54,7 +55,8 @@ static uint32_t run_end(struct store *store, uint32_t first, uint32_t end, uint3
 		if (life_state(life) != RING_LIVE || life_age(life, tick) <= keep)
 			continue;
 		ring_clear(ring, &shard->memory);
-		atomic_store_explicit(&ring->life, ring_life(tick, RING_ENDED), memory_order_release);
+		atomic_store_explicit(&ring->life, ring_life(tick, RING_ENDED),
+			memory_order_release);
 		gone_set(store, id);
 		ended++;
 	}
@@ -129,11 +131,15 @@ static void postings_clean(struct store *store)
 static void ids_give_back(struct store *store, uint32_t id_end)
 {
 	(void)pthread_mutex_lock(&store->index_lock);
-	for (uint32_t id = id_end; id-- > 0;) {
-		if (!gone_test(store, id))
-			continue;
-		slot_of(store, id)->next_free = store->ready;
-		store->ready = id;
+	for (uint32_t word = id_end / 64 + 1; word-- > 0;) {
+		/* From the highest id down, so that they come off the list in ascending order. */
+		for (uint64_t bits = store->gone[word]; bits != 0;) {
+			uint32_t bit = 63 - (uint32_t)__builtin_clzll(bits);
+
+			bits &= ~(UINT64_C(1) << bit);
+			slot_of(store, word * 64 + bit)->next_free = store->ready;
+			store->ready = word * 64 + bit;
+		}
 	}
 	(void)pthread_mutex_unlock(&store->index_lock);
 }

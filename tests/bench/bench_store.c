@@ -53,7 +53,8 @@ static double resident_mib(void)
 		return 0;
 	(void)fclose(file);
 	at = strchr(line, ' ');
-	return at == NULL ? 0 : (double)strtoul(at, NULL, 10) * (double)sysconf(_SC_PAGESIZE) / 1048576;
+	return at == NULL ? 0
+			  : (double)strtoul(at, NULL, 10) * (double)sysconf(_SC_PAGESIZE) / 1048576;
 }
 
 static int compare(const void *a, const void *b)
@@ -72,8 +73,8 @@ static double median(double *values, size_t count)
 /* A label set as cAdvisor gives it: fifty series of a container, forty containers of a node. */
 static size_t raw_labels(uint32_t n, struct label *labels, char *raw, size_t size)
 {
-	static const char *const names[LABELS] = {"__name__", "container", "id", "image", "instance",
-		"job", "name", "namespace", "node", "pod"};
+	static const char *const names[LABELS] = {"__name__", "container", "id", "image",
+		"instance", "job", "name", "namespace", "node", "pod"};
 	uint32_t container = n / 50, node = container / 40;
 	char values[LABELS][96];
 	size_t at = 0;
@@ -89,7 +90,8 @@ static size_t raw_labels(uint32_t n, struct label *labels, char *raw, size_t siz
 	(void)snprintf(values[6], sizeof(values[6]), "k8s_app_%08x", container * 40503u);
 	(void)snprintf(values[7], sizeof(values[7]), "team-%u", container % 37);
 	(void)snprintf(values[8], sizeof(values[8]), "node-%u", node);
-	(void)snprintf(values[9], sizeof(values[9]), "app-%u-7d4b9c-%05x", container % 300, container);
+	(void)snprintf(values[9], sizeof(values[9]), "app-%u-7d4b9c-%05x", container % 300,
+		container);
 	for (uint32_t i = 0; i < LABELS; i++) {
 		labels[i].name = names[i];
 		labels[i].name_size = (uint32_t)strlen(names[i]);
@@ -156,8 +158,9 @@ static void bench_open(struct bench *bench, uint32_t count)
 	for (uint32_t i = 0; i < count; i++) {
 		bench->order[i] = i;
 		bench->values[i] = (double)random_below(&bench->random, 1000000) * 4096;
-		bench->rates[i] = 1 + (double)random_below(&bench->random, 1u << random_below(
-			&bench->random, 16));
+		bench->rates[i] = 1 +
+			(double)random_below(&bench->random,
+				1u << random_below(&bench->random, 16));
 		memset(&bench->samples[i], 1, sizeof(bench->samples[i]));
 	}
 	for (uint32_t i = count; i > 1; i--) {
@@ -176,7 +179,8 @@ static void bench_create(struct bench *bench)
 	int64_t spent = 0;
 
 	for (uint32_t first = 0; first < bench->count; first += CREATE_BATCH) {
-		uint32_t count = bench->count - first < CREATE_BATCH ? bench->count - first : CREATE_BATCH;
+		uint32_t count =
+			bench->count - first < CREATE_BATCH ? bench->count - first : CREATE_BATCH;
 		int64_t start;
 
 		for (uint32_t i = 0; i < count; i++)
@@ -185,7 +189,7 @@ static void bench_create(struct bench *bench)
 		start = clock_thread_cpu_ns();
 		for (uint32_t i = 0; i < count; i++)
 			CHECK(store_intern(bench->store, bench->keys[first + i], labels[i], LABELS,
-				&bench->ids[first + i], NULL) == STATUS_OK);
+				      &bench->ids[first + i], NULL) == STATUS_OK);
 		spent += clock_thread_cpu_ns() - start;
 	}
 	printf("  create            %8.3f us a series\n", (double)spent / bench->count / 1000);
@@ -273,15 +277,16 @@ static void bench_window(struct bench *bench)
 	uint64_t read = 0;
 
 	for (uint32_t i = 0; i < bench->count; i++)
-		read += store_window(bench->store, bench->ids[i], INT64_MIN, INT64_MAX, points, 1024);
+		read += store_window(bench->store, bench->ids[i], INT64_MIN, INT64_MAX, points,
+			1024);
 	spent = clock_thread_cpu_ns() - start;
 	printf("  window            %8.0f MB/s of 16-byte samples, %.1f ns a sample, %.1f samples each\n",
 		(double)read * 16e3 / (double)spent, (double)spent / (double)read,
 		(double)read / bench->count);
 	start = clock_thread_cpu_ns();
 	for (uint32_t i = 0; i < bench->count; i++)
-		CHECK(store_window(bench->store, bench->ids[i], START_MS + (ROUNDS - 10) * INTERVAL_MS,
-			INT64_MAX, points, 1024) > 0);
+		CHECK(store_window(bench->store, bench->ids[i],
+			      START_MS + (ROUNDS - 10) * INTERVAL_MS, INT64_MAX, points, 1024) > 0);
 	spent = clock_thread_cpu_ns() - start;
 	printf("  window, recent    %8.0f ns a window\n", (double)spent / bench->count);
 }

@@ -53,9 +53,9 @@ static void chunk_expect(const struct chunk *chunk, size_t size, const struct sa
 		assert_true(chunk_next(&reader));
 		if (reader.end.t_ms != expected[i].t_ms || reader.end.bits != expected[i].bits)
 			fail_msg("seed %llu, sample %u of %u: %lld %016llx, not %lld %016llx",
-				(unsigned long long)seed, i, count,
-				(long long)reader.end.t_ms, (unsigned long long)reader.end.bits,
-				(long long)expected[i].t_ms, (unsigned long long)expected[i].bits);
+				(unsigned long long)seed, i, count, (long long)reader.end.t_ms,
+				(unsigned long long)reader.end.bits, (long long)expected[i].t_ms,
+				(unsigned long long)expected[i].bits);
 	}
 	assert_false(chunk_next(&reader));
 }
@@ -102,21 +102,23 @@ static void round_trip_sizes(uint32_t count)
 	(void)round_trip(count, 512);
 }
 
-static const double nasty[] = {0.0, -0.0, 1, -1, 0.1, -0.1, 0.25, 1e308, -1e308, 1.7976931348623157e308,
-	2.2250738585072014e-308, 4.9e-324, -4.9e-324, 9007199254740991.0, 9007199254740992.0,
-	9007199254740993.0, -9007199254740992.0, 9.2e18, -9.3e18, 1e-9, 1.000000001, 123456.789012345,
-	4096, 8192, 512, 1024, 4096.5, 1e22, 0.3, 1. / 3, 1e9, 1e10, -4096, 5e-10};
+static const double nasty[] = {0.0, -0.0, 1, -1, 0.1, -0.1, 0.25, 1e308, -1e308,
+	1.7976931348623157e308, 2.2250738585072014e-308, 4.9e-324, -4.9e-324, 9007199254740991.0,
+	9007199254740992.0, 9007199254740993.0, -9007199254740992.0, 9.2e18, -9.3e18, 1e-9,
+	1.000000001, 123456.789012345, 4096, 8192, 512, 1024, 4096.5, 1e22, 0.3, 1. / 3, 1e9, 1e10,
+	-4096, 5e-10};
 
 static uint64_t nasty_bits(struct random *random)
 {
-	static const uint64_t specials[] = {STORE_STALE_BITS, 0x7ff8000000000001, 0x7ff8000000000000,
-		0xfff8dead0000beef, 0x7ff0000000000000, 0xfff0000000000000, 0x7ff0000000000001,
-		0xffffffffffffffff};
+	static const uint64_t specials[] = {STORE_STALE_BITS, 0x7ff8000000000001,
+		0x7ff8000000000000, 0xfff8dead0000beef, 0x7ff0000000000000, 0xfff0000000000000,
+		0x7ff0000000000001, 0xffffffffffffffff};
 	uint64_t pick = random_below(random, 10);
 
 	if (pick < 6)
 		return bits_of(nasty[random_below(random, ARRAY_COUNT(nasty))]);
-	return pick < 9 ? specials[random_below(random, ARRAY_COUNT(specials))] : random_u64(random);
+	return pick < 9 ? specials[random_below(random, ARRAY_COUNT(specials))]
+			: random_u64(random);
 }
 
 static void every_pair_of_nasty_values_survives(void **state)
@@ -139,8 +141,10 @@ static void every_pair_of_nasty_values_survives(void **state)
 static void not_a_numbers_keep_their_payload(void **state)
 {
 	for (uint32_t i = 0; i < 4000; i++)
-		samples[i] = (struct sample){i * 15000, i % 3 == 0 ? UINT64_C(0x7ff8000000000000) + i
-			: i % 3 == 1 ? UINT64_C(0xfff0000000000001) + i : bits_of(i)};
+		samples[i] = (struct sample){i * 15000,
+			i % 3 == 0           ? UINT64_C(0x7ff8000000000000) + i
+				: i % 3 == 1 ? UINT64_C(0xfff0000000000001) + i
+					     : bits_of(i)};
 	round_trip_sizes(4000);
 }
 
@@ -169,16 +173,17 @@ static void random_series(struct random *random, uint32_t count)
 
 	for (uint32_t i = 0; i < count; i++) {
 		if (i == 0 || random_below(random, 50) == 0) {
-			static const double units[] = {1, 1, 1, 0.1, 0.01, 0.001, 1e-6, 1e-9, 512, 1024,
-				4096, 1e7};
+			static const double units[] = {1, 1, 1, 0.1, 0.01, 0.001, 1e-6, 1e-9, 512,
+				1024, 4096, 1e7};
 
 			kind = random_below(random, 8);
 			timing = random_below(random, 4);
 			unit = units[random_below(random, ARRAY_COUNT(units))];
 			value = (double)random_below(random, 1u << 20);
 		}
-		t_ms += timing == 0 ? any_distance(random)
-			: timing == 1 ? 15000 + (int64_t)random_below(random, 40) - 20 : 15000;
+		t_ms += timing == 0   ? any_distance(random)
+			: timing == 1 ? 15000 + (int64_t)random_below(random, 40) - 20
+				      : 15000;
 		if (kind <= 2)
 			value += (double)random_below(random, kind == 0 ? 3 : 1000);
 		else if (kind == 3)
@@ -187,7 +192,7 @@ static void random_series(struct random *random, uint32_t count)
 			value += (double)((int64_t)random_below(random, 2001) - 1000);
 		samples[i].t_ms = t_ms;
 		samples[i].bits = kind == 7 ? nasty_bits(random)
-			: bits_of(unit < 1 ? value / (1 / unit) : value * unit);
+					    : bits_of(unit < 1 ? value / (1 / unit) : value * unit);
 	}
 }
 
@@ -204,8 +209,8 @@ static void any_series_survives(void **state)
 
 static void extreme_timestamps_survive(void **state)
 {
-	static const int64_t times[] = {-CHUNK_TIME_LIMIT, -CHUNK_TIME_LIMIT + 1, -1, 0, 1, 4294967295,
-		8589934591, CHUNK_TIME_LIMIT - 1, CHUNK_TIME_LIMIT};
+	static const int64_t times[] = {-CHUNK_TIME_LIMIT, -CHUNK_TIME_LIMIT + 1, -1, 0, 1,
+		4294967295, 8589934591, CHUNK_TIME_LIMIT - 1, CHUNK_TIME_LIMIT};
 
 	for (uint32_t i = 0; i < ARRAY_COUNT(times); i++)
 		samples[i] = (struct sample){times[i], bits_of(i)};
@@ -248,8 +253,8 @@ static void a_noisy_counter_costs_its_entropy(void **state)
 		samples[i].bits = bits_of(double_of(samples[i].bits) / 100);
 	assert_in_range(round_trip(10000, 512), 54000, 66000);
 	for (uint32_t i = 0; i < 10000; i++)
-		samples[i].bits = bits_of((double)(int64_t)(double_of(samples[i].bits) * 100 + 0.5) *
-					  4096);
+		samples[i].bits =
+			bits_of((double)(int64_t)(double_of(samples[i].bits) * 100 + 0.5) * 4096);
 	assert_in_range(round_trip(10000, 512), 54000, 66000);
 }
 
@@ -305,8 +310,9 @@ static void damage_is_read_without_harm(void **state)
 		uint32_t read = 0;
 
 		for (size_t i = 0; i < sizeof(block); i++)
-			block[i] = (unsigned char)(random_below(&random, 4) == 0 ? 0xff
-				: random_u64(&random));
+			block[i] = (unsigned char)(random_below(&random, 4) == 0
+					? 0xff
+					: random_u64(&random));
 		chunk_reader_init(&reader, (struct chunk *)block, sizeof(block));
 		while (chunk_next(&reader))
 			read++;

@@ -84,7 +84,8 @@ static void random_changes_match_a_model(void **state)
 			uint32_t kept = 0;
 
 			for (uint32_t i = 0; i < adding; i++) {
-				uint32_t number = (uint32_t)random_below(&random, seed % 2 ? 3000 : 1 << 20);
+				uint32_t number =
+					(uint32_t)random_below(&random, seed % 2 ? 3000 : 1 << 20);
 
 				if (present[number])
 					continue;

@@ -49,7 +49,8 @@ static uint32_t ring_read(struct fixture *fixture, const struct ring *ring, int6
 	do {
 		ring_copy_chunks(ring, &fixture->memory, resume_ms, to_ms, &copy);
 		for (uint32_t i = 0; i < copy.chunk_count; i++) {
-			const struct chunk *chunk = (const void *)(copy.bytes + i * copy.chunk_size);
+			const struct chunk *chunk =
+				(const void *)(copy.bytes + i * copy.chunk_size);
 			struct chunk_reader reader;
 
 			chunk_reader_init(&reader, chunk, copy.chunk_size);
@@ -58,7 +59,8 @@ static uint32_t ring_read(struct fixture *fixture, const struct ring *ring, int6
 					continue;
 				if (count++ == 0)
 					*first_ms = reader.end.t_ms;
-				assert_int_equal(reader.end.t_ms, *first_ms + (count - 1) * INT64_C(1000));
+				assert_int_equal(reader.end.t_ms,
+					*first_ms + (count - 1) * INT64_C(1000));
 				assert_int_equal(reader.end.bits, value_of(reader.end.t_ms));
 			}
 		}
@@ -70,7 +72,8 @@ static uint32_t ring_read(struct fixture *fixture, const struct ring *ring, int6
 static void fill(struct fixture *fixture, struct ring *ring, int64_t from_ms, int64_t to_ms)
 {
 	for (int64_t t = from_ms; t <= to_ms; t += 1000)
-		assert_int_equal(ring_append(ring, &fixture->memory, t, value_of(t)), APPEND_STORED);
+		assert_int_equal(ring_append(ring, &fixture->memory, t, value_of(t)),
+			APPEND_STORED);
 }
 
 static void late_and_repeated_samples_change_nothing(void **state)
@@ -84,7 +87,8 @@ static void late_and_repeated_samples_change_nothing(void **state)
 	before = ring;
 	assert_int_equal(ring_append(&ring, &fixture.memory, 49000, value_of(49000)), APPEND_LATE);
 	assert_int_equal(ring_append(&ring, &fixture.memory, -5, 1), APPEND_LATE);
-	assert_int_equal(ring_append(&ring, &fixture.memory, 50000, value_of(50000)), APPEND_REPEATED);
+	assert_int_equal(ring_append(&ring, &fixture.memory, 50000, value_of(50000)),
+		APPEND_REPEATED);
 	assert_int_equal(ring_append(&ring, &fixture.memory, 50000, 1), APPEND_CONFLICT);
 	assert_int_equal(ring_append(&ring, &fixture.memory, 50000, STORE_STALE_BITS),
 		APPEND_CONFLICT);

@@ -89,7 +89,8 @@ static void cells_never_overlap(void **state)
 			cells[i].handle = 0;
 			continue;
 		}
-		cells[i].size = 1 + (uint32_t)random_below(&random, random_below(&random, 8) ? 300 : 4096);
+		cells[i].size =
+			1 + (uint32_t)random_below(&random, random_below(&random, 8) ? 300 : 4096);
 		cells[i].fill = (unsigned char)round;
 		cells[i].handle = classes_take(&classes, cells[i].size);
 		assert_int_not_equal(cells[i].handle, 0);

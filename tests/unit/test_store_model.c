@@ -95,8 +95,8 @@ static uint32_t intern_random(struct store *store, struct random *random, uint32
 			pairs[k].value);
 	id = store_find(store, store_key_of(store, raw, size));
 	if (id == STORE_NO_SERIES)
-		EXPECT(store_intern(store, store_key_of(store, raw, size), pairs, series->count, &id,
-			NULL) == STATUS_OK);
+		EXPECT(store_intern(store, store_key_of(store, raw, size), pairs, series->count,
+			       &id, NULL) == STATUS_OK);
 	if (series->live) {
 		EXPECT(series->id == id);
 	} else {
@@ -137,8 +137,8 @@ static double random_value(struct random *random)
 
 static enum append_result model_append(struct model_series *series, int64_t t_ms, double value)
 {
-	struct store_point *newest = series->sample_count > 0
-		? &series->samples[series->sample_count - 1] : NULL;
+	struct store_point *newest =
+		series->sample_count > 0 ? &series->samples[series->sample_count - 1] : NULL;
 
 	if (t_ms > manual.now_ms + 60000)
 		return APPEND_FUTURE;
@@ -171,7 +171,8 @@ static void append_random(struct store *store, struct random *random)
 			t_ms = series->samples[series->sample_count - 1].t_ms;
 		samples[i].t_ms = t_ms;
 		samples[i].value = random_below(random, 4) == 0 && series->sample_count > 0
-			? series->samples[series->sample_count - 1].value : random_value(random);
+			? series->samples[series->sample_count - 1].value
+			: random_value(random);
 		expected[model_append(series, t_ms, samples[i].value)]++;
 	}
 	store_append(store, samples, count, counts);
@@ -229,7 +230,8 @@ static void select_check(struct store *store, struct random *random)
 
 	matchers_init(&matchers);
 	EXPECT(matchers_parse_selector(&matchers,
-		selectors[random_below(random, ARRAY_COUNT(selectors))], &error) == STATUS_OK);
+		       selectors[random_below(random, ARRAY_COUNT(selectors))],
+		       &error) == STATUS_OK);
 	EXPECT(store_select(store, &matchers, SERIES, &selection, &error) == STATUS_OK);
 	for (uint32_t i = 0; i < SERIES; i++) {
 		struct labels labels;
@@ -330,7 +332,8 @@ static void run(void)
 			/* The model forgets what the store must not return any more anyhow. */
 			if (model[i].sample_count > SAMPLES - 400) {
 				memmove(model[i].samples, model[i].samples + SAMPLES / 2,
-					(model[i].sample_count - SAMPLES / 2) * sizeof(struct store_point));
+					(model[i].sample_count - SAMPLES / 2) *
+						sizeof(struct store_point));
 				model[i].sample_count -= SAMPLES / 2;
 			}
 		}

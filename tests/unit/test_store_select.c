@@ -48,8 +48,9 @@ static void add(struct store *store, const char *const *texts, uint32_t pair_cou
 		size += (size_t)snprintf(raw + size, sizeof(raw) - size, "%s=%s,", texts[2 * i],
 			texts[2 * i + 1]);
 	}
-	assert_int_equal(store_intern(store, store_key_of(store, raw, size), pairs, pair_count, &series,
-		NULL), STATUS_OK);
+	assert_int_equal(store_intern(store, store_key_of(store, raw, size), pairs, pair_count,
+				 &series, NULL),
+		STATUS_OK);
 }
 
 static size_t count_of(struct store *store, const char *selector)
@@ -173,10 +174,12 @@ static void long_values_meet_many_patterns(void **state)
 		add(store, (const char *const[]){"__name__", "m", "long", value}, 2);
 	}
 	matchers_init(&matchers);
-	assert_int_equal(matchers_add(&matchers, MATCHER_EQUAL, "__name__", "m", &error), STATUS_OK);
+	assert_int_equal(matchers_add(&matchers, MATCHER_EQUAL, "__name__", "m", &error),
+		STATUS_OK);
 	for (uint32_t i = 1; i < MATCHERS_MAX; i++)
-		assert_int_equal(matchers_add(&matchers, i % 2 ? MATCHER_REGEX : MATCHER_NOT_REGEX, "long",
-			i % 2 ? "[a-j]x*" : "[c-f]x*", &error), STATUS_OK);
+		assert_int_equal(matchers_add(&matchers, i % 2 ? MATCHER_REGEX : MATCHER_NOT_REGEX,
+					 "long", i % 2 ? "[a-j]x*" : "[c-f]x*", &error),
+			STATUS_OK);
 	assert_int_equal(store_select(store, &matchers, 100, &selection, &error), STATUS_OK);
 	assert_int_equal(selection.count, 6);
 	store_selection_fini(&selection);

@@ -69,14 +69,16 @@ static void *appender_run(void *argument)
 		for (uint32_t i = 0; i < appender->count; i++, count++) {
 			uint32_t n = appender->first + i;
 
-			samples[count] = (struct store_sample){find_or_intern(scene->store, "stays", n),
-				t_ms, n * 1e6 + round};
+			samples[count] =
+				(struct store_sample){find_or_intern(scene->store, "stays", n),
+					t_ms, n * 1e6 + round};
 		}
 		for (uint32_t i = 0; i < CHURN; i++, count++) {
 			uint32_t n = 1000000 + (appender->first + round) * 1000 + i;
 
-			samples[count] = (struct store_sample){find_or_intern(scene->store, "goes", n),
-				t_ms, 1};
+			samples[count] =
+				(struct store_sample){find_or_intern(scene->store, "goes", n), t_ms,
+					1};
 		}
 		store_append(scene->store, samples, count, appender->counts);
 		appender->sent += count;
@@ -98,11 +100,12 @@ static void *reader_run(void *argument)
 	while (!scene->stop) {
 		uint64_t generation = store_generation(scene->store);
 
-		CHECK(store_select(scene->store, &matchers, PODS * 2, &selection, NULL) == STATUS_OK);
+		CHECK(store_select(scene->store, &matchers, PODS * 2, &selection, NULL) ==
+			STATUS_OK);
 		for (size_t i = 0; i < selection.count; i++) {
 			uint32_t series = selection.series[i];
-			size_t count = store_window(scene->store, series, INT64_MIN, INT64_MAX, points,
-				300);
+			size_t count = store_window(scene->store, series, INT64_MIN, INT64_MAX,
+				points, 300);
 			struct labels labels;
 			struct store_point newest;
 			double base;
