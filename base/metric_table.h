@@ -29,6 +29,8 @@
 		"Request body slots configured.", "")                                              \
 	METRIC(RW_REQUESTS, "nimbusguard_remote_write_requests_total", METRIC_COUNTER,             \
 		"Remote-write requests by outcome.", "outcome")                                    \
+	METRIC(RW_VERSIONS, "nimbusguard_remote_write_messages_total", METRIC_COUNTER,             \
+		"Remote-write requests by version of the protocol.", "version")                    \
 	METRIC(RW_BYTES, "nimbusguard_remote_write_received_bytes_total", METRIC_COUNTER,          \
 		"Bytes of remote-write bodies as received, still compressed.", "")                 \
 	METRIC(RW_DECODED_BYTES, "nimbusguard_remote_write_decoded_bytes_total", METRIC_COUNTER,   \

@@ -7,6 +7,7 @@
  */
 #include "daemon/routes.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -22,6 +23,25 @@ enum status route_write_head(struct request *request, struct error *error)
 {
 	return ingest_check_media(request_header(request, "Content-Type"),
 		request_header(request, "Content-Encoding"), error);
+}
+
+/* What a 2.0 sender is told with every answer; it takes an answer without for one of 1.0. */
+static void add_written(struct request *request, const struct ingest_counts *counts)
+{
+	const struct {
+		const char *name;
+		uint64_t count;
+	} headers[] = {
+		{"X-Prometheus-Remote-Write-Samples-Written", counts->samples_written},
+		{"X-Prometheus-Remote-Write-Histograms-Written", counts->histograms_written},
+		{"X-Prometheus-Remote-Write-Exemplars-Written", counts->exemplars_written},
+	};
+	char text[32];
+
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+		snprintf(text, sizeof(text), "%llu", (unsigned long long)headers[i].count);
+		request_add_header(request, headers[i].name, text);
+	}
 }
 
 void route_write(struct request *request, void *argument)
@@ -40,6 +60,8 @@ void route_write(struct request *request, void *argument)
 	}
 	status = ingest_request(ingest, request_header(request, "Content-Type"),
 		request_header(request, "Content-Encoding"), body, size, &counts, &error);
+	if (counts.tell_written)
+		add_written(request, &counts);
 	if (status == STATUS_OK) {
 		request_reply(request, 204, NULL, NULL, 0);
 		return;

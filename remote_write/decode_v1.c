@@ -9,6 +9,7 @@
 #include "remote_write/decode_v1.h"
 
 #include "base/check.h"
+#include "remote_write/shapes.h"
 
 enum { REQUEST_TIMESERIES = 1, REQUEST_METADATA = 3 };
 enum { SERIES_LABELS = 1, SERIES_SAMPLES = 2, SERIES_EXEMPLARS = 3, SERIES_HISTOGRAMS = 4 };
@@ -30,32 +31,6 @@ static const struct wire_field exemplar_fields[] = {
 	[3] = {WIRE_KIND_VARINT, NULL},          /* timestamp */
 };
 SHAPE(exemplar);
-
-static const struct wire_field span_fields[] = {
-	[1] = {WIRE_KIND_VARINT, NULL}, /* offset */
-	[2] = {WIRE_KIND_VARINT, NULL}, /* length */
-};
-SHAPE(span);
-
-static const struct wire_field histogram_fields[] = {
-	[1] = {WIRE_KIND_VARINT, NULL},          /* count_int */
-	[2] = {WIRE_KIND_DOUBLE, NULL},          /* count_float */
-	[3] = {WIRE_KIND_DOUBLE, NULL},          /* sum */
-	[4] = {WIRE_KIND_VARINT, NULL},          /* schema */
-	[5] = {WIRE_KIND_DOUBLE, NULL},          /* zero_threshold */
-	[6] = {WIRE_KIND_VARINT, NULL},          /* zero_count_int */
-	[7] = {WIRE_KIND_DOUBLE, NULL},          /* zero_count_float */
-	[8] = {WIRE_KIND_MESSAGE, &span_shape},  /* negative_spans */
-	[9] = {WIRE_KIND_VARINTS, NULL},         /* negative_deltas */
-	[10] = {WIRE_KIND_DOUBLES, NULL},        /* negative_counts */
-	[11] = {WIRE_KIND_MESSAGE, &span_shape}, /* positive_spans */
-	[12] = {WIRE_KIND_VARINTS, NULL},        /* positive_deltas */
-	[13] = {WIRE_KIND_DOUBLES, NULL},        /* positive_counts */
-	[14] = {WIRE_KIND_VARINT, NULL},         /* reset_hint */
-	[15] = {WIRE_KIND_VARINT, NULL},         /* timestamp */
-	[16] = {WIRE_KIND_DOUBLES, NULL},        /* custom_values */
-};
-SHAPE(histogram);
 
 static const struct wire_field metadata_fields[] = {
 	[1] = {WIRE_KIND_VARINT, NULL}, /* type */
@@ -162,7 +137,7 @@ bool series_view_init(struct series_view *view, struct wire *frame)
 				return false;
 			view->exemplar_count++;
 		} else if (tag.field == SERIES_HISTOGRAMS) {
-			if (!check_message(frame, tag, &histogram_shape))
+			if (!check_message(frame, tag, &shape_histogram_v1))
 				return false;
 			view->histogram_count++;
 		} else if (!wire_skip(frame, tag.type)) {

@@ -1,6 +1,6 @@
 /*
- * The sender's side of remote write 1.0: series and samples to a snappy body, for the simulated
- * cluster, the load generator and tests.
+ * The sender's side of remote write 1.0 and 2.0: series and samples to a snappy body, for the
+ * simulated cluster, the load generator and tests.
  *
  * Ownership: the writer owns its buffers; the finished body is valid until the next reset.
  * Limits: body_max bytes before compression (and never over 2 GiB). Out of memory ends the request:
@@ -19,7 +19,11 @@
 struct write_encoder;
 
 struct write_encoder *write_encoder_open(size_t body_max, struct error *error) MUST_CHECK;
+/* The same for 2.0; all other functions know which one it is. */
+struct write_encoder *write_encoder_open_v2(size_t body_max, struct error *error) MUST_CHECK;
 void write_encoder_close(struct write_encoder *encoder);
+/* The Content-Type that belongs to the bodies. */
+const char *write_encoder_content_type(const struct write_encoder *encoder);
 /* Begins a new request. */
 void write_encoder_reset(struct write_encoder *encoder);
 
@@ -27,7 +31,12 @@ void write_encoder_reset(struct write_encoder *encoder);
  * and the request is as before, so that the caller can finish it; STATUS_NO_MEMORY. */
 enum status write_encoder_add(struct write_encoder *encoder, const struct labels *labels,
 	const int64_t *t_ms, const double *values, size_t count) MUST_CHECK;
-/* Metadata of a family (type numbers of the protocol). */
+/* The same with a start timestamp for each sample (2.0; start_ms NULL or 0: unknown). */
+enum status write_encoder_add_started(struct write_encoder *encoder, const struct labels *labels,
+	const int64_t *t_ms, const double *values, const int64_t *start_ms,
+	size_t count) MUST_CHECK;
+/* Metadata of a family (type numbers of the protocol). 1.0 only: in 2.0 it belongs to a series, and
+ * the answer is STATUS_UNSUPPORTED. */
 enum status write_encoder_add_metadata(struct write_encoder *encoder, int type, const char *family,
 	const char *help) MUST_CHECK;
 /* The snappy block, valid until the next call. STATUS_NO_MEMORY. */

@@ -1,7 +1,7 @@
 /*
  * A remote-write body to samples in the store: limits first, then snappy, then protobuf decoded in
  * place, series found by the hash of their raw label bytes, and the answer by the policy of the
- * protocol (Prometheus Remote-Write 1.0).
+ * protocol (Prometheus Remote-Write 1.0 and 2.0, told apart by the Content-Type).
  *
  * Ownership: a struct ingest belongs to one worker thread and keeps its buffers between requests.
  * Limits: struct ingest_limits; each is checked before memory is taken for it.
@@ -10,6 +10,7 @@
 #ifndef NIMBUSGUARD_REMOTE_WRITE_INGEST_H
 #define NIMBUSGUARD_REMOTE_WRITE_INGEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,7 +23,10 @@ struct ingest_limits {
 	uint32_t labels_max;  /* labels of a series */
 	uint32_t label_name_max, label_value_max; /* bytes */
 	uint32_t series_max;                      /* time series in a request */
+	uint32_t symbols_max; /* symbols in a 2.0 request; 0: INGEST_SYMBOLS_DEFAULT */
 };
+
+#define INGEST_SYMBOLS_DEFAULT 1000000
 
 struct ingest;
 
@@ -37,6 +41,11 @@ struct ingest_counts {
 	uint64_t results[APPEND_RESULT_COUNT];
 	uint64_t exemplars, histograms, metadata; /* accepted, not used yet */
 	uint64_t invalid_series, decoded_bytes;
+	/* Taken care of; the rest was refused or came too late. The answer to a 2.0 request tells these
+	 * in its X-Prometheus-Remote-Write-*-Written headers, whatever its status; the answer to a 1.0
+	 * request must not. */
+	uint64_t samples_written, histograms_written, exemplars_written;
+	bool tell_written;
 };
 
 /* STATUS_OK: answer 204. STATUS_BAD_INPUT or STATUS_LIMIT: 400 with error->text, the good part is

@@ -1,7 +1,8 @@
 /*
  * Content-Type and Content-Encoding of a remote-write request (specification sheet remote_write,
- * section 1): the message is chosen by the proto parameter of the type and by nothing else. A
- * header that is absent or empty means remote write 1.0 in snappy, as for Prometheus' receiver.
+ * section 1): the message is chosen by the proto parameter of the type and by nothing else, not by
+ * X-Prometheus-Remote-Write-Version. A header that is absent or empty means remote write 1.0 in
+ * snappy, as for Prometheus' receiver; a type without the parameter means 1.0 too.
  */
 #include <ctype.h>
 #include <stdbool.h>
@@ -10,6 +11,7 @@
 
 #include "base/metrics.h"
 #include "remote_write/ingest.h"
+#include "remote_write/media.h"
 #include "remote_write/refusal.h"
 
 #define MEDIA_TYPE "application/x-protobuf"
@@ -80,27 +82,34 @@ static bool parameter_value(struct piece parameter, const char *name, struct pie
 	return true;
 }
 
-static enum status check_type(const char *content_type, struct error *error)
+static enum status read_type(const char *content_type, enum write_version *version,
+	struct error *error)
 {
 	const char *rest = content_type;
 	struct piece piece = next_piece(&rest, ';'), value;
+	bool named = false;
 
 	if (piece.size == 0 && rest == NULL)
 		return STATUS_OK;
 	if (!piece_is(piece, MEDIA_TYPE))
 		return error_set(error, STATUS_MEDIA_TYPE,
-			"Content-Type must be " MEDIA_TYPE " (remote write 1.0)");
+			"Content-Type must be " MEDIA_TYPE " (remote write 1.0 or 2.0)");
 	while (rest != NULL) {
+		enum write_version found = WRITE_V1;
 		piece = next_piece(&rest, ';');
 		if (!parameter_value(piece, "proto", &value))
 			continue;
 		if (piece_is(value, PROTO_V2))
+			found = WRITE_V2;
+		else if (!piece_is(value, PROTO_V1))
 			return error_set(error, STATUS_MEDIA_TYPE,
-				"remote write 2.0 (" PROTO_V2
-				") is not taken here, send " PROTO_V1);
-		if (!piece_is(value, PROTO_V1))
+				"Content-Type names an unknown message, " PROTO_V1 " or " PROTO_V2
+				" is expected");
+		if (named && found != *version)
 			return error_set(error, STATUS_MEDIA_TYPE,
-				"Content-Type names an unknown message, " PROTO_V1 " is expected");
+				"Content-Type names two messages");
+		*version = found;
+		named = true;
 	}
 	return STATUS_OK;
 }
@@ -114,13 +123,14 @@ static enum status check_encoding(const char *content_encoding, struct error *er
 	return error_set(error, STATUS_MEDIA_TYPE, "Content-Encoding must be snappy");
 }
 
-enum status ingest_check_media(const char *content_type, const char *content_encoding,
-	struct error *error)
+enum status media_read(const char *content_type, const char *content_encoding,
+	enum write_version *version, struct error *error)
 {
 	enum status status = STATUS_OK;
 
+	*version = WRITE_V1;
 	if (content_type != NULL)
-		status = check_type(content_type, error);
+		status = read_type(content_type, version, error);
 	if (status == STATUS_OK && content_encoding != NULL)
 		status = check_encoding(content_encoding, error);
 	if (status != STATUS_OK) {
@@ -128,4 +138,12 @@ enum status ingest_check_media(const char *content_type, const char *content_enc
 		metrics_inc(METRIC_RW_INVALID, refusal_label(REFUSAL_MEDIA_TYPE));
 	}
 	return status;
+}
+
+enum status ingest_check_media(const char *content_type, const char *content_encoding,
+	struct error *error)
+{
+	enum write_version version;
+
+	return media_read(content_type, content_encoding, &version, error);
 }

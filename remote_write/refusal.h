@@ -14,6 +14,8 @@
 	X(REFUSAL_DECODED_SIZE, "decoded_size")                                                    \
 	X(REFUSAL_PROTOBUF, "protobuf")                                                            \
 	X(REFUSAL_SERIES_COUNT, "series_count")                                                    \
+	X(REFUSAL_SYMBOL, "symbol")                                                                \
+	X(REFUSAL_NOTHING, "empty_series")                                                         \
 	X(REFUSAL_NO_LABELS, "no_labels")                                                          \
 	X(REFUSAL_LABEL_COUNT, "label_count")                                                      \
 	X(REFUSAL_EMPTY_NAME, "empty_label_name")                                                  \

@@ -6,7 +6,8 @@
  *   - a series without __name__ is taken (it SHOULD be there), one without any label is not;
  *   - an empty value means that the label is absent, but its name must be valid all the same;
  *   - a name twice is refused even when one of the values is empty: nobody can tell what was meant;
- *   - names are the ASCII of remote write 1.0, also when a Prometheus 3 would allow UTF-8.
+ *   - in 1.0 names are the ASCII of its text, also when a Prometheus 3 would send UTF-8; in 2.0 label
+ *     and metric names are any UTF-8.
  *
  * Text from the request goes into messages only through describe(): it may hold line feeds, quotes
  * or bytes that are no text at all, and the message ends up in logs.
@@ -200,16 +201,21 @@ void series_labels_describe(const struct series_labels *labels, char *text, size
 	memcpy(cut.at, "}", 2);
 }
 
+void series_labels_name(const struct series_labels *labels, struct error *error)
+{
+	char text[SERIES_TEXT_MAX];
+
+	if (error == NULL)
+		return;
+	series_labels_describe(labels, text, sizeof(text));
+	error_prefix(error, "series %s", text);
+}
+
 /* Puts the series before the reason. */
 static enum refusal refuse(const struct series_labels *labels, enum refusal refusal,
 	struct error *error)
 {
-	char text[SERIES_TEXT_MAX];
-
-	if (error != NULL) {
-		series_labels_describe(labels, text, sizeof(text));
-		error_prefix(error, "series %s", text);
-	}
+	series_labels_name(labels, error);
 	return refusal;
 }
 
@@ -249,13 +255,16 @@ static enum refusal check_label(const struct series_labels *labels, uint32_t ind
 	}
 	if (index > 0 && !distinct && compare_names(label - 1, label) == 0)
 		return refuse_label(labels, label, REFUSAL_REPEATED_NAME, "is there twice", error);
-	if (!label_name_valid(label->name, label->name_size))
+	if (labels->any_name ? !value_valid(label->name, label->name_size)
+			     : !label_name_valid(label->name, label->name_size))
 		return refuse_label(labels, label, REFUSAL_LABEL_NAME,
-			"has a name that does not match " LABEL_NAME_RULE, error);
+			labels->any_name ? "has a name that is not UTF-8"
+					 : "has a name that does not match " LABEL_NAME_RULE,
+			error);
 	if (!value_valid(label->value, label->value_size))
 		return refuse_label(labels, label, REFUSAL_VALUE_UTF8,
 			"has a value that is not UTF-8", error);
-	if (is_metric_name(label) && label->value_size > 0 &&
+	if (!labels->any_name && is_metric_name(label) && label->value_size > 0 &&
 		!metric_name_valid(label->value, label->value_size))
 		return refuse_label(labels, label, REFUSAL_METRIC_NAME,
 			"holds a metric name that does not match " METRIC_NAME_RULE, error);
@@ -273,24 +282,17 @@ static void drop_empty(struct series_labels *labels)
 	labels->count = kept;
 }
 
-enum refusal series_labels_read(struct series_labels *labels, const struct series_view *view,
-	struct wire *rest, struct error *error)
+static void begin(struct series_labels *labels, bool any_name)
 {
-	struct label label;
-	enum refusal refusal;
-	uint32_t found = 0;
+	labels->count = 0;
+	labels->any_name = any_name;
+}
+
+/* All labels are there (those past the room are only counted in `found`): are they a valid set? */
+static enum refusal check_set(struct series_labels *labels, uint32_t found, struct error *error)
+{
 	bool distinct;
 
-	labels->count = 0;
-	*rest = view->frame;
-	while (series_view_label(rest, &label)) {
-		/* The rest is read even when there are too many: it may be malformed. */
-		found++;
-		if (labels->count < labels->count_max)
-			labels->pairs[labels->count++] = label;
-	}
-	if (rest->fault != NULL)
-		return REFUSAL_PROTOBUF;
 	if (found > labels->count_max) {
 		error_set(error, STATUS_BAD_INPUT,
 			"%" PRIu32 " labels are too many, the limit is %" PRIu32, found,
@@ -301,7 +303,7 @@ enum refusal series_labels_read(struct series_labels *labels, const struct serie
 	if (!distinct)
 		sort_pairs(labels->pairs, labels->count);
 	for (uint32_t i = 0; i < labels->count; i++) {
-		refusal = check_label(labels, i, distinct, error);
+		enum refusal refusal = check_label(labels, i, distinct, error);
 		if (refusal != REFUSAL_NONE)
 			return refusal;
 	}
@@ -311,4 +313,75 @@ enum refusal series_labels_read(struct series_labels *labels, const struct serie
 		return REFUSAL_NO_LABELS;
 	}
 	return REFUSAL_NONE;
+}
+
+enum refusal series_labels_read(struct series_labels *labels, const struct series_view *view,
+	struct wire *rest, struct error *error)
+{
+	struct label label;
+	uint32_t found = 0;
+
+	begin(labels, false);
+	*rest = view->frame;
+	while (series_view_label(rest, &label)) {
+		/* The rest is read even when there are too many: it may be malformed. */
+		found++;
+		if (labels->count < labels->count_max)
+			labels->pairs[labels->count++] = label;
+	}
+	if (rest->fault != NULL)
+		return REFUSAL_PROTOBUF;
+	return check_set(labels, found, error);
+}
+
+/* Half a label, or one of a symbol that is not there: named by what can be read of it. */
+static enum refusal refuse_reference(const struct series_labels *labels,
+	const struct symbols *symbols, const uint32_t *references, bool value_missing,
+	struct error *error)
+{
+	uint32_t name = references[0];
+	bool name_known = name < symbols->count;
+	char why[96];
+	struct label label = {.name = "", .value = ""};
+
+	if (name_known) {
+		label.name = symbols->texts[name].text;
+		label.name_size = symbols->texts[name].size;
+	}
+	if (name_known && value_missing)
+		return refuse_label(labels, &label, REFUSAL_SYMBOL,
+			"has no value: the number of label references is odd", error);
+	snprintf(why, sizeof(why),
+		"refers to symbol %" PRIu32 " for its %s, the request has %" PRIu32,
+		name_known ? references[1] : name, name_known ? "value" : "name", symbols->count);
+	return refuse_label(labels, &label, REFUSAL_SYMBOL, why, error);
+}
+
+enum refusal series_labels_of_references(struct series_labels *labels,
+	const struct symbols *symbols, const uint32_t *references, uint32_t count,
+	struct error *error)
+{
+	uint32_t kept = count / 2 < labels->count_max ? count / 2 : labels->count_max;
+
+	begin(labels, true);
+	for (uint32_t i = 0; i < kept; i++) {
+		const uint32_t *pair = references + (size_t)i * 2;
+		const struct symbol *name, *value;
+		if (pair[0] >= symbols->count || pair[1] >= symbols->count)
+			return refuse_reference(labels, symbols, pair, false, error);
+		name = &symbols->texts[pair[0]];
+		value = &symbols->texts[pair[1]];
+		labels->pairs[labels->count++] =
+			(struct label){name->text, value->text, name->size, value->size};
+	}
+	if (count / 2 == kept && count % 2 != 0)
+		return refuse_reference(labels, symbols, references + count - 1, true, error);
+	return check_set(labels, count / 2, error);
+}
+
+void series_labels_remove(struct series_labels *labels, uint32_t index)
+{
+	labels->count--;
+	for (uint32_t i = index; i < labels->count; i++)
+		labels->pairs[i] = labels->pairs[i + 1];
 }

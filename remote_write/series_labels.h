@@ -1,6 +1,6 @@
 /*
  * The labels of a series seen for the first time: read, sorted and held against the rules of
- * remote write 1.0.
+ * remote write 1.0 or 2.0.
  *
  * Ownership: the struct owns its array; the pairs point into the request body.
  * Limits: count_max labels, name_max and value_max bytes.
@@ -16,10 +16,12 @@
 #include "base/labels.h"
 #include "remote_write/decode_v1.h"
 #include "remote_write/refusal.h"
+#include "remote_write/symbols.h"
 
 struct series_labels {
 	struct label *pairs; /* room for count_max; sorted by name after a good read */
 	uint32_t count, count_max, name_max, value_max;
+	bool any_name; /* names are any UTF-8, as in 2.0; else the ASCII of 1.0 */
 };
 
 /* Takes the memory for count_max labels. STATUS_NO_MEMORY. */
@@ -32,6 +34,17 @@ void series_labels_fini(struct series_labels *labels);
  * be NULL when nobody will read it) names series, label and reason. */
 enum refusal series_labels_read(struct series_labels *labels, const struct series_view *view,
 	struct wire *rest, struct error *error) MUST_CHECK;
+
+/* The same for a list of references, of which `count` are there and at most as many as count_max
+ * allows are kept. REFUSAL_SYMBOL: half a label, or a symbol that is not there. */
+enum refusal series_labels_of_references(struct series_labels *labels,
+	const struct symbols *symbols, const uint32_t *references, uint32_t count,
+	struct error *error) MUST_CHECK;
+
+/* Puts "series <labels>" before the text of the error. */
+void series_labels_name(const struct series_labels *labels, struct error *error);
+/* Takes the pair at this index out of the set. */
+void series_labels_remove(struct series_labels *labels, uint32_t index);
 
 /* The series as people write it, for messages: name{label="value",...} with whatever is not
  * printable escaped, cut to the room. */

@@ -8,9 +8,13 @@
  * measured on the same bodies: what memory, libsnappy, the walk and the hash cost by themselves. A
  * line says ns a sample, which is also CPU seconds per 1000 million samples.
  *
+ * Each load is sent by remote write 1.0 and by 2.0. The floor lines of 2.0 hold three ways to make
+ * the key of a series out of its label references; the first is the one in use (symbols.c).
+ *
  * Usage: bench_ingest [SERIES ROUNDS]; without arguments 10,000 and 100,000 series.
  */
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +25,7 @@
 #include "base/parse.h"
 #include "base/random.h"
 #include "remote_write/decode_v1.h"
+#include "remote_write/decode_v2.h"
 #include "remote_write/encode.h"
 #include "remote_write/ingest.h"
 #include "remote_write/series_labels.h"
@@ -47,6 +52,7 @@ struct body {
 struct load {
 	uint32_t series_count, body_count;
 	enum load_order order;
+	bool v2;
 	uint32_t *sequence;  /* [series_count] */
 	double *walks;       /* [series_count] */
 	struct body *bodies; /* [body_count] */
@@ -148,15 +154,16 @@ static void encode_round(struct load *load, uint32_t round)
 		encode_body(load, i, round);
 }
 
-static void load_init(struct load *load, uint32_t series_count, enum load_order order)
+static void load_init(struct load *load, uint32_t series_count, enum load_order order, bool v2)
 {
-	*load = (struct load){.order = order};
+	*load = (struct load){.order = order, .v2 = v2};
 	load->body_count = series_count / BODY_SERIES;
 	load->series_count = load->body_count * BODY_SERIES;
 	load->sequence = mem_zalloc(load->series_count, sizeof(*load->sequence));
 	load->walks = mem_zalloc(load->series_count, sizeof(*load->walks));
 	load->bodies = mem_zalloc(load->body_count, sizeof(*load->bodies));
-	load->encoder = write_encoder_open(BODY_BYTES, NULL);
+	load->encoder =
+		v2 ? write_encoder_open_v2(BODY_BYTES, NULL) : write_encoder_open(BODY_BYTES, NULL);
 	CHECK(load->sequence != NULL && load->walks != NULL && load->bodies != NULL &&
 		load->encoder != NULL);
 	for (uint32_t i = 0; i < load->series_count; i++)
@@ -183,14 +190,107 @@ enum floor_step {
 	FLOOR_TAIL,
 	FLOOR_HASH,
 	FLOOR_FIND,
+	FLOOR_V2_SYMBOLS,
+	FLOOR_V2_WALK,
+	FLOOR_V2_PLAIN,
+	FLOOR_V2_KEY_SUM,
+	FLOOR_V2_KEY_HASH,
+	FLOOR_V2_KEY_V1,
+	FLOOR_V2_FIND,
 	FLOOR_COUNT
 };
 
 static const char *const floor_names[FLOOR_COUNT] = {"memcpy of the decoded bytes",
 	"uncompress (libsnappy)", "walk of every field", "walk and read every label",
-	"frames and guess of the tail", "the same and hash of the labels", "the same and look-up"};
+	"frames and guess of the tail", "the same and hash of the labels", "the same and look-up",
+	"symbols, hashed", "symbols and walk of every series", "symbols, plain series and key",
+	"the same and key, sum of hashes", "the same and key, hash of hashes",
+	"the same and key, of 1.0 bytes", "plain series, key and look-up"};
+
+static bool step_is_of(enum floor_step step, bool v2)
+{
+	return step <= FLOOR_UNCOMPRESS || (step >= FLOOR_V2_SYMBOLS) == v2;
+}
 
 static volatile uint64_t sink; /* keeps the compiler from leaving the work out */
+
+/* The keys that were not chosen: XXH3 over the hashes of the symbols, and of the series as 1.0 would
+ * send it, so that both versions would have the same key. */
+static struct store_key other_key(enum floor_step step, struct store *store,
+	const struct symbols *symbols, const uint32_t *references, uint32_t count)
+{
+	struct store_key hashes[128];
+	uint8_t bytes[4096], *at = bytes;
+
+	for (uint32_t i = 0; step == FLOOR_V2_KEY_HASH && i < count; i++)
+		hashes[i] = symbols->keys[references[i]];
+	if (step == FLOOR_V2_KEY_HASH)
+		return store_key_of(store, hashes, count * sizeof(hashes[0]));
+	for (uint32_t i = 0; i < count; i += 2) {
+		const struct symbol *name = &symbols->texts[references[i]];
+		const struct symbol *value = &symbols->texts[references[i + 1]];
+		*at++ = 0x0a;
+		at = wire_put_varint(at,
+			2 + wire_varint_size(name->size) + name->size +
+				wire_varint_size(value->size) + value->size);
+		*at++ = 0x0a;
+		at = wire_put_varint(at, name->size);
+		memcpy(at, name->text, name->size);
+		at += name->size;
+		*at++ = 0x12;
+		at = wire_put_varint(at, value->size);
+		memcpy(at, value->text, value->size);
+		at += value->size;
+	}
+	return store_key_of(store, bytes, (size_t)(at - bytes));
+}
+
+static void run_step_v2(enum floor_step step, struct store *store,
+	const struct snappy_body *decoded)
+{
+	static struct symbols symbols;
+	struct wire body = wire_of(decoded->bytes, decoded->size);
+	struct wire frames[FRAMES_MAX];
+	struct store_key keys[FRAMES_MAX];
+	uint32_t series[FRAMES_MAX], references[128];
+	struct series_v2 view;
+	uint64_t sum = 0;
+	size_t count;
+
+	if (symbols.place_max == 0)
+		CHECK(symbols_init(&symbols, store, 1000000, 128, NULL) == STATUS_OK);
+	symbols_reset(&symbols);
+	CHECK(decode_v2_symbols(body, &symbols, store) == STATUS_OK);
+	sink += symbols.count;
+	while (step != FLOOR_V2_SYMBOLS &&
+		(count = decode_v2_frames(&body, frames, FRAMES_MAX)) > 0) {
+		for (size_t i = 0; i < count; i++) {
+			struct plain_v2 plain;
+			if (step == FLOOR_V2_PLAIN || step == FLOOR_V2_FIND) {
+				CHECK(series_v2_plain(&frames[i], &symbols, &plain));
+				keys[i] = plain.key;
+				sum += (uint64_t)plain.sample.t_ms + keys[i].low;
+				continue;
+			}
+			CHECK(series_v2_read(&view, &frames[i], references, 128));
+			sum += (uint64_t)view.first.t_ms;
+			if (step == FLOOR_V2_WALK)
+				continue;
+			if (step == FLOOR_V2_KEY_HASH || step == FLOOR_V2_KEY_V1)
+				keys[i] = other_key(step, store, &symbols, references,
+					view.reference_count);
+			else
+				keys[i] = symbols_key(&symbols, references, view.reference_count,
+					UINT32_MAX);
+			sum += keys[i].low;
+		}
+		if (step == FLOOR_V2_FIND) {
+			store_find_many(store, keys, count, series);
+			sum += series[0];
+		}
+	}
+	sink += sum;
+}
 
 static void run_step(enum floor_step step, struct store *store, const struct snappy_body *decoded,
 	void *copy, struct series_labels *labels)
@@ -208,6 +308,10 @@ static void run_step(enum floor_step step, struct store *store, const struct sna
 	if (step == FLOOR_MEMCPY) {
 		memcpy(copy, decoded->bytes, decoded->size);
 		sink += ((uint8_t *)copy)[decoded->size / 2];
+		return;
+	}
+	if (step >= FLOOR_V2_SYMBOLS) {
+		run_step_v2(step, store, decoded);
 		return;
 	}
 	while ((count = decode_v1_frames(&decode, frames, FRAMES_MAX)) > 0) {
@@ -263,15 +367,17 @@ static void print_floor(const struct load *load, struct store *store)
 		memset(spent, 0, sizeof(spent));
 		for (uint32_t i = 0; i < load->body_count; i++)
 			for (int step = 0; step < FLOOR_COUNT; step++)
-				spent[step] += time_step((enum floor_step)step, store,
-					&load->bodies[i], &decoded, copy, &labels);
+				if (step_is_of((enum floor_step)step, load->v2))
+					spent[step] += time_step((enum floor_step)step, store,
+						&load->bodies[i], &decoded, copy, &labels);
 		for (int step = 0; step < FLOOR_COUNT; step++)
 			if (repeat == 0 || spent[step] < best[step])
 				best[step] = spent[step];
 	}
 	for (int step = 0; step < FLOOR_COUNT; step++)
-		printf("  %-36s %8.1f\n", floor_names[step],
-			(double)best[step] / load->series_count);
+		if (step_is_of((enum floor_step)step, load->v2))
+			printf("  %-36s %8.1f\n", floor_names[step],
+				(double)best[step] / load->series_count);
 	mem_free(copy);
 	series_labels_fini(&labels);
 	snappy_body_fini(&decoded);
@@ -285,8 +391,9 @@ static int64_t send_round(const struct load *load, struct ingest *ingest, bool v
 	for (uint32_t i = 0; i < load->body_count; i++) {
 		struct ingest_counts counts;
 		struct error error = {.text = ""};
-		enum status status = ingest_request(ingest, "application/x-protobuf", "snappy",
-			load->bodies[i].bytes, load->bodies[i].size, &counts, &error);
+		enum status status =
+			ingest_request(ingest, write_encoder_content_type(load->encoder), "snappy",
+				load->bodies[i].bytes, load->bodies[i].size, &counts, &error);
 		if (verify && status != STATUS_OK) {
 			fprintf(stderr, "bench_ingest: %s\n", error.text);
 			exit(1);
@@ -317,7 +424,7 @@ static struct store *open_store(uint32_t series_count, const struct clock_manual
 	return store;
 }
 
-static void run(uint32_t series_count, uint32_t rounds, enum load_order order)
+static void run(uint32_t series_count, uint32_t rounds, enum load_order order, bool v2)
 {
 	const struct ingest_limits limits = {
 		.body_max = 32 << 20,
@@ -333,7 +440,7 @@ static void run(uint32_t series_count, uint32_t rounds, enum load_order order)
 	struct ingest *ingest;
 	int64_t first = 0, best = INT64_MAX, again = INT64_MAX, spent;
 
-	load_init(&load, series_count, order);
+	load_init(&load, series_count, order, v2);
 	clock_manual_init(&clock, START_MS);
 	store = open_store(load.series_count, &clock);
 	ingest = ingest_open(store, &limits, NULL);
@@ -348,8 +455,8 @@ static void run(uint32_t series_count, uint32_t rounds, enum load_order order)
 			best = spent;
 		(void)store_sweep(store);
 	}
-	printf("%" PRIu32 " series, %s, %" PRIu32 " rounds: %.0f bytes of snappy a sample\n",
-		load.series_count, order_names[order], rounds,
+	printf("%s, %" PRIu32 " series, %s, %" PRIu32 " rounds: %.0f bytes of snappy a sample\n",
+		v2 ? "2.0" : "1.0", load.series_count, order_names[order], rounds,
 		(double)load.bodies[0].size / BODY_SERIES);
 	if (order != ORDER_CHURN)
 		print_floor(&load, store);
@@ -380,11 +487,13 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	printf("ns of CPU time a sample\n");
-	for (int order = 0; order < ORDER_COUNT; order++) {
+	for (int turn = 0; turn < ORDER_COUNT * 2; turn++) {
+		enum load_order order = (enum load_order)(turn / 2);
+		bool v2 = turn % 2 != 0;
 		if (series > 0)
-			run((uint32_t)series, (uint32_t)rounds, (enum load_order)order);
+			run((uint32_t)series, (uint32_t)rounds, order, v2);
 		for (size_t i = 0; series == 0 && i < 2; i++)
-			run(sizes[i], i == 0 ? 60 : 10, (enum load_order)order);
+			run(sizes[i], i == 0 ? 60 : 10, order, v2);
 	}
 	return 0;
 }

@@ -7,9 +7,7 @@
  * more than one byte, and field numbers past 2^29 - 1, both of which protobuf forbids and
  * protobuf-c lets pass as unknown fields. UTF-8 is checked by neither; groups are refused by both.
  *
- * Bodies come from a writer of their own here, which makes what no honest sender would: fields in
- * any order and repeated, labels after samples, unknown fields of all types, packed and unpacked
- * numbers, varints and lengths longer than needed.
+ * Bodies come from a writer of their own (wild_body.h), which makes what no honest sender would.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,329 +19,104 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "base/random.h"
 #include "remote_write/decode_v1.h"
 #include "remote_write_v1.pb-c.h"
+#include "tests/support/wild_body.h"
 
-#define BODY_MAX 65536
 #define FRAMES_MAX 512
 
 #define BODIES 6000
 #define MUTATIONS 25
 
-struct body {
-	size_t size;
-	uint8_t bytes[BODY_MAX];
-};
-
-static struct random seeded;
-static bool loose; /* write longer varints than needed now and then */
-
-static bool chance(unsigned percent)
+static void fill_label(struct wild_body *body, unsigned fields)
 {
-	return random_below(&seeded, 100) < percent;
-}
-
-static void put(struct body *body, const void *bytes, size_t size)
-{
-	assert_true(size <= sizeof(body->bytes) - body->size);
-	if (size > 0)
-		memcpy(body->bytes + body->size, bytes, size);
-	body->size += size;
-}
-
-static void put_varint(struct body *body, uint64_t value, unsigned bytes_max)
-{
-	uint8_t bytes[WIRE_VARINT_MAX + 1];
-	size_t size = (size_t)(wire_put_varint(bytes, value) - bytes);
-
-	if (loose && size < bytes_max && chance(5)) {
-		bytes[size - 1] |= 0x80;
-		bytes[size++] = 0;
-	}
-	put(body, bytes, size);
-}
-
-static void put_tag(struct body *body, uint32_t field, unsigned type)
-{
-	put_varint(body, (uint64_t)field << 3 | type, 5);
-}
-
-static void put_bytes(struct body *body, uint32_t field, const void *bytes, size_t size)
-{
-	put_tag(body, field, WIRE_BYTES);
-	put_varint(body, size, 5);
-	put(body, bytes, size);
-}
-
-static void put_number(struct body *body, uint32_t field, uint64_t value)
-{
-	put_tag(body, field, WIRE_VARINT);
-	put_varint(body, value, 10);
-}
-
-static void put_bits(struct body *body, uint32_t field, uint64_t bits)
-{
-	put_tag(body, field, WIRE_FIXED64);
-	for (unsigned i = 0; i < 8; i++)
-		put(body, &(uint8_t){(uint8_t)(bits >> (8 * i))}, 1);
-}
-
-static uint64_t any_number(void)
-{
-	switch (random_below(&seeded, 6)) {
-	case 0:
-		return 0;
-	case 1:
-		return random_below(&seeded, 200);
-	case 2:
-		return 1700000000000 + random_below(&seeded, 1000000);
-	case 3:
-		return (uint64_t) - (int64_t)random_below(&seeded, 100000);
-	case 4:
-		return UINT64_C(1) << random_below(&seeded, 64);
-	default:
-		return random_u64(&seeded);
-	}
-}
-
-static uint64_t any_bits(void)
-{
-	static const double plain[] = {0, 1, -1, 0.5, 1e300};
-	uint64_t bits;
-
-	if (chance(10))
-		return UINT64_C(0x7ff0000000000002);
-	if (chance(30))
-		return random_u64(&seeded);
-	memcpy(&bits, &plain[random_below(&seeded, 5)], sizeof(bits));
-	return bits;
-}
-
-/* An unknown field of this message: a number from 20 on, sometimes a large one. */
-static void put_unknown(struct body *body)
-{
-	uint32_t field = chance(20) ? (uint32_t)random_below(&seeded, (1 << 29) - 100) + 50
-				    : 20 + (uint32_t)random_below(&seeded, 30);
-
-	switch (random_below(&seeded, 4)) {
-	case 0:
-		put_number(body, field, any_number());
-		break;
-	case 1:
-		put_bits(body, field, any_bits());
-		break;
-	case 2:
-		put_bytes(body, field, "whatever", random_below(&seeded, 8));
-		break;
-	default:
-		put_tag(body, field, WIRE_FIXED32);
-		put(body, "abcd", 4);
-	}
-}
-
-static void put_text(struct body *body, uint32_t field)
-{
-	uint8_t text[64];
-	size_t size = random_below(&seeded, chance(5) ? sizeof(text) : 12);
-
-	for (size_t i = 0; i < size; i++)
-		text[i] = chance(90) ? (uint8_t)('a' + random_below(&seeded, 26))
-				     : (uint8_t)random_u64(&seeded);
-	put_bytes(body, field, text, size);
-}
-
-static void put_message(struct body *body, uint32_t field, void (*fill)(struct body *, unsigned))
-{
-	struct body *inside = mem_alloc(sizeof(*inside));
-	unsigned fields = (unsigned)random_below(&seeded, 5);
-
-	assert_non_null(inside);
-	inside->size = 0;
-	fill(inside, fields);
-	put_bytes(body, field, inside->bytes, inside->size);
-	mem_free(inside);
-}
-
-static void fill_label(struct body *body, unsigned fields)
-{
-	if (chance(80)) {
-		put_text(body, 1);
-		put_text(body, 2);
+	if (wild_chance(80)) {
+		wild_text(body, 1);
+		wild_text(body, 2);
 		return;
 	}
 	for (unsigned i = 0; i < fields; i++) {
-		if (chance(20))
-			put_unknown(body);
-		put_text(body, chance(50) ? 1 : 2);
+		if (wild_chance(20))
+			wild_unknown(body);
+		wild_text(body, wild_chance(50) ? 1 : 2);
 	}
 }
 
-static void fill_sample(struct body *body, unsigned fields)
+static void fill_sample(struct wild_body *body, unsigned fields)
 {
 	for (unsigned i = 0; i < fields; i++) {
-		if (chance(10))
-			put_unknown(body);
-		if (chance(50))
-			put_bits(body, 1, any_bits());
-		if (chance(50))
-			put_number(body, 2, any_number());
+		if (wild_chance(10))
+			wild_unknown(body);
+		if (wild_chance(50))
+			wild_bits(body, 1, wild_any_bits());
+		if (wild_chance(50))
+			wild_number(body, 2, wild_any_number());
 	}
 }
 
-static void fill_exemplar(struct body *body, unsigned fields)
+static void fill_exemplar(struct wild_body *body, unsigned fields)
 {
 	for (unsigned i = 0; i < fields; i++) {
-		if (chance(10))
-			put_unknown(body);
-		if (chance(50))
-			put_message(body, 1, fill_label);
-		if (chance(50))
-			put_bits(body, 2, any_bits());
-		if (chance(50))
-			put_number(body, 3, any_number());
+		if (wild_chance(10))
+			wild_unknown(body);
+		if (wild_chance(50))
+			wild_message(body, 1, fill_label);
+		if (wild_chance(50))
+			wild_bits(body, 2, wild_any_bits());
+		if (wild_chance(50))
+			wild_number(body, 3, wild_any_number());
 	}
 }
 
-static void fill_span(struct body *body, unsigned fields)
+static void fill_histogram(struct wild_body *body, unsigned fields)
 {
-	for (unsigned i = 0; i < fields; i++)
-		put_number(body, chance(50) ? 1 : 2, any_number());
+	wild_histogram(body, fields, false);
 }
 
-/* Repeated numbers, in one block or one by one. */
-static void put_numbers(struct body *body, uint32_t field, bool doubles)
+static void fill_series(struct wild_body *body, unsigned fields)
 {
-	struct body *block = mem_alloc(sizeof(*block));
-	unsigned count = (unsigned)random_below(&seeded, 5);
-	bool packed = chance(50);
+	static wild_fill_fn *const fills[] = {fill_label, fill_sample, fill_exemplar,
+		fill_histogram};
+	unsigned labels = 1 + (unsigned)wild_below(8);
 
-	assert_non_null(block);
-	block->size = 0;
-	for (unsigned i = 0; i < count; i++) {
-		uint64_t number = any_number();
-		if (!packed && doubles)
-			put_bits(body, field, number);
-		else if (!packed)
-			put_number(body, field, number);
-		else if (doubles)
-			put(block, &number, sizeof(number));
-		else
-			put_varint(block, number, 10);
-	}
-	if (packed)
-		put_bytes(body, field, block->bytes, block->size);
-	mem_free(block);
-}
-
-static void fill_histogram(struct body *body, unsigned fields)
-{
-	for (unsigned i = 0; i < fields * 3; i++) {
-		uint32_t field = 1 + (uint32_t)random_below(&seeded, 17);
-		switch (field) {
-		case 2:
-		case 3:
-		case 5:
-		case 7:
-			put_bits(body, field, any_bits());
-			break;
-		case 8:
-		case 11:
-			put_message(body, field, fill_span);
-			break;
-		case 9:
-		case 12:
-			put_numbers(body, field, false);
-			break;
-		case 10:
-		case 13:
-		case 16:
-			put_numbers(body, field, true);
-			break;
-		case 17:
-			put_unknown(body);
-			break;
-		default:
-			put_number(body, field, any_number());
-		}
-	}
-}
-
-static void fill_series(struct body *body, unsigned fields)
-{
-	static void (*const fills[])(struct body *, unsigned) = {fill_label, fill_sample,
-		fill_exemplar, fill_histogram};
-	unsigned labels = 1 + (unsigned)random_below(&seeded, 8);
-
-	if (chance(60)) {
+	if (wild_chance(60)) {
 		for (unsigned i = 0; i < labels; i++)
-			put_message(body, 1, fill_label);
-		put_message(body, 2, fill_sample);
+			wild_message(body, 1, fill_label);
+		wild_message(body, 2, fill_sample);
 		return;
 	}
 	for (unsigned i = 0; i < fields * 2; i++) {
-		uint32_t field = 1 + (uint32_t)random_below(&seeded, 5);
+		uint32_t field = 1 + (uint32_t)wild_below(5);
 		if (field == 5)
-			put_unknown(body);
+			wild_unknown(body);
 		else
-			put_message(body, field, fills[field - 1]);
+			wild_message(body, field, fills[field - 1]);
 	}
 }
 
-static void fill_metadata(struct body *body, unsigned fields)
+static void fill_metadata(struct wild_body *body, unsigned fields)
 {
 	for (unsigned i = 0; i < fields; i++) {
-		if (chance(10))
-			put_unknown(body);
-		if (chance(50))
-			put_number(body, 1, any_number());
-		put_text(body, chance(50) ? 2 : chance(50) ? 4 : 5);
+		if (wild_chance(10))
+			wild_unknown(body);
+		if (wild_chance(50))
+			wild_number(body, 1, wild_any_number());
+		wild_text(body, wild_chance(50) ? 2 : wild_chance(50) ? 4 : 5);
 	}
 }
 
-static void fill_request(struct body *body)
+static void fill_request(struct wild_body *body)
 {
-	unsigned fields = (unsigned)random_below(&seeded, 12);
+	unsigned fields = (unsigned)wild_below(12);
 
 	body->size = 0;
-	for (unsigned i = 0; i < fields && body->size < BODY_MAX / 4; i++) {
-		if (chance(10))
-			put_unknown(body);
-		else if (chance(15))
-			put_message(body, 3, fill_metadata);
+	for (unsigned i = 0; i < fields && body->size < WILD_BODY_MAX / 4; i++) {
+		if (wild_chance(10))
+			wild_unknown(body);
+		else if (wild_chance(15))
+			wild_message(body, 3, fill_metadata);
 		else
-			put_message(body, 1, fill_series);
-	}
-}
-
-/* Flips, removes, inserts, repeats or cuts. */
-static void mutate(struct body *body)
-{
-	size_t at = random_below(&seeded, body->size);
-	size_t count = 1 + random_below(&seeded, 4);
-
-	if (count > body->size - at)
-		count = body->size - at;
-	switch (random_below(&seeded, 6)) {
-	case 0:
-		body->bytes[at] ^= (uint8_t)(1 << random_below(&seeded, 8));
-		break;
-	case 1:
-		body->bytes[at] = (uint8_t)random_u64(&seeded);
-		break;
-	case 2:
-		memmove(body->bytes + at, body->bytes + at + count, body->size - at - count);
-		body->size -= count;
-		break;
-	case 3:
-		memmove(body->bytes + at + count, body->bytes + at, body->size - at);
-		body->size += count;
-		break;
-	case 4:
-		body->size = at;
-		break;
-	default:
-		body->bytes[at] |= 0x80;
+			wild_message(body, 1, fill_series);
 	}
 }
 
@@ -368,7 +141,7 @@ static void sum_sample(struct content *content, int64_t t_ms, double value)
 	content->samples++;
 }
 
-static bool read_reference(const struct body *body, struct content *content)
+static bool read_reference(const struct wild_body *body, struct content *content)
 {
 	Prometheus__WriteRequest *request =
 		prometheus__write_request__unpack(NULL, body->size, body->bytes);
@@ -448,7 +221,7 @@ static const char *read_series(struct wire frame, struct content *content)
 }
 
 /* NULL when taken, the fault otherwise. */
-static const char *read_ours(const struct body *body, struct content *content)
+static const char *read_ours(const struct wild_body *body, struct content *content)
 {
 	static struct wire frames[FRAMES_MAX];
 	struct decode_v1 decode = decode_v1_of(body->bytes, body->size);
@@ -474,10 +247,10 @@ struct tally {
 	uint64_t taken, refused, intended;
 };
 
-static void compare(const struct body *source, struct tally *tally)
+static void compare(const struct wild_body *source, struct tally *tally)
 {
 	/* In a block of exactly its size, so that AddressSanitizer sees a read past the end. */
-	struct body *body = mem_alloc(offsetof(struct body, bytes) + source->size);
+	struct wild_body *body = mem_alloc(offsetof(struct wild_body, bytes) + source->size);
 	struct content ours, reference;
 	const char *fault;
 	bool taken;
@@ -504,12 +277,11 @@ static void compare(const struct body *source, struct tally *tally)
 
 static void generated_bodies_decode_to_the_same_content(void **state)
 {
-	static struct body body;
+	static struct wild_body body;
 	struct tally tally = {0, 0, 0};
 
 	for (uint64_t seed = 1; seed <= BODIES; seed++) {
-		random_init(&seeded, seed);
-		loose = seed % 3 == 0;
+		wild_seed(seed, seed % 3 == 0);
 		fill_request(&body);
 		compare(&body, &tally);
 	}
@@ -519,17 +291,16 @@ static void generated_bodies_decode_to_the_same_content(void **state)
 
 static void changed_bodies_get_the_same_verdict_and_content(void **state)
 {
-	static struct body body, changed;
+	static struct wild_body body, changed;
 	struct tally tally = {0, 0, 0};
 
 	for (uint64_t seed = 1; seed <= BODIES / 4; seed++) {
-		random_init(&seeded, seed);
-		loose = seed % 3 == 0;
+		wild_seed(seed, seed % 3 == 0);
 		fill_request(&body);
 		for (unsigned i = 0; i < MUTATIONS && body.size > 0; i++) {
 			changed = body;
 			for (unsigned k = 0; k <= i % 3 && changed.size > 0; k++)
-				mutate(&changed);
+				wild_mutate(&changed);
 			compare(&changed, &tally);
 		}
 	}
@@ -540,15 +311,15 @@ static void changed_bodies_get_the_same_verdict_and_content(void **state)
 
 static void random_bytes_get_the_same_verdict(void **state)
 {
-	static struct body body;
+	static struct wild_body body;
 	struct tally tally = {0, 0, 0};
 
-	random_init(&seeded, 77);
+	wild_seed(77, false);
 	for (unsigned i = 0; i < 20000; i++) {
-		body.size = random_below(&seeded, 40);
+		body.size = wild_below(40);
 		for (size_t k = 0; k < body.size; k++)
-			body.bytes[k] = (uint8_t)(chance(50) ? random_below(&seeded, 32)
-							     : random_u64(&seeded));
+			body.bytes[k] =
+				(uint8_t)(wild_chance(50) ? wild_below(32) : wild_below(256));
 		compare(&body, &tally);
 	}
 	assert_true(tally.refused > 1000);
@@ -557,12 +328,12 @@ static void random_bytes_get_the_same_verdict(void **state)
 static void intended_differences_are_refused_by_us_alone(void **state)
 {
 	static const char *const bodies[] = {"\x80\x80\x00\x01", "\xf8\xff\xff\xff\x7f\x01"};
-	static struct body body;
+	static struct wild_body body;
 
 	for (size_t i = 0; i < 2; i++) {
 		struct tally tally = {0, 0, 0};
 		body.size = 0;
-		put(&body, bodies[i], i == 0 ? 4 : 6);
+		wild_put(&body, bodies[i], i == 0 ? 4 : 6);
 		compare(&body, &tally);
 		assert_int_equal(tally.intended, 1);
 	}

@@ -90,7 +90,15 @@ static void the_media_type_alone_chooses_the_message(void **state)
 		{"application/x-protobuf; a=\"b;proto=c\"", "snappy", STATUS_OK},
 		{"application/x-protobuf;", "snappy", STATUS_OK},
 		{"application/x-protobuf;proto=io.prometheus.write.v2.Request", "snappy",
+			STATUS_OK},
+		{"application/x-protobuf; proto=\"IO.prometheus.write.v2.Request\"", "", STATUS_OK},
+		{"application/x-protobuf;proto=io.prometheus.write.v2.Request", "gzip",
 			STATUS_MEDIA_TYPE},
+		{"application/x-protobuf;proto=io.prometheus.write.v3.Request", "snappy",
+			STATUS_MEDIA_TYPE},
+		{"application/x-protobuf;proto=prometheus.WriteRequest"
+		 ";proto=io.prometheus.write.v2.Request",
+			"snappy", STATUS_MEDIA_TYPE},
 		{"application/x-protobuf;proto=other", "snappy", STATUS_MEDIA_TYPE},
 		{"application/x-protobuf;proto=", "snappy", STATUS_MEDIA_TYPE},
 		{"application/x-protobuf;a=b;proto=other", "snappy", STATUS_MEDIA_TYPE},
@@ -102,7 +110,7 @@ static void the_media_type_alone_chooses_the_message(void **state)
 		{"application/x-protobuf", "snappy, gzip", STATUS_MEDIA_TYPE},
 	};
 
-	write_body_simple(&request, "__name__=up", NOW_MS, 1);
+	/* An empty request is good in both versions. */
 	write_body_snappy(&request, &block);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		double before = metrics_get(METRIC_RW_REQUESTS, "unsupported_media_type");
@@ -115,6 +123,29 @@ static void the_media_type_alone_chooses_the_message(void **state)
 		assert_true(metrics_get(METRIC_RW_REQUESTS, "unsupported_media_type") ==
 			before + (status == STATUS_OK ? 0 : 2));
 	}
+}
+
+static void each_version_is_counted_and_2_0_alone_tells_what_was_written(void **state)
+{
+	static const char *const types[] = {NULL, "application/x-protobuf",
+		"application/x-protobuf;proto=io.prometheus.write.v2.Request"};
+	double v1 = metrics_get(METRIC_RW_VERSIONS, "1.0");
+	double v2 = metrics_get(METRIC_RW_VERSIONS, "2.0");
+
+	write_body_snappy(&request, &block);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(ingest_request(ingest, types[i], "snappy", block.bytes, block.size,
+					 &counts, &error),
+			STATUS_OK);
+		assert_int_equal(counts.tell_written, i == 2);
+		/* On errors too. */
+		assert_int_equal(ingest_request(ingest, types[i], "snappy", "x", 1, &counts,
+					 &error),
+			STATUS_BAD_INPUT);
+		assert_int_equal(counts.tell_written, i == 2);
+	}
+	assert_true(metrics_get(METRIC_RW_VERSIONS, "1.0") == v1 + 4);
+	assert_true(metrics_get(METRIC_RW_VERSIONS, "2.0") == v2 + 2);
 }
 
 static void a_body_over_the_limit_is_413_and_a_decoded_one_400(void **state)
@@ -220,6 +251,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_media_type_alone_chooses_the_message),
+		TEST(each_version_is_counted_and_2_0_alone_tells_what_was_written),
 		TEST(a_body_over_the_limit_is_413_and_a_decoded_one_400),
 		TEST(six_bytes_that_claim_4_gib_cost_nothing),
 		TEST(malformed_snappy_is_400_and_nothing_is_kept),
