@@ -150,6 +150,7 @@ static void hear(struct sim *sim, struct alert *alert)
 		event.starts_ms, event.firing ? "firing" : "resolved");
 	buf_init(&body, 1 << 20);
 	event_write_json(&body, &event);
+	alert->fingerprint = event.fingerprint;
 	event_fini(&event);
 	for (size_t i = 0; i < sim->journal_count; i++)
 		if (sim->journal[i].kind == RECORD_EVENT && !strcmp(sim->journal[i].key, key)) {
@@ -177,6 +178,17 @@ static void deliver(struct sim *sim)
 
 	if (event_read_json(&event, record->body, strlen(record->body), NULL))
 		abort();
+	sim->delivering = event.fingerprint;
+	for (size_t i = 0; i < ALERTS; i++) {
+		struct alert *alert = &sim->alerts[i];
+
+		if (alert->fingerprint != event.fingerprint || event.starts_ms < alert->told_ms)
+			continue;
+		/* Of the same start the end is the newer word, whatever came last. */
+		alert->told_firing =
+			event.firing && (event.starts_ms > alert->told_ms || alert->told_firing);
+		alert->told_ms = event.starts_ms;
+	}
 	engine_event(sim->engine, &event, at ? 0 : record->number, sim->now_ms);
 	event_fini(&event);
 	if (at || sim_chance(sim, 5))
@@ -294,8 +306,10 @@ static void crash(struct sim *sim)
 		}
 	}
 	sim->waiting_count = sim->look_count = 0;
+	for (size_t i = 0; i < ALERTS; i++)
+		sim->alerts[i].told_ms = 0;
 	sim->epoch++;
-	sim->now_ms += (int64_t)random_below(&sim->random, 20000);
+	sim->now_ms += (int64_t)random_below(&sim->random, sim_chance(sim, 80) ? 500 : 20000);
 	open_engine(sim);
 }
 
@@ -498,7 +512,7 @@ static int setup(void **state)
 	(void)state;
 	guard_limits_default(&sim_limits);
 	sim_limits.cooldown_ms = 60000;
-	sim_limits.startup_grace_ms = 5000;
+	sim_limits.startup_grace_ms = 500;
 	sim_limits.window_ms = 600000;
 	sim_limits.per_target = 3;
 	sim_limits.per_namespace = 4;

@@ -33,6 +33,9 @@ struct alert {
 	int pod; /* -1: none */
 	bool firing, heard, excused;
 	int64_t starts_ms;
+	uint64_t fingerprint;
+	int64_t told_ms; /* startsAt of the newest event that this process was given; 0: none */
+	bool told_firing;
 };
 
 /* A command on its way; it outlives the process that sent it. */
@@ -73,6 +76,7 @@ struct sim {
 	unsigned epoch;
 	struct deployment deployments[DEPLOYMENTS];
 	struct alert alerts[ALERTS];
+	uint64_t delivering; /* fingerprint of the event that the engine is given */
 	unsigned uid_last, answered_looks[DEPLOYMENTS];
 
 	struct record journal[RECORDS]; /* committed */

@@ -106,8 +106,31 @@ void check_alone(struct sim *sim, const struct flight *newest)
 	}
 }
 
+struct asking {
+	struct sim *sim;
+	const char *action_id;
+};
+
+static bool check_firing(void *argument, const struct incident *incident)
+{
+	struct asking *asking = argument;
+	const struct action *action = incident_find_action(incident, asking->action_id);
+
+	if (!action || *action->undo_of)
+		return true;
+	for (size_t i = 0; i < ALERTS; i++) {
+		const struct alert *alert = &asking->sim->alerts[i];
+
+		if (alert->fingerprint == incident->event.fingerprint && alert->told_ms &&
+			alert->told_ms >= incident->starts_ms && !alert->told_firing)
+			sim_breaks(asking->sim, "%s is sent for an alert that ended", action->id);
+	}
+	return false;
+}
+
 void check_wanted(struct sim *sim, const struct flight *newest)
 {
+	struct asking asking = {sim, newest->command.action_id};
 	bool approved = false;
 
 	if (!written_at(sim, newest->command.action_id))
@@ -116,6 +139,7 @@ void check_wanted(struct sim *sim, const struct flight *newest)
 		sim_breaks(sim, "a dry run is not dry");
 	if (!flight_is_change(newest))
 		return;
+	engine_visit(sim->engine, check_firing, &asking);
 	if (engine_paused(sim->engine))
 		sim_breaks(sim, "%s is sent while all is paused", newest->command.action_id);
 	for (size_t i = 0; i < sim->approved_count; i++)

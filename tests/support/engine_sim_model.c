@@ -190,11 +190,11 @@ static void port_told(void *self, const struct news *news)
 {
 	struct sim *sim = self;
 
-	/* Refusals of events that become no incident: which alert it was is not told, so all that
-	 * were not heard yet are excused. */
+	/* An event that became no incident, with a reason. */
 	if (news->kind == NEWS_REFUSAL && !news->incident)
 		for (size_t i = 0; i < ALERTS; i++)
-			sim->alerts[i].excused = true;
+			if (sim->alerts[i].fingerprint == sim->delivering)
+				sim->alerts[i].excused = true;
 	sim_totals[2] += news->kind == NEWS_OUTCOME && strcmp(news->word, "ineffective") != 0;
 	sim_totals[3] += news->kind == NEWS_STATE && !strcmp(news->word, "unknown");
 }
