@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -55,6 +56,24 @@ static void restore_ending(const sigset_t *set)
 	pthread_sigmask(SIG_UNBLOCK, set, NULL);
 }
 
+/* Each connection is a descriptor, and the journal, the cluster and the listener need some, too. */
+#define OTHER_DESCRIPTORS 256
+
+static void raise_file_limit(const struct service *service)
+{
+	rlim_t needed = (rlim_t)config_int(service_config(service), SETTING_WEB_CONNECTIONS_MAX) +
+		OTHER_DESCRIPTORS;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+		return;
+	limit.rlim_cur = limit.rlim_max < needed ? limit.rlim_max : needed;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < needed)
+		LOG_WARN("fewer open files are allowed than web.connections_max needs: raise the "
+			 "limit (LimitNOFILE= of systemd) or lower the setting",
+			LOG_UINT("needed", needed), LOG_UINT("allowed", limit.rlim_cur));
+}
+
 int command_serve(const struct command_line *line)
 {
 	static const char *const known[] = {NULL};
@@ -80,6 +99,7 @@ int command_serve(const struct command_line *line)
 		LOG_ERROR("not started", LOG_ERROR_FIELD(&error));
 		return EXIT_FAILED;
 	}
+	raise_file_limit(service);
 	LOG_INFO("listening", LOG_TEXT("version", NIMBUSGUARD_VERSION),
 		LOG_TEXT("address",
 			config_text(service_config(service), SETTING_WEB_LISTEN_ADDRESS)),

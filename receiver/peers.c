@@ -12,8 +12,9 @@
 #include "base/mem.h"
 
 struct peers {
-	pthread_mutex_t lock; /* guards first and the links */
+	pthread_mutex_t lock; /* guards count, first and the links */
 	struct peer *first;
+	unsigned count; /* without those that were cut off and are not gone yet */
 	struct peer_limits limits;
 };
 
@@ -51,6 +52,7 @@ struct peer *peers_add(struct peers *peers, int fd)
 	if (peer->next)
 		peer->next->previous = peer;
 	peers->first = peer;
+	peers->count++;
 	pthread_mutex_unlock(&peers->lock);
 	return peer;
 }
@@ -64,6 +66,7 @@ void peers_remove(struct peers *peers, struct peer *peer)
 		peers->first = peer->next;
 	if (peer->next)
 		peer->next->previous = peer->previous;
+	peers->count -= !peer->cut;
 	pthread_mutex_unlock(&peers->lock);
 	mem_free(peer);
 }
@@ -78,7 +81,16 @@ void peer_set_phase(struct peer *peer, enum peer_phase phase, int64_t now_ns)
 	atomic_store(&peer->phase, phase);
 }
 
-static bool peer_late(const struct peers *peers, struct peer *peer, int64_t now_ns)
+static bool body_late(const struct peers *peers, uint64_t bytes, int64_t spent_ms, bool pressed)
+{
+	int64_t grace_ms = peers->limits.body_grace_ms;
+
+	if (!pressed || grace_ms < PRESSED_GRACE_MS)
+		return spent_ms > grace_ms + (int64_t)(bytes / BODY_RATE) * 1000;
+	return spent_ms > PRESSED_GRACE_MS + (int64_t)(bytes / PRESSED_RATE) * 1000;
+}
+
+static bool peer_late(const struct peers *peers, struct peer *peer, int64_t now_ns, bool pressed)
 {
 	enum peer_phase phase = (enum peer_phase)atomic_load(&peer->phase);
 	int64_t spent_ms = (now_ns - atomic_load(&peer->since_ns)) / 1000000;
@@ -87,8 +99,7 @@ static bool peer_late(const struct peers *peers, struct peer *peer, int64_t now_
 	case PEER_WAITING:
 		return spent_ms > peers->limits.header_ms;
 	case PEER_BODY:
-		return spent_ms > peers->limits.body_grace_ms +
-			(int64_t)(atomic_load(&peer->body_bytes) / BODY_RATE) * 1000;
+		return body_late(peers, atomic_load(&peer->body_bytes), spent_ms, pressed);
 	case PEER_REPLYING:
 		return spent_ms > peers->limits.reply_ms;
 	case PEER_SERVING:
@@ -97,19 +108,54 @@ static bool peer_late(const struct peers *peers, struct peer *peer, int64_t now_
 	return false;
 }
 
-size_t peers_cut(struct peers *peers, int64_t now_ns)
+/* Under the lock. Once is enough; MHD notices at its own pace. */
+static void cut(struct peers *peers, struct peer *peer)
+{
+	peer->cut = true;
+	peers->count--;
+	shutdown(peer->fd, SHUT_RDWR);
+}
+
+size_t peers_cut(struct peers *peers, int64_t now_ns, bool pressed)
 {
 	size_t count = 0;
 
 	pthread_mutex_lock(&peers->lock);
 	for (struct peer *peer = peers->first; peer; peer = peer->next) {
-		if (!peer_late(peers, peer, now_ns))
+		if (peer->cut || !peer_late(peers, peer, now_ns, pressed))
 			continue;
-		/* Once is enough; MHD notices at its own pace. */
-		atomic_store(&peer->phase, PEER_SERVING);
-		shutdown(peer->fd, SHUT_RDWR);
+		cut(peers, peer);
 		count++;
 	}
 	pthread_mutex_unlock(&peers->lock);
 	return count;
+}
+
+unsigned peers_count(struct peers *peers)
+{
+	unsigned count;
+
+	pthread_mutex_lock(&peers->lock);
+	count = peers->count;
+	pthread_mutex_unlock(&peers->lock);
+	return count;
+}
+
+bool peers_cut_idlest(struct peers *peers)
+{
+	struct peer *idlest = NULL;
+	int64_t since_ns = INT64_MAX;
+
+	pthread_mutex_lock(&peers->lock);
+	for (struct peer *peer = peers->first; peer; peer = peer->next) {
+		if (peer->cut || atomic_load(&peer->phase) != PEER_WAITING ||
+			atomic_load(&peer->since_ns) >= since_ns)
+			continue;
+		idlest = peer;
+		since_ns = atomic_load(&peer->since_ns);
+	}
+	if (idlest)
+		cut(peers, idlest);
+	pthread_mutex_unlock(&peers->lock);
+	return idlest != NULL;
 }

@@ -43,6 +43,7 @@ struct server {
 	size_t route_count;
 	struct MHD_Daemon *daemon;
 	struct listener listener;
+	struct acceptor *acceptor; /* stopped when quiescing */
 	struct slots *slots;
 	struct peers *peers;
 	struct tls *tls; /* NULL: plain HTTP */

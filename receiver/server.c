@@ -1,6 +1,7 @@
 /*
- * The server as a whole: it starts MHD with a pool of threads that wait with epoll, keeps a watch
- * thread that cuts off peers which are too slow, and stops in steps so that no answer is lost.
+ * The server as a whole: it starts MHD with a pool of threads that wait with epoll, a thread that
+ * deals new connections out to them, a watch thread that cuts off peers which are too slow, and stops
+ * in steps so that no answer is lost.
  *
  * Stopping: server_quiesce() ends accepting. server_stop() waits for the requests under way,
  * answers the suspended ones 503, gives these answers a moment to go out, and closes.
@@ -20,6 +21,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "receiver/acceptor.h"
 #include "receiver/request.h"
 
 #define WATCH_EVERY_MS 250
@@ -136,7 +138,8 @@ static void *watch(void *argument)
 			pthread_cond_timedwait(&server->watch_wake, &server->lock, &until);
 		ended = server->watch_ended;
 		pthread_mutex_unlock(&server->lock);
-		cut = peers_cut(server->peers, clock_mono_ns(clock_system()));
+		cut = peers_cut(server->peers, clock_mono_ns(clock_system()),
+			slots_full(server->slots));
 		if (cut)
 			LOG_WARN("connections cut off: too slow", LOG_UINT("count", cut));
 	}
@@ -146,14 +149,13 @@ static void *watch(void *argument)
 static bool start_library(struct server *server)
 {
 	const struct server_config *config = &server->config;
-	unsigned flags =
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+		MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET;
 	struct MHD_OptionItem options[20];
 	size_t count = 0;
 
 #define OPTION(name, number, pointer)                                                              \
 	options[count++] = (struct MHD_OptionItem){name, (intptr_t)(number), pointer}
-	OPTION(MHD_OPTION_LISTEN_SOCKET, server->listener.fd, NULL);
 	OPTION(MHD_OPTION_CONNECTION_MEMORY_LIMIT, config->header_max + CONNECTION_MEMORY, NULL);
 	OPTION(MHD_OPTION_CONNECTION_MEMORY_INCREMENT, 8192, NULL);
 	OPTION(MHD_OPTION_CONNECTION_LIMIT, config->connection_max, NULL);
@@ -179,26 +181,35 @@ static bool start_library(struct server *server)
 	return server->daemon != NULL;
 }
 
+static bool start_all(struct server *server, struct error *error)
+{
+	if (!start_library(server)) {
+		error_set(error, STATUS_IO,
+			"cannot start the HTTP threads (out of memory or descriptors?)");
+		return false;
+	}
+	server->acceptor = acceptor_start(server->listener.fd, server->daemon, server->peers,
+		server->config.connection_max, error);
+	if (server->acceptor && !pthread_create(&server->watch, NULL, watch, server))
+		return true;
+	if (server->acceptor)
+		error_set(error, STATUS_IO, "no thread to watch over connections");
+	acceptor_stop(server->acceptor);
+	MHD_stop_daemon(server->daemon);
+	return false;
+}
+
 /* Signals are for the main thread: whatever is started here must not take them. */
-static enum status start_threads(struct server *server, struct error *error)
+static bool start_threads(struct server *server, struct error *error)
 {
 	sigset_t all, before;
-	bool library, watching = false;
+	bool started;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	library = start_library(server);
-	if (library)
-		watching = !pthread_create(&server->watch, NULL, watch, server);
+	started = start_all(server, error);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (watching)
-		return STATUS_OK;
-	if (library) {
-		MHD_stop_daemon(server->daemon); /* closes the listening socket, too */
-		server->listener.fd = -1;
-	}
-	return error_set(error, STATUS_IO,
-		"cannot start the HTTP threads (out of memory or descriptors?)");
+	return started;
 }
 
 static char *prefix_of(const char *text)
@@ -279,7 +290,7 @@ struct server *server_start(const struct server_config *config, const struct rou
 			goto fail;
 	}
 	status = listen_open(&server->listener, config->listen_address, error);
-	if (status || start_threads(server, error))
+	if (status || !start_threads(server, error))
 		goto fail;
 	LOG_INFO("listening", LOG_TEXT("address", config->listen_address),
 		LOG_INT("port", server->listener.port), LOG_BOOL("tls", server->tls != NULL));
@@ -312,9 +323,9 @@ void server_quiesce(struct server *server)
 {
 	if (atomic_exchange(&server->quiescing, true))
 		return;
-	/* MHD hands the socket back; without the shutdown the kernel would still take connections. */
-	if (MHD_quiesce_daemon(server->daemon) >= 0)
-		shutdown(server->listener.fd, SHUT_RDWR);
+	acceptor_stop(server->acceptor);
+	/* Without this the kernel would still take connections. */
+	shutdown(server->listener.fd, SHUT_RDWR);
 }
 
 static bool idle(struct server *server)

@@ -92,6 +92,16 @@ void slot_release(struct slots *slots, struct slot *slot)
 	*slot = (struct slot){0};
 }
 
+bool slots_full(struct slots *slots)
+{
+	bool full;
+
+	pthread_mutex_lock(&slots->lock);
+	full = slots->busy == slots->max;
+	pthread_mutex_unlock(&slots->lock);
+	return full;
+}
+
 char *slot_detach(struct slots *slots, struct slot *slot)
 {
 	char *bytes = slot->bytes;

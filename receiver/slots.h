@@ -29,6 +29,8 @@ void slots_close(struct slots *slots);             /* all slots must be back */
 /* STATUS_OK or STATUS_BUSY. */
 enum status slot_take(struct slots *slots, struct slot *slot) MUST_CHECK;
 void slot_release(struct slots *slots, struct slot *slot);
+/* Whether none is free. */
+bool slots_full(struct slots *slots);
 /* Gives the slot back to be counted free while its buffer stays with the caller (mem_free). */
 char *slot_detach(struct slots *slots, struct slot *slot);
 /* Appends. STATUS_TOO_LARGE past size_max, STATUS_NO_MEMORY; the content is then unchanged. */
