@@ -113,14 +113,19 @@ struct server *server_add(struct servers *servers, const char *name)
 	return server;
 }
 
-/* Any answer at all will do: with access control on it is 401. */
+void server_use_tls(struct server *server)
+{
+	snprintf(server->url, sizeof(server->url), "https://127.0.0.1:%u", server->port.number);
+}
+
+/* Any answer at all will do: with access control on it is 401, with TLS the answer that this
+ * caller knows no such certificate. */
 static bool ready(struct server *server, const char *path)
 {
 	char *url = web_url(server->url, path, "");
 	struct web_answer answer = web_call("GET", url, NULL, NULL);
 	bool good = answer.status == 200 || answer.status == 401 ||
-		strstr(answer.body, "SSL") != NULL || strstr(answer.body, "certificate") != NULL ||
-		strstr(answer.body, "Empty reply") != NULL;
+		strstr(answer.body, "SSL certificate problem") != NULL;
 
 	web_answer_fini(&answer);
 	free(url);
@@ -316,26 +321,40 @@ char *snippet_receiver(const struct server *nimbusguard)
 		nimbusguard->address);
 }
 
-char *prometheus_config(const struct server *nimbusguard, const char *further_jobs,
-	const char *remote_write, const char *alerting)
+char *snippet_scrape(const struct server *nimbusguard)
+{
+	return text_replace(source_read("deploy/prometheus/scrape.yml"), "127.0.0.1:9797",
+		nimbusguard->address);
+}
+
+char *prometheus_compose(const char *scrape, const char *further_jobs, const char *remote_write,
+	const char *alerting)
 {
 	const char *source = environment("NIMBUSGUARD_SOURCE");
-	char *scrape = text_replace(source_read("deploy/prometheus/scrape.yml"), "127.0.0.1:9797",
-		nimbusguard->address);
-	char *rules = text_replace(source_read("deploy/prometheus/rules.yml"),
-		"/usr/local/share/nimbusguard", source[0] != '\0' ? source : ".");
-	char *write = remote_write == NULL ? snippet_remote_write(nimbusguard) : NULL, *text = NULL;
+	char *text = NULL,
+	     *rules = text_replace(source_read("deploy/prometheus/rules.yml"),
+		     "/usr/local/share/nimbusguard", source[0] != '\0' ? source : ".");
 	size_t size;
 	FILE *all = open_memstream(&text, &size);
 
 	fprintf(all,
 		"global:\n  scrape_interval: 1s\n  scrape_timeout: 1s\n"
 		"  evaluation_interval: 1s\n%s%s%s%s%s",
-		scrape, further_jobs, rules, write != NULL ? write : remote_write,
-		alerting != NULL ? alerting : "");
+		scrape, further_jobs, rules, remote_write, alerting != NULL ? alerting : "");
 	fclose(all);
-	free(scrape);
 	free(rules);
+	return text;
+}
+
+char *prometheus_config(const struct server *nimbusguard, const char *further_jobs,
+	const char *remote_write, const char *alerting)
+{
+	char *scrape = snippet_scrape(nimbusguard);
+	char *write = remote_write == NULL ? snippet_remote_write(nimbusguard) : NULL;
+	char *text = prometheus_compose(scrape, further_jobs, write != NULL ? write : remote_write,
+		alerting);
+
+	free(scrape);
 	free(write);
 	return text;
 }

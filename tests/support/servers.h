@@ -46,6 +46,8 @@ void servers_tell(const struct servers *servers);
 
 /* A server with a port of its own; nothing runs yet. */
 struct server *server_add(struct servers *servers, const char *name);
+/* From now on its url is https. */
+void server_use_tls(struct server *server);
 /* serve on that port, with a state folder named after the server, and these flags (NULL-terminated);
  * returns when it is ready. May be called again after the program ended. */
 void nimbusguard_start(struct servers *servers, struct server *server, const char *const *flags);
@@ -68,11 +70,15 @@ char *text_replace(char *text, const char *from, const char *to);
 char *text_cut(char *text, const char *from, const char *to);
 /* Writes a file into the folder of the servers and gives its path in a static buffer of four. */
 const char *servers_write(struct servers *servers, const char *name, const char *text);
-/* Copies deploy/prometheus/{scrape,remote_write,rules}.yml and what else a prometheus.yml needs.
- * The addresses and the path of the rules are replaced; further_jobs stands behind the scrape
- * snippet, `alerting` and remote_write may be NULL (then the snippet, unchanged but for the address). */
+/* A prometheus.yml (free) of the shipped snippets scrape, rules and remote_write. The address and the
+ * path of the rules are replaced; further_jobs stands behind the scrape snippet; remote_write NULL:
+ * the snippet; alerting may be NULL. */
 char *prometheus_config(const struct server *nimbusguard, const char *further_jobs,
 	const char *remote_write, const char *alerting);
+/* The same of texts that stand for the snippets. */
+char *prometheus_compose(const char *scrape, const char *further_jobs, const char *remote_write,
+	const char *alerting);
+char *snippet_scrape(const struct server *nimbusguard);
 char *snippet_remote_write(const struct server *nimbusguard);
 char *snippet_receiver(const struct server *nimbusguard);
 
