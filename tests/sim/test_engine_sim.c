@@ -120,8 +120,12 @@ static void fly(struct sim *sim)
 		if (flight->over || flight->at_ms > sim->now_ms)
 			continue;
 		flight->over = true;
-		if (flight_is_change(flight) && flight->applies)
+		if (flight_is_change(flight) && flight->applies) {
+			const struct target *target = &flight->command.target;
+
 			flight->applied = sim_apply(sim, &flight->command);
+			flight->touched = sim->deployments[sim_deployment(sim, target)].touched;
+		}
 		if (flight->epoch != sim->epoch)
 			continue;
 		if (flight->outcome == COMMAND_DONE && flight_is_change(flight) &&
@@ -246,6 +250,7 @@ static void others(struct sim *sim)
 	struct deployment *deployment = &sim->deployments[random_below(&sim->random, DEPLOYMENTS)];
 
 	deployment->version++;
+	deployment->touched++;
 	if (sim_chance(sim, 20))
 		deployment->paused = !deployment->paused;
 	if (sim_chance(sim, 20))

@@ -25,6 +25,7 @@ struct deployment {
 	int64_t memory;
 	unsigned version, uid[PODS];
 	bool paused, managed, owned, well;
+	unsigned touched; /* times that somebody else changed what we write */
 };
 
 struct alert {
@@ -46,6 +47,7 @@ struct flight {
 	enum command_outcome outcome;
 	bool answered; /* by intent: a lost answer counts as answered */
 	unsigned epoch;
+	unsigned touched;      /* of its deployment, when it was applied */
 	unsigned looks_before; /* observations answered for its owner when it was sent */
 };
 

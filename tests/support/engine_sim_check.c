@@ -83,6 +83,19 @@ void check_budgets(struct sim *sim, const struct flight *newest)
 		sim_breaks(sim, "%u commands are under way at once", under_way);
 }
 
+/* Of the same incident, the same change, and not its inverse. */
+static bool is_repeat(const struct command *first, const struct command *second)
+{
+	const char *end = strrchr(first->action_id, '-');
+	size_t size = (size_t)(end - first->action_id) + 1;
+
+	return first->kind == second->kind && !strncmp(first->action_id, second->action_id, size) &&
+		(first->replicas_before != second->replicas_after ||
+			first->memory_bytes_before != second->memory_bytes_after ||
+			first->kind == ACTION_RESTART_POD ||
+			first->kind == ACTION_RESTART_WORKLOAD);
+}
+
 void check_alone(struct sim *sim, const struct flight *newest)
 {
 	for (size_t i = 0; i + 1 < sim->flight_count; i++) {
@@ -90,6 +103,13 @@ void check_alone(struct sim *sim, const struct flight *newest)
 
 		if (!strcmp(flight->command.action_id, newest->command.action_id))
 			sim_breaks(sim, "%s is sent twice", newest->command.action_id);
+		/* It was done and nobody undid it: whoever looks sees that. */
+		if (flight->applied && is_repeat(&flight->command, &newest->command) &&
+			flight->touched ==
+				sim->deployments[sim_deployment(sim, &flight->command.target)]
+					.touched)
+			sim_breaks(sim, "%s does again what %s did", newest->command.action_id,
+				flight->command.action_id);
 		if (!flight_is_change(newest) || !flight_is_change(flight) ||
 			!same_owner(sim, &flight->command, &newest->command))
 			continue;
