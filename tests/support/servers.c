@@ -163,6 +163,9 @@ void nimbusguard_launch(struct servers *servers, struct server *server, const ch
 	char path[SERVER_PATH_MAX * 2], storage[SERVER_PATH_MAX * 2 + 32];
 	size_t count = 2;
 
+	/* One that a failed test left running. */
+	if (server->proc.pid > 0)
+		(void)proc_stop(&server->proc, SIGKILL, 10000);
 	state_folder(servers, server, path, sizeof(path));
 	argv[count++] = flag(storage, sizeof(storage), "storage.path", path);
 	argv[count++] = "--storage.memory-max=64MiB";
