@@ -323,7 +323,9 @@ void engine_decide(struct engine *engine, struct incident *incident)
 	bool news;
 
 	CHECK(action && !action->ended);
-	action->dry_run = engine->config.dry_run || engine_mode(engine, playbook) == MODE_OBSERVE;
+	/* The annotation nimbusguard.io/dry-run on the object or its namespace makes this one a dry run. */
+	action->dry_run = engine->config.dry_run || engine_mode(engine, playbook) == MODE_OBSERVE ||
+		(incident->observation && incident->observation->dry_run);
 	pin_target(incident, action);
 	judge(engine, incident, action, playbook);
 	news = tell_decision(engine, incident, action);

@@ -446,6 +446,20 @@ static void mode_observe_stays_dry_whatever_the_flag_says(void **st)
 	bench_close(bench);
 }
 
+static void the_annotation_of_the_object_makes_its_action_a_dry_run(void **st)
+{
+	struct bench *bench = bench_open(MODE_AUTO, false);
+
+	bench->observation.dry_run = true;
+	alert(bench, "Saturated", true, START_MS);
+	settle(bench);
+	assert_true(bench->sent_count > 0);
+	for (size_t i = 0; i < bench->sent_count; i++)
+		if (bench->sent[i].kind != ACTION_TICKET)
+			assert_true(bench->sent_dry[i]);
+	bench_close(bench);
+}
+
 static void without_a_cluster_only_a_dry_run_is_planned(void **st)
 {
 	struct bench *bench = bench_open(MODE_AUTO, false);
@@ -724,6 +738,7 @@ int main(void)
 		cmocka_unit_test(what_did_not_help_leads_to_the_next_step_and_to_a_ticket),
 		cmocka_unit_test(a_dry_run_takes_the_same_path_and_cures_nothing),
 		cmocka_unit_test(mode_observe_stays_dry_whatever_the_flag_says),
+		cmocka_unit_test(the_annotation_of_the_object_makes_its_action_a_dry_run),
 		cmocka_unit_test(without_a_cluster_only_a_dry_run_is_planned),
 		cmocka_unit_test(a_waiting_incident_ends_with_its_alert),
 		cmocka_unit_test(a_refusal_that_passes_is_asked_again),
