@@ -1,6 +1,9 @@
 /*
  * The thread waits for the listening socket and for the end of a pipe that acceptor_stop() closes.
  * When descriptors are out, the connection waits in the kernel's queue until one is free again.
+ *
+ * The limit on connections is kept here and MHD is given none: in MHD 0.9.75 a thread that finds its
+ * own limit reached by a connection handed to it returns with its lock held, and hangs for good.
  */
 #define _GNU_SOURCE /* accept4() */
 #include "receiver/acceptor.h"
@@ -58,9 +61,18 @@ static int accept_one(struct acceptor *acceptor)
 	if (fd < 0)
 		return errno;
 	make_room(acceptor);
-	/* On failure MHD has closed the socket. */
-	if (MHD_add_connection(acceptor->daemon, fd, (struct sockaddr *)&address, size) != MHD_YES)
+	if (peers_count(acceptor->peers) >= acceptor->connection_max) {
+		close(fd);
 		metrics_inc(METRIC_HTTP_REJECTED, "connections");
+		return 0;
+	}
+	peers_announce(acceptor->peers);
+	/* On failure MHD has closed the socket. */
+	if (MHD_add_connection(acceptor->daemon, fd, (struct sockaddr *)&address, size) !=
+		MHD_YES) {
+		peers_retract(acceptor->peers);
+		metrics_inc(METRIC_HTTP_REJECTED, "connections");
+	}
 	return 0;
 }
 

@@ -14,7 +14,7 @@
 struct peers {
 	pthread_mutex_t lock; /* guards count, first and the links */
 	struct peer *first;
-	unsigned count; /* without those that were cut off and are not gone yet */
+	unsigned count; /* announced, or listed and not cut off */
 	struct peer_limits limits;
 };
 
@@ -39,12 +39,31 @@ void peers_close(struct peers *peers)
 	mem_free(peers);
 }
 
+static void add_count(struct peers *peers, int more)
+{
+	pthread_mutex_lock(&peers->lock);
+	peers->count += (unsigned)more;
+	pthread_mutex_unlock(&peers->lock);
+}
+
+void peers_announce(struct peers *peers)
+{
+	add_count(peers, 1);
+}
+
+void peers_retract(struct peers *peers)
+{
+	add_count(peers, -1);
+}
+
 struct peer *peers_add(struct peers *peers, int fd)
 {
 	struct peer *peer = mem_zalloc(1, sizeof(*peer));
 
-	if (!peer)
+	if (!peer) {
+		peers_retract(peers);
 		return NULL;
+	}
 	peer->fd = fd;
 	peer_set_phase(peer, PEER_WAITING, clock_mono_ns(clock_system()));
 	pthread_mutex_lock(&peers->lock);
@@ -52,7 +71,6 @@ struct peer *peers_add(struct peers *peers, int fd)
 	if (peer->next)
 		peer->next->previous = peer;
 	peers->first = peer;
-	peers->count++;
 	pthread_mutex_unlock(&peers->lock);
 	return peer;
 }

@@ -54,12 +54,16 @@ struct peers;
 
 struct peers *peers_open(const struct peer_limits *limits) MUST_CHECK;
 void peers_close(struct peers *peers);
-/* NULL: out of memory. The descriptor stays the caller's, open until after peers_remove(). */
+/* A connection that was handed to MHD and will soon be added there, and one that MHD did not take. */
+void peers_announce(struct peers *peers);
+void peers_retract(struct peers *peers);
+/* One that was announced. NULL: out of memory. The descriptor stays the caller's, open until after peers_remove(). */
 struct peer *peers_add(struct peers *peers, int fd) MUST_CHECK;
 void peers_remove(struct peers *peers, struct peer *peer);
 void peer_set_phase(struct peer *peer, enum peer_phase phase, int64_t now_ns);
 /* Shuts down the sockets of those past their limit; returns how many. pressed: no slot is free. */
 size_t peers_cut(struct peers *peers, int64_t now_ns, bool pressed);
+/* Those that are open or announced, without those that were cut off and are not gone yet. */
 unsigned peers_count(struct peers *peers);
 /* Shuts down the socket of the one that is in WAITING for longest; false when none is. */
 bool peers_cut_idlest(struct peers *peers);

@@ -11,6 +11,7 @@
  */
 #include "receiver/server.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -108,7 +109,8 @@ static void connection_changed(void *argument, struct MHD_Connection *connection
 		const union MHD_ConnectionInfo *info =
 			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 
-		peer = info ? peers_add(server->peers, info->connect_fd) : NULL;
+		CHECK(info != NULL);
+		peer = peers_add(server->peers, info->connect_fd);
 		if (peer)
 			peer->tls = server->tls;
 		*slot = peer;
@@ -158,7 +160,7 @@ static bool start_library(struct server *server)
 	options[count++] = (struct MHD_OptionItem){name, (intptr_t)(number), pointer}
 	OPTION(MHD_OPTION_CONNECTION_MEMORY_LIMIT, config->header_max + CONNECTION_MEMORY, NULL);
 	OPTION(MHD_OPTION_CONNECTION_MEMORY_INCREMENT, 8192, NULL);
-	OPTION(MHD_OPTION_CONNECTION_LIMIT, config->connection_max, NULL);
+	OPTION(MHD_OPTION_CONNECTION_LIMIT, INT_MAX, NULL); /* the acceptor keeps ours */
 	OPTION(MHD_OPTION_PER_IP_CONNECTION_LIMIT, config->connection_per_ip_max, NULL);
 	OPTION(MHD_OPTION_CONNECTION_TIMEOUT, config->idle_timeout_s, NULL);
 	OPTION(MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL);
