@@ -64,7 +64,7 @@ export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:$crashes${suppressio
 
 promtool=$NIMBUSGUARD_TEST_SERVERS/promtool
 command=()
-limit=120
+limit=300
 case $kind in
 promtool-check) command=("$promtool" check rules "$first") name=$first ;;
 promtool-test) command=("$promtool" test rules "$first") name=$first ;;
@@ -80,7 +80,7 @@ sh) command=("$source_dir/$second") name=$second ;;
 	;;
 esac
 case $item in
-*/tests/integration/* | *:tests/integration/* | *tests/e2e/*) limit=300 ;;
+*/tests/integration/* | *:tests/integration/* | *tests/e2e/* | *tests/sim/*) limit=600 ;;
 esac
 [ "$kind" != tsan ] || limit=$((limit * 2))
 
