@@ -187,11 +187,9 @@ static int read_flags(const struct command_line *line, struct loadgen_config *co
 	*config = (struct loadgen_config){.target = {.url = url != NULL ? url : URL_DEFAULT,
 						  .ca_file = command_flag(line, "ca-file")},
 		.shuffled = command_flag(line, "shuffle") != NULL};
-	if (protocol != NULL && strcmp(protocol, "1.0") != 0) {
-		fprintf(stderr,
-			strcmp(protocol, "2.0") == 0
-				? "nimbusguard: remote write 2.0 is not built in, only 1.0\n"
-				: "nimbusguard: --protocol is 1.0 or 2.0\n");
+	config->target.protocol_2 = protocol != NULL && strcmp(protocol, "2.0") == 0;
+	if (protocol != NULL && !config->target.protocol_2 && strcmp(protocol, "1.0") != 0) {
+		fprintf(stderr, "nimbusguard: --protocol is 1.0 or 2.0\n");
 		return EXIT_USAGE;
 	}
 	if (!read_numbers(line, config) || !read_start(line, config))

@@ -8,6 +8,7 @@
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -22,7 +23,7 @@ struct load_client {
 	const atomic_bool *stop;
 	CURL *curl;
 	struct curl_slist *headers;
-	char *answer; /* of the request under way */
+	struct load_answer *answer; /* of the request under way */
 	size_t answer_size;
 };
 
@@ -39,10 +40,29 @@ static size_t take_answer(char *bytes, size_t size, size_t count, void *argument
 	size_t room = LOAD_ANSWER_MAX - 1 - client->answer_size, all = size * count;
 
 	if (client->answer != NULL) {
-		memcpy(client->answer + client->answer_size, bytes, all < room ? all : room);
+		memcpy(client->answer->text + client->answer_size, bytes, all < room ? all : room);
 		client->answer_size += all < room ? all : room;
-		client->answer[client->answer_size] = '\0';
+		client->answer->text[client->answer_size] = '\0';
 	}
+	return all;
+}
+
+static size_t take_header(char *bytes, size_t size, size_t count, void *argument)
+{
+	static const char name[] = "X-Prometheus-Remote-Write-Samples-Written:";
+	struct load_client *client = argument;
+	size_t all = size * count, start = sizeof(name) - 1;
+	char text[32];
+	int64_t written;
+
+	if (client->answer == NULL || all <= start || strncasecmp(bytes, name, start) != 0)
+		return all;
+	while (start < all && bytes[start] == ' ')
+		start++;
+	snprintf(text, sizeof(text), "%.*s", (int)(all - start), bytes + start);
+	text[strcspn(text, " \r\n")] = '\0';
+	if (parse_int(text, &written) == STATUS_OK && written >= 0)
+		client->answer->samples_written = written;
 	return all;
 }
 
@@ -124,6 +144,10 @@ struct load_client *load_client_open(const struct load_target *target, const ato
 	curl_easy_setopt(client->curl, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BYTES);
 	curl_easy_setopt(client->curl, CURLOPT_WRITEFUNCTION, take_answer);
 	curl_easy_setopt(client->curl, CURLOPT_WRITEDATA, client);
+	if (target->protocol_2) {
+		curl_easy_setopt(client->curl, CURLOPT_HEADERFUNCTION, take_header);
+		curl_easy_setopt(client->curl, CURLOPT_HEADERDATA, client);
+	}
 	curl_easy_setopt(client->curl, CURLOPT_XFERINFOFUNCTION, watch_stop);
 	curl_easy_setopt(client->curl, CURLOPT_XFERINFODATA, client);
 	curl_easy_setopt(client->curl, CURLOPT_NOPROGRESS, 0L);
@@ -162,21 +186,23 @@ static enum status tell_failure(CURLcode code, const char *url, struct error *er
 		curl_easy_strerror(code), advice);
 }
 
-enum status load_client_post(struct load_client *client, const void *body, size_t size, long *http,
-	char *answer, struct error *error)
+enum status load_client_post(struct load_client *client, const void *body, size_t size,
+	struct load_answer *answer, struct error *error)
 {
 	CURLcode code;
 
+	answer->http = 0;
+	answer->text[0] = '\0';
+	answer->samples_written = -1;
 	client->answer = answer;
 	client->answer_size = 0;
-	answer[0] = '\0';
 	curl_easy_setopt(client->curl, CURLOPT_POSTFIELDS, body);
 	curl_easy_setopt(client->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)size);
 	code = curl_easy_perform(client->curl);
 	client->answer = NULL;
 	if (code != CURLE_OK)
 		return tell_failure(code, client->target->url, error);
-	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, http);
+	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &answer->http);
 	return STATUS_OK;
 }
 

@@ -34,11 +34,16 @@ struct load_client *load_client_open(const struct load_target *target, const ato
 void load_client_close(struct load_client *client);
 enum status load_client_library_init(struct error *error) MUST_CHECK;
 
-/* Sends a body and waits for the answer: *http gets its status and answer[LOAD_ANSWER_MAX] how its
- * text begins. STATUS_UNAVAILABLE when there was none, with the reason, in which the target is
- * named; STATUS_TIMEOUT when it took too long or *stop became true. */
-enum status load_client_post(struct load_client *client, const void *body, size_t size, long *http,
-	char *answer, struct error *error) MUST_CHECK;
+struct load_answer {
+	long http;
+	char text[LOAD_ANSWER_MAX]; /* how its body begins */
+	int64_t samples_written;    /* by its header of 2.0; -1 when there is none */
+};
+
+/* Sends a body and waits for the answer. STATUS_UNAVAILABLE when there was none, with the reason, in
+ * which the target is named; STATUS_TIMEOUT when it took too long or *stop became true. */
+enum status load_client_post(struct load_client *client, const void *body, size_t size,
+	struct load_answer *answer, struct error *error) MUST_CHECK;
 
 /* What the service says of itself on its metrics page. */
 enum load_receiver { LOAD_UNKNOWN, LOAD_NIMBUSGUARD, LOAD_PROMETHEUS };

@@ -185,14 +185,13 @@ static enum status send_body(struct connection *connection, const struct load_bo
 	struct run *run = connection->run;
 	struct loadgen_result *result = &connection->result;
 	int64_t sent_ns = clock_mono_ns(clock_system()), answered_ns;
-	char answer[LOAD_ANSWER_MAX];
+	struct load_answer answer;
 	enum status status;
-	long http = 0;
 
 	result->requests++;
 	result->samples += body->samples;
 	result->bytes += body->size;
-	status = load_client_post(connection->client, body->bytes, body->size, &http, answer,
+	status = load_client_post(connection->client, body->bytes, body->size, &answer,
 		&result->failure);
 	if (status != STATUS_OK) {
 		result->samples_unknown += body->samples;
@@ -202,14 +201,18 @@ static enum status send_body(struct connection *connection, const struct load_bo
 	latency_add(&result->latency, answered_ns - sent_ns);
 	if (due_ns > 0)
 		latency_add(&result->due, answered_ns - (due_ns < sent_ns ? due_ns : sent_ns));
-	count_status(result, http, 1);
-	if (http / 100 == 2) {
+	count_status(result, answer.http, 1);
+	if (answer.samples_written >= 0) {
+		result->written_told = true;
+		result->samples_written += (uint64_t)answer.samples_written;
+	}
+	if (answer.http / 100 == 2) {
 		result->samples_accepted += body->samples;
 		result->series_made += body->made;
 	} else {
 		atomic_fetch_add(&run->bad_answers, 1);
 		if (result->refusal[0] == '\0')
-			memcpy(result->refusal, answer, sizeof(answer));
+			memcpy(result->refusal, answer.text, sizeof(answer.text));
 	}
 	atomic_fetch_add(&run->samples, body->samples);
 	return STATUS_OK;
@@ -413,7 +416,9 @@ static enum status open_connections(struct run *run, struct error *error)
 			(uint32_t)(end < series_count ? end : series_count) - connection->first;
 		connection->sequence = mem_zalloc(connection->count, sizeof(*connection->sequence));
 		connection->walks = mem_zalloc(connection->count, sizeof(*connection->walks));
-		connection->encoder = write_encoder_open(BODY_MAX, error);
+		connection->encoder = config->target.protocol_2
+			? write_encoder_open_v2(BODY_MAX, error)
+			: write_encoder_open(BODY_MAX, error);
 		connection->client = load_client_open(&config->target, run->stop, error);
 		if (connection->sequence == NULL || connection->walks == NULL ||
 			connection->encoder == NULL || connection->client == NULL)
@@ -454,6 +459,8 @@ static void sum_up(const struct run *run, struct loadgen_result *result)
 		result->bytes += part->bytes;
 		result->samples_accepted += part->samples_accepted;
 		result->samples_unknown += part->samples_unknown;
+		result->samples_written += part->samples_written;
+		result->written_told = result->written_told || part->written_told;
 		result->series_made += part->series_made;
 		latency_merge(&result->latency, &part->latency);
 		latency_merge(&result->due, &part->due);

@@ -49,6 +49,8 @@ struct loadgen_result {
 	uint64_t requests, samples, bytes; /* sent, whatever the answer */
 	uint64_t samples_accepted;         /* of them answered 2xx */
 	uint64_t samples_unknown;          /* of requests without an answer */
+	uint64_t samples_written;          /* by the headers of 2.0 answers */
+	bool written_told;                 /* such headers came */
 	uint64_t series_made;              /* series that were new by our reckoning */
 	uint64_t rounds_begun;
 	int64_t spent_ns;       /* sending, without the making of bodies */

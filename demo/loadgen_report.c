@@ -112,7 +112,8 @@ enum loadgen_verdict loadgen_verdict(const struct loadgen_result *result)
 
 	if (before->receiver == LOAD_UNKNOWN || after->receiver != before->receiver)
 		return LOADGEN_UNVERIFIED;
-	if (grown(before->stored, after->stored) < result->samples_accepted)
+	if (grown(before->stored, after->stored) < result->samples_accepted ||
+		(result->written_told && result->samples_written < result->samples_accepted))
 		return LOADGEN_LOST;
 	/* Where series were before, ours may have been among them. */
 	if (before->series < 1 &&
@@ -206,6 +207,9 @@ void loadgen_write_report(FILE *out, const struct loadgen_result *result)
 		fprintf(out, "%s%ld: %s", i > 0 ? ", " : "", result->statuses[i].http,
 			thousands(result->statuses[i].requests, a));
 	fprintf(out, "%s\n", result->status_count == 0 ? "none" : "");
+	if (result->written_told)
+		fprintf(out, "written     %s samples by the headers of the answers\n",
+			thousands(result->samples_written, a));
 	if (result->refusal[0] != '\0')
 		fprintf(out, "refused     %s%s", result->refusal,
 			result->refusal[strlen(result->refusal) - 1] == '\n' ? "" : "\n");

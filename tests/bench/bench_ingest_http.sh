@@ -57,7 +57,9 @@ start_nimbusguard() {
 		[ -z "$port" ] || break
 		sleep 0.05
 	done
-	[ -n "$port" ] && wait_ready "$port" || fail "NimbusGuard does not start"
+	if [ -z "$port" ] || ! wait_ready "$port"; then
+		fail "NimbusGuard does not start"
+	fi
 }
 
 start_prometheus() {

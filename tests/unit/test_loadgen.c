@@ -211,15 +211,22 @@ static void serve_write(struct request *request, void *argument)
 	struct error error;
 	size_t size;
 	const void *body = request_body(request, &size);
+	enum status status;
+	char written[32];
 
 	if (atomic_fetch_sub(&receiver.lose, 1) > 0) {
 		request_reply(request, 204, NULL, NULL, 0);
 		return;
 	}
-	if (ingest_request(receiver.ingests[request_thread(request)],
-		    request_header(request, "Content-Type"),
-		    request_header(request, "Content-Encoding"), body, size, &counts,
-		    &error) == STATUS_OK)
+	status = ingest_request(receiver.ingests[request_thread(request)],
+		request_header(request, "Content-Type"),
+		request_header(request, "Content-Encoding"), body, size, &counts, &error);
+	if (counts.tell_written) {
+		snprintf(written, sizeof(written), "%llu",
+			(unsigned long long)counts.samples_written);
+		request_add_header(request, "X-Prometheus-Remote-Write-Samples-Written", written);
+	}
+	if (status == STATUS_OK)
 		request_reply(request, 204, NULL, NULL, 0);
 	else
 		request_reply_text(request, status_http(error.code), error.text);
@@ -252,7 +259,13 @@ static int receiver_open(void **state)
 		.interval_ms = 15000,
 		.ended_keep_ms = 3600000,
 		.future_max_ms = 600000};
-	const struct ingest_limits bounds = {32 << 20, 32 << 20, 256, 1024, 65536, 100000};
+	const struct ingest_limits bounds = {.body_max = 32 << 20,
+		.decoded_max = 32 << 20,
+		.labels_max = 256,
+		.label_name_max = 1024,
+		.label_value_max = 65536,
+		.symbols_max = 100000,
+		.series_max = 100000};
 	struct diagnostics diagnostics;
 	struct error error;
 
@@ -371,6 +384,55 @@ static void shuffled_rounds_arrive_whole_and_in_order(void **state)
 	assert_int_equal(result.series_made, 2100);
 	store_stats(receiver.store, &stats);
 	assert_int_equal(stats.series, 2100);
+}
+
+static void protocol_2_arrives_whole_and_the_headers_say_so(void **state)
+{
+	struct loadgen_config config = config_of(2000, 5);
+	struct loadgen_result result;
+
+	config.target.protocol_2 = true;
+	config.shape.churn_percent = 10;
+	result = run(&config);
+	assert_true(loadgen_good(&result));
+	assert_int_equal(result.after.stored, 10000);
+	assert_true(result.written_told);
+	assert_int_equal(result.samples_written, 10000);
+}
+
+static void headers_that_tell_of_less_than_was_sent_fail_the_run(void **state)
+{
+	static const struct stub_rule rules[] = {
+		{"GET /metrics", 200,
+			"\nnimbusguard_build_info{} 1\n"
+			"nimbusguard_remote_write_samples_total{result=\"stored\"} 0\n",
+			"text/plain", NULL, 1, false, false, 0, 0},
+		{"GET /metrics", 200,
+			"\nnimbusguard_build_info{} 1\n"
+			"nimbusguard_remote_write_samples_total{result=\"stored\"} 4000\n"
+			"nimbusguard_store_series_created_total 400\n",
+			"text/plain", NULL, 0, false, false, 0, 0},
+		{"POST /api/v1/write", 204, "", NULL,
+			"x-prometheus-remote-write-samples-written: 399\r\n", 1, false, false, 0,
+			0},
+		{"POST /api/v1/write", 204, "", NULL,
+			"X-Prometheus-Remote-Write-Samples-Written: 400\r\n", 0, false, false, 0,
+			0},
+	};
+	struct http_stub *stub = http_stub_open(rules, 4, NULL, NULL);
+	struct loadgen_config config = config_of(400, 10);
+	struct loadgen_result result;
+	char url[64];
+
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u/api/v1/write", http_stub_port(stub));
+	config.target.url = url;
+	config.target.protocol_2 = true;
+	config.batch_series = 400;
+	result = run(&config);
+	http_stub_close(stub);
+	assert_int_equal(result.samples_accepted, 4000);
+	assert_int_equal(result.samples_written, 3999);
+	assert_int_equal(loadgen_verdict(&result), LOADGEN_LOST);
 }
 
 static void samples_lost_behind_a_204_fail_the_run(void **state)
@@ -612,6 +674,8 @@ int main(void)
 		cmocka_unit_test(quantiles_are_at_most_three_percent_high),
 		WITH_RECEIVER(what_was_sent_is_in_the_store_to_the_last_value),
 		WITH_RECEIVER(shuffled_rounds_arrive_whole_and_in_order),
+		WITH_RECEIVER(protocol_2_arrives_whole_and_the_headers_say_so),
+		cmocka_unit_test(headers_that_tell_of_less_than_was_sent_fail_the_run),
 		WITH_RECEIVER(samples_lost_behind_a_204_fail_the_run),
 		WITH_RECEIVER(a_load_sent_twice_is_told_as_such),
 		WITH_RECEIVER(a_rate_is_kept),
