@@ -164,6 +164,7 @@ static struct entry *take_oldest(struct shelf *shelf)
 		entry = entry->newer;
 	if (!entry)
 		entry = shelf->oldest;
+	CHECK(entry != NULL);
 	unlink_entry(shelf, entry);
 	return entry;
 }

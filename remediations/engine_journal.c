@@ -80,6 +80,13 @@ static size_t make_group(struct engine *engine, struct incident *incident,
 	*whole = record_fill(&group[count], RECORD_INCIDENT, engine->now_ms, incident->id,
 		incident->id, &body);
 	group[count++].ended = !incident->open;
+	if (decision) {
+		buf_init(&body, RECORD_BODY_MAX);
+		write_decision(&body, engine, incident, decision);
+		*whole = record_fill(&group[count++], RECORD_DECISION, engine->now_ms, incident->id,
+				 incident->id, &body) &&
+			*whole;
+	}
 	for (size_t i = 0; i < incident->action_count; i++) {
 		const struct action *action = incident->actions[i];
 
@@ -88,13 +95,6 @@ static size_t make_group(struct engine *engine, struct incident *incident,
 		buf_init(&body, RECORD_BODY_MAX);
 		action_write_json(&body, action, incident);
 		*whole = record_fill(&group[count++], RECORD_ACTION, engine->now_ms, action->id,
-				 incident->id, &body) &&
-			*whole;
-	}
-	if (decision) {
-		buf_init(&body, RECORD_BODY_MAX);
-		write_decision(&body, engine, incident, decision);
-		*whole = record_fill(&group[count++], RECORD_DECISION, engine->now_ms, incident->id,
 				 incident->id, &body) &&
 			*whole;
 	}

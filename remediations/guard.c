@@ -4,7 +4,7 @@
  * an entry in the array would refuse everything: the table and the array are checked against each
  * other when the first question comes.
  *
- * Gates about the object itself need an observation. Without one they answer "unknown".
+ * Gates about the object itself stand in guard_target.c.
  */
 #include "remediations/guard.h"
 
@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/parse.h"
+#include "remediations/guard_gates.h"
 
 #define RETRY_MS 15000
 
@@ -39,8 +40,6 @@ static const char *const verdict_names[] = {[GATE_PASS] = "pass",
 	[GATE_APPROVAL] = "approval",
 	[GATE_NOT_ASKED] = "not_asked"};
 
-typedef void judge_fn(const struct guard_question *question, struct gate_result *result);
-
 const char *gate_name(enum gate gate)
 {
 	CHECK((unsigned)gate < GATE_COUNT);
@@ -53,10 +52,7 @@ const char *decision_name(enum decision_verdict verdict)
 	return decision_names[verdict];
 }
 
-static void saw(struct gate_result *result, const char *format, ...) PRINTF_LIKE(2, 3);
-static void wanted(struct gate_result *result, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static void saw(struct gate_result *result, const char *format, ...)
+void gate_saw(struct gate_result *result, const char *format, ...)
 {
 	va_list arguments;
 
@@ -65,7 +61,7 @@ static void saw(struct gate_result *result, const char *format, ...)
 	va_end(arguments);
 }
 
-static void wanted(struct gate_result *result, const char *format, ...)
+void gate_wanted(struct gate_result *result, const char *format, ...)
 {
 	va_list arguments;
 
@@ -74,39 +70,16 @@ static void wanted(struct gate_result *result, const char *format, ...)
 	va_end(arguments);
 }
 
-static void refuse_for_now(struct gate_result *result, int64_t retry_ms)
+void gate_refuse_for_now(struct gate_result *result, int64_t retry_ms)
 {
 	result->verdict = GATE_REFUSE;
 	result->retry_ms = retry_ms;
 }
 
-static void refuse_for_good(struct gate_result *result)
+void gate_refuse_for_good(struct gate_result *result)
 {
 	result->verdict = GATE_REFUSE;
 	result->lasting = true;
-}
-
-static const struct observation *seen_target(const struct guard_question *question)
-{
-	const struct observation *observation = question->observation;
-
-	return observation && !observation->error.code ? observation : NULL;
-}
-
-/* The observation for a gate about the object; without one the gate's verdict is "unknown". */
-static const struct observation *look(const struct guard_question *question,
-	struct gate_result *result)
-{
-	const struct observation *observation = seen_target(question);
-
-	if (!observation) {
-		result->verdict = GATE_UNKNOWN;
-		saw(result, "no answer from a cluster");
-	} else if (!observation->found) {
-		result->verdict = GATE_NOT_ASKED;
-		observation = NULL;
-	}
-	return observation;
 }
 
 /* ---- the service ---- */
@@ -114,8 +87,8 @@ static const struct observation *look(const struct guard_question *question,
 static void judge_playbook(const struct guard_question *question, struct gate_result *result)
 {
 	if (!question->playbook || !question->playbook->enabled)
-		refuse_for_good(result);
-	saw(result, "%s", question->playbook ? question->playbook->name : "gone");
+		gate_refuse_for_good(result);
+	gate_saw(result, "%s", question->playbook ? question->playbook->name : "gone");
 }
 
 static void judge_firing(const struct guard_question *question, struct gate_result *result)
@@ -123,41 +96,41 @@ static void judge_firing(const struct guard_question *question, struct gate_resu
 	if (question->undo)
 		result->verdict = GATE_NOT_ASKED;
 	else if (!question->firing)
-		refuse_for_good(result);
-	saw(result, "%s", question->firing ? "firing" : "resolved");
+		gate_refuse_for_good(result);
+	gate_saw(result, "%s", question->firing ? "firing" : "resolved");
 }
 
 static void judge_kill_switch(const struct guard_question *question, struct gate_result *result)
 {
-	saw(result, "%s", question->kill_switch ? "paused" : "not paused");
+	gate_saw(result, "%s", question->kill_switch ? "paused" : "not paused");
 	if (question->kill_switch)
-		refuse_for_now(result, 0);
+		gate_refuse_for_now(result, 0);
 }
 
 static void judge_mode(const struct guard_question *question, struct gate_result *result)
 {
-	saw(result, "%s%s", mode_name(question->mode), question->dry_run ? ", dry run" : "");
+	gate_saw(result, "%s%s", mode_name(question->mode), question->dry_run ? ", dry run" : "");
 	if (question->by_person) {
-		wanted(result, "a person's word, given");
+		gate_wanted(result, "a person's word, given");
 		return;
 	}
 	if (question->mode == MODE_SUGGEST || question->mode == MODE_APPROVE) {
 		result->verdict = GATE_APPROVAL;
-		wanted(result, "a person's word");
+		gate_wanted(result, "a person's word");
 	} else if (question->mode == MODE_OBSERVE && !question->dry_run) {
-		refuse_for_good(result);
-		wanted(result, "dry run");
+		gate_refuse_for_good(result);
+		gate_wanted(result, "dry run");
 	}
 }
 
 static void judge_freeze(const struct guard_question *question, struct gate_result *result)
 {
-	saw(result, "no window is open");
+	gate_saw(result, "no window is open");
 	if (question->now_ms >= question->frozen_until_ms)
 		return;
 	format_rfc3339(question->frozen_until_ms, result->bound, sizeof(result->bound));
-	saw(result, "frozen");
-	refuse_for_now(result, question->frozen_until_ms);
+	gate_saw(result, "frozen");
+	gate_refuse_for_now(result, question->frozen_until_ms);
 }
 
 static void judge_startup(const struct guard_question *question, struct gate_result *result)
@@ -168,7 +141,7 @@ static void judge_startup(const struct guard_question *question, struct gate_res
 	format_duration(up > 0 ? up : 0, result->value, sizeof(result->value));
 	format_duration(grace, result->bound, sizeof(result->bound));
 	if (up < grace)
-		refuse_for_now(result, question->started_ms + grace);
+		gate_refuse_for_now(result, question->started_ms + grace);
 }
 
 static void judge_storm(const struct guard_question *question, struct gate_result *result)
@@ -176,194 +149,11 @@ static void judge_storm(const struct guard_question *question, struct gate_resul
 	char window[32];
 
 	format_duration(question->limits->storm_window_ms, window, sizeof(window));
-	saw(result, "%u alerts in %s", question->storm_alerts, window);
-	wanted(result, "at most %u", question->limits->storm_alerts);
+	gate_saw(result, "%u alerts in %s", question->storm_alerts, window);
+	gate_wanted(result, "at most %u", question->limits->storm_alerts);
 	if (question->storm_alerts > question->limits->storm_alerts)
-		refuse_for_now(result,
+		gate_refuse_for_now(result,
 			question->now_ms + question->limits->storm_window_ms / 4 + 1);
-}
-
-/* ---- the target ---- */
-
-static void judge_target(const struct guard_question *question, struct gate_result *result)
-{
-	char text[TARGET_TEXT_MAX];
-
-	if (*question->target_refusal->reason) {
-		refuse_for_good(result);
-		memcpy(result->reason, question->target_refusal->reason, sizeof(result->reason));
-		saw(result, "%.*s", GATE_TEXT_MAX - 1, question->target_refusal->sentence);
-		return;
-	}
-	target_write(question->target, text, sizeof(text));
-	saw(result, "%.*s", GATE_TEXT_MAX - 1, text);
-}
-
-static void judge_cluster(const struct guard_question *question, struct gate_result *result)
-{
-	const struct observation *observation = question->observation;
-
-	saw(result, "answered");
-	if (seen_target(question))
-		return;
-	result->verdict = GATE_UNKNOWN;
-	saw(result, "%.*s", GATE_TEXT_MAX - 1,
-		observation && *observation->error.text ? observation->error.text : "no answer");
-	wanted(result, "an answer before a real change");
-}
-
-static void judge_found(const struct guard_question *question, struct gate_result *result)
-{
-	const struct observation *observation = seen_target(question);
-
-	if (!observation) {
-		result->verdict = GATE_UNKNOWN;
-		saw(result, "no answer from a cluster");
-		return;
-	}
-	saw(result, "%s", observation->found ? "found" : "not found");
-	if (!observation->found)
-		refuse_for_good(result);
-}
-
-/* The UID pins the object; for a workload of another kind than the labels say it is another target. */
-static void judge_same(const struct guard_question *question, struct gate_result *result)
-{
-	const struct observation *observation = look(question, result);
-	const struct workload_key *named = &question->target->workload, *found;
-
-	if (!observation)
-		return;
-	found = &observation->target.workload;
-	saw(result, "uid %s", *observation->target.uid ? observation->target.uid : "not told");
-	if (*question->target->uid && strcmp(question->target->uid, observation->target.uid) != 0) {
-		wanted(result, "uid %s", question->target->uid);
-		refuse_for_good(result);
-	} else if (named->kind != TARGET_NONE && found->kind != TARGET_NONE &&
-		(named->kind != found->kind || strcmp(named->name, found->name) != 0)) {
-		saw(result, "owner %s %.80s", target_kind_name(found->kind), found->name);
-		wanted(result, "owner %s %.80s", target_kind_name(named->kind), named->name);
-		refuse_for_good(result);
-	} else if (!*observation->target.uid) {
-		result->verdict = GATE_UNKNOWN;
-	}
-}
-
-static void judge_terminating(const struct guard_question *question, struct gate_result *result)
-{
-	const struct observation *observation = look(question, result);
-
-	if (observation && observation->terminating)
-		refuse_for_now(result, 0);
-}
-
-static void judge_managed(const struct guard_question *question, struct gate_result *result)
-{
-	const struct observation *observation = seen_target(question);
-
-	wanted(result, "annotation nimbusguard.io/managed or the selector");
-	if (question->selected == 1) {
-		saw(result, "by the selector");
-		return;
-	}
-	if (!observation) {
-		result->verdict = GATE_UNKNOWN;
-		saw(result, "no answer from a cluster");
-		return;
-	}
-	saw(result, "%s", observation->managed ? "by annotation" : "no");
-	if (!observation->managed)
-		refuse_for_good(result);
-}
-
-static void judge_paused(const struct guard_question *question, struct gate_result *result)
-{
-	const struct observation *observation = look(question, result);
-
-	if (!observation)
-		return;
-	saw(result, "%s", observation->paused ? "paused" : "not paused");
-	if (observation->paused)
-		refuse_for_now(result, 0);
-}
-
-static void judge_paused_unclear(const struct guard_question *question, struct gate_result *result)
-{
-	const struct observation *observation = look(question, result);
-
-	if (observation && observation->paused_unclear)
-		refuse_for_now(result, 0);
-}
-
-static void judge_rollout(const struct guard_question *question, struct gate_result *result)
-{
-	const struct observation *observation = look(question, result);
-
-	if (observation && observation->rollout_paused)
-		refuse_for_now(result, 0);
-}
-
-/* A pod without a controller that is deleted does not come back. */
-static void judge_owned(const struct guard_question *question, struct gate_result *result)
-{
-	const struct observation *observation;
-
-	if (question->plan->kind != ACTION_RESTART_POD) {
-		result->verdict = GATE_NOT_ASKED;
-		return;
-	}
-	observation = look(question, result);
-	if (!observation)
-		return;
-	saw(result, "%s", target_kind_name(observation->target.workload.kind));
-	if (observation->target.workload.kind == TARGET_NONE)
-		refuse_for_good(result);
-}
-
-static void judge_replicas_owner(const struct guard_question *question, struct gate_result *result)
-{
-	const struct observation *observation;
-
-	if (question->plan->kind != ACTION_SCALE) {
-		result->verdict = GATE_NOT_ASKED;
-		return;
-	}
-	observation = look(question, result);
-	if (!observation)
-		return;
-	saw(result, "%s",
-		*observation->owner_of_replicas ? observation->owner_of_replicas : "nobody");
-	if (*observation->owner_of_replicas)
-		refuse_for_good(result);
-}
-
-static void judge_git_owner(const struct guard_question *question, struct gate_result *result)
-{
-	enum action_kind kind = question->plan->kind;
-	const struct observation *observation;
-
-	if (kind != ACTION_SCALE && kind != ACTION_ADJUST_RESOURCES) {
-		result->verdict = GATE_NOT_ASKED;
-		return;
-	}
-	observation = look(question, result);
-	if (!observation)
-		return;
-	saw(result, "%s", *observation->git_owner ? observation->git_owner : "nobody");
-	if (*observation->git_owner)
-		refuse_for_good(result);
-}
-
-/* A forged alert about something that never sent a sample must not restart it. */
-static void judge_seen(const struct guard_question *question, struct gate_result *result)
-{
-	if (question->target->kind == TARGET_NODE) {
-		result->verdict = GATE_NOT_ASKED;
-		return;
-	}
-	saw(result, "%s", question->seen == 1 ? "yes" : question->seen ? "cannot be told" : "no");
-	if (question->seen != 1)
-		result->verdict = GATE_UNKNOWN;
 }
 
 /* ---- the reason and the plan ---- */
@@ -376,11 +166,11 @@ static void judge_confidence(const struct guard_question *question, struct gate_
 		result->verdict = GATE_NOT_ASKED;
 		return;
 	}
-	saw(result, "%.3g", confidence);
-	wanted(result, "at least %.3g", question->limits->confidence_min);
+	gate_saw(result, "%.3g", confidence);
+	gate_wanted(result, "at least %.3g", question->limits->confidence_min);
 	/* NaN is no confidence. */
 	if (!(confidence >= question->limits->confidence_min))
-		refuse_for_good(result);
+		gate_refuse_for_good(result);
 }
 
 static void judge_data(const struct guard_question *question, struct gate_result *result)
@@ -391,16 +181,16 @@ static void judge_data(const struct guard_question *question, struct gate_result
 		result->verdict = GATE_NOT_ASKED;
 		return;
 	}
-	saw(result, "good");
+	gate_saw(result, "good");
 	for (size_t i = 0; i < playbook->condition_count; i++) {
 		enum quality quality = question->conditions[i].reading.quality;
 
 		if (quality == QUALITY_GOOD)
 			continue;
-		saw(result, "%s: %s", role_name(playbook->conditions[i].role),
+		gate_saw(result, "%s: %s", role_name(playbook->conditions[i].role),
 			quality_words(quality));
-		wanted(result, "good");
-		refuse_for_now(result, 0);
+		gate_wanted(result, "good");
+		gate_refuse_for_now(result, 0);
 		return;
 	}
 }
@@ -417,7 +207,7 @@ static void judge_conditions(const struct guard_question *question, struct gate_
 		signal_test_write(&playbook->conditions[i], &question->conditions[i], result->value,
 			sizeof(result->value));
 		if (!question->conditions[i].holds) {
-			refuse_for_now(result, 0);
+			gate_refuse_for_now(result, 0);
 			return;
 		}
 	}
@@ -427,15 +217,15 @@ static void judge_plan(const struct guard_question *question, struct gate_result
 {
 	const struct refusal *refusal = &question->plan->refusal;
 
-	saw(result, "%.*s", GATE_TEXT_MAX - 1, question->plan->words);
+	gate_saw(result, "%.*s", GATE_TEXT_MAX - 1, question->plan->words);
 	if (!*refusal->reason)
 		return;
 	memcpy(result->reason, refusal->reason, sizeof(result->reason));
-	wanted(result, "%.*s", GATE_TEXT_MAX - 1, refusal->sentence);
+	gate_wanted(result, "%.*s", GATE_TEXT_MAX - 1, refusal->sentence);
 	if (question->plan->basis == PLAN_FROM_LABELS)
 		result->verdict = GATE_UNKNOWN;
 	else
-		refuse_for_good(result);
+		gate_refuse_for_good(result);
 }
 
 static void judge_replicas_max(const struct guard_question *question, struct gate_result *result)
@@ -444,10 +234,10 @@ static void judge_replicas_max(const struct guard_question *question, struct gat
 		result->verdict = GATE_NOT_ASKED;
 		return;
 	}
-	saw(result, "%d", question->plan->replicas_after);
-	wanted(result, "at most %d", question->limits->replicas_max);
+	gate_saw(result, "%d", question->plan->replicas_after);
+	gate_wanted(result, "at most %d", question->limits->replicas_max);
 	if (question->plan->replicas_after > question->limits->replicas_max)
-		refuse_for_good(result);
+		gate_refuse_for_good(result);
 }
 
 static void judge_cumulative(const struct guard_question *question, struct gate_result *result)
@@ -463,10 +253,10 @@ static void judge_cumulative(const struct guard_question *question, struct gate_
 	if (first <= 0)
 		first = question->entry->before;
 	factor = after > first ? after / first : first / after;
-	saw(result, "factor %.3g", factor);
-	wanted(result, "at most %.3g", question->limits->cumulative_change_max);
+	gate_saw(result, "factor %.3g", factor);
+	gate_wanted(result, "at most %.3g", question->limits->cumulative_change_max);
 	if (factor > question->limits->cumulative_change_max)
-		refuse_for_good(result);
+		gate_refuse_for_good(result);
 }
 
 /* ---- what was done before ---- */
@@ -480,18 +270,18 @@ static void judge_breaker(const struct guard_question *question, struct gate_res
 		result->verdict = GATE_NOT_ASKED;
 		return;
 	}
-	saw(result, "%u without effect", count);
-	wanted(result, "fewer than %u", question->limits->ineffective_max);
+	gate_saw(result, "%u without effect", count);
+	gate_wanted(result, "fewer than %u", question->limits->ineffective_max);
 	if (question->limits->ineffective_max && count >= question->limits->ineffective_max)
-		refuse_for_good(result);
+		gate_refuse_for_good(result);
 }
 
 static void judge_mutex(const struct guard_question *question, struct gate_result *result)
 {
-	saw(result, "%u under way", question->live_on_target);
-	wanted(result, "none");
+	gate_saw(result, "%u under way", question->live_on_target);
+	gate_wanted(result, "none");
 	if (question->live_on_target)
-		refuse_for_now(result, 0);
+		gate_refuse_for_now(result, 0);
 }
 
 static void judge_cooldown(const struct guard_question *question, struct gate_result *result)
@@ -504,12 +294,12 @@ static void judge_cooldown(const struct guard_question *question, struct gate_re
 		return;
 	}
 	format_duration(cooldown, result->bound, sizeof(result->bound));
-	saw(result, "never");
+	gate_saw(result, "never");
 	if (!last)
 		return;
 	format_duration(ago > 0 ? ago : 0, result->value, sizeof(result->value));
 	if (ago < cooldown)
-		refuse_for_now(result, last + cooldown);
+		gate_refuse_for_now(result, last + cooldown);
 }
 
 static void judge_budget(const struct guard_question *question, struct gate_result *result,
@@ -520,10 +310,10 @@ static void judge_budget(const struct guard_question *question, struct gate_resu
 	char window[32];
 
 	format_duration(question->limits->window_ms, window, sizeof(window));
-	saw(result, "%u in %s", used, window);
-	wanted(result, "fewer than %u", most);
+	gate_saw(result, "%u in %s", used, window);
+	gate_wanted(result, "fewer than %u", most);
 	if (used >= most)
-		refuse_for_now(result, 0);
+		gate_refuse_for_now(result, 0);
 }
 
 static void judge_budget_target(const struct guard_question *question, struct gate_result *result)
@@ -553,18 +343,18 @@ static void judge_budget_cluster(const struct guard_question *question, struct g
 
 static void judge_concurrency(const struct guard_question *question, struct gate_result *result)
 {
-	saw(result, "%u under way", question->live);
-	wanted(result, "fewer than %u", question->limits->concurrent);
+	gate_saw(result, "%u under way", question->live);
+	gate_wanted(result, "fewer than %u", question->limits->concurrent);
 	if (question->live >= question->limits->concurrent)
-		refuse_for_now(result, 0);
+		gate_refuse_for_now(result, 0);
 }
 
 static void judge_records(const struct guard_question *question, struct gate_result *result)
 {
-	saw(result, "%zu kept", question->ledger->count);
-	wanted(result, "fewer than %zu", question->ledger->entry_max);
+	gate_saw(result, "%zu kept", question->ledger->count);
+	gate_wanted(result, "fewer than %zu", question->ledger->entry_max);
 	if (ledger_full(question->ledger))
-		refuse_for_now(result, 0);
+		gate_refuse_for_now(result, 0);
 }
 
 static judge_fn *const judges[GATE_COUNT] = {

@@ -202,27 +202,37 @@ static void plan_adjust(struct plan *plan, const struct plan_question *question)
 			"The limits already are as far as this step may go.");
 }
 
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t size)
+static uint64_t hash_text(uint64_t hash, const char *text)
 {
-	const unsigned char *at = bytes;
+	do
+		hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
+	while (*text++);
+	return hash;
+}
 
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ at[i]) * UINT64_C(1099511628211);
+static uint64_t hash_number(uint64_t hash, int64_t number)
+{
+	for (unsigned shift = 0; shift < 64; shift += 8)
+		hash = (hash ^ (((uint64_t)number >> shift) & 0xff)) * UINT64_C(1099511628211);
 	return hash;
 }
 
 /* What an approval is bound to: the change, the object by its UID, and the values it starts from. */
 static uint64_t plan_hash(const struct plan *plan, const struct target *target)
 {
-	char text[TARGET_TEXT_MAX];
-	const int64_t values[] = {plan->kind, plan->replicas_before, plan->replicas_after,
-		plan->memory_before, plan->memory_after, plan->cpu_before, plan->cpu_after};
+	char text[TARGET_TEXT_MAX] = "";
 	uint64_t hash = UINT64_C(14695981039346656037);
 
 	target_write(target, text, sizeof(text));
-	hash = hash_bytes(hash, text, strlen(text) + 1);
-	hash = hash_bytes(hash, target->uid, strlen(target->uid) + 1);
-	return hash_bytes(hash, values, sizeof(values));
+	hash = hash_text(hash, text);
+	hash = hash_text(hash, target->uid);
+	hash = hash_number(hash, plan->kind);
+	hash = hash_number(hash, plan->replicas_before);
+	hash = hash_number(hash, plan->replicas_after);
+	hash = hash_number(hash, plan->memory_before);
+	hash = hash_number(hash, plan->memory_after);
+	hash = hash_number(hash, plan->cpu_before);
+	return hash_number(hash, plan->cpu_after);
 }
 
 static void plan_text(struct plan *plan, const struct plan_question *question)

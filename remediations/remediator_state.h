@@ -88,12 +88,12 @@ struct remediator {
 /* remediator_thread.c: the engine's thread and its ports */
 struct engine_ports remediator_ports(struct remediator *remediator);
 struct actuator_sink remediator_sink(struct remediator *remediator);
-void *remediator_run(void *remediator);
+void *remediator_run(void *argument);
 /* Asks the engine's thread and waits for its answer. STATUS_BUSY, STATUS_UNAVAILABLE. */
 enum status remediator_control(struct remediator *remediator, struct control *control);
 void message_fini(struct message *message);
 /* Puts an incident's, action's or event's record on the board. */
 void remediator_show(struct remediator *remediator, const struct record *record);
-void remediator_collect(void *remediator);
+void remediator_collect(void *argument);
 
 #endif

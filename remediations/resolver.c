@@ -313,16 +313,14 @@ static bool resolve_node(const struct resolving *at)
 }
 
 /* For a ticket the workload is good to know, but nothing hangs on it. */
-static void resolve_if_named(struct resolving *at)
+static void resolve_if_named(struct resolving at)
 {
 	struct refusal ignored = {.reason = ""};
-	struct target target = {.kind = TARGET_NONE};
+	const struct target nobody = {.kind = TARGET_NONE};
 
-	at->refusal = &ignored;
-	if (take_namespace(at) && (resolve_workload(at, TARGET_NONE) || resolve_pod(at)))
-		return;
-	target.kind = TARGET_NONE;
-	*at->target = target;
+	at.refusal = &ignored;
+	if (!take_namespace(&at) || (!resolve_workload(&at, TARGET_NONE) && !resolve_pod(&at)))
+		*at.target = nobody;
 }
 
 bool target_resolve(const struct target_spec *spec, const struct labels *labels,
@@ -337,7 +335,7 @@ bool target_resolve(const struct target_spec *spec, const struct labels *labels,
 		labels_get(labels, "exported_pod") || labels_get(labels, "exported_container") ||
 		labels_get(labels, "exported_node");
 	if (spec->none) {
-		resolve_if_named(&at);
+		resolve_if_named(at);
 		return true;
 	}
 	if (!take_cluster(&at))

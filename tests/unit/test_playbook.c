@@ -273,8 +273,7 @@ static void the_first_by_priority_and_name_answers(void **state)
 		"playbook: c\ntrigger: {alert: [a=b]}\nsteps: [{action: ticket, title: x}]\n",
 		"playbook: a\npriority: -1\ntrigger: {alert: [a=b]}\nsteps: [{action: ticket, title: x}]\n",
 		"playbook: b\ntrigger: {alert: [a=b]}\nsteps: [{action: ticket, title: x}]\n",
-		"playbook: off\npriority: 9\nenabled: false\ntrigger: {alert: [a=b]}\n"
-		"steps: [{action: ticket, title: x}]\n",
+		"playbook: off\npriority: 9\nenabled: false\ntrigger: {alert: [a=b]}\nsteps: [{action: ticket, title: x}]\n",
 		"playbook: f\npriority: 5\ntrigger: {finding: [a=b]}\nsteps: [{action: ticket, title: x}]\n"};
 
 	diagnostics_init(&diagnostics);

@@ -1,0 +1,215 @@
+/*
+ * The guard's gates about the object itself: what the cluster says of it, who owns it, whether it was
+ * opted in. Without an observation they answer "unknown", which refuses a real change.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "remediations/guard_gates.h"
+
+static const struct observation *seen_target(const struct guard_question *question)
+{
+	const struct observation *observation = question->observation;
+
+	return observation && !observation->error.code ? observation : NULL;
+}
+
+/* The observation for a gate about the object; without one the gate's verdict is "unknown". */
+static const struct observation *look(const struct guard_question *question,
+	struct gate_result *result)
+{
+	const struct observation *observation = seen_target(question);
+
+	if (!observation) {
+		result->verdict = GATE_UNKNOWN;
+		gate_saw(result, "no answer from a cluster");
+	} else if (!observation->found) {
+		result->verdict = GATE_NOT_ASKED;
+		observation = NULL;
+	}
+	return observation;
+}
+
+void judge_target(const struct guard_question *question, struct gate_result *result)
+{
+	char text[TARGET_TEXT_MAX];
+
+	if (*question->target_refusal->reason) {
+		gate_refuse_for_good(result);
+		memcpy(result->reason, question->target_refusal->reason, sizeof(result->reason));
+		gate_saw(result, "%.*s", GATE_TEXT_MAX - 1, question->target_refusal->sentence);
+		return;
+	}
+	target_write(question->target, text, sizeof(text));
+	gate_saw(result, "%.*s", GATE_TEXT_MAX - 1, text);
+}
+
+void judge_cluster(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation = question->observation;
+
+	gate_saw(result, "answered");
+	if (seen_target(question))
+		return;
+	result->verdict = GATE_UNKNOWN;
+	gate_saw(result, "%.*s", GATE_TEXT_MAX - 1,
+		observation && *observation->error.text ? observation->error.text : "no answer");
+	gate_wanted(result, "an answer before a real change");
+}
+
+void judge_found(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation = seen_target(question);
+
+	if (!observation) {
+		result->verdict = GATE_UNKNOWN;
+		gate_saw(result, "no answer from a cluster");
+		return;
+	}
+	gate_saw(result, "%s", observation->found ? "found" : "not found");
+	if (!observation->found)
+		gate_refuse_for_good(result);
+}
+
+/* The UID pins the object; for a workload of another kind than the labels say it is another target. */
+void judge_same(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation = look(question, result);
+	const struct workload_key *named = &question->target->workload, *found;
+
+	if (!observation)
+		return;
+	found = &observation->target.workload;
+	gate_saw(result, "uid %s", *observation->target.uid ? observation->target.uid : "not told");
+	if (*question->target->uid && strcmp(question->target->uid, observation->target.uid) != 0) {
+		gate_wanted(result, "uid %s", question->target->uid);
+		gate_refuse_for_good(result);
+	} else if (named->kind != TARGET_NONE && found->kind != TARGET_NONE &&
+		(named->kind != found->kind || strcmp(named->name, found->name) != 0)) {
+		gate_saw(result, "owner %s %.80s", target_kind_name(found->kind), found->name);
+		gate_wanted(result, "owner %s %.80s", target_kind_name(named->kind), named->name);
+		gate_refuse_for_good(result);
+	} else if (!*observation->target.uid) {
+		result->verdict = GATE_UNKNOWN;
+	}
+}
+
+void judge_terminating(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation = look(question, result);
+
+	if (observation && observation->terminating)
+		gate_refuse_for_now(result, 0);
+}
+
+void judge_managed(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation = seen_target(question);
+
+	gate_wanted(result, "annotation nimbusguard.io/managed or the selector");
+	if (question->selected == 1) {
+		gate_saw(result, "by the selector");
+		return;
+	}
+	if (!observation) {
+		result->verdict = GATE_UNKNOWN;
+		gate_saw(result, "no answer from a cluster");
+		return;
+	}
+	gate_saw(result, "%s", observation->managed ? "by annotation" : "no");
+	if (!observation->managed)
+		gate_refuse_for_good(result);
+}
+
+void judge_paused(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation = look(question, result);
+
+	if (!observation)
+		return;
+	gate_saw(result, "%s", observation->paused ? "paused" : "not paused");
+	if (observation->paused)
+		gate_refuse_for_now(result, 0);
+}
+
+void judge_paused_unclear(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation = look(question, result);
+
+	if (observation && observation->paused_unclear)
+		gate_refuse_for_now(result, 0);
+}
+
+void judge_rollout(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation = look(question, result);
+
+	if (observation && observation->rollout_paused)
+		gate_refuse_for_now(result, 0);
+}
+
+/* A pod without a controller that is deleted does not come back. */
+void judge_owned(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation;
+
+	if (question->plan->kind != ACTION_RESTART_POD) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	observation = look(question, result);
+	if (!observation)
+		return;
+	gate_saw(result, "%s", target_kind_name(observation->target.workload.kind));
+	if (observation->target.workload.kind == TARGET_NONE)
+		gate_refuse_for_good(result);
+}
+
+void judge_replicas_owner(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation;
+
+	if (question->plan->kind != ACTION_SCALE) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	observation = look(question, result);
+	if (!observation)
+		return;
+	gate_saw(result, "%s",
+		*observation->owner_of_replicas ? observation->owner_of_replicas : "nobody");
+	if (*observation->owner_of_replicas)
+		gate_refuse_for_good(result);
+}
+
+void judge_git_owner(const struct guard_question *question, struct gate_result *result)
+{
+	enum action_kind kind = question->plan->kind;
+	const struct observation *observation;
+
+	if (kind != ACTION_SCALE && kind != ACTION_ADJUST_RESOURCES) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	observation = look(question, result);
+	if (!observation)
+		return;
+	gate_saw(result, "%s", *observation->git_owner ? observation->git_owner : "nobody");
+	if (*observation->git_owner)
+		gate_refuse_for_good(result);
+}
+
+/* A forged alert about something that never sent a sample must not restart it. */
+void judge_seen(const struct guard_question *question, struct gate_result *result)
+{
+	if (question->target->kind == TARGET_NODE) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	gate_saw(result, "%s",
+		question->seen == 1      ? "yes"
+			: question->seen ? "cannot be told"
+					 : "no");
+	if (question->seen != 1)
+		result->verdict = GATE_UNKNOWN;
+}
