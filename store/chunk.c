@@ -293,8 +293,6 @@ bool chunk_append(struct chunk_end *end, struct chunk *chunk, size_t size, int64
 	uint64_t folded, ones;
 	uint32_t rice, code_size;
 
-	if (end->count == CHUNK_SAMPLES_MAX)
-		return false;
 	if (t_ms - end->t_ms != end->step_ms || (end->flags & (FLAG_JITTER | FLAG_OFF_TIME)) != 0)
 		return append_any(end, chunk, room, t_ms, bits);
 	if ((end->flags & FLAG_FLOAT) != 0)

@@ -5,8 +5,8 @@
  * Values are kept bit for bit, NaN payloads, infinities, denormals and -0.0 included. A sample on
  * time costs no bit for its timestamp; see chunk.c for the encoding.
  *
- * Limits: CHUNK_SAMPLES_MAX samples a chunk; the block's size is the caller's, CHUNK_SIZE_MIN to
- *   CHUNK_SIZE_MAX, a multiple of 8. Timestamps within CHUNK_TIME_LIMIT of 1970.
+ * Limits: the block's size is the caller's, CHUNK_SIZE_MIN to CHUNK_SIZE_MAX, a multiple of 8; a
+ *   sample takes one bit at least. Timestamps within CHUNK_TIME_LIMIT of 1970.
  * Order: timestamps ascend strictly; that is the caller's promise.
  * Threads: plain values; the caller locks.
  */
@@ -19,7 +19,6 @@
 
 #define CHUNK_SIZE_MIN 64u
 #define CHUNK_SIZE_MAX 4096u
-#define CHUNK_SAMPLES_MAX 65535u
 /* 4459 years: timestamps take 48 bits. */
 #define CHUNK_TIME_LIMIT ((INT64_C(1) << 47) - 1)
 

@@ -227,6 +227,87 @@ static void another_encoding_is_an_alias(void **state)
 	store_close(store);
 }
 
+static void encodings_are_remembered_again_after_a_removal(void **state)
+{
+	struct store *store = open_with(&usual);
+	struct label labels[1] = {label("a", "1")};
+	uint32_t series;
+
+	for (int round = 0; round < 3; round++) {
+		for (uint32_t i = 0; i < 8; i++) {
+			struct store_key key = store_key_of(store, &i, sizeof(i));
+
+			assert_int_equal(store_find(store, key), STORE_NO_SERIES);
+			assert_int_equal(store_intern(store, key, labels, 1, &series, NULL),
+				STATUS_OK);
+			assert_int_equal(store_find(store, key), series);
+		}
+		clock_manual_advance(&manual, 601000);
+		assert_int_equal(store_sweep(store), 1);
+	}
+	store_close(store);
+}
+
+static void sets_that_differ_in_a_name_only_are_different_series(void **state)
+{
+	struct store *store = open_with(&usual);
+	struct label labels[3][2] = {{label("aa", "1"), label("x", "2")},
+		{label("ab", "1"), label("x", "2")}, {label("aa", "1"), label("y", "2")}};
+	uint32_t ids[3];
+
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(store_intern(store, key_of_pod(store, i), labels[i], 2, &ids[i],
+					 NULL),
+			STATUS_OK);
+		for (uint32_t k = 0; k < i; k++)
+			assert_int_not_equal(ids[i], ids[k]);
+	}
+	store_close(store);
+}
+
+/* More shards than one, ids in no order, several samples of a series in one batch. */
+static void shuffled_batches_keep_the_order_of_each_series(void **state)
+{
+	enum { SERIES = 6000, TIMES = 3 };
+	static struct store_sample samples[SERIES * TIMES + 500];
+	struct store_limits limits = usual;
+	struct store_point points[TIMES * 2];
+	uint64_t counts[APPEND_RESULT_COUNT] = {0};
+	struct store *store;
+	struct random random;
+	size_t count = 0;
+
+	limits.memory_max = 64 << 20;
+	limits.series_max = SERIES;
+	store = open_with(&limits);
+	assert_true(store->shard_count > 4);
+	random_init(&random, 1);
+	for (uint32_t i = 0; i < SERIES; i++)
+		(void)pod(store, i);
+	for (int t = 0; t < TIMES; t++) {
+		for (uint32_t i = 0; i < SERIES; i++) {
+			uint32_t series = (i * 1009 + (uint32_t)t) % SERIES;
+
+			samples[count++] =
+				(struct store_sample){series, START_MS + t, series + t * 0.25};
+			if (count % 40 == 0)
+				samples[count++] = (struct store_sample){1000000 + i, START_MS, 1};
+		}
+	}
+	store_append(store, samples, count, counts);
+	assert_int_equal(counts[APPEND_STORED], SERIES * TIMES);
+	assert_int_equal(counts[APPEND_LATE], count - SERIES * TIMES);
+	for (uint32_t i = 0; i < SERIES; i++) {
+		assert_int_equal(store_window(store, i, INT64_MIN, INT64_MAX, points, TIMES * 2),
+			TIMES);
+		for (int t = 0; t < TIMES; t++) {
+			assert_int_equal(points[t].t_ms, START_MS + t);
+			assert_true(points[t].value == i + t * 0.25);
+		}
+	}
+	store_close(store);
+}
+
 static void many_keys_are_found_at_once(void **state)
 {
 	static struct store_key keys[1500];
@@ -648,6 +729,9 @@ int main(void)
 		cmocka_unit_test(samples_of_unknown_ids_count_as_late),
 		cmocka_unit_test(a_window_gives_the_newest_when_there_are_more),
 		cmocka_unit_test(another_encoding_is_an_alias),
+		cmocka_unit_test(encodings_are_remembered_again_after_a_removal),
+		cmocka_unit_test(sets_that_differ_in_a_name_only_are_different_series),
+		cmocka_unit_test(shuffled_batches_keep_the_order_of_each_series),
 		cmocka_unit_test(many_keys_are_found_at_once),
 		cmocka_unit_test(labels_come_back_sorted),
 		cmocka_unit_test(bad_labels_are_refused_with_a_reason),
