@@ -38,7 +38,7 @@ BENCH_C := $(call pick,$(wildcard tests/bench/bench_*.c))
 BENCH_SH := $(call pick,$(wildcard tests/bench/bench_*.sh))
 RULES_YML := $(call pick,$(wildcard rules/prometheus/*.yml))
 RULES_TEST_YML := $(call pick,$(wildcard rules/prometheus/tests/*.yml))
-E2E_SH := $(call pick,$(wildcard tests/e2e/*.sh))
+E2E_SH := $(call pick,$(wildcard tests/e2e/test_*.sh))
 TSAN_C := $(if $(TEST_C),$(shell grep -l '^/\* run-under: tsan \*/' $(TEST_C)))
 
 # ---- flags ------------------------------------------------------------------------------------------------------------
@@ -209,13 +209,14 @@ check-one: ## one test program [T=tests/unit/test_x.c MODE=mode]
 		$(call servers,$(T))
 	@$(run_tests) $(TEST_MODE):$(call programs,$(TEST_MODE),$(T))
 
-e2e: ## end-to-end tests of the installed product
-	@$(deps) build test
+e2e: ## tests against what Debian does not have: a current Prometheus from its Go module
+	@$(deps) build test e2e
 ifeq ($(E2E_SH),)
 	@echo "e2e: tests/e2e/ holds no end-to-end test yet"
 	@echo "0 passed, 0 failed, 0 skipped"
 else
 	@+$(locked) $(call binary,release) $(call servers,$(E2E_SH))
+	@tests/e2e/build.sh $(B)/e2e
 	@$(run_tests) $(E2E_SH:%=sh:release:%)
 endif
 
