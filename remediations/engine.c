@@ -320,6 +320,11 @@ void engine_event(struct engine *engine, const struct event *event, uint64_t num
 	engine_settle(engine);
 }
 
+void engine_expect(struct engine *engine, unsigned events)
+{
+	engine->expected = events;
+}
+
 /* ---- answers and time ---- */
 
 bool engine_drain(struct engine *engine)

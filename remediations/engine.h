@@ -110,6 +110,8 @@ void engine_tick(struct engine *engine, int64_t now_ms);
 /* When engine_tick() is wanted next at the latest; INT64_MAX when nothing waits. */
 int64_t engine_due(const struct engine *engine);
 
+/* How many events wait to be given to the engine: they count for the storm gate already. */
+void engine_expect(struct engine *engine, unsigned events);
 /* Before the end: no action is written any more, those under way get their answers. True when none is
  * left between WRITTEN and its answer. */
 bool engine_drain(struct engine *engine);

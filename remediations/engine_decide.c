@@ -233,7 +233,7 @@ static void judge(struct engine *engine, struct incident *incident, struct actio
 		signal_test_run(&playbook->conditions[i], &engine->config.signals,
 			&incident->target.workload, engine->now_ms, 0, &conditions[i]);
 	question.by_person = check_approval(engine, incident, action);
-	question.storm_alerts =
+	question.storm_alerts = engine->expected +
 		storm_count(&engine->storm, engine->now_ms - limits->storm_window_ms);
 	question.live_on_target = count_live(engine, incident, &entry);
 	question.live = count_live(engine, incident, NULL);

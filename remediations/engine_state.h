@@ -34,6 +34,7 @@ struct engine {
 	int64_t ledger_keep_ms;
 	struct seen seen;
 	struct storm_gauge storm;
+	unsigned expected; /* events that are waiting outside */
 
 	uint64_t ticket_last; /* sequence part of the last ticket */
 	uint64_t id_last;

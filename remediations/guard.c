@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/parse.h"
 #include "remediations/guard_gates.h"
+#include "remediations/json_fields.h"
 
 #define RETRY_MS 15000
 
@@ -460,14 +461,14 @@ void guard_judge(const struct guard_question *question, struct decision *decisio
 	sum_up(decision);
 }
 
-void gate_sentence(const struct decision *decision, enum gate gate, char *text, size_t size)
+static void write_sentence(enum gate gate, const struct gate_result *result, char *text,
+	size_t size)
 {
 	static const char *const answers[] = {[GATE_PASS] = "yes",
 		[GATE_REFUSE] = "no",
 		[GATE_UNKNOWN] = "not known",
 		[GATE_APPROVAL] = "not without a person's approval",
 		[GATE_NOT_ASKED] = "not asked"};
-	const struct gate_result *result = &decision->gates[gate];
 	bool value = *result->value, bound = *result->bound;
 
 	snprintf(text, size, "%c%s: %s%s%s%s%s%s", gates[gate].words[0] - ('a' - 'A'),
@@ -479,26 +480,93 @@ void gate_sentence(const struct decision *decision, enum gate gate, char *text, 
 		result->bound, value || bound ? ")" : "");
 }
 
+void gate_sentence(const struct decision *decision, enum gate gate, char *text, size_t size)
+{
+	write_sentence(gate, &decision->gates[gate], text, size);
+}
+
+static void write_text(struct buf *json, const char *name, const char *text)
+{
+	buf_printf(json, ",\"%s\":", name);
+	buf_add_json_string(json, text, strlen(text));
+}
+
+/* Without its closing brace. */
+static void write_gate(struct buf *json, enum gate gate, const struct gate_result *result,
+	bool refuses)
+{
+	buf_printf(json, "{\"gate\":\"%s\",\"verdict\":\"%s\"", gates[gate].code,
+		verdict_names[result->verdict]);
+	if (refuses)
+		buf_add_text(json, ",\"refuses\":true");
+	if (strcmp(result->reason, gates[gate].code) != 0)
+		write_text(json, "reason", result->reason);
+	if (*result->value)
+		write_text(json, "value", result->value);
+	if (*result->bound)
+		write_text(json, "bound", result->bound);
+}
+
 void decision_write_gates(struct buf *json, const struct decision *decision)
 {
-	char text[3 * GATE_TEXT_MAX];
+	for (unsigned i = 0; i < GATE_COUNT; i++) {
+		buf_add_char(json, i ? ',' : '[');
+		write_gate(json, (enum gate)i, &decision->gates[i],
+			decision_refuses(decision, (enum gate)i));
+		buf_add_char(json, '}');
+	}
+	buf_add_char(json, ']');
+}
+
+/* ---- told ---- */
+
+static const char *gate_word(int value)
+{
+	return value < GATE_COUNT ? gates[value].code : NULL;
+}
+
+static const char *verdict_word(int value)
+{
+	return value < (int)ARRAY_COUNT(verdict_names) ? verdict_names[value] : NULL;
+}
+
+struct told_gate {
+	int gate;
+	bool refuses;
+	struct gate_result result;
+};
+
+static const struct field told_fields[] = {
+	FIELD_ENUM("gate", struct told_gate, gate, gate_word),
+	FIELD_ENUM("verdict", struct told_gate, result.verdict, verdict_word),
+	FIELD(FIELD_BOOL, struct told_gate, refuses),
+	FIELD_NAMED("reason", FIELD_TEXT, struct told_gate, result.reason),
+	FIELD_NAMED("value", FIELD_TEXT, struct told_gate, result.value),
+	FIELD_NAMED("bound", FIELD_TEXT, struct told_gate, result.bound),
+};
+
+void gates_write_told(struct buf *json, const struct json_span *list)
+{
+	struct json_span value;
+	struct json_walk walk;
+	size_t count = 0;
 
 	buf_add_char(json, '[');
-	for (unsigned i = 0; i < GATE_COUNT; i++) {
-		const struct gate_result *result = &decision->gates[i];
+	json_walk_init(&walk, list);
+	while (json_walk_next(&walk, NULL, &value)) {
+		struct told_gate told = {.gate = -1};
+		char text[3 * GATE_TEXT_MAX];
 
-		buf_printf(json, "%s{\"gate\":\"%s\",\"verdict\":\"%s\",\"refuses\":%s",
-			i ? "," : "", gates[i].code, verdict_names[result->verdict],
-			decision_refuses(decision, (enum gate)i) ? "true" : "false");
-		if (strcmp(result->reason, gates[i].code) != 0)
-			buf_printf(json, ",\"reason\":\"%s\"", result->reason);
-		buf_add_text(json, ",\"value\":");
-		buf_add_json_string(json, result->value, strlen(result->value));
-		buf_add_text(json, ",\"bound\":");
-		buf_add_json_string(json, result->bound, strlen(result->bound));
-		gate_sentence(decision, (enum gate)i, text, sizeof(text));
-		buf_add_text(json, ",\"text\":");
-		buf_add_json_string(json, text, strlen(text));
+		/* A gate of another version of the program is left out. */
+		if (fields_read(&value, told_fields, ARRAY_COUNT(told_fields), &told, NULL) ||
+			told.gate < 0)
+			continue;
+		if (!*told.result.reason)
+			snprintf(told.result.reason, REASON_MAX, "%s", gates[told.gate].code);
+		buf_add_text(json, count++ ? "," : "");
+		write_gate(json, (enum gate)told.gate, &told.result, told.refuses);
+		write_sentence((enum gate)told.gate, &told.result, text, sizeof(text));
+		write_text(json, "text", text);
 		buf_add_char(json, '}');
 	}
 	buf_add_char(json, ']');

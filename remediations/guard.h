@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/event.h"
+#include "base/json_span.h"
 #include "remediations/ledger.h"
 #include "remediations/plan.h"
 #include "remediations/playbook.h"
@@ -144,7 +145,9 @@ bool decision_refuses(const struct decision *decision, enum gate gate);
 enum gate decision_reason(const struct decision *decision);
 /* "The last action on the target is long enough ago: no (3m, wanted 5m)". */
 void gate_sentence(const struct decision *decision, enum gate gate, char *text, size_t size);
-/* An array of each gate with verdict, value, bound and text. */
+/* An array of each gate with its verdict, value and bound (where there is one), for the record. */
 void decision_write_gates(struct buf *json, const struct decision *decision);
+/* Such an array with the sentence of each gate as "text". */
+void gates_write_told(struct buf *json, const struct json_span *list);
 
 #endif

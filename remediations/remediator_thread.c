@@ -312,6 +312,7 @@ static void take(struct remediator *remediator, struct message *message)
 	int64_t now_ms = clock_now_ms(remediator->clock);
 	struct engine *engine = remediator->engine;
 
+	engine_expect(engine, atomic_load(&remediator->events_waiting));
 	switch (message->kind) {
 	case MESSAGE_EVENT:
 		take_event(remediator, message, now_ms);
@@ -362,6 +363,7 @@ void *remediator_run(void *argument)
 			else
 				take(remediator, &messages[i]);
 		}
+		engine_expect(remediator->engine, atomic_load(&remediator->events_waiting));
 		engine_tick(remediator->engine, clock_now_ms(remediator->clock));
 	}
 	for (size_t count; (count = queue_pop_many(remediator->queue, messages, BATCH, 0)) != 0;)

@@ -73,6 +73,27 @@ static void add_sentence(struct telling *telling, int64_t time_ms, const char *k
 	buf_add_char(&telling->sentences, '}');
 }
 
+/* The record's decision with a sentence for each gate. */
+static void write_decision(struct buf *json, const struct json_span *body)
+{
+	struct json_span key, value;
+	struct json_walk walk;
+	size_t count = 0;
+
+	buf_add_char(json, '{');
+	json_walk_init(&walk, body);
+	while (json_walk_next(&walk, &key, &value)) {
+		buf_add_text(json, count++ ? "," : "");
+		buf_add(json, key.text, key.size);
+		buf_add_char(json, ':');
+		if (json_span_is(&key, "gates"))
+			gates_write_told(json, &value);
+		else
+			buf_add(json, value.text, value.size);
+	}
+	buf_add_char(json, '}');
+}
+
 static void tell_decision(struct telling *telling, const struct record *record,
 	const struct json_span *body)
 {
@@ -84,8 +105,8 @@ static void tell_decision(struct telling *telling, const struct record *record,
 	snprintf(line, sizeof(line), "%s%s%s%s%s", verdict, *reason ? " (" : "", reason,
 		*reason ? "). " : ".", text);
 	add_sentence(telling, record->time_ms, "The guard decided: ", line);
-	buf_printf(&telling->decisions, "%s", telling->decision_count++ ? "," : "");
-	buf_add_text(&telling->decisions, record->body);
+	buf_add_text(&telling->decisions, telling->decision_count++ ? "," : "");
+	write_decision(&telling->decisions, body);
 }
 
 static void tell_incident(struct telling *telling, const struct record *record,

@@ -193,7 +193,10 @@ static void deliver(struct sim *sim)
 			event.firing && (event.starts_ms > alert->told_ms || alert->told_firing);
 		alert->told_ms = event.starts_ms;
 	}
+	if (sim_chance(sim, 4))
+		mem_fail_after(1 + (long)random_below(&sim->random, 40), false);
 	engine_event(sim->engine, &event, at ? 0 : record->number, sim->now_ms);
+	mem_fail_after(0, false);
 	event_fini(&event);
 	if (at || sim_chance(sim, 5))
 		return; /* comes again */
@@ -348,7 +351,10 @@ static void step(struct sim *sim)
 	else
 		sim->now_ms += (int64_t)random_below(&sim->random, 120000);
 	fly(sim);
+	if (sim_chance(sim, 3))
+		mem_fail_after(1 + (long)random_below(&sim->random, 40), false);
 	engine_tick(sim->engine, sim->now_ms);
+	mem_fail_after(0, false);
 	check_live(sim);
 }
 

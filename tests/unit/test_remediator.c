@@ -282,6 +282,7 @@ static void why_tells_each_gate_in_sentences(void **state)
 		clock_sleep_ms(2);
 	}
 	assert_non_null(strstr(json.data, "\"gate\":\"cooldown\""));
+	assert_non_null(strstr(json.data, "The last action on the target is long enough ago: yes"));
 	assert_non_null(strstr(json.data, "playbook restart answers it"));
 	assert_non_null(strstr(json.data, "The guard decided: cleared"));
 	buf_reset(&json);
