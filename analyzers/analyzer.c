@@ -30,7 +30,7 @@
 #define LOST_MS 600000
 /* New and removed series are bound soon; that a series fell silent changes no generation, so all
  * are looked at anew once a minute. */
-#define REBIND_NS INT64_C(10000000000)
+#define REBIND_NS INT64_C(1000000000)
 #define REBIND_ALL_NS INT64_C(60000000000)
 #define POINTS_MAX 100000
 #define RELATIVE_FLOOR 1e-9

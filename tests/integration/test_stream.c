@@ -221,7 +221,8 @@ static void every_sample_is_in_the_rings_by_time_and_value(void **state)
 		skip();
 	/* All that is older than now has arrived once a moment came when nothing was on its way. */
 	to_s = floor((double)clock_now_ms(clock_system()) / 1000);
-	AWAIT(&servers, clock_now_ms(clock_system()) > to_s * 1000 + 2000 && all_have_arrived(),
+	AWAIT(&servers,
+		(double)clock_now_ms(clock_system()) > to_s * 1000 + 2000 && all_have_arrived(),
 		60);
 	snprintf(range, sizeof(range), "{__name__!=\"\"}[%.0fs]", to_s - began_s);
 	theirs = prometheus_query(prometheus, range, to_s);
