@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/openapi.h"
 #include "tests/support/raw_series.h"
 #include "tests/support/servers.h"
 #include "tests/support/target.h"
@@ -209,6 +210,31 @@ static void the_finding_becomes_a_dry_run(void **state)
 	assert_true(server_said(nimbusguard, "Dry run"));
 }
 
+/* Now that there is something in every list. */
+static void the_api_answers_as_it_is_described(void **state)
+{
+	static const char *const paths[] = {"/api/v1/series", "/api/v1/query", "/api/v1/signals",
+		"/api/v1/workloads", "/api/v1/findings", "/api/v1/alerts", "/api/v1/incidents",
+		"/api/v1/actions"};
+	json_t *document;
+
+	if (nimbusguard == NULL)
+		skip();
+	document = openapi_read();
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		char url[512];
+		struct web_answer answer;
+
+		snprintf(url, sizeof(url), "%s%s?limit=1000%s", nimbusguard->url, paths[i],
+			i < 2 ? "&match[]=%7B__name__!%3D%22%22%7D" : "");
+		answer = web_call("GET", url, NULL, NULL);
+		assert_true(answer.size > 100);
+		openapi_check(document, "get", paths[i], &answer);
+		web_answer_fini(&answer);
+	}
+	json_decref(document);
+}
+
 static char *substitute(const char *expression)
 {
 	static const char *const names[][2] = {{"$__rate_interval", "1m"}, {"$instance", ".*"},
@@ -336,6 +362,7 @@ int main(void)
 		cmocka_unit_test(only_workload_series_arrive),
 		cmocka_unit_test(a_jump_of_cpu_use_becomes_a_finding_that_explains_itself),
 		cmocka_unit_test(the_finding_becomes_a_dry_run),
+		cmocka_unit_test(the_api_answers_as_it_is_described),
 		cmocka_unit_test(every_expression_of_the_dashboard_has_data),
 		cmocka_unit_test(both_end_cleanly),
 	};
