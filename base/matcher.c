@@ -109,14 +109,14 @@ failed:
 
 /* 1 match, 0 none, -1 undecided: not UTF-8, over a limit, out of memory. */
 static int pattern_match(const struct pattern *pattern, const char *value, size_t size,
-	_Atomic uint64_t *limit_hits)
+	struct matchers *matchers)
 {
 	pcre2_match_data *match = pcre2_match_data_create(1, pattern->memory);
-	int result;
+	int result = PCRE2_ERROR_NOMEMORY;
 
-	if (!match)
-		return -1;
-	result = pcre2_match(pattern->code, (PCRE2_SPTR)value, size, 0, 0, match, pattern->limits);
+	if (match)
+		result = pcre2_match(
+			pattern->code, (PCRE2_SPTR)value, size, 0, 0, match, pattern->limits);
 	pcre2_match_data_free(match);
 	if (result >= 0)
 		return 1;
@@ -124,7 +124,9 @@ static int pattern_match(const struct pattern *pattern, const char *value, size_
 		return 0;
 	if (result == PCRE2_ERROR_MATCHLIMIT || result == PCRE2_ERROR_DEPTHLIMIT ||
 		result == PCRE2_ERROR_HEAPLIMIT)
-		atomic_fetch_add_explicit(limit_hits, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&matchers->limit_hits, 1, memory_order_relaxed);
+	if (result == PCRE2_ERROR_NOMEMORY)
+		atomic_fetch_add_explicit(&matchers->memory_misses, 1, memory_order_relaxed);
 	return -1;
 }
 
@@ -133,6 +135,7 @@ void matchers_init(struct matchers *matchers)
 	matchers->list = NULL;
 	matchers->count = 0;
 	atomic_init(&matchers->limit_hits, 0);
+	atomic_init(&matchers->memory_misses, 0);
 }
 
 static void matcher_fini(struct matcher *matcher)
@@ -216,9 +219,9 @@ static bool matcher_test_bytes(struct matchers *matchers, const struct matcher *
 		equal = strlen(matcher->value) == size && !memcmp(matcher->value, value, size);
 		return equal == (matcher->type == MATCHER_EQUAL);
 	case MATCHER_REGEX:
-		return pattern_match(matcher->pattern, value, size, &matchers->limit_hits) == 1;
+		return pattern_match(matcher->pattern, value, size, matchers) == 1;
 	case MATCHER_NOT_REGEX:
-		return pattern_match(matcher->pattern, value, size, &matchers->limit_hits) == 0;
+		return pattern_match(matcher->pattern, value, size, matchers) == 0;
 	}
 	return false;
 }

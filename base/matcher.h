@@ -4,7 +4,8 @@
  *
  * Ownership: a struct matchers owns its matchers and compiled patterns.
  * Limits: MATCHERS_MAX matchers, patterns up to 4 KiB, match limit 100,000 steps (a value that
- *   exceeds it does not match, for =~ and !~ alike, and is counted by `limit_hits`).
+ *   exceeds it does not match, for =~ and !~ alike, and is counted by `limit_hits`; so is one for
+ *   which memory was out, counted by `memory_misses`: who decides something for good looks there).
  * Threads: matching is safe from several threads at once.
  */
 #ifndef NIMBUSGUARD_BASE_MATCHER_H
@@ -29,7 +30,7 @@ struct matcher {
 struct matchers {
 	struct matcher *list;
 	size_t count;
-	_Atomic uint64_t limit_hits;
+	_Atomic uint64_t limit_hits, memory_misses;
 };
 
 void matchers_init(struct matchers *matchers);

@@ -41,6 +41,10 @@
 		"Parts of requests accepted but not used yet, by kind.", "kind")                   \
 	METRIC(RW_INVALID, "nimbusguard_remote_write_invalid_total", METRIC_COUNTER,               \
 		"Series or requests refused, by reason.", "reason")                                \
+	METRIC(RW_FAILOVERS, "nimbusguard_remote_write_ha_failovers_total", METRIC_COUNTER,        \
+		"Times that another replica of an HA pair was elected.", "")                       \
+	METRIC(RW_CLUSTERS, "nimbusguard_remote_write_ha_clusters", METRIC_GAUGE,                  \
+		"Clusters of HA pairs whose elected replica is remembered.", "")                   \
 	METRIC(STORE_SERIES, "nimbusguard_store_series", METRIC_GAUGE,                             \
 		"Series in memory.", "")                                                           \
 	METRIC(STORE_SERIES_LIMIT, "nimbusguard_store_series_limit", METRIC_GAUGE,                 \

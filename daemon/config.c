@@ -66,6 +66,30 @@ static void value_fini(struct setting_value *value)
 	*value = (struct setting_value){0};
 }
 
+const char *list_comma(const char *text)
+{
+	char quote = '\0';
+	int depth = 0;
+
+	for (const char *at = text; *at != '\0'; at++) {
+		if (quote != '\0') {
+			if (*at == '\\' && quote != '`' && at[1] != '\0')
+				at++;
+			else if (*at == quote)
+				quote = '\0';
+		} else if (depth > 0 && (*at == '"' || *at == '\'' || *at == '`')) {
+			quote = *at;
+		} else if (*at == '{') {
+			depth++;
+		} else if (*at == '}' && depth > 0) {
+			depth--;
+		} else if (*at == ',' && depth == 0) {
+			return at;
+		}
+	}
+	return NULL;
+}
+
 /* Cuts a comma-separated text; white space around elements is dropped, empty elements are too. */
 static enum status list_parse(struct setting_value *value, const char *text, struct error *error)
 {
@@ -77,7 +101,7 @@ static enum status list_parse(struct setting_value *value, const char *text, str
 		return error_set(error, STATUS_NO_MEMORY, "out of memory");
 	rest = value->storage;
 	while (rest != NULL) {
-		char *comma = strchr(rest, ',');
+		char *comma = (char *)list_comma(rest);
 		char *end;
 
 		if (comma != NULL)

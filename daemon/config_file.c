@@ -131,7 +131,7 @@ static enum status list_text(const struct yaml_node *node, struct buf *text, str
 
 		if (child->kind != YAML_SCALAR)
 			return error_set(error, STATUS_BAD_INPUT, "element %zu is no text", i + 1);
-		if (strchr(child->text, ',') != NULL)
+		if (list_comma(child->text) != NULL)
 			return error_set(error, STATUS_BAD_INPUT, "\"%s\" has a comma",
 				child->text);
 		buf_printf(text, "%s%s", i > 0 ? "," : "", child->text);

@@ -62,6 +62,24 @@
 		false, "Bytes of a label value.")                                                  \
 	SETTING(INGEST_REQUEST_SERIES_MAX, "ingest.request_series_max", INT, "100000", 1,          \
 		10000000, NULL, false, "Time series in one request.")                              \
+	SETTING(INGEST_REQUEST_SYMBOLS_MAX, "ingest.request_symbols_max", INT, "1000000", 1,       \
+		100000000, NULL, false, "Symbols in one request of remote write 2.0.")             \
+	SETTING(INGEST_KEEP, "ingest.keep", LIST, "", 0, 0, NULL, false,                           \
+		"Selectors of series to keep; empty: all.")                                        \
+	SETTING(INGEST_DROP, "ingest.drop", LIST, "", 0, 0, NULL, false,                           \
+		"Selectors of series to drop, also when ingest.keep has them.")                    \
+	SETTING(INGEST_DROPPED_MAX, "ingest.dropped_max", INT, "1000000", 1, 1000000000, NULL,     \
+		false, "Dropped series that are remembered, about 16 bytes each.")                 \
+	SETTING(INGEST_HA_ENABLED, "ingest.ha.enabled", BOOL, "false", 0, 0, NULL, false,          \
+		"Of HA pairs of Prometheus take the samples of one replica per cluster.")          \
+	SETTING(INGEST_HA_CLUSTER_LABEL, "ingest.ha.cluster_label", TEXT, "cluster", 0, 0, NULL,   \
+		false, "External label that names the cluster of an HA pair.")                     \
+	SETTING(INGEST_HA_REPLICA_LABEL, "ingest.ha.replica_label", TEXT, "__replica__", 0, 0,     \
+		NULL, false, "External label that names the replica; it is removed.")              \
+	SETTING(INGEST_HA_FAILOVER, "ingest.ha.failover", DURATION, "30s", 1000, HOUR_MS, NULL,    \
+		false, "Silence of the elected replica after which another one is elected.")       \
+	SETTING(INGEST_HA_CLUSTERS_MAX, "ingest.ha.clusters_max", INT, "100", 1, 1000, NULL,       \
+		false, "Clusters of HA pairs; series of more are refused.")                        \
 	SETTING(WEBHOOK_BODY_MAX, "webhook.body_max", SIZE, "32MiB", 1024, 1 * GIB, NULL, false,   \
 		"Body of an Alertmanager message.")                                                \
 	SETTING(WEBHOOK_ALERTS_MAX, "webhook.alerts_max", INT, "20000", 1, 1000000, NULL, false,   \

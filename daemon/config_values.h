@@ -41,6 +41,9 @@ struct config {
 	size_t token_count;
 };
 
+/* The next comma that separates elements of a list, or NULL. One inside the braces of a selector, or
+ * of quotes in there, does not. */
+const char *list_comma(const char *text);
 /* Replaces one value; the old one stays when the text is refused. */
 enum status setting_set(struct config *config, enum setting_id id, const char *text,
 	enum setting_source source, const char *place, struct error *error) MUST_CHECK;

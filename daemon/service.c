@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/metrics_process.h"
+#include "daemon/intake.h"
 #include "daemon/routes.h"
 #include "daemon/version.h"
 
@@ -35,8 +36,7 @@ struct service {
 	struct bundle bundle;
 	char journal_path[4352];
 	struct store *store;
-	struct ingest **ingests;
-	size_t ingest_count;
+	struct intake *intake;
 	struct analyzer *analyzer;
 	struct remediator *remediator;
 	struct access *access;
@@ -174,30 +174,12 @@ static enum status open_store(struct service *service, struct error *error)
 		.ended_keep_ms = config_int(config, SETTING_STORAGE_ENDED_KEEP),
 		.future_max_ms = config_int(config, SETTING_INGEST_FUTURE_MAX),
 	};
-	struct ingest_limits bounds = {
-		.body_max = (uint64_t)config_int(config, SETTING_INGEST_BODY_MAX),
-		.decoded_max = (uint64_t)config_int(config, SETTING_INGEST_DECODED_MAX),
-		.labels_max = (uint32_t)config_int(config, SETTING_INGEST_LABELS_MAX),
-		.label_name_max = (uint32_t)config_int(config, SETTING_INGEST_LABEL_NAME_MAX),
-		.label_value_max = (uint32_t)config_int(config, SETTING_INGEST_LABEL_VALUE_MAX),
-		.series_max = (uint32_t)config_int(config, SETTING_INGEST_REQUEST_SERIES_MAX),
-	};
-	size_t threads = (size_t)config_int(config, SETTING_WEB_THREADS);
 
 	service->store = store_open(&limits, service->clock, error);
 	if (service->store == NULL)
 		return error->code;
-	service->ingests = mem_zalloc(threads, sizeof(struct ingest *));
-	if (service->ingests == NULL)
-		return error_set(error, STATUS_NO_MEMORY, "out of memory");
-	for (; service->ingest_count < threads; service->ingest_count++) {
-		struct ingest *ingest = ingest_open(service->store, &bounds, error);
-
-		if (ingest == NULL)
-			return error->code;
-		service->ingests[service->ingest_count] = ingest;
-	}
-	return STATUS_OK;
+	service->intake = intake_open(config, service->store, service->clock, error);
+	return service->intake != NULL ? STATUS_OK : error->code;
 }
 
 static enum status open_analyzer(struct service *service, struct diagnostics *diagnostics,
@@ -456,9 +438,7 @@ void service_close(struct service *service)
 		analyzer_close(service->analyzer);
 	if (service->access != NULL)
 		access_close(service->access);
-	for (size_t i = 0; i < service->ingest_count; i++)
-		ingest_close(service->ingests[i]);
-	mem_free(service->ingests);
+	intake_close(service->intake);
 	if (service->store != NULL)
 		store_close(service->store);
 	mem_free(service->routes);
@@ -516,7 +496,7 @@ int64_t service_started_ms(const struct service *service)
 
 struct ingest *service_ingest(struct service *service, unsigned thread)
 {
-	return thread < service->ingest_count ? service->ingests[thread] : NULL;
+	return intake_receiver(service->intake, thread);
 }
 
 struct access *service_access(struct service *service)

@@ -14,6 +14,7 @@
 #include "remote_write/ingest.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "remote_write/ingest_state.h"
@@ -35,6 +36,8 @@ static void open_cells(struct ingest_cells *cells)
 	cells->exemplars = metrics_cell(METRIC_RW_SKIPPED, "exemplar");
 	cells->histograms = metrics_cell(METRIC_RW_SKIPPED, "histogram");
 	cells->metadata = metrics_cell(METRIC_RW_SKIPPED, "metadata");
+	cells->dropped = metrics_cell(METRIC_RW_SAMPLES, "dropped");
+	cells->replica = metrics_cell(METRIC_RW_SAMPLES, "replica");
 	for (int version = 0; version < WRITE_VERSION_COUNT; version++)
 		cells->versions[version] = metrics_cell(METRIC_RW_VERSIONS, versions[version]);
 	for (size_t i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++)
@@ -97,6 +100,7 @@ void ingest_close(struct ingest *ingest)
 	mem_free(ingest->references);
 	symbols_fini(&ingest->symbols);
 	series_labels_fini(&ingest->labels);
+	selector_scratch_fini(&ingest->scratch);
 	buf_fini(&ingest->canonical);
 	snappy_body_fini(&ingest->decoded);
 	mem_free(ingest);
@@ -134,25 +138,98 @@ void ingest_refuse_rest(struct ingest *ingest)
 		ingest->limits.series_max, ingest->limits.series_max);
 }
 
-enum status ingest_intern(struct ingest *ingest, struct store_key key, uint32_t *series)
+/* The store has the last word. */
+static enum status intern(struct ingest *ingest, struct store_key key, uint32_t *series,
+	enum verdict *verdict)
 {
 	const struct series_labels *labels = &ingest->labels;
 	struct error why;
 	enum status status =
 		store_intern(ingest->store, key, labels->pairs, labels->count, series, &why);
 
+	*verdict = VERDICT_KEPT;
 	if (status == STATUS_OK)
 		return STATUS_OK;
 	if (status == STATUS_NO_MEMORY)
 		return error_set(&ingest->first, status, "%s", why.text);
+	*verdict = VERDICT_REFUSED;
+	*series = STORE_NO_SERIES;
+	count_invalid(ingest, status == STATUS_LIMIT ? REFUSAL_STORE_LIMIT : REFUSAL_LABEL_NAME);
 	if (first_error(ingest) != NULL) {
 		ingest->first = why;
 		series_labels_name(labels, &ingest->first);
 	}
-	*series = STORE_NO_SERIES;
-	count_refusal(ingest, status == STATUS_LIMIT ? REFUSAL_STORE_LIMIT : REFUSAL_LABEL_NAME);
-	ingest->counts->invalid_series++;
 	return STATUS_OK;
+}
+
+static uint32_t find_label(const struct series_labels *labels, struct election_name name)
+{
+	for (uint32_t i = 0; i < labels->count; i++)
+		if (labels->pairs[i].name_size == name.size &&
+			memcmp(labels->pairs[i].name, name.text, name.size) == 0)
+			return i;
+	return labels->count;
+}
+
+/* Takes the replica's label out of the labels of a series that has both. */
+static void take_replica_out(struct ingest *ingest, enum verdict *verdict)
+{
+	struct series_labels *labels = &ingest->labels;
+	const struct replica_names *names = &ingest->rules->names;
+	uint32_t cluster = find_label(labels, names->cluster);
+	uint32_t replica = find_label(labels, names->replica);
+	struct error why;
+	bool take;
+
+	if (cluster == labels->count || replica == labels->count)
+		return;
+	if (ingest_ask_election(ingest,
+		    (struct election_name){labels->pairs[cluster].value,
+			    labels->pairs[cluster].value_size},
+		    (struct election_name){labels->pairs[replica].value,
+			    labels->pairs[replica].value_size},
+		    &take, &why) != STATUS_OK) {
+		*verdict = VERDICT_REFUSED;
+		count_invalid(ingest, REFUSAL_REPLICA_LIMIT);
+		if (first_error(ingest) != NULL) {
+			ingest->first = why;
+			series_labels_name(labels, &ingest->first);
+		}
+		return;
+	}
+	if (!take)
+		*verdict = VERDICT_STANDBY;
+	series_labels_remove(labels, replica);
+}
+
+enum status ingest_admit(struct ingest *ingest, const struct store_key *key, bool make,
+	uint32_t *series, enum verdict *verdict)
+{
+	enum status status = STATUS_OK;
+	struct store_key own;
+	bool wanted;
+
+	*verdict = VERDICT_NOTHING;
+	if (ingest->rules == NULL)
+		return make ? intern(ingest, *key, series, verdict) : STATUS_OK;
+	if (ingest->election != NULL)
+		take_replica_out(ingest, verdict);
+	if (*verdict != VERDICT_NOTHING)
+		return STATUS_OK;
+	if (key == NULL) {
+		status = ingest_key_of_labels(ingest, &own);
+		key = &own;
+	}
+	if (status == STATUS_OK)
+		status = ingest_wanted(ingest, &wanted);
+	if (status != STATUS_OK)
+		return status;
+	if (!wanted) {
+		dropped_add(ingest->dropped, *key);
+		*verdict = VERDICT_DROPPED;
+		return STATUS_OK;
+	}
+	return make ? intern(ingest, *key, series, verdict) : STATUS_OK;
 }
 
 static enum status answer(struct ingest *ingest, struct error *error)
@@ -180,6 +257,8 @@ static void count_request(struct ingest *ingest, enum status status, size_t size
 	metric_cell_add(cells->exemplars, (double)counts->exemplars);
 	metric_cell_add(cells->histograms, (double)counts->histograms);
 	metric_cell_add(cells->metadata, (double)counts->metadata);
+	metric_cell_add(cells->dropped, (double)counts->dropped);
+	metric_cell_add(cells->replica, (double)counts->replica);
 	for (int result = 0; result < APPEND_RESULT_COUNT; result++)
 		if (counts->results[result] > 0)
 			metric_cell_add(cells->results[result], (double)counts->results[result]);
@@ -188,7 +267,8 @@ static void count_request(struct ingest *ingest, enum status status, size_t size
 static void count_written(struct ingest_counts *counts)
 {
 	counts->samples_written = counts->results[APPEND_STORED] +
-		counts->results[APPEND_STALE_MARKER] + counts->results[APPEND_REPEATED];
+		counts->results[APPEND_STALE_MARKER] + counts->results[APPEND_REPEATED] +
+		counts->dropped + counts->replica;
 	counts->histograms_written = counts->histograms;
 	counts->exemplars_written = counts->exemplars;
 }
@@ -197,10 +277,14 @@ static void count_written(struct ingest_counts *counts)
 static enum status take_body(struct ingest *ingest, enum write_version version, struct error *error)
 {
 	ingest->counts->decoded_bytes = ingest->decoded.size;
+	ingest->memo.known = false;
+	if (ingest->election != NULL)
+		ingest->now_ms = clock_mono_ns(ingest->rules->clock) / 1000000;
 	if (version == WRITE_V2)
 		ingest_body_v2(ingest);
 	else
 		ingest_body_v1(ingest);
+	ingest->some_dropped = ingest->counts->dropped > 0;
 	count_written(ingest->counts);
 	return answer(ingest, error);
 }

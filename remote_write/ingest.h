@@ -41,6 +41,9 @@ struct ingest_counts {
 	uint64_t results[APPEND_RESULT_COUNT];
 	uint64_t exemplars, histograms, metadata; /* accepted, not used yet */
 	uint64_t invalid_series, decoded_bytes;
+	/* Samples that the rules set aside (ingest_rules.h): of series to drop, of replicas that are not
+	 * elected. They are not in `samples`. */
+	uint64_t dropped, replica;
 	/* Taken care of; the rest was refused or came too late. The answer to a 2.0 request tells these
 	 * in its X-Prometheus-Remote-Write-*-Written headers, whatever its status; the answer to a 1.0
 	 * request must not. */

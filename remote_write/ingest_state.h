@@ -12,9 +12,14 @@
 #include "base/buf.h"
 #include "base/metrics.h"
 #include "remote_write/decode_v1.h"
+#include "remote_write/dropped.h"
+#include "remote_write/election.h"
 #include "remote_write/ingest.h"
+#include "remote_write/ingest_rules.h"
 #include "remote_write/media.h"
 #include "remote_write/refusal.h"
+#include "remote_write/replica_label.h"
+#include "remote_write/selectors.h"
 #include "remote_write/series_labels.h"
 #include "remote_write/snappy_body.h"
 #include "remote_write/symbols.h"
@@ -27,6 +32,7 @@
 
 struct ingest_cells {
 	struct metric_cell *bytes, *decoded_bytes, *exemplars, *histograms, *metadata;
+	struct metric_cell *dropped, *replica;
 	struct metric_cell *outcomes[STATUS_COUNT], *results[APPEND_RESULT_COUNT];
 	struct metric_cell *refusals[REFUSAL_COUNT], *versions[WRITE_VERSION_COUNT];
 };
@@ -40,6 +46,32 @@ struct group {
 	uint32_t series[GROUP_MAX];
 	bool plain[GROUP_MAX];
 	bool metadata[GROUP_MAX]; /* 2.0 */
+	bool standby[GROUP_MAX];  /* of a replica that is not the elected one */
+};
+
+struct ingest_rules {
+	const struct clock *clock;
+	struct selectors keep, drop;
+	struct dropped *dropped;   /* NULL: neither keep nor drop */
+	struct election *election; /* NULL: no HA pairs */
+	char *cluster_label, *replica_label;
+	struct replica_names names; /* the same two */
+};
+
+/* The replica of the series before, within a request. */
+struct replica_memo {
+	bool known;
+	struct election_name cluster, replica;
+	uint32_t number;
+};
+
+/* What became of a series. */
+enum verdict {
+	VERDICT_KEPT,    /* the id is that of the store */
+	VERDICT_NOTHING, /* valid, but nothing of it is kept that would need an id */
+	VERDICT_DROPPED,
+	VERDICT_STANDBY,
+	VERDICT_REFUSED, /* counted and told */
 };
 
 struct ingest {
@@ -51,6 +83,14 @@ struct ingest {
 	struct symbols symbols; /* 2.0 */
 	uint32_t *references;   /* 2.0: [reference_max], the labels of the series at hand */
 	uint32_t reference_max; /* one more than labels_max labels have, to see half a label */
+	struct ingest_rules *rules;                /* NULL: everything is kept */
+	struct dropped *dropped;                   /* of the rules */
+	struct election *election;                 /* of the rules */
+	struct store_key cluster_key, replica_key; /* 2.0: of the names of the two labels */
+	struct selector_scratch scratch;
+	bool some_dropped; /* in the request before */
+	struct replica_memo memo;
+	int64_t now_ms;               /* monotonic, of the request; set when there is an election */
 	struct ingest_counts *counts; /* of the request at hand */
 	struct error first;           /* what was wrong first in it */
 	size_t batch_count;
@@ -94,9 +134,66 @@ enum status ingest_refuse_bytes(struct ingest *ingest, const uint8_t *at, const 
 size_t ingest_allowed(const struct ingest *ingest, size_t count);
 /* Says that series_max was passed. */
 void ingest_refuse_rest(struct ingest *ingest);
-/* A series of valid labels (ingest->labels) that the store does not know by this key. *series stays
- * STORE_NO_SERIES when the store has no room; then it was counted as a refusal and told.
+/* Counts a series as refused. */
+static inline void count_invalid(struct ingest *ingest, enum refusal refusal)
+{
+	count_refusal(ingest, refusal);
+	ingest->counts->invalid_series++;
+}
+
+/* A series of valid labels (ingest->labels) that the store does not know by its key: the replica's
+ * label is taken out, the rules are asked, and it gets its id when there is something to keep of it
+ * (make). key: NULL when its encoding gives none that could be trusted; then it is that of the labels.
  * STATUS_NO_MEMORY ends the request. */
-enum status ingest_intern(struct ingest *ingest, struct store_key key, uint32_t *series) MUST_CHECK;
+enum status ingest_admit(struct ingest *ingest, const struct store_key *key, bool make,
+	uint32_t *series, enum verdict *verdict) MUST_CHECK;
+
+/* Whether samples of this replica are taken now. STATUS_LIMIT: there is no room for it. */
+enum status ingest_ask_election(struct ingest *ingest, struct election_name cluster,
+	struct election_name replica, bool *take, struct error *error) MUST_CHECK;
+/* Whether the series of ingest->labels is one to keep. STATUS_NO_MEMORY. */
+enum status ingest_wanted(struct ingest *ingest, bool *wanted) MUST_CHECK;
+/* The key of ingest->labels as an honest sender of 1.0 would write them. STATUS_NO_MEMORY. */
+enum status ingest_key_of_labels(struct ingest *ingest, struct store_key *key) MUST_CHECK;
+
+/* Samples that are set aside. */
+static inline void count_aside(struct ingest *ingest, enum verdict verdict, uint64_t samples)
+{
+	if (verdict == VERDICT_DROPPED)
+		ingest->counts->dropped += samples;
+	else if (verdict == VERDICT_STANDBY)
+		ingest->counts->replica += samples;
+}
+
+/* Where to look for the key among the dropped ones, as soon as it is known. Only where series are
+ * dropped it is worth a cache line for each that is kept. */
+static inline void ingest_expect_dropped(const struct ingest *ingest, struct store_key key)
+{
+	if (ingest->some_dropped)
+		dropped_prefetch(ingest->dropped, key);
+}
+
+/* A frame of the group that needs no look inside: of one on standby, of a known series, of a dropped
+ * one. false: it has to be taken the slow way. */
+static inline bool ingest_settle(struct ingest *ingest, size_t index)
+{
+	const struct group *group = &ingest->group;
+	struct ingest_counts *counts = ingest->counts;
+
+	if (!group->plain[index])
+		return false;
+	if (group->standby[index]) {
+		counts->replica++;
+	} else if (group->series[index] != STORE_NO_SERIES) {
+		add_sample(ingest, group->series[index], group->samples[index].t_ms,
+			group->samples[index].value);
+	} else if (ingest->dropped != NULL && dropped_has(ingest->dropped, group->keys[index])) {
+		counts->dropped++;
+	} else {
+		return false;
+	}
+	counts->series++;
+	return true;
+}
 
 #endif

@@ -17,17 +17,24 @@
  *   2. When labels do not stand together in a frame, the key is that of the same fields written
  *      one after the other, which is what another sender would have sent for that set.
  *   3. Samples reach the store in the order of the body.
- *   4. A series without samples (exemplars or histograms alone) is checked but not interned: there
+ *   4. With HA pairs, the key is that of the labels without the replica's, which are found in the run
+ *      by a strict reading (replica_label.h) and cut out; labels written in another form have no key
+ *      and are read each time. Before that key is even made, the election is asked.
+ *   5. A series without samples (exemplars or histograms alone) is checked but not interned: there
  *      is nothing to keep of it yet.
  */
+#include <string.h>
+
 #include "remote_write/ingest_state.h"
 
 /* The fields of the label run in its canonical form. */
 #define TAG_LABELS 0x0a
+/* A longer run of labels with a replica's is not cut in the quick way. */
+#define CUT_MAX 4096
 
-/* The labels of the frame as if they stood together. STATUS_NO_MEMORY. */
-static enum status key_of_scattered(struct ingest *ingest, const struct series_view *view,
-	struct store_key *key)
+/* The labels of the frame one after the other, in ingest->canonical. STATUS_NO_MEMORY. */
+static enum status gather_labels(struct ingest *ingest, const struct series_view *view,
+	struct wire *run)
 {
 	struct wire rest = view->frame;
 	struct wire label;
@@ -42,28 +49,131 @@ static enum status key_of_scattered(struct ingest *ingest, const struct series_v
 	if (!buf_ok(&ingest->canonical))
 		return error_set(&ingest->first, STATUS_NO_MEMORY,
 			"no memory for the labels of a series");
-	*key = store_key_of(ingest->store, ingest->canonical.data, ingest->canonical.size);
+	*run = wire_of(ingest->canonical.data, ingest->canonical.size);
 	return STATUS_OK;
 }
 
-/* A series that the store does not know by this key. STATUS_BAD_INPUT ends the request (malformed);
- * a series that is only refused is STATUS_OK with *series STORE_NO_SERIES. */
+enum status ingest_key_of_labels(struct ingest *ingest, struct store_key *key)
+{
+	const struct series_labels *labels = &ingest->labels;
+	struct buf *run = &ingest->canonical;
+
+	buf_reset(run);
+	for (uint32_t i = 0; i < labels->count; i++) {
+		const struct label *label = &labels->pairs[i];
+		uint8_t name[1 + WIRE_VARINT_MAX] = {0x0a}, value[1 + WIRE_VARINT_MAX] = {0x12};
+		uint8_t head[1 + WIRE_VARINT_MAX] = {TAG_LABELS};
+		size_t name_head = (size_t)(wire_put_varint(name + 1, label->name_size) - name);
+		size_t value_head = (size_t)(wire_put_varint(value + 1, label->value_size) - value);
+		uint8_t *end = wire_put_varint(head + 1,
+			name_head + label->name_size + value_head + label->value_size);
+		buf_add(run, head, (size_t)(end - head));
+		buf_add(run, name, name_head);
+		buf_add(run, label->name, label->name_size);
+		buf_add(run, value, value_head);
+		buf_add(run, label->value, label->value_size);
+	}
+	if (!buf_ok(run))
+		return error_set(&ingest->first, STATUS_NO_MEMORY,
+			"no memory for the labels of a series");
+	*key = store_key_of(ingest->store, run->data, run->size);
+	return STATUS_OK;
+}
+
+/* Who a run of labels belongs to. */
+struct identity {
+	bool keyed;   /* false: only reading the labels can tell */
+	bool standby; /* of a replica that is not elected; there is no key then */
+	struct store_key key;
+};
+
+/* The run without the replica's label. */
+static bool key_of_cut(const struct ingest *ingest, const struct wire *run,
+	const struct wire *label, struct store_key *key)
+{
+	uint8_t bytes[CUT_MAX];
+	size_t before = (size_t)(label->at - run->at), after = (size_t)(run->end - label->end);
+
+	if (before + after > sizeof(bytes))
+		return false;
+	memcpy(bytes, run->at, before);
+	memcpy(bytes + before, label->end, after);
+	*key = store_key_of(ingest->store, bytes, before + after);
+	return true;
+}
+
+static struct identity identify(struct ingest *ingest, const struct wire *run)
+{
+	struct identity identity = {.keyed = true};
+	struct replica_label found;
+	bool take;
+
+	if (ingest->election == NULL) {
+		identity.key = store_key_of(ingest->store, run->at, wire_left(run));
+		return identity;
+	}
+	identity.keyed = replica_label_find(*run, &ingest->rules->names, &found);
+	if (!identity.keyed)
+		return identity;
+	if (found.cluster.size == 0 || found.replica.size == 0) {
+		identity.key = store_key_of(ingest->store, run->at, wire_left(run));
+		return identity;
+	}
+	/* No room for another replica is told where the labels are read. */
+	identity.keyed =
+		ingest_ask_election(ingest, found.cluster, found.replica, &take, NULL) == STATUS_OK;
+	identity.standby = identity.keyed && !take;
+	if (identity.keyed && take)
+		identity.keyed = key_of_cut(ingest, run, &found.label, &identity.key);
+	return identity;
+}
+
+/* A series that the store does not know by this key (NULL: it has none). STATUS_BAD_INPUT ends the
+ * request (malformed), STATUS_NO_MEMORY too. */
 static enum status take_new_series(struct ingest *ingest, const struct series_view *view,
-	struct store_key key, uint32_t *series)
+	const struct store_key *key, uint32_t *series, enum verdict *verdict)
 {
 	struct wire rest;
 	enum refusal refusal =
 		series_labels_read(&ingest->labels, view, &rest, first_error(ingest));
 
-	*series = STORE_NO_SERIES;
 	if (refusal == REFUSAL_PROTOBUF)
 		return ingest_refuse_bytes(ingest, rest.at, rest.fault);
 	if (refusal != REFUSAL_NONE) {
-		count_refusal(ingest, refusal);
-		ingest->counts->invalid_series++;
+		*verdict = VERDICT_REFUSED;
+		count_invalid(ingest, refusal);
 		return STATUS_OK;
 	}
-	return view->sample_count > 0 ? ingest_intern(ingest, key, series) : STATUS_OK;
+	return ingest_admit(ingest, key, view->sample_count > 0, series, verdict);
+}
+
+/* The id of a frame's series. The errors end the request. */
+static enum status find_series(struct ingest *ingest, const struct series_view *view,
+	uint32_t *series, enum verdict *verdict)
+{
+	struct identity identity;
+	struct wire run = view->labels;
+
+	if (!view->labels_together) {
+		enum status status = gather_labels(ingest, view, &run);
+		if (status != STATUS_OK)
+			return status;
+	}
+	identity = identify(ingest, &run);
+	*series = STORE_NO_SERIES;
+	*verdict = VERDICT_STANDBY;
+	if (identity.standby)
+		return STATUS_OK;
+	*verdict = VERDICT_KEPT;
+	if (identity.keyed)
+		*series = store_find(ingest->store, identity.key);
+	if (*series != STORE_NO_SERIES)
+		return STATUS_OK;
+	*verdict = VERDICT_DROPPED;
+	if (identity.keyed && ingest->dropped != NULL && dropped_has(ingest->dropped, identity.key))
+		return STATUS_OK;
+	return take_new_series(ingest, view, identity.keyed ? &identity.key : NULL, series,
+		verdict);
 }
 
 /* A frame that the guess did not settle. STATUS_BAD_INPUT and STATUS_NO_MEMORY end the request. */
@@ -72,34 +182,25 @@ static enum status take_series(struct ingest *ingest, struct wire *frame)
 	struct ingest_counts *counts = ingest->counts;
 	struct decoded_sample sample;
 	struct series_view view;
-	struct store_key key = {0, 0};
+	enum verdict verdict;
 	enum status status;
 	struct wire rest;
 	uint32_t series;
 
 	if (!series_view_init(&view, frame))
 		return ingest_refuse_bytes(ingest, frame->at, frame->fault);
-	if (view.labels_together) {
-		key = store_key_of(ingest->store, view.labels.at, wire_left(&view.labels));
-	} else {
-		status = key_of_scattered(ingest, &view, &key);
-		if (status != STATUS_OK)
-			return status;
-	}
-	series = store_find(ingest->store, key);
-	if (series == STORE_NO_SERIES) {
-		uint64_t invalid = counts->invalid_series;
-		status = take_new_series(ingest, &view, key, &series);
-		if (status != STATUS_OK)
-			return status;
-		if (counts->invalid_series != invalid) {
-			counts->series++;
-			return STATUS_OK;
-		}
-	}
+	status = find_series(ingest, &view, &series, &verdict);
+	if (status != STATUS_OK)
+		return status;
 	counts->series++;
+	if (verdict == VERDICT_REFUSED)
+		return STATUS_OK;
 	counts->exemplars += view.exemplar_count;
 	counts->histograms += view.histogram_count;
+	if (verdict != VERDICT_KEPT) {
+		count_aside(ingest, verdict, view.sample_count);
+		return STATUS_OK;
+	}
 	if (view.sample_count == 1) {
 		add_sample(ingest, series, view.first.t_ms, view.first.value);
 		return STATUS_OK;
@@ -135,18 +236,46 @@ static enum status take_group(struct ingest *ingest, size_t count)
 	return STATUS_OK;
 }
 
+/* The same with rules: who is on standby and who was dropped is known before labels are read. */
+static enum status take_group_by_rules(struct ingest *ingest, size_t count)
+{
+	struct group *group = &ingest->group;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct wire *frame = &group->frames[i];
+		struct wire run = wire_of(frame->at, series_tail(frame, &group->samples[i]));
+		struct identity identity = {.keyed = false};
+		if (run.at < run.end)
+			identity = identify(ingest, &run);
+		group->plain[i] = identity.keyed;
+		group->standby[i] = identity.standby;
+		group->keys[i] = identity.key;
+		ingest_expect_dropped(ingest, identity.key);
+	}
+	store_find_many(ingest->store, group->keys, count, group->series);
+	for (size_t i = 0; i < count; i++) {
+		if (ingest_settle(ingest, i))
+			continue;
+		enum status status = take_series(ingest, &group->frames[i]);
+		if (status != STATUS_OK)
+			return status;
+	}
+	return STATUS_OK;
+}
+
 void ingest_body_v1(struct ingest *ingest)
 {
 	struct decode_v1 decode = decode_v1_of(ingest->decoded.bytes, ingest->decoded.size);
 	size_t count, allowed;
 	enum status status;
-	bool more = true;
+	bool more = true, by_rules = ingest->dropped != NULL || ingest->election != NULL;
 
 	while (more) {
 		count = decode_v1_frames(&decode, ingest->group.frames, GROUP_MAX);
 		ingest->counts->metadata = decode.metadata;
 		allowed = ingest_allowed(ingest, count);
-		status = take_group(ingest, allowed);
+		status = by_rules ? take_group_by_rules(ingest, allowed)
+				  : take_group(ingest, allowed);
 		more = status == STATUS_OK && count == GROUP_MAX;
 		if (status == STATUS_OK && allowed < count) {
 			ingest_refuse_rest(ingest);

@@ -9,7 +9,9 @@
  *      checked to be in range before they make a key.
  *   2. What refers to a symbol that is not there is refused by itself: a series when its labels do,
  *      an exemplar or metadata alone when they do.
- *   3. Samples reach the store in the order of the body.
+ *   3. With HA pairs, the key is that of the labels without the replica's; before it is made, the
+ *      election is asked. The two labels are known by the hash of their names.
+ *   4. Samples reach the store in the order of the body.
  */
 #include <inttypes.h>
 
@@ -34,33 +36,99 @@ static bool side_good(const struct ingest *ingest, const struct series_v2 *serie
 		(!series->side_odd && series->side_reference_max < ingest->symbols.count);
 }
 
+/* Who a list of references belongs to. */
+struct identity {
+	bool keyed;   /* false: only reading the labels can tell */
+	bool standby; /* of a replica that is not elected; there is no key then */
+	struct store_key key;
+};
+
+static bool is_key(const struct store_key *a, const struct store_key *b)
+{
+	return a->low == b->low && a->high == b->high;
+}
+
+/* The place of a label's name in the references, or `count`. */
+static uint32_t find_name(const struct ingest *ingest, uint32_t count, const struct store_key *name)
+{
+	uint32_t at = 0;
+
+	while (at < count && !is_key(&ingest->symbols.keys[ingest->references[at]], name))
+		at += 2;
+	return at;
+}
+
+static struct election_name value_at(const struct ingest *ingest, uint32_t at)
+{
+	const struct symbol *symbol = &ingest->symbols.texts[ingest->references[at + 1]];
+
+	return (struct election_name){symbol->text, symbol->size};
+}
+
+static struct identity identify(struct ingest *ingest, const struct series_v2 *series)
+{
+	struct identity identity = {.keyed = references_good(ingest, series)};
+	uint32_t count = series->reference_count, cluster, replica = UINT32_MAX;
+	bool take = true;
+
+	if (!identity.keyed)
+		return identity;
+	if (ingest->election != NULL) {
+		cluster = find_name(ingest, count, &ingest->cluster_key);
+		replica = find_name(ingest, count, &ingest->replica_key);
+		if (cluster == count || replica == count || value_at(ingest, cluster).size == 0 ||
+			value_at(ingest, replica).size == 0)
+			replica = UINT32_MAX;
+		/* No room for another replica is told where the labels are read. */
+		else
+			identity.keyed =
+				ingest_ask_election(ingest, value_at(ingest, cluster),
+					value_at(ingest, replica), &take, NULL) == STATUS_OK;
+	}
+	identity.standby = identity.keyed && !take;
+	if (identity.keyed && take)
+		identity.key = symbols_key(&ingest->symbols, ingest->references, count, replica);
+	return identity;
+}
+
+static bool read_plain(struct ingest *ingest, size_t index, const struct wire *frame)
+{
+	struct group *group = &ingest->group;
+	struct plain_v2 plain;
+
+	if (!series_v2_plain(frame, &ingest->symbols, &plain))
+		return false;
+	group->keys[index] = plain.key;
+	group->metadata[index] = plain.metadata;
+	group->standby[index] = false;
+	group->samples[index] =
+		(struct decoded_sample){.t_ms = plain.sample.t_ms, .value = plain.sample.value};
+	return true;
+}
+
 /* The key and the sample of a frame that is labels, one sample and at most metadata. */
 static void read_frame(struct ingest *ingest, size_t index)
 {
 	struct group *group = &ingest->group;
 	struct wire frame = group->frames[index];
+	struct identity identity;
 	struct series_v2 series;
-	struct plain_v2 plain;
 
-	group->plain[index] = series_v2_plain(&frame, &ingest->symbols, &plain);
-	if (group->plain[index]) {
-		group->keys[index] = plain.key;
-		group->metadata[index] = plain.metadata;
-		group->samples[index] = (struct decoded_sample){.t_ms = plain.sample.t_ms,
-			.value = plain.sample.value};
+	group->plain[index] = ingest->election == NULL && read_plain(ingest, index, &frame);
+	if (group->plain[index])
 		return;
-	}
 	group->keys[index] = (struct store_key){0, 0};
 	if (!series_v2_read(&series, &frame, ingest->references, ingest->reference_max) ||
 		series.sample_count != 1 || series.exemplar_count + series.histogram_count != 0 ||
-		!references_good(ingest, &series) || !side_good(ingest, &series))
+		!side_good(ingest, &series))
 		return;
-	group->plain[index] = true;
+	identity = identify(ingest, &series);
+	group->plain[index] = identity.keyed;
+	group->standby[index] = identity.standby;
+	group->keys[index] = identity.key;
 	group->metadata[index] = series.metadata_count != 0;
 	group->samples[index] =
 		(struct decoded_sample){.t_ms = series.first.t_ms, .value = series.first.value};
-	group->keys[index] = symbols_key(&ingest->symbols, ingest->references,
-		series.reference_count, UINT32_MAX);
 }
 
 /* Exemplars and metadata that refer to what is not there. The samples beside them are good. */
@@ -84,20 +152,41 @@ static void refuse_side(struct ingest *ingest, const struct series_v2 *series)
 		series_labels_name(&ingest->labels, first);
 }
 
-/* A series that the store does not know by this key, or one whose references make none. *series stays
- * STORE_NO_SERIES when there is nothing to keep of it. STATUS_NO_MEMORY ends the request. */
-static enum status take_new_series(struct ingest *ingest, const struct series_v2 *view,
-	struct store_key key, uint32_t *series)
+/* A series that the store does not know by this key (NULL: its references make none).
+ * STATUS_NO_MEMORY ends the request. */
+static enum status take_new_series(struct ingest *ingest, const struct series_v2 *series,
+	const struct store_key *key, uint32_t *id, enum verdict *verdict)
 {
 	enum refusal refusal = series_labels_of_references(&ingest->labels, &ingest->symbols,
-		ingest->references, view->reference_count, first_error(ingest));
+		ingest->references, series->reference_count, first_error(ingest));
 
 	if (refusal != REFUSAL_NONE) {
-		count_refusal(ingest, refusal);
-		ingest->counts->invalid_series++;
+		*verdict = VERDICT_REFUSED;
+		count_invalid(ingest, refusal);
 		return STATUS_OK;
 	}
-	return view->sample_count > 0 ? ingest_intern(ingest, key, series) : STATUS_OK;
+	return ingest_admit(ingest, key, series->sample_count > 0, id, verdict);
+}
+
+/* The id of a frame's series. The error ends the request. */
+static enum status find_series(struct ingest *ingest, const struct series_v2 *series, uint32_t *id,
+	enum verdict *verdict)
+{
+	struct identity identity = identify(ingest, series);
+
+	*id = STORE_NO_SERIES;
+	*verdict = VERDICT_STANDBY;
+	if (identity.standby)
+		return STATUS_OK;
+	*verdict = VERDICT_KEPT;
+	if (identity.keyed)
+		*id = store_find(ingest->store, identity.key);
+	if (*id != STORE_NO_SERIES)
+		return STATUS_OK;
+	*verdict = VERDICT_DROPPED;
+	if (identity.keyed && ingest->dropped != NULL && dropped_has(ingest->dropped, identity.key))
+		return STATUS_OK;
+	return take_new_series(ingest, series, identity.keyed ? &identity.key : NULL, id, verdict);
 }
 
 /* A series that says nothing: the protocol asks for one element at least. */
@@ -106,8 +195,7 @@ static void refuse_nothing(struct ingest *ingest, const struct series_v2 *series
 	struct error *first = first_error(ingest);
 
 	ingest->counts->series++;
-	ingest->counts->invalid_series++;
-	count_refusal(ingest, REFUSAL_NOTHING);
+	count_invalid(ingest, REFUSAL_NOTHING);
 	if (first == NULL)
 		return;
 	/* Labels that are bad as well are the better thing to tell. */
@@ -131,10 +219,10 @@ static void take_samples(struct ingest *ingest, const struct series_v2 *series, 
 static enum status take_series(struct ingest *ingest, struct wire *frame)
 {
 	struct ingest_counts *counts = ingest->counts;
-	uint64_t invalid = counts->invalid_series;
-	struct store_key key = {0, 0};
-	uint32_t id = STORE_NO_SERIES;
 	struct series_v2 series;
+	enum verdict verdict;
+	enum status status;
+	uint32_t id;
 
 	if (!series_v2_read(&series, frame, ingest->references, ingest->reference_max))
 		return ingest_refuse_bytes(ingest, frame->at, frame->fault);
@@ -142,21 +230,16 @@ static enum status take_series(struct ingest *ingest, struct wire *frame)
 		refuse_nothing(ingest, &series);
 		return STATUS_OK;
 	}
-	if (references_good(ingest, &series)) {
-		key = symbols_key(&ingest->symbols, ingest->references, series.reference_count,
-			UINT32_MAX);
-		id = store_find(ingest->store, key);
-	}
-	if (id == STORE_NO_SERIES) {
-		enum status status = take_new_series(ingest, &series, key, &id);
-		if (status != STATUS_OK)
-			return status;
-	}
+	status = find_series(ingest, &series, &id, &verdict);
+	if (status != STATUS_OK)
+		return status;
 	counts->series++;
-	if (counts->invalid_series != invalid)
+	if (verdict == VERDICT_REFUSED)
 		return STATUS_OK;
-	if (series.sample_count > 0)
+	if (verdict == VERDICT_KEPT)
 		take_samples(ingest, &series, id);
+	else
+		count_aside(ingest, verdict, series.sample_count);
 	counts->histograms += series.histogram_count;
 	if (!side_good(ingest, &series)) {
 		refuse_side(ingest, &series);
@@ -171,20 +254,19 @@ static enum status take_group(struct ingest *ingest, size_t count)
 {
 	struct group *group = &ingest->group;
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		read_frame(ingest, i);
+		ingest_expect_dropped(ingest, group->keys[i]);
+	}
 	store_find_many(ingest->store, group->keys, count, group->series);
 	for (size_t i = 0; i < count; i++) {
-		if (group->plain[i] && group->series[i] != STORE_NO_SERIES) {
-			ingest->counts->series++;
+		enum status status = STATUS_OK;
+		if (ingest_settle(ingest, i))
 			ingest->counts->metadata += group->metadata[i];
-			add_sample(ingest, group->series[i], group->samples[i].t_ms,
-				group->samples[i].value);
-		} else {
-			enum status status = take_series(ingest, &group->frames[i]);
-			if (status != STATUS_OK)
-				return status;
-		}
+		else
+			status = take_series(ingest, &group->frames[i]);
+		if (status != STATUS_OK)
+			return status;
 	}
 	return STATUS_OK;
 }

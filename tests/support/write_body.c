@@ -74,23 +74,42 @@ void write_body_label(struct write_body *series, const char *name, const char *v
 	put_label(series, name, strlen(name), value, strlen(value));
 }
 
-void write_body_sample(struct write_body *series, int64_t t_ms, double value)
+void write_body_number(struct write_body *message, uint32_t field, uint64_t value)
+{
+	put_varint(message, (uint64_t)field << 3);
+	put_varint(message, value);
+}
+
+void write_body_double(struct write_body *message, uint32_t field, double value)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	put_varint(message, (uint64_t)field << 3 | 1);
+	for (unsigned i = 0; i < 8; i++)
+		write_body_bytes(message, &(uint8_t){(uint8_t)(bits >> (8 * i))}, 1);
+}
+
+void write_body_v2_sample(struct write_body *series, int64_t t_ms, double value, int64_t start_ms)
 {
 	static struct write_body sample;
 	uint64_t bits;
 
 	memcpy(&bits, &value, sizeof(bits));
 	write_body_reset(&sample);
-	if (bits != 0) {
-		put_varint(&sample, 1 << 3 | 1);
-		for (unsigned i = 0; i < 8; i++)
-			write_body_bytes(&sample, &(uint8_t){(uint8_t)(bits >> (8 * i))}, 1);
-	}
-	if (t_ms != 0) {
-		put_varint(&sample, 2 << 3);
-		put_varint(&sample, (uint64_t)t_ms);
-	}
+	if (bits != 0)
+		write_body_double(&sample, 1, value);
+	if (t_ms != 0)
+		write_body_number(&sample, 2, (uint64_t)t_ms);
+	if (start_ms != 0)
+		write_body_number(&sample, 3, (uint64_t)start_ms);
 	write_body_field(series, 2, sample.bytes, sample.size);
+}
+
+/* A sample of 1.0 is one of 2.0 without a start. */
+void write_body_sample(struct write_body *series, int64_t t_ms, double value)
+{
+	write_body_v2_sample(series, t_ms, value, 0);
 }
 
 void write_body_series(struct write_body *request, const struct write_body *series)
@@ -113,6 +132,69 @@ void write_body_simple(struct write_body *request, const char *labels, int64_t t
 	}
 	write_body_sample(&series, t_ms, value);
 	write_body_series(request, &series);
+}
+
+static uint32_t add_symbol(struct write_body_v2 *request, const char *text, size_t size)
+{
+	write_body_field(&request->body, 4, text, size);
+	return request->symbol_count++;
+}
+
+void write_body_v2_reset(struct write_body_v2 *request)
+{
+	write_body_reset(&request->body);
+	request->symbol_count = 0;
+	(void)add_symbol(request, "", 0);
+}
+
+uint32_t write_body_v2_symbol(struct write_body_v2 *request, const char *text)
+{
+	return add_symbol(request, text, strlen(text));
+}
+
+void write_body_v2_references(struct write_body *message, uint32_t field,
+	const uint32_t *references, size_t count)
+{
+	static struct write_body block;
+
+	write_body_reset(&block);
+	for (size_t i = 0; i < count; i++)
+		put_varint(&block, references[i]);
+	write_body_field(message, field, block.bytes, block.size);
+}
+
+void write_body_v2_labels(struct write_body_v2 *request, struct write_body *series,
+	const char *labels)
+{
+	uint32_t references[128];
+	size_t count = 0;
+
+	while (*labels != '\0') {
+		size_t size = strcspn(labels, ",");
+		const char *equals = memchr(labels, '=', size);
+		CHECK(equals != NULL && count + 2 <= sizeof(references) / sizeof(references[0]));
+		references[count++] = add_symbol(request, labels, (size_t)(equals - labels));
+		references[count++] =
+			add_symbol(request, equals + 1, size - (size_t)(equals + 1 - labels));
+		labels += size + (labels[size] == ',');
+	}
+	write_body_v2_references(series, 1, references, count);
+}
+
+void write_body_v2_series(struct write_body_v2 *request, const struct write_body *series)
+{
+	write_body_field(&request->body, 5, series->bytes, series->size);
+}
+
+void write_body_v2_simple(struct write_body_v2 *request, const char *labels, int64_t t_ms,
+	double value)
+{
+	static struct write_body series;
+
+	write_body_reset(&series);
+	write_body_v2_labels(request, &series, labels);
+	write_body_v2_sample(&series, t_ms, value, 0);
+	write_body_v2_series(request, &series);
 }
 
 void write_body_snappy(const struct write_body *request, struct write_body *block)

@@ -33,6 +33,34 @@ void write_body_sample(struct write_body *series, int64_t t_ms, double value);
 void write_body_series(struct write_body *request, const struct write_body *series);
 void write_body_simple(struct write_body *request, const char *labels, int64_t t_ms, double value);
 
+/*
+ * The same for 2.0. Symbols are put where they are needed, before the series that uses them, each as
+ * often as it is asked for; the numbers count on.
+ */
+struct write_body_v2 {
+	struct write_body body;
+	uint32_t symbol_count;
+};
+
+/* Empty but for the symbol "". */
+void write_body_v2_reset(struct write_body_v2 *request);
+uint32_t write_body_v2_symbol(struct write_body_v2 *request, const char *text);
+/* Symbols for a=b,c=d and a series' labels_refs of them. */
+void write_body_v2_labels(struct write_body_v2 *request, struct write_body *series,
+	const char *labels);
+/* A block of references in this field. */
+void write_body_v2_references(struct write_body *message, uint32_t field,
+	const uint32_t *references, size_t count);
+/* start_ms 0: left out. */
+void write_body_v2_sample(struct write_body *series, int64_t t_ms, double value, int64_t start_ms);
+void write_body_v2_series(struct write_body_v2 *request, const struct write_body *series);
+void write_body_v2_simple(struct write_body_v2 *request, const char *labels, int64_t t_ms,
+	double value);
+
+/* Numbers of a message. */
+void write_body_number(struct write_body *message, uint32_t field, uint64_t value);
+void write_body_double(struct write_body *message, uint32_t field, double value);
+
 /* The snappy block of it, in literals alone. */
 void write_body_snappy(const struct write_body *request, struct write_body *block);
 

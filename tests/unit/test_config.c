@@ -295,6 +295,35 @@ static void lists_are_the_same_in_every_layer(void **state)
 	config_close(other);
 }
 
+static void a_comma_inside_of_a_selector_is_part_of_it(void **state)
+{
+	static const char *const selectors[] = {"up{a=\"b\",c=~\"d{1,2}\"}", "{a=\"},\\\"\",b='x'}",
+		"it's", "{job=`\\`,x=\"\"}"};
+	static const char file[] = "ingest:\n  keep:\n"
+				   "  - 'up{a=\"b\",c=~\"d{1,2}\"}'\n"
+				   "  - '{a=\"},\\\"\",b=''x''}'\n"
+				   "  - it's\n"
+				   "  - '{job=`\\`,x=\"\"}'\n";
+	char variable[256];
+	const char *const environment[] = {variable, NULL};
+	struct config *configs[2];
+
+	snprintf(variable, sizeof(variable), "NIMBUSGUARD_INGEST_KEEP=%s, %s,%s,%s", selectors[0],
+		selectors[1], selectors[2], selectors[3]);
+	configs[0] = load(file, NULL, NULL, 0);
+	configs[1] = load(NULL, environment, NULL, 0);
+	for (size_t i = 0; i < 2; i++) {
+		const char *const *list;
+		size_t count;
+		assert_non_null(configs[i]);
+		list = config_list(configs[i], SETTING_INGEST_KEEP, &count);
+		assert_int_equal(count, 4);
+		for (size_t k = 0; k < 4; k++)
+			assert_string_equal(list[k], selectors[k]);
+		config_close(configs[i]);
+	}
+}
+
 static void a_list_has_an_end(void **state)
 {
 	char text[400] = "";
@@ -505,6 +534,7 @@ int main(void)
 		cmocka_unit_test(flags_of_booleans_stand_alone),
 		cmocka_unit_test(the_last_of_equal_flags_wins_and_lists_add_up),
 		cmocka_unit_test(lists_are_the_same_in_every_layer),
+		cmocka_unit_test(a_comma_inside_of_a_selector_is_part_of_it),
 		cmocka_unit_test(a_list_has_an_end),
 		cmocka_unit_test(features_are_checked),
 		cmocka_unit_test(what_no_single_value_can_say_is_checked),
