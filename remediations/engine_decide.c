@@ -18,6 +18,19 @@ static const struct playbook_step *step_of(const struct playbook *playbook,
 	return &playbook->steps[action->step];
 }
 
+/* Whether the guard will refuse whatever the cluster says: then it is left in peace. A storm of
+ * alerts must not become a storm of questions to the API server. */
+static bool is_premature(const struct engine *engine, const struct incident *incident)
+{
+	const struct playbook *playbook = engine_playbook(engine, incident);
+	const struct guard_limits *limits = playbook ? &playbook->guard : &engine->config.limits;
+
+	return engine->paused || engine->now_ms < engine->started_ms + limits->startup_grace_ms ||
+		engine->expected +
+			storm_count(&engine->storm, engine->now_ms - limits->storm_window_ms) >
+		limits->storm_alerts;
+}
+
 void engine_begin_step(struct engine *engine, struct incident *incident)
 {
 	struct playbook *playbook = engine_playbook(engine, incident);
@@ -40,11 +53,14 @@ void engine_begin_step(struct engine *engine, struct incident *incident)
 	engine_set_state(engine, incident, action, STATE_PROPOSED, "", "%s: %s by playbook %s.",
 		event_name(&incident->event), action_kind_name(action->plan.kind),
 		incident->playbook);
+	incident->not_looked = false;
 	if (action->plan.kind == ACTION_TICKET || *incident->target_refusal.reason) {
 		engine_decide(engine, incident);
 		return;
 	}
 	engine_ask(engine, incident, WAIT_OBSERVATION);
+	if (incident->not_looked)
+		return;
 	/* The event's checkpoint may move on only over an incident that is in the journal. */
 	engine_record(engine, incident, NULL);
 }
@@ -54,6 +70,11 @@ void engine_ask(struct engine *engine, struct incident *incident, enum wait wait
 	uint64_t ticket = ++engine->ticket_last << SLOT_BITS | incident->slot;
 	enum status status;
 
+	incident->not_looked = wait == WAIT_OBSERVATION && is_premature(engine, incident);
+	if (incident->not_looked) {
+		engine_decide(engine, incident);
+		return;
+	}
 	incident->observe_asked = true;
 	incident->observe_ticket = ticket;
 	status = engine->ports.observe(engine->ports.self, ticket, &incident->target);
@@ -193,7 +214,8 @@ static bool check_approval(struct engine *engine, struct incident *incident, str
 {
 	if (!*incident->approver)
 		return false;
-	if (*action->undo_of || action->approved_hash == action->plan.hash)
+	/* Without a look there is nothing to hold it against yet. */
+	if (incident->not_looked || *action->undo_of || action->approved_hash == action->plan.hash)
 		return true;
 	incident->approver[0] = '\0';
 	action->approved_hash = 0;
@@ -221,6 +243,7 @@ static void judge(struct engine *engine, struct incident *incident, struct actio
 		.target = &incident->target,
 		.target_refusal = &incident->target_refusal,
 		.observation = incident->observation,
+		.not_looked = incident->not_looked,
 		.plan = &action->plan,
 		.conditions = conditions,
 		.ledger = &engine->ledger,

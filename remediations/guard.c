@@ -218,6 +218,10 @@ static void judge_plan(const struct guard_question *question, struct gate_result
 {
 	const struct refusal *refusal = &question->plan->refusal;
 
+	if (question->not_looked && question->plan->kind != ACTION_TICKET) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
 	gate_saw(result, "%.*s", GATE_TEXT_MAX - 1, question->plan->words);
 	if (!*refusal->reason)
 		return;
@@ -458,6 +462,10 @@ void guard_judge(const struct guard_question *question, struct decision *decisio
 		else
 			judges[i](question, result);
 	}
+	/* What was not looked at must not pass for good. */
+	if (question->not_looked && question->plan->kind != ACTION_TICKET &&
+		decision_reason(decision) == GATE_COUNT)
+		gate_refuse_for_now(&decision->gates[GATE_CLUSTER], 0);
 	sum_up(decision);
 }
 

@@ -128,6 +128,7 @@ struct guard_question {
 	const struct target *target;
 	const struct refusal *target_refusal;  /* reason "" when the target was resolved */
 	const struct observation *observation; /* NULL or error.code: none */
+	bool not_looked; /* the cluster was not asked, because another gate refuses anyway */
 	const struct plan *plan;
 	const struct test_result *conditions; /* [playbook->condition_count] */
 	const struct ledger *ledger;

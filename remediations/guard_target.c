@@ -20,6 +20,10 @@ static const struct observation *look(const struct guard_question *question,
 {
 	const struct observation *observation = seen_target(question);
 
+	if (question->not_looked) {
+		result->verdict = GATE_NOT_ASKED;
+		return NULL;
+	}
 	if (!observation) {
 		result->verdict = GATE_UNKNOWN;
 		gate_saw(result, "no answer from a cluster");
@@ -48,6 +52,10 @@ void judge_cluster(const struct guard_question *question, struct gate_result *re
 {
 	const struct observation *observation = question->observation;
 
+	if (question->not_looked) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
 	gate_saw(result, "answered");
 	if (seen_target(question))
 		return;
@@ -61,6 +69,10 @@ void judge_found(const struct guard_question *question, struct gate_result *resu
 {
 	const struct observation *observation = seen_target(question);
 
+	if (question->not_looked) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
 	if (!observation) {
 		result->verdict = GATE_UNKNOWN;
 		gate_saw(result, "no answer from a cluster");
@@ -106,6 +118,10 @@ void judge_managed(const struct guard_question *question, struct gate_result *re
 {
 	const struct observation *observation = seen_target(question);
 
+	if (question->not_looked) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
 	gate_wanted(result, "annotation nimbusguard.io/managed or the selector");
 	if (question->selected == 1) {
 		gate_saw(result, "by the selector");

@@ -131,6 +131,7 @@ struct incident {
 	int64_t due_ms, blocked_since_ms;
 	uint64_t observe_ticket, journal_ticket, last_ticket;
 	bool observe_asked; /* observe_ticket is awaited */
+	bool not_looked;    /* the decision is made without asking the cluster */
 	bool dirty;         /* the last record did not get into the journal */
 	bool settled;       /* the last record is in the journal */
 	unsigned looks;

@@ -83,17 +83,31 @@ void check_budgets(struct sim *sim, const struct flight *newest)
 		sim_breaks(sim, "%u commands are under way at once", under_way);
 }
 
-/* Of the same incident, the same change, and not its inverse. */
-static bool is_repeat(const struct command *first, const struct command *second)
+struct asking {
+	struct sim *sim;
+	const char *action_id;
+	bool undo;
+};
+
+static bool find_undo(void *argument, const struct incident *incident)
 {
+	struct asking *asking = argument;
+	const struct action *action = incident_find_action(incident, asking->action_id);
+
+	asking->undo = asking->undo || (action && *action->undo_of);
+	return true;
+}
+
+/* Of the same incident, the same kind of change, and not because somebody asked to undo one. */
+static bool is_repeat(struct sim *sim, const struct command *first, const struct command *second)
+{
+	struct asking asking = {sim, second->action_id, false};
 	const char *end = strrchr(first->action_id, '-');
 	size_t size = (size_t)(end - first->action_id) + 1;
 
-	return first->kind == second->kind && !strncmp(first->action_id, second->action_id, size) &&
-		(first->replicas_before != second->replicas_after ||
-			first->memory_bytes_before != second->memory_bytes_after ||
-			first->kind == ACTION_RESTART_POD ||
-			first->kind == ACTION_RESTART_WORKLOAD);
+	engine_visit(sim->engine, find_undo, &asking);
+	return first->kind == second->kind && !asking.undo &&
+		!strncmp(first->action_id, second->action_id, size);
 }
 
 void check_alone(struct sim *sim, const struct flight *newest)
@@ -104,7 +118,7 @@ void check_alone(struct sim *sim, const struct flight *newest)
 		if (!strcmp(flight->command.action_id, newest->command.action_id))
 			sim_breaks(sim, "%s is sent twice", newest->command.action_id);
 		/* It was done and nobody undid it: whoever looks sees that. */
-		if (flight->applied && is_repeat(&flight->command, &newest->command) &&
+		if (flight->applied && is_repeat(sim, &flight->command, &newest->command) &&
 			flight->touched ==
 				sim->deployments[sim_deployment(sim, &flight->command.target)]
 					.touched)
@@ -126,11 +140,6 @@ void check_alone(struct sim *sim, const struct flight *newest)
 	}
 }
 
-struct asking {
-	struct sim *sim;
-	const char *action_id;
-};
-
 static bool check_firing(void *argument, const struct incident *incident)
 {
 	struct asking *asking = argument;
@@ -150,7 +159,7 @@ static bool check_firing(void *argument, const struct incident *incident)
 
 void check_wanted(struct sim *sim, const struct flight *newest)
 {
-	struct asking asking = {sim, newest->command.action_id};
+	struct asking asking = {sim, newest->command.action_id, false};
 	bool approved = false;
 
 	if (!written_at(sim, newest->command.action_id))

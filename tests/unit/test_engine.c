@@ -673,6 +673,30 @@ static void the_kill_switch_survives_a_restart(void **st)
 	bench_close(bench);
 }
 
+static void what_is_refused_anyway_asks_nothing_of_the_cluster(void **st)
+{
+	struct bench *bench = bench_open(MODE_AUTO, false);
+
+	engine_pause(bench->engine, true, "ann", bench->now_ms);
+	alert(bench, "Saturated", true, START_MS);
+	assert_int_equal(bench->observe_count, 0);
+	assert_int_equal(state(bench), STATE_BLOCKED);
+	assert_int_equal(bench->refused_count, 1);
+	assert_true(refused_for(bench, "kill_switch"));
+	engine_pause(bench->engine, false, "ann", bench->now_ms);
+	/* Events that wait outside are a storm already. */
+	engine_expect(bench->engine, bench->config.limits.storm_alerts + 1);
+	pass(bench, 60000);
+	settle(bench);
+	assert_int_equal(bench->sent_count, 0);
+	assert_true(refused_for(bench, "storm"));
+	engine_expect(bench->engine, 0);
+	pass(bench, 60000);
+	settle(bench);
+	assert_int_equal(bench->sent_count, 1);
+	bench_close(bench);
+}
+
 static void what_has_no_room_is_refused_by_name(void **st)
 {
 	struct bench *bench = bench_open(MODE_AUTO, false);
@@ -750,6 +774,7 @@ int main(void)
 		cmocka_unit_test(suggestions_are_never_carried_out),
 		cmocka_unit_test(undo_puts_back_only_what_is_still_ours),
 		cmocka_unit_test(the_kill_switch_survives_a_restart),
+		cmocka_unit_test(what_is_refused_anyway_asks_nothing_of_the_cluster),
 		cmocka_unit_test(what_has_no_room_is_refused_by_name),
 		cmocka_unit_test(replay_gives_the_same_incident),
 		cmocka_unit_test(a_value_that_somebody_takes_back_is_left_to_people),

@@ -308,6 +308,18 @@ static void without_a_cluster_nothing_real_is_cleared(void **state)
 	assert_int_equal(judge(), DECISION_BLOCKED);
 }
 
+static void what_was_not_looked_at_is_never_cleared(void **state)
+{
+	scene->question.not_looked = true;
+	scene->question.observation = NULL;
+	assert_int_equal(judge(), DECISION_WAIT);
+	assert_int_equal(decision_reason(&scene->decision), GATE_CLUSTER);
+	scene->question.dry_run = true;
+	assert_int_equal(judge(), DECISION_WAIT);
+	scene->question.kill_switch = true;
+	only(GATE_KILL_SWITCH, DECISION_WAIT);
+}
+
 static void the_selector_opts_in_too(void **state)
 {
 	scene->observation.managed = false;
@@ -541,6 +553,7 @@ int main(void)
 		T(each_gate_about_the_past_refuses_alone),
 		T(budgets_count_their_scope_only),
 		T(without_a_cluster_nothing_real_is_cleared),
+		T(what_was_not_looked_at_is_never_cleared),
 		T(the_selector_opts_in_too),
 		T(modes_ask_for_a_person),
 		T(a_ticket_passes_what_guards_changes),
