@@ -45,8 +45,7 @@
 		"Times that another replica of an HA pair was elected.", "")                       \
 	METRIC(RW_CLUSTERS, "nimbusguard_remote_write_ha_clusters", METRIC_GAUGE,                  \
 		"Clusters of HA pairs whose elected replica is remembered.", "")                   \
-	METRIC(STORE_SERIES, "nimbusguard_store_series", METRIC_GAUGE,                             \
-		"Series in memory.", "")                                                           \
+	METRIC(STORE_SERIES, "nimbusguard_store_series", METRIC_GAUGE, "Series in memory.", "")    \
 	METRIC(STORE_SERIES_LIMIT, "nimbusguard_store_series_limit", METRIC_GAUGE,                 \
 		"Series that may be in memory at most.", "")                                       \
 	METRIC(STORE_SERIES_CREATED, "nimbusguard_store_series_created_total", METRIC_COUNTER,     \
@@ -86,8 +85,8 @@
 		"Findings raised, by detector and role.", "detector,role")                         \
 	METRIC(FINDINGS_ACTIVE, "nimbusguard_findings_active", METRIC_GAUGE,                       \
 		"Findings that hold now.", "")                                                     \
-	METRIC(INCIDENTS, "nimbusguard_incidents", METRIC_GAUGE,                                   \
-		"Incidents in memory, by state.", "state")                                         \
+	METRIC(INCIDENTS, "nimbusguard_incidents", METRIC_GAUGE, "Incidents in memory, by state.", \
+		"state")                                                                           \
 	METRIC(DECISIONS, "nimbusguard_decisions_total", METRIC_COUNTER,                           \
 		"Decisions on events, by playbook and verdict.", "playbook,verdict")               \
 	METRIC(REFUSALS, "nimbusguard_refusals_total", METRIC_COUNTER,                             \

@@ -5,7 +5,7 @@
  * The limit on connections is kept here and MHD is given none: in MHD 0.9.75 a thread that finds its
  * own limit reached by a connection handed to it returns with its lock held, and hangs for good.
  */
-#define _GNU_SOURCE /* accept4() */
+#define _GNU_SOURCE /* accept4(); NOLINT(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): by the manual */
 #include "receiver/acceptor.h"
 
 #include <errno.h>

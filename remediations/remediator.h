@@ -29,7 +29,7 @@ enum mode {
 #define X(mode, name) mode,
 	MODE_TABLE(X)
 #undef X
-	MODE_COUNT
+		MODE_COUNT
 };
 
 const char *mode_name(enum mode mode);
@@ -37,34 +37,37 @@ bool mode_parse(const char *name, enum mode *mode);
 
 /* Budgets and times of the guard; playbooks may only be stricter. */
 struct guard_limits {
-	int64_t cooldown_ms;          /* between two actions on one target */
-	int64_t startup_grace_ms;     /* after start nothing is done for so long */
-	int64_t window_ms;            /* of the budgets below */
+	int64_t cooldown_ms;      /* between two actions on one target */
+	int64_t startup_grace_ms; /* after start nothing is done for so long */
+	int64_t window_ms;        /* of the budgets below */
 	unsigned per_target, per_namespace, per_kind, per_cluster; /* actions in window_ms */
-	unsigned concurrent;          /* live actions at once */
-	unsigned ineffective_max;     /* breaker: ineffective outcomes of a playbook+target in window_ms */
-	unsigned storm_alerts;        /* firing events in storm_window_ms above which nothing is done */
+	unsigned concurrent;                                       /* live actions at once */
+	unsigned
+		ineffective_max; /* breaker: ineffective outcomes of a playbook+target in window_ms */
+	unsigned storm_alerts;   /* firing events in storm_window_ms above which nothing is done */
 	int64_t storm_window_ms;
 	double cumulative_change_max; /* factor on replicas or memory against the first seen, in window_ms */
 	int32_t replicas_max;
-	double confidence_min;        /* of findings and proposals */
+	double confidence_min; /* of findings and proposals */
 };
 
 struct remediator_config {
 	const char *journal_path;
-	const char *journal_vfs;        /* tests; NULL */
-	const char *const *playbook_paths; /* files or folders (*.yaml, *.yml, without *_test.yaml) */
+	const char *journal_vfs; /* tests; NULL */
+	const char *const
+		*playbook_paths; /* files or folders (*.yaml, *.yml, without *_test.yaml) */
 	size_t playbook_path_count;
 	enum mode mode;
 	bool dry_run;
-	bool paused;                    /* kill switch at start */
+	bool paused; /* kill switch at start */
 	struct guard_limits guard;
 	unsigned event_queue_max, incident_max;
-	const char *kube_url;           /* API server base URL; NULL: none, observations are unavailable */
+	const char *kube_url; /* API server base URL; NULL: none, observations are unavailable */
 	const char *kube_token_file, *kube_ca_file; /* may be NULL */
 	const struct clock *clock;
 	struct signal_source signals;
-	const char *opt_in_selector;    /* label matchers of workloads managed without annotation; NULL: annotation only */
+	const char *
+		opt_in_selector; /* label matchers of workloads managed without annotation; NULL: annotation only */
 };
 
 struct remediator;
@@ -75,8 +78,8 @@ void guard_limits_default(struct guard_limits *limits);
 /* Only checks playbooks; what is wrong is in diagnostics. STATUS_BAD_INPUT when there were errors. */
 enum status remediator_check(const struct remediator_config *config,
 	struct diagnostics *diagnostics) MUST_CHECK;
-struct remediator *remediator_open(const struct remediator_config *config, struct error *error)
-	MUST_CHECK;
+struct remediator *remediator_open(const struct remediator_config *config,
+	struct error *error) MUST_CHECK;
 /* New playbooks, mode, limits; the old ones stay in force when STATUS_BAD_INPUT. */
 enum status remediator_reload(struct remediator *remediator, const struct remediator_config *config,
 	struct diagnostics *diagnostics) MUST_CHECK;

@@ -16,20 +16,22 @@
 enum signal_fold { SIGNAL_NEWEST, SIGNAL_MEAN, SIGNAL_MIN, SIGNAL_MAX, SIGNAL_INCREASE };
 
 struct signal_reading {
-	enum quality quality; /* value is meaningful only for QUALITY_GOOD; QUALITY_TOO_SHORT may carry one */
-	double value;         /* NaN when there is none */
-	int64_t newest_ms;    /* time of the newest sample used; 0 when none */
+	enum quality
+		quality; /* value is meaningful only for QUALITY_GOOD; QUALITY_TOO_SHORT may carry one */
+	double value;      /* NaN when there is none */
+	int64_t newest_ms; /* time of the newest sample used; 0 when none */
 	uint32_t samples;
 };
 
 struct signal_source {
 	void *self;
 	void (*read)(void *self, const struct workload_key *workload, enum signal_role role,
-		enum signal_fold fold, int64_t from_ms, int64_t to_ms, struct signal_reading *reading);
+		enum signal_fold fold, int64_t from_ms, int64_t to_ms,
+		struct signal_reading *reading);
 	/* The workload that owns a pod by the stream's own series (namespace, pod -> owner); false when
 	 * unknown or ambiguous. May be NULL. */
-	bool (*owner_of_pod)(void *self, const char *cluster, const char *namespace_name, const char *pod,
-		struct workload_key *workload);
+	bool (*owner_of_pod)(void *self, const char *cluster, const char *namespace_name,
+		const char *pod, struct workload_key *workload);
 	/* Whether the stream has ever shown this workload. May be NULL. */
 	bool (*knows)(void *self, const struct workload_key *workload);
 };

@@ -68,8 +68,10 @@ static int setup(void **state)
 
 	snprintf(place->folder, sizeof(place->folder), "%s/remediator-XXXXXX",
 		base ? base : "/tmp");
-	if (!mkdtemp(place->folder))
+	if (!mkdtemp(place->folder)) {
+		free(place);
 		return -1;
+	}
 	snprintf(place->journal, sizeof(place->journal), "%s/journal.sqlite", place->folder);
 	snprintf(place->playbook, sizeof(place->playbook), "%s/restart.yaml", place->folder);
 	write_text(place->playbook, restart_text);
