@@ -466,7 +466,7 @@ static bool run_seed(uint64_t seed, char *words, size_t size)
 	if (!sim->broken && seed % 4 == 1)
 		check_replay(sim);
 	good = !sim->broken;
-	snprintf(words, size, "%s", sim->words);
+	snprintf(words, size, "%.511s", sim->words);
 	engine_close(sim->engine);
 	for (size_t i = 0; i < sim->journal_count; i++)
 		record_fini(&sim->journal[i]);
