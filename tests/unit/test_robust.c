@@ -164,8 +164,12 @@ static void a_constant_past_gives_no_nan(void **state)
 
 static void finite_input_never_scores_nan(void **state)
 {
+	/* Distance and deviation are both infinite. */
+	double far[] = {-1e308, -1e308, 0.5e308, 1.75e308, 1.75e308}, room[5];
+	struct robust_scale wide = robust_scale(far, room, 5);
 	static const double numbers[] = {0, 1, -1, DBL_MAX, -DBL_MAX, DBL_MIN, 5e-324, 1e300};
 
+	assert_true(robust_score(-1.7e308, &wide, 0) == 0);
 	for (size_t v = 0; v < ARRAY_COUNT(numbers); v++) {
 		for (size_t m = 0; m < ARRAY_COUNT(numbers); m++) {
 			double values[] = {numbers[m], numbers[v], numbers[m]}, scratch[3];
