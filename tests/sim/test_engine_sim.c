@@ -22,7 +22,7 @@
 #include "base/mem.h"
 #include "tests/support/engine_sim.h"
 
-#define STEPS 120
+#define STEPS 90
 
 static struct playbooks *playbooks;
 
