@@ -115,8 +115,8 @@ static int pattern_match(const struct pattern *pattern, const char *value, size_
 	int result = PCRE2_ERROR_NOMEMORY;
 
 	if (match)
-		result = pcre2_match(
-			pattern->code, (PCRE2_SPTR)value, size, 0, 0, match, pattern->limits);
+		result = pcre2_match(pattern->code, (PCRE2_SPTR)value, size, 0, 0, match,
+			pattern->limits);
 	pcre2_match_data_free(match);
 	if (result >= 0)
 		return 1;
