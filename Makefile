@@ -171,7 +171,7 @@ locked = mkdir -p $(B) && flock -o $(B)/.lock $(MAKE) $(if $(V),,-s) --no-print-
 deps = tests/support/deps.sh
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 all: release ## same as release
 
