@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "daemon/command.h"
 #include "daemon/service.h"
+#include "receiver/listen.h"
 
 /* The parts that the features turn on. */
 static bool feature_on(const struct config *config, const char *feature)
@@ -28,7 +29,9 @@ static void check_rooms(const struct config *config, struct diagnostics *diagnos
 	struct analyzer_config analyzer;
 	struct remediator_config remediator;
 	const char *web = config_text(config, SETTING_WEB_CONFIG_FILE);
-	char journal_path[4352];
+	char journal_path[4352], host[LISTEN_HOST_MAX];
+	struct error error;
+	uint16_t port;
 	size_t token_count;
 	const struct access_token *tokens = config_tokens(config, &token_count);
 	struct access *access;
@@ -42,6 +45,9 @@ static void check_rooms(const struct config *config, struct diagnostics *diagnos
 		(void)!analyzer_check(&analyzer, diagnostics);
 	if (feature_on(config, "remediate"))
 		(void)!remediator_check(&remediator, diagnostics);
+	if (listen_parse(config_text(config, SETTING_WEB_LISTEN_ADDRESS), host, &port, &error) !=
+		STATUS_OK)
+		diagnostics_add(diagnostics, false, "web.listen_address", 0, 0, "%s", error.text);
 	access = access_open(web[0] != '\0' ? web : NULL, tokens, token_count, diagnostics);
 	access_close(access);
 }

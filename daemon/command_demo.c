@@ -158,7 +158,7 @@ static int run(struct demo *demo, const struct command_line *line, const char *f
 static void remove_folder(const char *folder)
 {
 	static const char *const files[] = {"journal.sqlite", "journal.sqlite-wal",
-		"journal.sqlite-shm", "journal.sqlite-journal"};
+		"journal.sqlite-shm", "journal.sqlite-journal", "journal.sqlite-lock"};
 	char path[512];
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {

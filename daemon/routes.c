@@ -221,10 +221,10 @@ struct route *routes_build(struct service *service, size_t *count, struct error 
 {
 	const struct config *config = service_config(service);
 	const struct route table[] = {
-		{"write", "POST", "/api/v1/write", ROUTE_BODY, ACCESS_INGEST,
+		{"write", "POST", "/api/v1/write", ROUTE_BODY | ROUTE_CHANGES, ACCESS_INGEST,
 			(uint64_t)config_int(config, SETTING_INGEST_BODY_MAX), route_write_head,
 			route_write, NULL},
-		{"webhook", "POST", "/api/v1/webhook", ROUTE_BODY, ACCESS_WEBHOOK,
+		{"webhook", "POST", "/api/v1/webhook", ROUTE_BODY | ROUTE_CHANGES, ACCESS_WEBHOOK,
 			(uint64_t)config_int(config, SETTING_WEBHOOK_BODY_MAX), NULL, route_webhook,
 			NULL},
 		{"healthy", "GET", "/-/healthy", ROUTE_EXACT, ACCESS_NONE, 0, NULL, serve_healthy,

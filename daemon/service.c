@@ -22,6 +22,7 @@
 #include "daemon/intake.h"
 #include "daemon/routes.h"
 #include "daemon/version.h"
+#include "receiver/listen.h"
 
 #define DRAIN_MS 10000
 
@@ -116,21 +117,15 @@ static void collect(void *argument)
 	}
 	metrics_set(METRIC_OPERATOR_HEALTH, 1, "store");
 	metrics_set(METRIC_OPERATOR_HEALTH, service->server != NULL ? 1 : 0, "http");
-	metrics_set(METRIC_OPERATOR_HEALTH, service->analyzer != NULL ? 1 : 0, "analyzer");
+	/* A part that is not enabled has no health, so that no alert can wait for it. */
+	if (service->analyzer != NULL)
+		metrics_set(METRIC_OPERATOR_HEALTH, 1, "analyzer");
+	if (service->remediator == NULL)
+		return;
 	metrics_set(METRIC_OPERATOR_HEALTH,
-		service->remediator != NULL &&
-				(remediator_ok || component == NULL ||
-					strcmp(component, "engine") != 0)
-			? 1
-			: 0,
-		"engine");
+		remediator_ok || component == NULL || strcmp(component, "engine") != 0, "engine");
 	metrics_set(METRIC_OPERATOR_HEALTH,
-		service->remediator != NULL &&
-				(remediator_ok || component == NULL ||
-					strcmp(component, "journal") != 0)
-			? 1
-			: 0,
-		"journal");
+		remediator_ok || component == NULL || strcmp(component, "journal") != 0, "journal");
 }
 
 /* What changes with a reload. */
@@ -222,9 +217,13 @@ static enum status open_access(struct service *service, struct diagnostics *diag
 {
 	const char *address = config_text(service->config, SETTING_WEB_LISTEN_ADDRESS);
 	const char *file = config_text(service->config, SETTING_WEB_CONFIG_FILE);
+	char host[LISTEN_HOST_MAX];
+	uint16_t port;
 	size_t token_count;
 	const struct access_token *tokens = config_tokens(service->config, &token_count);
 
+	if (listen_parse(address, host, &port, error) != STATUS_OK)
+		return error_prefix(error, "web.listen_address");
 	service->access =
 		access_open(file[0] != '\0' ? file : NULL, tokens, token_count, diagnostics);
 	if (service->access == NULL)
@@ -398,6 +397,19 @@ static enum status reload_locked(struct service *service, struct diagnostics *di
 	return STATUS_OK;
 }
 
+/* A line each, with its place, in the form of the log. */
+static void log_diagnostics(const struct diagnostics *diagnostics)
+{
+	for (size_t i = 0; i < diagnostics->count; i++) {
+		const struct diagnostic *diagnostic = &diagnostics->list[i];
+
+		LOG_ERROR(diagnostic->warning ? "warning in the configuration"
+					      : "error in the configuration",
+			LOG_TEXT("file", diagnostic->file), LOG_INT("line", diagnostic->line),
+			LOG_INT("column", diagnostic->column), LOG_TEXT("err", diagnostic->text));
+	}
+}
+
 enum status service_reload(struct service *service, struct diagnostics *diagnostics)
 {
 	enum status status;
@@ -408,9 +420,10 @@ enum status service_reload(struct service *service, struct diagnostics *diagnost
 	if (status == STATUS_OK) {
 		LOG_INFO("configuration reloaded");
 	} else {
-		metrics_set(METRIC_CONFIG_RELOAD_SUCCESS, 0);
 		LOG_ERROR("reload refused, the old configuration stays in force",
 			LOG_UINT("errors", diagnostics->errors));
+		log_diagnostics(diagnostics);
+		metrics_set(METRIC_CONFIG_RELOAD_SUCCESS, 0);
 	}
 	return status;
 }

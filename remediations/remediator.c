@@ -465,6 +465,9 @@ void remediator_pause(struct remediator *remediator, bool paused, const char *id
 
 	if (remediator_control(remediator, &control))
 		LOG_ERROR("the pause did not reach the engine", LOG_ERROR_FIELD(&control.error));
+	else
+		LOG_WARN(paused ? "all changes are paused" : "changes are no longer paused",
+			LOG_TEXT("by", identity));
 }
 
 static enum status ask(struct remediator *remediator, struct control *control, struct error *error)
