@@ -37,6 +37,10 @@
 		"Bytes of remote-write bodies after decompression.", "")                           \
 	METRIC(RW_SAMPLES, "nimbusguard_remote_write_samples_total", METRIC_COUNTER,               \
 		"Float samples received, by what became of them.", "result")                       \
+	METRIC(RW_HISTOGRAMS, "nimbusguard_remote_write_histograms_total", METRIC_COUNTER,         \
+		"Native histograms of series that keep them, by what became of them.", "result")   \
+	METRIC(RW_EXEMPLARS, "nimbusguard_remote_write_exemplars_total", METRIC_COUNTER,           \
+		"Exemplars of series that keep them, by what became of them.", "result")           \
 	METRIC(RW_SKIPPED, "nimbusguard_remote_write_skipped_total", METRIC_COUNTER,               \
 		"Parts of requests accepted but not used yet, by kind.", "kind")                   \
 	METRIC(RW_INVALID, "nimbusguard_remote_write_invalid_total", METRIC_COUNTER,               \
@@ -60,6 +64,12 @@
 		"Samples held in the rings.", "")                                                  \
 	METRIC(STORE_OVERWRITTEN, "nimbusguard_store_overwritten_samples_total", METRIC_COUNTER,   \
 		"Samples given up within the retention because the memory was full.", "")          \
+	METRIC(STORE_RECORDS, "nimbusguard_store_records", METRIC_GAUGE,                           \
+		"Native histograms and exemplars held, by kind.", "kind")                          \
+	METRIC(STORE_RECORD_BYTES, "nimbusguard_store_record_bytes", METRIC_GAUGE,                 \
+		"Memory of these, a part of the store's, by kind.", "kind")                        \
+	METRIC(STORE_RECORD_BYTES_LIMIT, "nimbusguard_store_record_limit_bytes", METRIC_GAUGE,     \
+		"Memory that these may take at most, by kind.", "kind")                            \
 	METRIC(ALERTS_RECEIVED, "nimbusguard_alerts_received_total", METRIC_COUNTER,               \
 		"Alerts in webhook messages, by status.", "status")                                \
 	METRIC(ALERTS_INVALID, "nimbusguard_alerts_invalid_total", METRIC_COUNTER,                 \

@@ -8,6 +8,8 @@
 
 #include "base/mem.h"
 #include "base/parse.h"
+#include "daemon/api_records.h"
+#include "daemon/intake.h"
 #include "daemon/routes.h"
 #include "daemon/service.h"
 #include "daemon/version.h"
@@ -166,78 +168,138 @@ static void write_value(struct buf *json, double value)
 {
 	if (store_is_stale(value))
 		buf_add_text(json, "\"stale\"");
-	else if (isnan(value))
-		buf_add_text(json, "\"NaN\"");
-	else if (isinf(value))
-		buf_add_text(json, value > 0 ? "\"+Inf\"" : "\"-Inf\"");
-	else {
-		buf_add_char(json, '"');
-		buf_add_json_number(json, value);
-		buf_add_char(json, '"');
-	}
+	else
+		api_write_number(json, value);
 }
 
-static void write_series_points(struct buf *json, const struct labels *labels,
-	const struct store_point *points, size_t count)
+/* What a query asks for, and the room for one series of it. */
+struct series_query {
+	struct service *service;
+	int64_t from_ms, to_ms;
+	size_t limit;
+	bool histograms, exemplars;
+	struct store_point *points; /* [limit] */
+	struct buf histogram_copy, exemplar_copy;
+};
+
+static enum status read_flag(const struct request *request, const char *name, bool *flag,
+	struct error *error)
 {
-	buf_add_text(json, "{\"metric\":");
-	labels_write_json(json, labels);
+	const char *text = request_query(request, name);
+
+	*flag = false;
+	if (text != NULL && parse_bool(text, flag) != STATUS_OK)
+		return error_set(error, STATUS_BAD_INPUT, "%s is neither true nor false", name);
+	return STATUS_OK;
+}
+
+static enum status series_query_init(struct series_query *query, const struct request *request,
+	struct error *error)
+{
+	enum status status = read_limit(request, 11000, POINTS_MAX, &query->limit, error);
+
+	if (status == STATUS_OK)
+		status = read_range(request, clock_now_ms(service_clock(query->service)),
+			&query->from_ms, &query->to_ms, error);
+	if (status == STATUS_OK)
+		status = read_flag(request, "histograms", &query->histograms, error);
+	if (status == STATUS_OK)
+		status = read_flag(request, "exemplars", &query->exemplars, error);
+	buf_init(&query->histogram_copy, ANSWER_MAX);
+	buf_init(&query->exemplar_copy, ANSWER_MAX);
+	if (status != STATUS_OK)
+		return status;
+	query->points = mem_zalloc(query->limit, sizeof(*query->points));
+	return query->points != NULL ? STATUS_OK
+				     : error_set(error, STATUS_NO_MEMORY, "out of memory");
+}
+
+static void series_query_fini(struct series_query *query)
+{
+	mem_free(query->points);
+	buf_fini(&query->histogram_copy);
+	buf_fini(&query->exemplar_copy);
+}
+
+static void write_values(struct buf *json, const struct store_point *points, size_t count)
+{
 	buf_add_text(json, ",\"values\":[");
 	for (size_t i = 0; i < count; i++) {
-		int64_t seconds = points[i].t_ms / 1000, millis = points[i].t_ms % 1000;
-
-		if (millis < 0) {
-			seconds--;
-			millis += 1000;
-		}
-		buf_printf(json, "%s[%lld.%03lld,", i > 0 ? "," : "", (long long)seconds,
-			(long long)millis);
+		buf_add_text(json, i > 0 ? ",[" : "[");
+		api_write_time(json, points[i].t_ms);
+		buf_add_char(json, ',');
 		write_value(json, points[i].value);
 		buf_add_char(json, ']');
 	}
-	buf_add_text(json, "]}");
+	buf_add_char(json, ']');
+}
+
+/* The entry of one series, behind a comma when it is not the first; nothing when nothing of it lies
+ * within the times. */
+static enum status write_series(struct series_query *query, uint32_t series, bool first,
+	struct buf *json)
+{
+	struct intake *intake = service_intake(query->service);
+	struct store *store = service_store(query->service);
+	size_t count =
+		store_window(store, series, query->from_ms, query->to_ms, query->points, query->limit);
+	int64_t start_ms;
+	struct labels labels;
+
+	buf_reset(&query->histogram_copy);
+	buf_reset(&query->exemplar_copy);
+	if ((query->histograms &&
+		    records_copy(intake_histograms(intake), series, query->from_ms, query->to_ms,
+			    &query->histogram_copy) != STATUS_OK) ||
+		(query->exemplars &&
+			records_copy(intake_exemplars(intake), series, query->from_ms,
+				query->to_ms, &query->exemplar_copy) != STATUS_OK))
+		return STATUS_NO_MEMORY;
+	if ((count == 0 && query->histogram_copy.size == 0 && query->exemplar_copy.size == 0) ||
+		store_labels(store, series, &labels) != STATUS_OK)
+		return STATUS_OK;
+	buf_add_text(json, first ? "{\"metric\":" : ",{\"metric\":");
+	labels_write_json(json, &labels);
+	labels_fini(&labels);
+	write_values(json, query->points, count);
+	if (query->histograms) {
+		buf_add_text(json, ",\"histograms\":");
+		api_write_histograms(json, &query->histogram_copy);
+	}
+	if (query->exemplars) {
+		buf_add_text(json, ",\"exemplars\":");
+		api_write_exemplars(json, &query->exemplar_copy);
+	}
+	if (starts_get(intake_starts(intake), series, &start_ms)) {
+		buf_add_text(json, ",\"start\":");
+		api_write_time(json, start_ms);
+	}
+	buf_add_char(json, '}');
+	return STATUS_OK;
 }
 
 void route_query(struct request *request, void *argument)
 {
-	struct service *service = argument;
+	struct series_query query = {.service = argument};
 	struct store_selection selection = {0};
-	struct store_point *points = NULL;
 	struct error error;
 	struct buf json;
-	int64_t from_ms = 0, to_ms = 0;
-	size_t limit = 0, written = 0;
-	enum status status = read_limit(request, 11000, POINTS_MAX, &limit, &error);
+	size_t start;
+	enum status status = series_query_init(&query, request, &error);
 
 	buf_init(&json, ANSWER_MAX);
 	if (status == STATUS_OK)
-		status = read_range(request, clock_now_ms(service_clock(service)), &from_ms, &to_ms,
-			&error);
-	if (status == STATUS_OK)
-		status = select_series(request, service, SERIES_LIMIT, &selection, &error);
-	if (status == STATUS_OK) {
-		points = mem_zalloc(limit, sizeof(*points));
-		if (points == NULL)
-			status = error_set(&error, STATUS_NO_MEMORY, "out of memory");
-	}
+		status = select_series(request, argument, SERIES_LIMIT, &selection, &error);
 	buf_add_text(&json, "{\"resultType\":\"matrix\",\"result\":[");
+	start = json.size;
 	for (size_t i = 0; status == STATUS_OK && i < selection.count; i++) {
-		struct labels labels;
-		size_t count = store_window(service_store(service), selection.series[i], from_ms,
-			to_ms, points, limit);
-
-		if (count == 0 ||
-			store_labels(service_store(service), selection.series[i], &labels) !=
-				STATUS_OK)
-			continue;
-		if (written++ > 0)
-			buf_add_char(&json, ',');
-		write_series_points(&json, &labels, points, count);
-		labels_fini(&labels);
+		status = write_series(&query, selection.series[i], json.size == start, &json);
+		if (status != STATUS_OK)
+			error_set(&error, status, "out of memory");
 	}
 	buf_add_text(&json, "]}");
 	reply_built(request, &json, status, &error);
-	mem_free(points);
+	series_query_fini(&query);
 	store_selection_fini(&selection);
 	buf_fini(&json);
 }

@@ -70,6 +70,20 @@
 		"Selectors of series to drop, also when ingest.keep has them.")                    \
 	SETTING(INGEST_DROPPED_MAX, "ingest.dropped_max", INT, "1000000", 1, 1000000000, NULL,     \
 		false, "Dropped series that are remembered, about 16 bytes each.")                 \
+	SETTING(INGEST_HISTOGRAMS, "ingest.histograms", LIST, "", 0, 0, NULL, false,               \
+		"Selectors of series whose last native histograms are kept.")                      \
+	SETTING(INGEST_HISTOGRAMS_KEEP, "ingest.histograms_keep", INT, "64", 1, 1000, NULL,        \
+		false, "Native histograms kept for a series.")                                     \
+	SETTING(INGEST_HISTOGRAMS_MEMORY_MAX, "ingest.histograms_memory_max", SIZE, "64MiB",       \
+		65536, 16 * GIB, NULL, false,                                                      \
+		"Memory for native histograms, a part of storage.memory_max.")                     \
+	SETTING(INGEST_EXEMPLARS, "ingest.exemplars", LIST, "", 0, 0, NULL, false,                 \
+		"Selectors of series whose last exemplars are kept.")                              \
+	SETTING(INGEST_EXEMPLARS_KEEP, "ingest.exemplars_keep", INT, "16", 1, 1000, NULL,          \
+		false, "Exemplars kept for a series.")                                             \
+	SETTING(INGEST_EXEMPLARS_MEMORY_MAX, "ingest.exemplars_memory_max", SIZE, "16MiB",         \
+		65536, 16 * GIB, NULL, false,                                                      \
+		"Memory for exemplars, a part of storage.memory_max.")                             \
 	SETTING(INGEST_HA_ENABLED, "ingest.ha.enabled", BOOL, "false", 0, 0, NULL, false,          \
 		"Of HA pairs of Prometheus take the samples of one replica per cluster.")          \
 	SETTING(INGEST_HA_CLUSTER_LABEL, "ingest.ha.cluster_label", TEXT, "cluster", 0, 0, NULL,   \

@@ -4,6 +4,8 @@
 #include "remote_write/ingest_rules.h"
 
 struct intake {
+	struct records *histograms, *exemplars;
+	struct starts *starts;
 	struct ingest_rules *rules;
 	struct ingest **receivers;
 	size_t count;
@@ -15,6 +17,29 @@ static struct ingest_selector_list list_of(const struct config *config, enum set
 
 	list.texts = config_list(config, id, &list.count);
 	return list;
+}
+
+static enum status open_records(struct intake *intake, const struct config *config,
+	struct store *store, struct error *error)
+{
+	const struct records_limits histograms = {
+		.keep_max = (uint32_t)config_int(config, SETTING_INGEST_HISTOGRAMS_KEEP),
+		.bytes_max = (uint64_t)config_int(config, SETTING_INGEST_HISTOGRAMS_MEMORY_MAX),
+	};
+	const struct records_limits exemplars = {
+		.keep_max = (uint32_t)config_int(config, SETTING_INGEST_EXEMPLARS_KEEP),
+		.bytes_max = (uint64_t)config_int(config, SETTING_INGEST_EXEMPLARS_MEMORY_MAX),
+		.same_time = true,
+	};
+
+	intake->histograms = records_open(store, "histogram", &histograms, error);
+	if (intake->histograms == NULL)
+		return error->code;
+	intake->exemplars = records_open(store, "exemplar", &exemplars, error);
+	if (intake->exemplars == NULL)
+		return error->code;
+	intake->starts = starts_open(store, error);
+	return intake->starts != NULL ? STATUS_OK : error->code;
 }
 
 static enum status open_rules(struct intake *intake, const struct config *config,
@@ -30,6 +55,11 @@ static enum status open_rules(struct intake *intake, const struct config *config
 		.failover_ms = config_int(config, SETTING_INGEST_HA_FAILOVER),
 		.cluster_max = (uint32_t)config_int(config, SETTING_INGEST_HA_CLUSTERS_MAX),
 		.clock = clock,
+		.histograms = list_of(config, SETTING_INGEST_HISTOGRAMS),
+		.exemplars = list_of(config, SETTING_INGEST_EXEMPLARS),
+		.histogram_records = intake->histograms,
+		.exemplar_records = intake->exemplars,
+		.starts = intake->starts,
 	};
 
 	intake->rules = ingest_rules_open(&rules, error);
@@ -76,7 +106,8 @@ struct intake *intake_open(const struct config *config, struct store *store,
 		error_set(error, STATUS_NO_MEMORY, "out of memory");
 		return NULL;
 	}
-	if (open_rules(intake, config, clock, error) == STATUS_OK &&
+	if (open_records(intake, config, store, error) == STATUS_OK &&
+		open_rules(intake, config, clock, error) == STATUS_OK &&
 		open_receivers(intake, config, store, error) == STATUS_OK)
 		return intake;
 	intake_close(intake);
@@ -91,10 +122,34 @@ void intake_close(struct intake *intake)
 		ingest_close(intake->receivers[i]);
 	mem_free(intake->receivers);
 	ingest_rules_close(intake->rules);
+	records_close(intake->histograms);
+	records_close(intake->exemplars);
+	starts_close(intake->starts);
 	mem_free(intake);
 }
 
 struct ingest *intake_receiver(struct intake *intake, unsigned thread)
 {
 	return thread < intake->count ? intake->receivers[thread] : NULL;
+}
+
+void intake_sweep(struct intake *intake)
+{
+	records_sweep(intake->histograms);
+	records_sweep(intake->exemplars);
+}
+
+struct records *intake_histograms(struct intake *intake)
+{
+	return intake->histograms;
+}
+
+struct records *intake_exemplars(struct intake *intake)
+{
+	return intake->exemplars;
+}
+
+struct starts *intake_starts(struct intake *intake)
+{
+	return intake->starts;
 }

@@ -294,6 +294,8 @@ static void *sweep(void *argument)
 		next_ms = clock_now_ms(service->clock) + 30000;
 		size_t removed = store_sweep(service->store);
 
+		intake_sweep(service->intake);
+
 		if (removed > 0)
 			LOG_DEBUG("series removed", LOG_UINT("count", removed));
 	}
@@ -511,6 +513,11 @@ int64_t service_started_ms(const struct service *service)
 struct ingest *service_ingest(struct service *service, unsigned thread)
 {
 	return intake_receiver(service->intake, thread);
+}
+
+struct intake *service_intake(struct service *service)
+{
+	return service->intake;
 }
 
 struct access *service_access(struct service *service)

@@ -20,6 +20,7 @@
 #include "store/store.h"
 
 struct service;
+struct intake;
 
 /* How the configuration was given, so that a reload reads the same again. */
 struct service_layers {
@@ -55,6 +56,7 @@ void service_watch_findings(struct service *service, service_finding_fn *watch, 
 double service_samples_per_second(struct service *service);
 int64_t service_started_ms(const struct service *service);
 struct ingest *service_ingest(struct service *service, unsigned thread);
+struct intake *service_intake(struct service *service);
 struct access *service_access(struct service *service);
 bool service_feature(const struct service *service, const char *feature);
 

@@ -15,6 +15,7 @@ enum { REQUEST_TIMESERIES = 1, REQUEST_METADATA = 3 };
 enum { SERIES_LABELS = 1, SERIES_SAMPLES = 2, SERIES_EXEMPLARS = 3, SERIES_HISTOGRAMS = 4 };
 enum { LABEL_NAME = 1, LABEL_VALUE = 2 };
 enum { SAMPLE_VALUE = 1, SAMPLE_TIMESTAMP = 2 };
+enum { EXEMPLAR_LABELS = 1, EXEMPLAR_VALUE = 2, EXEMPLAR_TIMESTAMP = 3 };
 
 #define SHAPE(name)                                                                                \
 	static const struct wire_shape name##_shape = {name##_fields, ARRAY_COUNT(name##_fields)}
@@ -26,9 +27,9 @@ static const struct wire_field label_fields[] = {
 SHAPE(label);
 
 static const struct wire_field exemplar_fields[] = {
-	[1] = {WIRE_KIND_MESSAGE, &label_shape}, /* labels */
-	[2] = {WIRE_KIND_DOUBLE, NULL},          /* value */
-	[3] = {WIRE_KIND_VARINT, NULL},          /* timestamp */
+	[EXEMPLAR_LABELS] = {WIRE_KIND_MESSAGE, &label_shape},
+	[EXEMPLAR_VALUE] = {WIRE_KIND_DOUBLE, NULL},
+	[EXEMPLAR_TIMESTAMP] = {WIRE_KIND_VARINT, NULL},
 };
 SHAPE(exemplar);
 
@@ -168,12 +169,13 @@ bool series_view_label_bytes(struct wire *rest, struct wire *label)
 	return next_message(rest, SERIES_LABELS, label);
 }
 
-bool series_view_label(struct wire *rest, struct label *label)
+/* The next label in this field. */
+static bool next_label(struct wire *rest, uint32_t field, struct label *label)
 {
 	struct wire inside, text;
 	struct wire_tag tag;
 
-	if (!next_message(rest, SERIES_LABELS, &inside))
+	if (!next_message(rest, field, &inside))
 		return false;
 	*label = (struct label){.name = "", .value = ""};
 	while (inside.at < inside.end) {
@@ -194,6 +196,48 @@ bool series_view_label(struct wire *rest, struct label *label)
 			label->value_size = (uint32_t)wire_left(&text);
 		}
 	}
+	return true;
+}
+
+bool series_view_label(struct wire *rest, struct label *label)
+{
+	return next_label(rest, SERIES_LABELS, label);
+}
+
+bool exemplar_label(struct wire *rest, struct label *label)
+{
+	return next_label(rest, EXEMPLAR_LABELS, label);
+}
+
+bool series_view_histogram(struct wire *rest, struct wire *histogram)
+{
+	return next_message(rest, SERIES_HISTOGRAMS, histogram);
+}
+
+bool series_view_exemplar(struct wire *rest, struct decoded_exemplar *exemplar)
+{
+	struct wire inside;
+	struct wire_tag tag;
+	uint64_t bits = 0, t = 0;
+	bool read;
+
+	if (!next_message(rest, SERIES_EXEMPLARS, &inside))
+		return false;
+	exemplar->labels = inside;
+	while (inside.at < inside.end) {
+		if (!wire_tag(&inside, &tag))
+			return false;
+		if (tag.field == EXEMPLAR_VALUE)
+			read = wire_fixed64(&inside, &bits);
+		else if (tag.field == EXEMPLAR_TIMESTAMP)
+			read = wire_varint(&inside, &t);
+		else
+			read = wire_skip(&inside, tag.type);
+		if (!read)
+			return false;
+	}
+	exemplar->t_ms = (int64_t)t;
+	memcpy(&exemplar->value, &bits, sizeof(bits));
 	return true;
 }
 

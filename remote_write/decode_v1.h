@@ -63,6 +63,17 @@ bool series_view_label_bytes(struct wire *rest, struct wire *label) MUST_CHECK;
 bool series_view_sample(struct wire *rest, struct decoded_sample *sample) MUST_CHECK;
 struct wire series_view_samples(const struct series_view *view);
 
+/* The next histogram of a frame that was walked: the message, not looked into. */
+bool series_view_histogram(struct wire *rest, struct wire *histogram) MUST_CHECK;
+/* The next exemplar; *labels starts a walk with exemplar_label(). t_ms 0: the sender gave none. */
+struct decoded_exemplar {
+	struct wire labels;
+	int64_t t_ms;
+	double value;
+};
+bool series_view_exemplar(struct wire *rest, struct decoded_exemplar *exemplar) MUST_CHECK;
+bool exemplar_label(struct wire *rest, struct label *label) MUST_CHECK;
+
 /* The guess that a frame ends with exactly one sample and holds nothing but labels before it: what
  * Prometheus sends. Returns the bytes before that sample, or 0 when the end does not look like it.
  *

@@ -240,15 +240,15 @@ bool series_v2_plain(const struct wire *frame, const struct symbols *symbols,
 	return sum_references(at + 2, references_end, symbols, &plain->key);
 }
 
-static inline void keep_reference(struct series_v2 *series, uint32_t *references,
-	uint32_t reference_max, uint64_t number)
+static inline void keep_reference(uint32_t *count, uint32_t *references, uint32_t reference_max,
+	uint64_t number)
 {
-	if (series->reference_count < reference_max)
-		references[series->reference_count] = (uint32_t)number;
-	series->reference_count++;
+	if (*count < reference_max)
+		references[*count] = (uint32_t)number;
+	++*count;
 }
 
-static bool read_references(struct series_v2 *series, struct wire *inside, uint32_t *references,
+static bool read_references(uint32_t *count, struct wire *inside, uint32_t *references,
 	uint32_t reference_max)
 {
 	uint64_t number;
@@ -256,7 +256,7 @@ static bool read_references(struct series_v2 *series, struct wire *inside, uint3
 	while (inside->at < inside->end) {
 		if (!wire_varint(inside, &number))
 			return false;
-		keep_reference(series, references, reference_max, number);
+		keep_reference(count, references, reference_max, number);
 	}
 	return true;
 }
@@ -346,7 +346,7 @@ static bool read_plain(struct series_v2 *series, struct wire *frame, struct wire
 	if (tag.field == SERIES_REFERENCES) {
 		if (!read_number(frame, tag, &number))
 			return false;
-		keep_reference(series, references, reference_max, number);
+		keep_reference(&series->reference_count, references, reference_max, number);
 		return true;
 	}
 	if (tag.field == SERIES_CREATED) {
@@ -379,7 +379,8 @@ bool series_v2_read(struct series_v2 *series, struct wire *frame, uint32_t *refe
 		if (!wire_want(frame, tag, WIRE_BYTES) || !wire_bytes(frame, &inside))
 			return false;
 		if (!(is_message ? read_part(series, tag.field, &inside, start)
-				 : read_references(series, &inside, references, reference_max)))
+				 : read_references(&series->reference_count, &inside, references,
+					   reference_max)))
 			return wire_fail_inside(frame, &inside);
 	}
 	if (series->first.start_ms == 0)
@@ -422,12 +423,47 @@ struct wire series_v2_samples(const struct series_v2 *series)
 	return rest;
 }
 
-bool series_v2_exemplar(struct wire *rest, struct wire *exemplar)
-{
-	return next_message(rest, SERIES_EXEMPLARS, exemplar);
-}
-
 bool series_v2_histogram(struct wire *rest, struct wire *histogram)
 {
 	return next_message(rest, SERIES_HISTOGRAMS, histogram);
+}
+
+bool series_v2_exemplar(struct wire *rest, struct exemplar_v2 *exemplar, uint32_t *references,
+	uint32_t reference_max)
+{
+	struct wire message, block;
+	struct wire_tag tag;
+	uint64_t bits = 0, t = 0, number;
+	uint32_t count = 0;
+	bool read;
+
+	if (!next_message(rest, SERIES_EXEMPLARS, &message))
+		return false;
+	while (message.at < message.end) {
+		if (!wire_tag(&message, &tag))
+			return false;
+		if (tag.field == EXEMPLAR_REFERENCES && tag.type == WIRE_BYTES) {
+			if (!wire_bytes(&message, &block) ||
+				!read_references(&count, &block, references, reference_max))
+				return false;
+			continue;
+		}
+		if (tag.field == EXEMPLAR_REFERENCES) {
+			if (!wire_varint(&message, &number))
+				return false;
+			keep_reference(&count, references, reference_max, number);
+			continue;
+		}
+		if (tag.field == EXEMPLAR_VALUE)
+			read = wire_fixed64(&message, &bits);
+		else if (tag.field == EXEMPLAR_TIMESTAMP)
+			read = wire_varint(&message, &t);
+		else
+			read = wire_skip(&message, tag.type);
+		if (!read)
+			return false;
+	}
+	*exemplar = (struct exemplar_v2){.reference_count = count, .t_ms = (int64_t)t};
+	memcpy(&exemplar->value, &bits, sizeof(bits));
+	return true;
 }

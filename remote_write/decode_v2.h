@@ -70,9 +70,17 @@ bool series_v2_sample(const struct series_v2 *series, struct wire *rest,
 	struct sample_v2 *sample) MUST_CHECK;
 struct wire series_v2_samples(const struct series_v2 *series);
 
-/* The next exemplar or histogram of a series that was read: the message, not looked into. Starts as
+/* The next histogram of a series that was read: the message, not looked into. Starts as
  * series->frame; false at the end. */
-bool series_v2_exemplar(struct wire *rest, struct wire *exemplar) MUST_CHECK;
 bool series_v2_histogram(struct wire *rest, struct wire *histogram) MUST_CHECK;
+/* The next exemplar of it; its label references go to references[reference_max], those past that are
+ * counted alone. */
+struct exemplar_v2 {
+	uint32_t reference_count;
+	int64_t t_ms;
+	double value;
+};
+bool series_v2_exemplar(struct wire *rest, struct exemplar_v2 *exemplar, uint32_t *references,
+	uint32_t reference_max) MUST_CHECK;
 
 #endif

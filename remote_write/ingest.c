@@ -36,6 +36,11 @@ static void open_cells(struct ingest_cells *cells)
 	cells->exemplars = metrics_cell(METRIC_RW_SKIPPED, "exemplar");
 	cells->histograms = metrics_cell(METRIC_RW_SKIPPED, "histogram");
 	cells->metadata = metrics_cell(METRIC_RW_SKIPPED, "metadata");
+	for (int result = 0; result < RECORD_RESULT_COUNT; result++) {
+		const char *name = record_result_name((enum record_result)result);
+		cells->histogram_results[result] = metrics_cell(METRIC_RW_HISTOGRAMS, name);
+		cells->exemplar_results[result] = metrics_cell(METRIC_RW_EXEMPLARS, name);
+	}
 	cells->dropped = metrics_cell(METRIC_RW_SAMPLES, "dropped");
 	cells->replica = metrics_cell(METRIC_RW_SAMPLES, "replica");
 	for (int version = 0; version < WRITE_VERSION_COUNT; version++)
@@ -101,6 +106,7 @@ void ingest_close(struct ingest *ingest)
 	symbols_fini(&ingest->symbols);
 	series_labels_fini(&ingest->labels);
 	selector_scratch_fini(&ingest->scratch);
+	ingest_close_records(ingest);
 	buf_fini(&ingest->canonical);
 	snappy_body_fini(&ingest->decoded);
 	mem_free(ingest);
@@ -202,16 +208,50 @@ static void take_replica_out(struct ingest *ingest, enum verdict *verdict)
 	series_labels_remove(labels, replica);
 }
 
-enum status ingest_admit(struct ingest *ingest, const struct store_key *key, bool make,
-	uint32_t *series, enum verdict *verdict)
+void ingest_remove_replica(struct ingest *ingest)
+{
+	struct series_labels *labels = &ingest->labels;
+	uint32_t replica;
+
+	if (ingest->election == NULL ||
+		find_label(labels, ingest->rules->names.cluster) == labels->count)
+		return;
+	replica = find_label(labels, ingest->rules->names.replica);
+	if (replica < labels->count)
+		series_labels_remove(labels, replica);
+}
+
+/* Whether the series gets an id: histograms alone are worth one where they are kept. */
+static enum status worth_id(struct ingest *ingest, struct series_parts parts, bool *worth)
+{
+	*worth = parts.samples;
+	if (parts.samples || !parts.histograms || ingest->rules == NULL ||
+		ingest->rules->histograms.records == NULL)
+		return STATUS_OK;
+	return ingest_asks(ingest, ingest->rules->histograms.selectors, worth);
+}
+
+/* Dropped by the rules? The replica's label is out. */
+static enum status drop(struct ingest *ingest, const struct store_key *key, enum verdict *verdict)
+{
+	bool wanted;
+	enum status status = ingest_wanted(ingest, &wanted);
+
+	if (status == STATUS_OK && !wanted) {
+		dropped_add(ingest->dropped, *key);
+		*verdict = VERDICT_DROPPED;
+	}
+	return status;
+}
+
+enum status ingest_admit(struct ingest *ingest, const struct store_key *key,
+	struct series_parts parts, uint32_t *series, enum verdict *verdict)
 {
 	enum status status = STATUS_OK;
 	struct store_key own;
-	bool wanted;
+	bool worth;
 
 	*verdict = VERDICT_NOTHING;
-	if (ingest->rules == NULL)
-		return make ? intern(ingest, *key, series, verdict) : STATUS_OK;
 	if (ingest->election != NULL)
 		take_replica_out(ingest, verdict);
 	if (*verdict != VERDICT_NOTHING)
@@ -221,15 +261,13 @@ enum status ingest_admit(struct ingest *ingest, const struct store_key *key, boo
 		key = &own;
 	}
 	if (status == STATUS_OK)
-		status = ingest_wanted(ingest, &wanted);
-	if (status != STATUS_OK)
+		status = drop(ingest, key, verdict);
+	if (status != STATUS_OK || *verdict != VERDICT_NOTHING)
 		return status;
-	if (!wanted) {
-		dropped_add(ingest->dropped, *key);
-		*verdict = VERDICT_DROPPED;
-		return STATUS_OK;
-	}
-	return make ? intern(ingest, *key, series, verdict) : STATUS_OK;
+	status = worth_id(ingest, parts, &worth);
+	if (status != STATUS_OK || !worth)
+		return status;
+	return intern(ingest, *key, series, verdict);
 }
 
 static enum status answer(struct ingest *ingest, struct error *error)
@@ -245,17 +283,35 @@ static enum status answer(struct ingest *ingest, struct error *error)
 	return error_set(error, first->code, "%s", first->text);
 }
 
+/* Returns how many there were, those that were not kept for good reasons among them. */
+static uint64_t count_records(const uint64_t results[RECORD_RESULT_COUNT],
+	struct metric_cell *const cells[RECORD_RESULT_COUNT])
+{
+	uint64_t sum = 0;
+
+	for (int result = 0; result < RECORD_RESULT_COUNT; result++) {
+		sum += results[result];
+		if (results[result] > 0)
+			metric_cell_add(cells[result], (double)results[result]);
+	}
+	return sum;
+}
+
 static void count_request(struct ingest *ingest, enum status status, size_t size)
 {
 	const struct ingest_counts *counts = ingest->counts;
 	struct ingest_cells *cells = &ingest->cells;
+	uint64_t histograms = count_records(counts->histogram_results, cells->histogram_results);
+	uint64_t exemplars = count_records(counts->exemplar_results, cells->exemplar_results);
 
 	if (cells->outcomes[status] != NULL)
 		metric_cell_add(cells->outcomes[status], 1);
 	metric_cell_add(cells->bytes, (double)size);
 	metric_cell_add(cells->decoded_bytes, (double)counts->decoded_bytes);
-	metric_cell_add(cells->exemplars, (double)counts->exemplars);
-	metric_cell_add(cells->histograms, (double)counts->histograms);
+	metric_cell_add(cells->exemplars,
+		(double)(counts->exemplars - counts->exemplars_refused - exemplars));
+	metric_cell_add(cells->histograms,
+		(double)(counts->histograms - counts->histograms_refused - histograms));
 	metric_cell_add(cells->metadata, (double)counts->metadata);
 	metric_cell_add(cells->dropped, (double)counts->dropped);
 	metric_cell_add(cells->replica, (double)counts->replica);
@@ -264,13 +320,21 @@ static void count_request(struct ingest *ingest, enum status status, size_t size
 			metric_cell_add(cells->results[result], (double)counts->results[result]);
 }
 
+static uint64_t failed_records(const uint64_t results[RECORD_RESULT_COUNT])
+{
+	return results[RECORD_CONFLICT] + results[RECORD_LATE] + results[RECORD_FUTURE] +
+		results[RECORD_NO_ROOM];
+}
+
 static void count_written(struct ingest_counts *counts)
 {
 	counts->samples_written = counts->results[APPEND_STORED] +
 		counts->results[APPEND_STALE_MARKER] + counts->results[APPEND_REPEATED] +
 		counts->dropped + counts->replica;
-	counts->histograms_written = counts->histograms;
-	counts->exemplars_written = counts->exemplars;
+	counts->histograms_written = counts->histograms - counts->histograms_refused -
+		failed_records(counts->histogram_results);
+	counts->exemplars_written = counts->exemplars - counts->exemplars_refused -
+		failed_records(counts->exemplar_results);
 }
 
 /* The decoded body is there. */

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "store/records.h"
 #include "store/store.h"
 
 struct ingest_limits {
@@ -39,7 +40,11 @@ struct ingest_counts {
 	uint64_t series;  /* TimeSeries read, the invalid ones too */
 	uint64_t samples; /* handed to the store; results[] says what became of them */
 	uint64_t results[APPEND_RESULT_COUNT];
-	uint64_t exemplars, histograms, metadata; /* accepted, not used yet */
+	uint64_t exemplars, histograms, metadata; /* received with series that were not refused */
+	/* Of these, those of series that keep them (ingest_rules.h), by what became of them; and those
+	 * that were refused by themselves. */
+	uint64_t histogram_results[RECORD_RESULT_COUNT], exemplar_results[RECORD_RESULT_COUNT];
+	uint64_t histograms_refused, exemplars_refused;
 	uint64_t invalid_series, decoded_bytes;
 	/* Samples that the rules set aside (ingest_rules.h): of series to drop, of replicas that are not
 	 * elected. They are not in `samples`. */

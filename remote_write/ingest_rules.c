@@ -41,6 +41,18 @@ static enum status open_rules(struct ingest_rules *rules, const struct ingest_ru
 	}
 	if (status == STATUS_OK && config->ha)
 		status = open_replicas(rules, config, error);
+	if (status == STATUS_OK)
+		status = selectors_init(&rules->histogram_selectors, "ingest.histograms",
+			config->histograms.texts, config->histograms.count, error);
+	if (status == STATUS_OK)
+		status = selectors_init(&rules->exemplar_selectors, "ingest.exemplars",
+			config->exemplars.texts, config->exemplars.count, error);
+	if (rules->histogram_selectors.count > 0)
+		rules->histograms =
+			(struct keeper){&rules->histogram_selectors, config->histogram_records};
+	if (rules->exemplar_selectors.count > 0)
+		rules->exemplars =
+			(struct keeper){&rules->exemplar_selectors, config->exemplar_records};
 	return status;
 }
 
@@ -56,6 +68,7 @@ struct ingest_rules *ingest_rules_open(const struct ingest_rules_config *config,
 		return NULL;
 	}
 	rules->clock = config->clock;
+	rules->starts = config->starts;
 	if (open_rules(rules, config, &why) != STATUS_OK) {
 		error_set(error, why.code, "%s", why.text);
 		ingest_rules_close(rules);
@@ -70,6 +83,8 @@ void ingest_rules_close(struct ingest_rules *rules)
 		return;
 	selectors_fini(&rules->keep);
 	selectors_fini(&rules->drop);
+	selectors_fini(&rules->histogram_selectors);
+	selectors_fini(&rules->exemplar_selectors);
 	dropped_close(rules->dropped);
 	election_close(rules->election);
 	mem_free(rules->cluster_label);
@@ -82,6 +97,7 @@ enum status ingest_use_rules(struct ingest *ingest, struct ingest_rules *rules, 
 	ingest->rules = rules;
 	ingest->dropped = rules != NULL ? rules->dropped : NULL;
 	ingest->election = rules != NULL ? rules->election : NULL;
+	ingest->starts = rules != NULL ? rules->starts : NULL;
 	if (rules == NULL)
 		return STATUS_OK;
 	if (ingest->election != NULL) {
@@ -93,6 +109,8 @@ enum status ingest_use_rules(struct ingest *ingest, struct ingest_rules *rules, 
 	selector_scratch_fini(&ingest->scratch);
 	if (selector_scratch_init(&ingest->scratch, ingest->limits.labels_max) != STATUS_OK)
 		return error_set(error, STATUS_NO_MEMORY, "no memory for labels");
+	if (rules->histograms.records != NULL || rules->exemplars.records != NULL)
+		return ingest_open_records(ingest, error);
 	return STATUS_OK;
 }
 

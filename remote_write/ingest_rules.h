@@ -1,6 +1,6 @@
 /*
  * What a receiver keeps of the stream, shared by the threads that ingest: which series, of which
- * replica.
+ * replica, and of which series native histograms and exemplars.
  *
  * Ownership: the rules own copies of what they are given, but for the clock, which must outlive them.
  *   They must outlive every struct ingest that uses them.
@@ -19,6 +19,8 @@
 
 struct ingest;
 struct ingest_rules;
+struct records;
+struct starts;
 
 struct ingest_selector_list {
 	const char *const *texts;
@@ -36,6 +38,11 @@ struct ingest_rules_config {
 	int64_t failover_ms;
 	uint32_t cluster_max;
 	const struct clock *clock;
+	/* Series that keep their native histograms and exemplars, and where; records NULL: none does.
+	 * The records are borrowed and must outlive the rules. */
+	struct ingest_selector_list histograms, exemplars;
+	struct records *histogram_records, *exemplar_records;
+	struct starts *starts; /* where start timestamps go; borrowed; NULL: nowhere */
 };
 
 /* NULL: STATUS_BAD_INPUT naming setting and selector, STATUS_LIMIT, STATUS_NO_MEMORY. */

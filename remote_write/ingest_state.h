@@ -23,6 +23,10 @@
 #include "remote_write/series_labels.h"
 #include "remote_write/snappy_body.h"
 #include "remote_write/symbols.h"
+#include "store/exemplar.h"
+#include "store/histogram.h"
+#include "store/records.h"
+#include "store/start.h"
 
 /* Frames looked at in one step: their keys, samples and what is fetched for them fit in the first
  * cache. */
@@ -33,6 +37,8 @@
 struct ingest_cells {
 	struct metric_cell *bytes, *decoded_bytes, *exemplars, *histograms, *metadata;
 	struct metric_cell *dropped, *replica;
+	struct metric_cell *histogram_results[RECORD_RESULT_COUNT];
+	struct metric_cell *exemplar_results[RECORD_RESULT_COUNT];
 	struct metric_cell *outcomes[STATUS_COUNT], *results[APPEND_RESULT_COUNT];
 	struct metric_cell *refusals[REFUSAL_COUNT], *versions[WRITE_VERSION_COUNT];
 };
@@ -45,8 +51,15 @@ struct group {
 	struct store_key keys[GROUP_MAX];
 	uint32_t series[GROUP_MAX];
 	bool plain[GROUP_MAX];
-	bool metadata[GROUP_MAX]; /* 2.0 */
-	bool standby[GROUP_MAX];  /* of a replica that is not the elected one */
+	bool metadata[GROUP_MAX];  /* 2.0 */
+	int64_t starts[GROUP_MAX]; /* 2.0; 0: unknown */
+	bool standby[GROUP_MAX];   /* of a replica that is not the elected one */
+};
+
+/* Who keeps histograms or exemplars, and where. */
+struct keeper {
+	struct selectors *selectors;
+	struct records *records; /* NULL: nobody */
 };
 
 struct ingest_rules {
@@ -56,6 +69,16 @@ struct ingest_rules {
 	struct election *election; /* NULL: no HA pairs */
 	char *cluster_label, *replica_label;
 	struct replica_names names; /* the same two */
+	struct selectors histogram_selectors, exemplar_selectors;
+	struct keeper histograms, exemplars;
+	struct starts *starts;
+};
+
+/* How the labels of the series at hand are read again, into ingest->labels and without the replica's;
+ * false when they are not good, which those of a known series are. */
+struct label_source {
+	bool (*read)(struct ingest *ingest, const void *view);
+	const void *view;
 };
 
 /* The replica of the series before, within a request. */
@@ -86,9 +109,13 @@ struct ingest {
 	struct ingest_rules *rules;                /* NULL: everything is kept */
 	struct dropped *dropped;                   /* of the rules */
 	struct election *election;                 /* of the rules */
+	struct starts *starts;                     /* of the rules */
 	struct store_key cluster_key, replica_key; /* 2.0: of the names of the two labels */
 	struct selector_scratch scratch;
-	bool some_dropped; /* in the request before */
+	bool some_dropped;           /* in the request before */
+	struct histogram *histogram; /* these three when histograms or exemplars are kept */
+	uint8_t *record;             /* [HISTOGRAM_BYTES_MAX] */
+	struct exemplar exemplar;
 	struct replica_memo memo;
 	int64_t now_ms;               /* monotonic, of the request; set when there is an election */
 	struct ingest_counts *counts; /* of the request at hand */
@@ -141,12 +168,34 @@ static inline void count_invalid(struct ingest *ingest, enum refusal refusal)
 	ingest->counts->invalid_series++;
 }
 
+/* Of a series that has these. */
+struct series_parts {
+	bool samples, histograms;
+};
+
 /* A series of valid labels (ingest->labels) that the store does not know by its key: the replica's
- * label is taken out, the rules are asked, and it gets its id when there is something to keep of it
- * (make). key: NULL when its encoding gives none that could be trusted; then it is that of the labels.
+ * label is taken out, the rules are asked, and it gets its id when there is something to keep of it.
+ * key: NULL when its encoding gives none that could be trusted; then it is that of the labels.
  * STATUS_NO_MEMORY ends the request. */
-enum status ingest_admit(struct ingest *ingest, const struct store_key *key, bool make,
-	uint32_t *series, enum verdict *verdict) MUST_CHECK;
+enum status ingest_admit(struct ingest *ingest, const struct store_key *key,
+	struct series_parts parts, uint32_t *series, enum verdict *verdict) MUST_CHECK;
+/* Takes the replica's label out of ingest->labels when both labels are there. */
+void ingest_remove_replica(struct ingest *ingest);
+
+/* Whether one of the selectors matches ingest->labels. STATUS_NO_MEMORY. */
+enum status ingest_asks(struct ingest *ingest, struct selectors *selectors, bool *asks) MUST_CHECK;
+/* Whether the series keeps them, by what was decided or is decided now. STATUS_NO_MEMORY. */
+enum status ingest_keeps(struct ingest *ingest, const struct keeper *keeper, uint32_t series,
+	const struct label_source *source, bool *keeps) MUST_CHECK;
+/* One histogram of a series that keeps them; created_ms: for one without a start of its own. */
+void ingest_histogram(struct ingest *ingest, uint32_t series, struct wire message,
+	int64_t created_ms, const struct label_source *source);
+/* ingest->exemplar, of a series that keeps them; too_many: it has more labels than there. */
+void ingest_exemplar(struct ingest *ingest, uint32_t series, int64_t t_ms, bool too_many,
+	const struct label_source *source);
+void ingest_refuse_exemplar_time(struct ingest *ingest, const struct label_source *source);
+enum status ingest_open_records(struct ingest *ingest, struct error *error) MUST_CHECK;
+void ingest_close_records(struct ingest *ingest);
 
 /* Whether samples of this replica are taken now. STATUS_LIMIT: there is no room for it. */
 enum status ingest_ask_election(struct ingest *ingest, struct election_name cluster,

@@ -20,8 +20,8 @@
  *   4. With HA pairs, the key is that of the labels without the replica's, which are found in the run
  *      by a strict reading (replica_label.h) and cut out; labels written in another form have no key
  *      and are read each time. Before that key is even made, the election is asked.
- *   5. A series without samples (exemplars or histograms alone) is checked but not interned: there
- *      is nothing to keep of it yet.
+ *   5. A series without samples is checked but not interned, unless its histograms are kept: there
+ *      is nothing else to keep of it. Exemplars belong to a series that is there.
  */
 #include <string.h>
 
@@ -144,7 +144,9 @@ static enum status take_new_series(struct ingest *ingest, const struct series_vi
 		count_invalid(ingest, refusal);
 		return STATUS_OK;
 	}
-	return ingest_admit(ingest, key, view->sample_count > 0, series, verdict);
+	return ingest_admit(ingest, key,
+		(struct series_parts){view->sample_count > 0, view->histogram_count > 0}, series,
+		verdict);
 }
 
 /* The id of a frame's series. The errors end the request. */
@@ -176,15 +178,79 @@ static enum status find_series(struct ingest *ingest, const struct series_view *
 		verdict);
 }
 
+static bool read_labels(struct ingest *ingest, const void *view)
+{
+	struct wire rest;
+
+	if (series_labels_read(&ingest->labels, view, &rest, NULL) != REFUSAL_NONE)
+		return false;
+	ingest_remove_replica(ingest);
+	return true;
+}
+
+static void take_exemplar(struct ingest *ingest, uint32_t series,
+	const struct decoded_exemplar *decoded, const struct label_source *source)
+{
+	struct exemplar *exemplar = &ingest->exemplar;
+	struct wire rest = decoded->labels;
+	bool too_many = false;
+	struct label label;
+
+	/* 1.0 lets the time be left out; without one there is no place for it. */
+	if (decoded->t_ms == 0)
+		return;
+	*exemplar = (struct exemplar){.value = decoded->value};
+	while (exemplar_label(&rest, &label)) {
+		too_many = exemplar->label_count == EXEMPLAR_LABELS_MAX;
+		if (!too_many)
+			exemplar->labels[exemplar->label_count++] = label;
+	}
+	ingest_exemplar(ingest, series, decoded->t_ms, too_many, source);
+}
+
+/* Histograms and exemplars, for a series that keeps them. */
+static enum status take_records(struct ingest *ingest, uint32_t series,
+	const struct series_view *view)
+{
+	const struct label_source source = {read_labels, view};
+	struct wire rest = view->frame, message;
+	struct decoded_exemplar exemplar;
+	enum status status = STATUS_OK;
+	bool keeps = false;
+
+	if (view->histogram_count > 0)
+		status = ingest_keeps(ingest, &ingest->rules->histograms, series, &source, &keeps);
+	while (keeps && series_view_histogram(&rest, &message))
+		ingest_histogram(ingest, series, message, 0, &source);
+	keeps = false;
+	rest = view->frame;
+	if (status == STATUS_OK && view->exemplar_count > 0)
+		status = ingest_keeps(ingest, &ingest->rules->exemplars, series, &source, &keeps);
+	while (keeps && series_view_exemplar(&rest, &exemplar))
+		take_exemplar(ingest, series, &exemplar, &source);
+	return status;
+}
+
+static void take_samples(struct ingest *ingest, uint32_t series, const struct series_view *view)
+{
+	struct wire rest = series_view_samples(view);
+	struct decoded_sample sample;
+
+	if (view->sample_count == 1) {
+		add_sample(ingest, series, view->first.t_ms, view->first.value);
+		return;
+	}
+	while (series_view_sample(&rest, &sample))
+		add_sample(ingest, series, sample.t_ms, sample.value);
+}
+
 /* A frame that the guess did not settle. STATUS_BAD_INPUT and STATUS_NO_MEMORY end the request. */
 static enum status take_series(struct ingest *ingest, struct wire *frame)
 {
 	struct ingest_counts *counts = ingest->counts;
-	struct decoded_sample sample;
 	struct series_view view;
 	enum verdict verdict;
 	enum status status;
-	struct wire rest;
 	uint32_t series;
 
 	if (!series_view_init(&view, frame))
@@ -201,13 +267,9 @@ static enum status take_series(struct ingest *ingest, struct wire *frame)
 		count_aside(ingest, verdict, view.sample_count);
 		return STATUS_OK;
 	}
-	if (view.sample_count == 1) {
-		add_sample(ingest, series, view.first.t_ms, view.first.value);
-		return STATUS_OK;
-	}
-	rest = series_view_samples(&view);
-	while (series_view_sample(&rest, &sample))
-		add_sample(ingest, series, sample.t_ms, sample.value);
+	take_samples(ingest, series, &view);
+	if (ingest->record != NULL && view.histogram_count + view.exemplar_count > 0)
+		return take_records(ingest, series, &view);
 	return STATUS_OK;
 }
 

@@ -100,6 +100,7 @@ static bool read_plain(struct ingest *ingest, size_t index, const struct wire *f
 		return false;
 	group->keys[index] = plain.key;
 	group->metadata[index] = plain.metadata;
+	group->starts[index] = plain.sample.start_ms;
 	group->standby[index] = false;
 	group->samples[index] =
 		(struct decoded_sample){.t_ms = plain.sample.t_ms, .value = plain.sample.value};
@@ -127,6 +128,7 @@ static void read_frame(struct ingest *ingest, size_t index)
 	group->standby[index] = identity.standby;
 	group->keys[index] = identity.key;
 	group->metadata[index] = series.metadata_count != 0;
+	group->starts[index] = series.first.start_ms;
 	group->samples[index] =
 		(struct decoded_sample){.t_ms = series.first.t_ms, .value = series.first.value};
 }
@@ -165,7 +167,9 @@ static enum status take_new_series(struct ingest *ingest, const struct series_v2
 		count_invalid(ingest, refusal);
 		return STATUS_OK;
 	}
-	return ingest_admit(ingest, key, series->sample_count > 0, id, verdict);
+	return ingest_admit(ingest, key,
+		(struct series_parts){series->sample_count > 0, series->histogram_count > 0}, id,
+		verdict);
 }
 
 /* The id of a frame's series. The error ends the request. */
@@ -206,13 +210,76 @@ static void refuse_nothing(struct ingest *ingest, const struct series_v2 *series
 	series_labels_name(&ingest->labels, first);
 }
 
+static inline void note_start(struct ingest *ingest, uint32_t id, int64_t t_ms, int64_t start_ms)
+{
+	if (start_ms != 0 && ingest->starts != NULL)
+		starts_note(ingest->starts, id, t_ms, start_ms);
+}
+
 static void take_samples(struct ingest *ingest, const struct series_v2 *series, uint32_t id)
 {
 	struct wire rest = series_v2_samples(series);
 	struct sample_v2 sample;
 
-	while (series_v2_sample(series, &rest, &sample))
+	while (series_v2_sample(series, &rest, &sample)) {
 		add_sample(ingest, id, sample.t_ms, sample.value);
+		note_start(ingest, id, sample.t_ms, sample.start_ms);
+	}
+}
+
+static bool read_labels(struct ingest *ingest, const void *view)
+{
+	const struct series_v2 *series = view;
+
+	if (series_labels_of_references(&ingest->labels, &ingest->symbols, ingest->references,
+		    series->reference_count, NULL) != REFUSAL_NONE)
+		return false;
+	ingest_remove_replica(ingest);
+	return true;
+}
+
+static void take_exemplar(struct ingest *ingest, uint32_t id, const struct exemplar_v2 *decoded,
+	const uint32_t *references, const struct label_source *source)
+{
+	struct exemplar *exemplar = &ingest->exemplar;
+	uint32_t count = decoded->reference_count / 2;
+	bool too_many = count > EXEMPLAR_LABELS_MAX;
+
+	if (decoded->t_ms == 0) {
+		ingest_refuse_exemplar_time(ingest, source);
+		return;
+	}
+	*exemplar = (struct exemplar){.value = decoded->value};
+	for (uint32_t i = 0; i < count && !too_many; i++) {
+		const struct symbol *name = &ingest->symbols.texts[references[i * 2]];
+		const struct symbol *value = &ingest->symbols.texts[references[i * 2 + 1]];
+		exemplar->labels[exemplar->label_count++] =
+			(struct label){name->text, value->text, name->size, value->size};
+	}
+	ingest_exemplar(ingest, id, decoded->t_ms, too_many, source);
+}
+
+/* Histograms and exemplars, for a series that keeps them. */
+static enum status take_records(struct ingest *ingest, uint32_t id, const struct series_v2 *series)
+{
+	const struct label_source source = {read_labels, series};
+	struct wire rest = series->frame, message;
+	uint32_t references[EXEMPLAR_LABELS_MAX * 2];
+	struct exemplar_v2 exemplar;
+	enum status status = STATUS_OK;
+	bool keeps = false;
+
+	if (series->histogram_count > 0)
+		status = ingest_keeps(ingest, &ingest->rules->histograms, id, &source, &keeps);
+	while (keeps && series_v2_histogram(&rest, &message))
+		ingest_histogram(ingest, id, message, series->created_ms, &source);
+	keeps = false;
+	rest = series->frame;
+	if (status == STATUS_OK && series->exemplar_count > 0 && side_good(ingest, series))
+		status = ingest_keeps(ingest, &ingest->rules->exemplars, id, &source, &keeps);
+	while (keeps && series_v2_exemplar(&rest, &exemplar, references, EXEMPLAR_LABELS_MAX * 2))
+		take_exemplar(ingest, id, &exemplar, references, &source);
+	return status;
 }
 
 /* A frame that read_frame() did not settle. STATUS_BAD_INPUT and STATUS_NO_MEMORY end the request. */
@@ -247,6 +314,9 @@ static enum status take_series(struct ingest *ingest, struct wire *frame)
 		counts->exemplars += series.exemplar_count;
 		counts->metadata += series.metadata_count;
 	}
+	if (verdict == VERDICT_KEPT && ingest->record != NULL &&
+		series.histogram_count + series.exemplar_count > 0)
+		return take_records(ingest, id, &series);
 	return STATUS_OK;
 }
 
@@ -261,10 +331,14 @@ static enum status take_group(struct ingest *ingest, size_t count)
 	store_find_many(ingest->store, group->keys, count, group->series);
 	for (size_t i = 0; i < count; i++) {
 		enum status status = STATUS_OK;
-		if (ingest_settle(ingest, i))
+		if (ingest_settle(ingest, i)) {
 			ingest->counts->metadata += group->metadata[i];
-		else
+			if (!group->standby[i] && group->series[i] != STORE_NO_SERIES)
+				note_start(ingest, group->series[i], group->samples[i].t_ms,
+					group->starts[i]);
+		} else {
 			status = take_series(ingest, &group->frames[i]);
+		}
 		if (status != STATUS_OK)
 			return status;
 	}

@@ -24,6 +24,8 @@
 	X(REFUSAL_REPEATED_NAME, "repeated_label_name")                                            \
 	X(REFUSAL_VALUE_UTF8, "label_value_utf8")                                                  \
 	X(REFUSAL_LABEL_SIZE, "label_size")                                                        \
+	X(REFUSAL_HISTOGRAM, "histogram")                                                          \
+	X(REFUSAL_EXEMPLAR, "exemplar")                                                            \
 	X(REFUSAL_REPLICA_LIMIT, "replica_limit")                                                  \
 	X(REFUSAL_STORE_LIMIT, "store_limit")
 

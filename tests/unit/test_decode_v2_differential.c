@@ -268,7 +268,8 @@ static void check_plain(struct wire frame, const struct series_v2 *series,
 
 static const char *read_series(struct wire frame, struct content *content)
 {
-	uint32_t references[4096];
+	uint32_t references[4096 + 8];
+	struct exemplar_v2 exemplar;
 	struct sample_v2 sample;
 	struct series_v2 series;
 	struct wire walked = frame, rest, inside;
@@ -287,7 +288,7 @@ static const char *read_series(struct wire frame, struct content *content)
 			assert_memory_equal(&sample, &series.first, sizeof(sample));
 		sum_sample(content, sample.t_ms, sample.value, sample.start_ms, 0);
 	}
-	for (rest = series.frame; series_v2_exemplar(&rest, &inside);)
+	for (rest = series.frame; series_v2_exemplar(&rest, &exemplar, references + 4096, 8);)
 		exemplars++;
 	for (rest = series.frame; series_v2_histogram(&rest, &inside);)
 		histograms++;
