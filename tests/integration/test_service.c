@@ -235,8 +235,10 @@ static void a_good_reload_is_taken_and_a_bad_one_is_not(void **state)
 	kill(service->proc.pid, SIGHUP);
 	AWAIT(&servers, metric("nimbusguard_config_last_reload_successful") == 0, 30);
 	assert_true(metric("nimbusguard_mode_info{mode=\"suggest\",dry_run=\"true\"}") == 1);
-	assert_true(server_said(service,
-		"live.yml line=1 column=7 err=\"mode: \\\"autoo\\\" is none of"));
+	AWAIT(&servers,
+		server_said(service,
+			"live.yml line=1 column=7 err=\"mode: \\\"autoo\\\" is none of"),
+		10);
 	snprintf(url, sizeof(url), "%s/-/reload", service->url);
 	answer = web_call("POST", url, NULL, "");
 	assert_int_equal(answer.status, 500);
