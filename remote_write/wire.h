@@ -42,10 +42,11 @@ static inline size_t wire_left(const struct wire *wire)
 	return (size_t)(wire->end - wire->at);
 }
 
-/* Notes the fault and ends the reading; returns false, so that a reader can `return wire_fail()`. */
-bool wire_fail(struct wire *wire, const char *fault) __attribute__((cold));
+/* Notes the fault and ends the reading; returns false, so that a reader can `return wire_fail()`. Not
+ * marked cold: GCC then takes the readers' loops, which may end in it, for cold as a whole. */
+bool wire_fail(struct wire *wire, const char *fault);
 /* The same for a fault found in a message inside this one. */
-bool wire_fail_inside(struct wire *wire, const struct wire *inside) __attribute__((cold));
+bool wire_fail_inside(struct wire *wire, const struct wire *inside);
 
 /* At most ten bytes; bits past the 64th are dropped, as protobuf does. */
 bool wire_varint_long(struct wire *wire, uint64_t *value) MUST_CHECK;

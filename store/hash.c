@@ -1,5 +1,7 @@
 #include "store/hash.h"
 
+#include <string.h>
+
 #include "base/random.h"
 
 #define XXH_INLINE_ALL
@@ -7,13 +9,23 @@
 
 enum status hash_secret_init(struct hash_secret *secret)
 {
-	return random_secret(secret->bytes, sizeof(secret->bytes));
+	unsigned char bytes[HASH_SECRET_BYTES];
+
+	if (random_secret(bytes, sizeof(bytes)) != STATUS_OK)
+		return STATUS_IO;
+	hash_secret_restore(secret, bytes);
+	return STATUS_OK;
 }
 
-struct store_key hash_bytes(const struct hash_secret *secret, const void *bytes, size_t size)
+void hash_secret_restore(struct hash_secret *secret, const unsigned char bytes[HASH_SECRET_BYTES])
 {
-	XXH128_hash_t hash =
-		XXH3_128bits_withSecret(bytes, size, secret->bytes, sizeof(secret->bytes));
+	memcpy(secret->bytes, bytes, HASH_SECRET_BYTES);
+	secret->hash = hash_avx2_usable() ? hash_avx2 : hash_plain;
+}
+
+struct store_key hash_plain(const unsigned char *secret, const void *bytes, size_t size)
+{
+	XXH128_hash_t hash = XXH3_128bits_withSecret(bytes, size, secret, HASH_SECRET_BYTES);
 
 	return (struct store_key){hash.low64, hash.high64};
 }

@@ -11,7 +11,8 @@
  * Each load is sent by remote write 1.0 and by 2.0. The floor lines of 2.0 hold three ways to make
  * the key of a series out of its label references; the first is the one in use (symbols.c).
  *
- * Usage: bench_ingest [SERIES ROUNDS]; without arguments 10,000 and 100,000 series.
+ * Usage: bench_ingest [SERIES ROUNDS [LOAD]]; without arguments 10,000 and 100,000 series. LOAD: only
+ * the loads whose name contains it, as "1.0, scrape".
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -558,16 +559,20 @@ int main(int argc, char **argv)
 	int64_t series = 0, rounds = 0;
 
 	if (argc > 1 &&
-		(argc != 3 || parse_int(argv[1], &series) != STATUS_OK ||
+		(argc < 3 || argc > 4 || parse_int(argv[1], &series) != STATUS_OK ||
 			parse_int(argv[2], &rounds) != STATUS_OK || series < BODY_SERIES ||
 			series > 10000000 || rounds < 2 || rounds > 1000)) {
-		fprintf(stderr, "usage: bench_ingest [SERIES ROUNDS]\n");
+		fprintf(stderr, "usage: bench_ingest [SERIES ROUNDS [LOAD]]\n");
 		return 2;
 	}
 	printf("ns of CPU time a sample\n");
 	for (int turn = 0; turn < ORDER_COUNT * 2; turn++) {
 		enum load_order order = (enum load_order)(turn / 2);
 		bool v2 = turn % 2 != 0;
+		char name[64];
+		snprintf(name, sizeof(name), "%s, %s", v2 ? "2.0" : "1.0", order_names[order]);
+		if (argc == 4 && strstr(name, argv[3]) == NULL)
+			continue;
 		if (series > 0)
 			run((uint32_t)series, (uint32_t)rounds, order, v2);
 		for (size_t i = 0; series == 0 && i < 2; i++)
