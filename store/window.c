@@ -91,8 +91,9 @@ size_t store_window(struct store *store, uint32_t series, int64_t from_ms, int64
 		ring_copy_chunks(ring, &shard->memory, resume_ms, to_ms, &copy);
 		(void)pthread_mutex_unlock(&shard->lock);
 		generation = copy.generation;
+		/* From where it was resumed: store_fill() may have moved the bounds of chunks since. */
+		chunks_decode(&copy, resume_ms, to_ms, &sink);
 		resume_ms = copy.resume_ms;
-		chunks_decode(&copy, from_ms, to_ms, &sink);
 	} while (copy.more);
 	return sink_end(&sink);
 }
