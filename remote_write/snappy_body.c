@@ -1,15 +1,15 @@
 /*
  * A snappy block (google/snappy, format_description.txt) is a preamble, the decoded length as a
- * varint of at most five bytes, and elements. Decoding is libsnappy's; the preamble is read here
- * first, because a buffer of the claimed length has to be there before libsnappy is asked, and a
- * body of six bytes may claim 4 GiB.
+ * varint of at most five bytes, and elements, which snappy_decode.c decodes. The preamble is read
+ * here first, because a buffer of the claimed length has to be there before, and a body of six bytes
+ * may claim 4 GiB.
  *
  * The claim is believed only when
  *   1. it is not over the caller's limit, and
  *   2. the bytes after the preamble could expand to it. The densest element is a copy with a 2-byte
  *      offset, 64 bytes from 3, so that n bytes decode to at most n * 64 / 3.
- * The buffer is kept from request to request and has at least the size of the largest claim so far;
- * what is in it beyond `size` is old and never read.
+ * The buffer is kept from request to request and has at least the size of the largest claim so far
+ * and the decoder's slop; what is in it beyond `size` is old and never read.
  */
 #include "remote_write/snappy_body.h"
 
@@ -17,9 +17,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include <snappy-c.h>
-
 #include "base/mem.h"
+#include "remote_write/snappy_decode.h"
 
 #define PREAMBLE_BYTES_MAX 5
 
@@ -67,25 +66,24 @@ static bool is_framed(const uint8_t *bytes, size_t size)
 	return size >= sizeof(stream_id) && memcmp(bytes, stream_id, sizeof(stream_id)) == 0;
 }
 
+/* *preamble: its length. */
 static enum status check_claim(const uint8_t *bytes, size_t size, uint64_t decoded_max,
-	uint64_t *claimed, struct error *error)
+	uint64_t *claimed, size_t *preamble, struct error *error)
 {
-	size_t preamble;
-
 	if (size == 0)
 		return error_set(error, STATUS_BAD_INPUT, "the body is empty");
 	if (is_framed(bytes, size))
 		return error_set(error, STATUS_BAD_INPUT,
 			"the body is in snappy's framed format; remote write uses the block format");
-	preamble = read_preamble(bytes, size, claimed);
-	if (preamble == 0)
+	*preamble = read_preamble(bytes, size, claimed);
+	if (*preamble == 0)
 		return error_set(error, STATUS_BAD_INPUT,
 			"the body is not a snappy block: its length is malformed");
 	if (*claimed > decoded_max)
 		return error_set(error, STATUS_LIMIT,
 			"the body claims %" PRIu64 " bytes decoded, the limit is %" PRIu64,
 			*claimed, decoded_max);
-	if (*claimed * EXPANSION_IN > (uint64_t)(size - preamble) * EXPANSION_OUT)
+	if (*claimed * EXPANSION_IN > (uint64_t)(size - *preamble) * EXPANSION_OUT)
 		return error_set(error, STATUS_BAD_INPUT,
 			"the body is not a snappy block: %zu bytes cannot hold the %" PRIu64
 			" they claim",
@@ -93,20 +91,19 @@ static enum status check_claim(const uint8_t *bytes, size_t size, uint64_t decod
 	return STATUS_OK;
 }
 
-static enum status make_room(struct snappy_body *body, size_t size, struct error *error)
+static enum status make_room(struct snappy_body *body, size_t decoded, struct error *error)
 {
+	size_t size = decoded + SNAPPY_SLOP;
 	size_t capacity = (size + CAPACITY_STEP - 1) / CAPACITY_STEP * CAPACITY_STEP;
 	uint8_t *bytes;
 
-	if (size <= body->capacity && body->bytes != NULL)
+	if (size <= body->capacity)
 		return STATUS_OK;
-	if (capacity == 0)
-		capacity = CAPACITY_STEP;
 	/* Not resized: the old content is of no use, and copying it would cost. */
 	bytes = mem_alloc(capacity);
 	if (bytes == NULL)
 		return error_set(error, STATUS_NO_MEMORY,
-			"no memory for %zu bytes of a decoded body", size);
+			"no memory for %zu bytes of a decoded body", decoded);
 	mem_free(body->bytes);
 	body->bytes = bytes;
 	body->capacity = capacity;
@@ -116,24 +113,23 @@ static enum status make_room(struct snappy_body *body, size_t size, struct error
 enum status snappy_body_decode(struct snappy_body *body, const void *compressed, size_t size,
 	uint64_t decoded_max, struct error *error)
 {
+	const uint8_t *bytes = compressed;
 	uint64_t claimed = 0;
-	size_t decoded;
+	size_t preamble = 0;
 	enum status status;
 
 	body->size = 0;
-	status = check_claim(compressed, size, decoded_max, &claimed, error);
+	status = check_claim(bytes, size, decoded_max, &claimed, &preamble, error);
 	if (status != STATUS_OK)
 		return status;
 	status = make_room(body, (size_t)claimed, error);
 	if (status != STATUS_OK)
 		return status;
-	decoded = body->capacity;
-	if (snappy_uncompress(compressed, size, (char *)body->bytes, &decoded) != SNAPPY_OK ||
-		decoded != claimed)
+	if (!snappy_decode(bytes + preamble, size - preamble, body->bytes, (size_t)claimed))
 		return error_set(error, STATUS_BAD_INPUT,
 			"the body is not a snappy block: its elements are malformed or do not make up "
 			"the %" PRIu64 " bytes it claims",
 			claimed);
-	body->size = decoded;
+	body->size = (size_t)claimed;
 	return STATUS_OK;
 }
