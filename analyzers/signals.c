@@ -103,6 +103,18 @@ static void read_file(struct signal_set *set, const char *path, struct diagnosti
 	yaml_close(document);
 }
 
+/* Legal, and never what somebody wants: nothing is ever found. */
+static void warn_empty(const struct signal_set *set, const char *path,
+	struct diagnostics *diagnostics)
+{
+	for (int i = 0; i < ROLE_COUNT; i++)
+		if (set->roles[i].bound)
+			return;
+	diagnostics_add(diagnostics, true, path, 0, 0,
+		"binds no signal: nothing is watched and no condition of a playbook can hold; see "
+		"the bundled rules/signals.yaml");
+}
+
 enum status signal_set_load(struct signal_set *set, const char *const *paths, size_t count,
 	struct diagnostics *diagnostics)
 {
@@ -114,6 +126,8 @@ enum status signal_set_load(struct signal_set *set, const char *const *paths, si
 	matchers_init(&set->pod_owner);
 	for (size_t i = 0; i < count; i++)
 		read_file(set, paths[i], diagnostics);
+	if (count > 0 && diagnostics->errors == errors)
+		warn_empty(set, paths[count - 1], diagnostics);
 	return diagnostics->errors == errors ? STATUS_OK : STATUS_BAD_INPUT;
 }
 

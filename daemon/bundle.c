@@ -10,22 +10,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "daemon/service.h"
 
 #ifndef NIMBUSGUARD_SHARE
 #define NIMBUSGUARD_SHARE "/usr/local/share/nimbusguard"
 #endif
 
+/* Fills in the paths and says whether something is there. */
 static bool rules_in(const char *folder, struct bundle *bundle)
 {
-	int size =
-		snprintf(bundle->signals, sizeof(bundle->signals), "%s/rules/signals.yaml", folder);
-
-	if (size < 0 || (size_t)size >= sizeof(bundle->signals) ||
-		access(bundle->signals, R_OK) != 0)
-		return false;
-	size = snprintf(bundle->playbooks, sizeof(bundle->playbooks), "%s/rules/playbooks", folder);
-	return size > 0 && (size_t)size < sizeof(bundle->playbooks);
+	snprintf(bundle->signals, sizeof(bundle->signals), "%.4000s/rules/signals.yaml", folder);
+	snprintf(bundle->playbooks, sizeof(bundle->playbooks), "%.4000s/rules/playbooks", folder);
+	return access(bundle->signals, R_OK) == 0 && access(bundle->playbooks, R_OK) == 0;
 }
 
 void bundle_find(struct bundle *bundle)
@@ -33,20 +30,25 @@ void bundle_find(struct bundle *bundle)
 	static const char *const beside[] = {"../share/nimbusguard", "../.."};
 	char program[2048], folder[2304];
 	ssize_t size = readlink("/proc/self/exe", program, sizeof(program) - 1);
-	bool found = false;
 
 	*bundle = (struct bundle){.signals = ""};
 	if (size > 0) {
 		program[size] = '\0';
 		const char *home = dirname(program);
 
-		for (size_t i = 0; i < sizeof(beside) / sizeof(beside[0]) && !found; i++) {
+		for (size_t i = 0; i < ARRAY_COUNT(beside) && !bundle->found; i++) {
 			snprintf(folder, sizeof(folder), "%s/%s", home, beside[i]);
-			found = rules_in(folder, bundle);
+			bundle->found = rules_in(folder, bundle);
+			snprintf(bundle->looked_in + strlen(bundle->looked_in),
+				sizeof(bundle->looked_in) - strlen(bundle->looked_in), "%s/rules, ",
+				folder);
 		}
 	}
-	if (!found)
-		(void)rules_in(NIMBUSGUARD_SHARE, bundle);
+	if (!bundle->found)
+		bundle->found = rules_in(NIMBUSGUARD_SHARE, bundle);
+	snprintf(bundle->looked_in + strlen(bundle->looked_in),
+		sizeof(bundle->looked_in) - strlen(bundle->looked_in), "%s/rules",
+		NIMBUSGUARD_SHARE);
 	bundle->signal_paths[0] = bundle->signals;
 	bundle->playbook_paths[0] = bundle->playbooks;
 }

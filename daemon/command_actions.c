@@ -5,8 +5,9 @@
  *   nimbusguard actions show|why ID
  *   nimbusguard actions approve|reject|undo ID
  *
- * --url (or NIMBUSGUARD_URL) names the service, --token-file (or NIMBUSGUARD_TOKEN_FILE) the token,
- * --ca-file its certificate authority, --json prints the API's answer as it is.
+ * --url (or NIMBUSGUARD_URL) names the service; without it the address is that of a service with the
+ * same layers of configuration. --token-file (or NIMBUSGUARD_TOKEN_FILE) names the token, --ca-file
+ * the certificate authority, --json prints the API's answer as it is.
  */
 #include <jansson.h>
 #include <stdio.h>
@@ -18,9 +19,11 @@
 #include "base/parse.h"
 #include "daemon/client.h"
 #include "daemon/command.h"
+#include "receiver/listen.h"
 
 #define ANSWER_MAX (64 * 1024 * 1024)
 #define ID_MAX 80
+#define COLUMN_MAX 90
 
 struct call {
 	const char *url, *ca_file;
@@ -82,12 +85,29 @@ static void print_json(json_t *data)
 	printf("\n");
 }
 
+static int widest(int width, const char *text)
+{
+	int size = (int)strnlen(text, COLUMN_MAX);
+
+	return size > width ? size : width;
+}
+
+/* Columns are as wide as what stands in them. */
 static void print_list(json_t *list)
 {
+	int wide_id = 2, wide_state = 5, wide_target = 6;
 	json_t *action;
 	size_t i;
 
-	printf("%-14s %-24s %-18s %-40s %s\n", "ID", "TIME", "STATE", "TARGET", "ACTION");
+	json_array_foreach(list, i, action)
+	{
+		wide_id = widest(wide_id, text_of(action, "id"));
+		wide_state = widest(wide_state, text_of(action, "state"));
+		wide_target =
+			widest(wide_target, text_of(json_object_get(action, "target"), "text"));
+	}
+	printf("%-*s  %-24s  %-*s  %-*s  %s\n", wide_id, "ID", "TIME", wide_state, "STATE",
+		wide_target, "TARGET", "ACTION");
 	json_array_foreach(list, i, action)
 	{
 		char time[32] = "";
@@ -95,8 +115,8 @@ static void print_list(json_t *list)
 
 		if (ms != 0)
 			format_rfc3339((int64_t)ms, time, sizeof(time));
-		printf("%-14s %-24s %-18s %-40s %s%s\n", text_of(action, "id"), time,
-			text_of(action, "state"),
+		printf("%-*s  %-24s  %-*s  %-*s  %s%s\n", wide_id, text_of(action, "id"), time,
+			wide_state, text_of(action, "state"), wide_target,
 			text_of(json_object_get(action, "target"), "text"), text_of(action, "kind"),
 			json_is_true(json_object_get(action, "dry_run")) ? " (dry run)" : "");
 		if (text_of(action, "sentence")[0] != '\0')
@@ -183,6 +203,96 @@ static int run(const struct call *call, const struct command_line *line)
 	return change ? change_action(call, verb, line->words[1]) : show_why(call, line->words[1]);
 }
 
+/* Whether the web configuration asks for TLS; what is wrong with it is the service's to tell. */
+static bool serves_tls(const char *web_config_file)
+{
+	struct diagnostics diagnostics;
+	struct yaml_document *document;
+	bool tls;
+
+	if (web_config_file[0] == '\0')
+		return false;
+	diagnostics_init(&diagnostics);
+	document = yaml_open_file(web_config_file, &diagnostics);
+	tls = document != NULL &&
+		yaml_get(yaml_get(yaml_root(document), "tls_server_config"), "cert_file") != NULL;
+	if (document != NULL)
+		yaml_close(document);
+	diagnostics_fini(&diagnostics);
+	return tls;
+}
+
+/* The address that a service with this configuration listens on, as seen from the same machine. */
+static enum status own_url(const struct config *config, char *url, size_t size, struct error *error)
+{
+	char host[LISTEN_HOST_MAX];
+	const char *peer = host;
+	uint16_t port;
+
+	if (listen_parse(config_text(config, SETTING_WEB_LISTEN_ADDRESS), host, &port, error) !=
+		STATUS_OK)
+		return error_prefix(error, "web.listen_address");
+	if (port == 0)
+		return error_set(error, STATUS_BAD_INPUT,
+			"web.listen_address has port 0: name the service with --url");
+	if (host[0] == '\0' || strcmp(host, "0.0.0.0") == 0)
+		peer = "127.0.0.1";
+	else if (strcmp(host, "::") == 0)
+		peer = "::1";
+	snprintf(url, size, "%s://%s%s%s:%u%s",
+		serves_tls(config_text(config, SETTING_WEB_CONFIG_FILE)) ? "https" : "http",
+		strchr(peer, ':') != NULL ? "[" : "", peer, strchr(peer, ':') != NULL ? "]" : "",
+		port, config_text(config, SETTING_WEB_ROUTE_PREFIX));
+	return STATUS_OK;
+}
+
+/* The service by the same layers as serve reads them: file, environment, flags. */
+static enum status find_service(const struct command_line *line, char *url, size_t size)
+{
+	struct diagnostics diagnostics;
+	struct config *config;
+	struct error error;
+	struct buf text;
+	enum status status = STATUS_BAD_INPUT;
+
+	diagnostics_init(&diagnostics);
+	config = config_load(line->config_path, line->environment, line->settings,
+		line->setting_count, &diagnostics);
+	if (config == NULL) {
+		buf_init(&text, 1024 * 1024);
+		diagnostics_write(&diagnostics, &text);
+		if (text.data != NULL)
+			fputs(text.data, stderr);
+		buf_fini(&text);
+	} else {
+		status = own_url(config, url, size, &error);
+		if (status != STATUS_OK)
+			fprintf(stderr, "nimbusguard: %s\n", error.text);
+	}
+	config_close(config);
+	diagnostics_fini(&diagnostics);
+	return status;
+}
+
+const char actions_flags[] =
+	"usage: nimbusguard actions [VERB] [flags]\n\n"
+	"What the running service decided and did, and a person's word on it.\n\n"
+	"  list [STATE]        all, or those in one state, such as awaiting_approval (the default)\n"
+	"  show ID, why ID     each step of the decision, and why\n"
+	"  approve ID          lets an action that awaits approval go on\n"
+	"  reject ID           ends it\n"
+	"  undo ID             proposes the inverse of an action that was done\n\nflags:\n"
+	"  --url=...           the service; default NIMBUSGUARD_URL, else the address that serve\n"
+	"                      would listen on with the same --config.file, environment and flags,\n"
+	"                      which is http://127.0.0.1:9797 when there are none\n"
+	"  --token-file=...    file with a bearer token; default NIMBUSGUARD_TOKEN_FILE\n"
+	"  --ca-file=...       certificate authority of the service\n"
+	"  --json              the API's answer as it is\n\nexamples:\n"
+	"  nimbusguard actions list awaiting_approval\n"
+	"  nimbusguard actions why i-mwre2xit-000\n"
+	"  nimbusguard actions approve i-mwre2xit-000-0 --token-file=oncall.token\n"
+	"  nimbusguard actions --config.file=/etc/nimbusguard/nimbusguard.yml\n";
+
 int command_actions(const struct command_line *line)
 {
 	static const char *const known[] = {"url", "token-file", "ca-file", "json", NULL};
@@ -190,6 +300,7 @@ int command_actions(const struct command_line *line)
 	struct call call = {.url = command_flag(line, "url"),
 		.ca_file = command_flag(line, "ca-file"),
 		.json = command_flag(line, "json") != NULL};
+	char url[1024];
 	struct error error;
 	int status;
 
@@ -197,12 +308,18 @@ int command_actions(const struct command_line *line)
 		return EXIT_USAGE;
 	if (call.url == NULL)
 		call.url = getenv("NIMBUSGUARD_URL");
-	if (call.url == NULL)
-		call.url = "http://127.0.0.1:9797";
+	if (call.url == NULL) {
+		if (find_service(line, url, sizeof(url)) != STATUS_OK)
+			return EXIT_USAGE;
+		call.url = url;
+	}
 	if (token_file == NULL)
 		token_file = getenv("NIMBUSGUARD_TOKEN_FILE");
 	if (token_file != NULL && file_read_secret(token_file, &call.token, &error) != STATUS_OK) {
-		fprintf(stderr, "nimbusguard: %s\n", error.text);
+		fprintf(stderr, "nimbusguard: the token of %s: %s\n",
+			command_flag(line, "token-file") != NULL ? "--token-file"
+								 : "NIMBUSGUARD_TOKEN_FILE",
+			error.text);
 		return EXIT_FAILED;
 	}
 	status = run(&call, line);

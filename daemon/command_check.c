@@ -1,55 +1,36 @@
 /*
  * check: reads everything that serve would read and says what is wrong, with its place, without
- * opening anything. With --print, every setting and where it came from. With --docs=NAME, the
- * generated tables of the documents.
+ * opening anything. With --print, every setting and where it came from. With --strict, warnings fail
+ * it. With --docs=NAME, the generated tables of the documents.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/metrics.h"
 #include "daemon/command.h"
-#include "daemon/service.h"
-#include "receiver/listen.h"
+#include "daemon/review.h"
 
-/* The parts that the features turn on. */
-static bool feature_on(const struct config *config, const char *feature)
-{
-	size_t count;
-	const char *const *features = config_list(config, SETTING_FEATURES, &count);
-
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(features[i], feature) == 0)
-			return true;
-	return false;
-}
+const char check_flags[] =
+	"usage: nimbusguard check [FILE] [flags]\n\n"
+	"Reads everything that serve would read, opens nothing, and says what is wrong, with its\n"
+	"place. Exit status 0 when it is good, 1 when it is not.\n\nflags:\n"
+	"  --print             every setting, its value and where it came from\n"
+	"  --strict            warnings make it fail, too\n"
+	"  --docs=NAME         the generated table \"metrics\" or \"configuration\"\n"
+	"  FILE                the same as --config.file=FILE\n"
+	"and each flag of serve, see nimbusguard help serve.\n\nexamples:\n"
+	"  nimbusguard check /etc/nimbusguard/nimbusguard.yml\n"
+	"  nimbusguard check --strict --mode=auto --no-dry-run --kubernetes.url=https://k8s:6443\n"
+	"  nimbusguard check --remediate.playbooks=my-playbooks\n";
 
 static void check_rooms(const struct config *config, struct diagnostics *diagnostics)
 {
 	struct bundle bundle;
-	struct analyzer_config analyzer;
-	struct remediator_config remediator;
-	const char *web = config_text(config, SETTING_WEB_CONFIG_FILE);
-	char journal_path[4352], host[LISTEN_HOST_MAX];
-	struct error error;
-	uint16_t port;
-	size_t token_count;
-	const struct access_token *tokens = config_tokens(config, &token_count);
-	struct access *access;
 
 	bundle_find(&bundle);
-	service_analyzer_config(config, &bundle, clock_system(), &analyzer);
-	service_remediator_config(config, &bundle, clock_system(), journal_path,
-		sizeof(journal_path), &remediator);
-	/* The verdicts are in the diagnostics, which the caller counts. */
-	if (feature_on(config, "analyze"))
-		(void)!analyzer_check(&analyzer, diagnostics);
-	if (feature_on(config, "remediate"))
-		(void)!remediator_check(&remediator, diagnostics);
-	if (listen_parse(config_text(config, SETTING_WEB_LISTEN_ADDRESS), host, &port, &error) !=
-		STATUS_OK)
-		diagnostics_add(diagnostics, false, "web.listen_address", 0, 0, "%s", error.text);
-	access = access_open(web[0] != '\0' ? web : NULL, tokens, token_count, diagnostics);
-	access_close(access);
+	/* The verdict is in the diagnostics, which the caller counts. */
+	(void)!review_rules(config, &bundle, clock_system(), diagnostics);
+	access_close(review_access(config, diagnostics));
 }
 
 static int write_docs(const char *name)
@@ -74,7 +55,7 @@ static int write_docs(const char *name)
 
 int command_check(const struct command_line *line)
 {
-	static const char *const known[] = {"print", "docs", NULL};
+	static const char *const known[] = {"print", "docs", "strict", NULL};
 	struct diagnostics diagnostics;
 	struct config *config;
 	struct buf text;
@@ -100,7 +81,10 @@ int command_check(const struct command_line *line)
 		if (text.data != NULL)
 			fputs(text.data, stdout);
 	}
-	status = diagnostics.errors > 0 ? EXIT_FAILED : EXIT_GOOD;
+	status = diagnostics.errors > 0 ||
+			(diagnostics.warnings > 0 && command_flag(line, "strict") != NULL)
+		? EXIT_FAILED
+		: EXIT_GOOD;
 	fprintf(stderr, "%s: %zu error%s, %zu warning%s\n",
 		status == EXIT_GOOD ? "good" : "not good", diagnostics.errors,
 		diagnostics.errors == 1 ? "" : "s", diagnostics.warnings,

@@ -17,6 +17,18 @@
 #include "daemon/service.h"
 #include "demo/demo.h"
 
+const char demo_flags[] =
+	"usage: nimbusguard demo [flags]\n\n"
+	"Runs the real service against a simulated cluster in the same process and shows what\n"
+	"happens; nothing outside of it is touched. Ctrl-C ends it.\n\nflags:\n"
+	"  --duration=...      ends by itself after so many seconds, or after 2m, 1h (default never)\n"
+	"  --speed=N           simulated seconds in a second, 1 to 600 (default 60)\n"
+	"  --seed=N            another seed, another cluster (default 1)\n"
+	"  --no-color          no colors\n"
+	"and each flag of serve, see nimbusguard help serve.\n\nexamples:\n"
+	"  nimbusguard demo --duration=62\n"
+	"  nimbusguard demo --dry-run --web.listen-address=127.0.0.1:9000\n";
+
 static atomic_bool demo_stop;
 
 /* Waits for Ctrl-C while the main thread runs the cluster. */

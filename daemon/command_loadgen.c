@@ -45,7 +45,9 @@ const char loadgen_flags[] =
 	"  --seed=N            other seeds send other series (default 1)\n"
 	"  --protocol=1.0|2.0  of remote write (default 1.0)\n"
 	"  --body-memory=SIZE  for bodies made before they are sent (default 1GiB)\n"
-	"  --json              the report as one line of JSON\n";
+	"  --json              the report as one line of JSON\n\nexamples:\n"
+	"  nimbusguard loadgen --series=100000 --rounds=20\n"
+	"  nimbusguard loadgen --rate=50000 --duration=10m --protocol=2.0\n";
 
 static atomic_bool loadgen_stop;
 

@@ -12,7 +12,7 @@
 
 #include "base/log.h"
 #include "daemon/command.h"
-#include "daemon/service.h"
+#include "daemon/review.h"
 #include "daemon/version.h"
 
 void signals_block(sigset_t *set)
@@ -75,6 +75,52 @@ static void raise_file_limit(const struct service *service)
 			LOG_UINT("needed", needed), LOG_UINT("allowed", limit.rlim_cur));
 }
 
+/* What runs, in a few lines: whoever looks after a start sees whether it is what was wanted. */
+static void write_start(struct service *service)
+{
+	const struct config *config = service_config(service);
+	const char *cluster = review_cluster(config);
+	enum mode mode = service_mode(service);
+	bool dry_run = config_bool(config, SETTING_DRY_RUN), acts;
+
+	acts = !dry_run && (mode == MODE_APPROVE || mode == MODE_AUTO) && cluster != NULL &&
+		service_remediator(service) != NULL;
+	LOG_INFO("listening", LOG_TEXT("version", NIMBUSGUARD_VERSION),
+		LOG_TEXT("revision", NIMBUSGUARD_REVISION),
+		LOG_TEXT("address", config_text(config, SETTING_WEB_LISTEN_ADDRESS)),
+		LOG_UINT("port", service_port(service)),
+		LOG_BOOL("tls", access_has_tls(service_access(service))),
+		LOG_BOOL("access_control", access_enabled(service_access(service))));
+	LOG_INFO(acts ? "may change the cluster" : "changes nothing in any cluster",
+		LOG_TEXT("mode", mode_name(mode)), LOG_BOOL("dry_run", dry_run),
+		LOG_TEXT("cluster", cluster != NULL ? cluster : "none"),
+		LOG_BOOL("paused", config_bool(config, SETTING_PAUSED)));
+	LOG_INFO("runs", LOG_TEXT("features", config_text(config, SETTING_FEATURES)),
+		LOG_TEXT("signals", service_signal_files(service)),
+		LOG_TEXT("playbooks", service_playbook_files(service)),
+		LOG_UINT("playbook_count",
+			service_remediator(service) != NULL
+				? remediator_playbook_count(service_remediator(service))
+				: 0));
+	LOG_INFO("limits", LOG_TEXT("memory", config_text(config, SETTING_STORAGE_MEMORY_MAX)),
+		LOG_TEXT("series", config_text(config, SETTING_STORAGE_SERIES_MAX)),
+		LOG_TEXT("retention", config_text(config, SETTING_STORAGE_RETENTION)),
+		LOG_TEXT("replicas", config_text(config, SETTING_GUARD_REPLICAS_MAX)),
+		LOG_TEXT("actions", config_text(config, SETTING_GUARD_PER_CLUSTER)),
+		LOG_TEXT("actions_in", config_text(config, SETTING_GUARD_WINDOW)),
+		LOG_TEXT("storage_path", config_text(config, SETTING_STORAGE_PATH)));
+}
+
+const char serve_flags[] =
+	"usage: nimbusguard [serve] [flags]\n\n"
+	"Runs the service until SIGTERM or SIGINT; SIGHUP reads the configuration again. Each flag is\n"
+	"a setting, too: --storage.path is storage.path in the file of --config.file and\n"
+	"NIMBUSGUARD_STORAGE_PATH in the environment.\n\nexamples:\n"
+	"  nimbusguard serve --storage.path=/var/lib/nimbusguard\n"
+	"  nimbusguard serve --config.file=/etc/nimbusguard/nimbusguard.yml\n"
+	"  nimbusguard serve --mode=approve --no-dry-run --kubernetes.url=https://k8s:6443 \\\n"
+	"      --kubernetes.token-file=token\n\nflags:\n";
+
 int command_serve(const struct command_line *line)
 {
 	static const char *const known[] = {NULL};
@@ -101,12 +147,7 @@ int command_serve(const struct command_line *line)
 		return EXIT_FAILED;
 	}
 	raise_file_limit(service);
-	LOG_INFO("listening", LOG_TEXT("version", NIMBUSGUARD_VERSION),
-		LOG_TEXT("address",
-			config_text(service_config(service), SETTING_WEB_LISTEN_ADDRESS)),
-		LOG_UINT("port", service_port(service)),
-		LOG_TEXT("mode", mode_name(service_mode(service))),
-		LOG_BOOL("dry_run", config_bool(service_config(service), SETTING_DRY_RUN)));
+	write_start(service);
 	for (;;) {
 		number = sigwaitinfo(&set, NULL);
 		if (number == SIGHUP)

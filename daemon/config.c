@@ -17,6 +17,7 @@
 #include "base/parse.h"
 
 #define LIST_MAX 64
+#define FLAGS_MORE_MAX 64
 #define RECENT_MS 60000 /* what the analyzer judges against the history before it */
 #define ENVIRONMENT_PREFIX "NIMBUSGUARD_"
 
@@ -226,21 +227,48 @@ static void variable_name(enum setting_id id, char *text, size_t size)
 		*c = *c == '.' ? '_' : (char)toupper((unsigned char)*c);
 }
 
-/* A variable with our prefix that names no setting is refused: it would be a silent no-op. Those
+/* A variable with our prefix that names no setting is warned of: it would be a silent no-op. Those
  * that name no setting by design are listed here. */
 static bool variable_is_foreign(const char *name)
 {
-	static const char *const foreign[] = {"NIMBUSGUARD_DATA", "NIMBUSGUARD_TEST_BIN",
-		"NIMBUSGUARD_TEST_SERVERS", "NIMBUSGUARD_SOURCE", "NIMBUSGUARD_CONFIG_FILE",
-		"NIMBUSGUARD_URL", "NIMBUSGUARD_TOKEN_FILE", "NIMBUSGUARD_SERVICE_HOST",
-		"NIMBUSGUARD_SERVICE_PORT", "NIMBUSGUARD_PORT"};
+	static const char *const foreign[] = {"NIMBUSGUARD_DATA", "NIMBUSGUARD_SOURCE",
+		"NIMBUSGUARD_CONFIG_FILE", "NIMBUSGUARD_URL", "NIMBUSGUARD_TOKEN_FILE",
+		"NIMBUSGUARD_SERVICE_HOST", "NIMBUSGUARD_SERVICE_PORT", "NIMBUSGUARD_PORT"};
 
 	for (size_t i = 0; i < ARRAY_COUNT(foreign); i++)
 		if (strcmp(foreign[i], name) == 0)
 			return true;
-	/* Kubernetes injects SERVICE and PORT variables for a Service named nimbusguard. */
-	return strncmp(name, "NIMBUSGUARD_SERVICE_PORT_", 25) == 0 ||
+	/* Kubernetes injects SERVICE and PORT variables for a Service named nimbusguard; the tests have
+	 * variables of their own. */
+	return strncmp(name, "NIMBUSGUARD_TEST_", 17) == 0 ||
+		strncmp(name, "NIMBUSGUARD_SERVICE_PORT_", 25) == 0 ||
 		strncmp(name, "NIMBUSGUARD_PORT_", 17) == 0;
+}
+
+/* Names are compared without the prefix, which would make all of them alike. */
+static void warn_unknown_variable(const char *name, struct diagnostics *diagnostics)
+{
+	static const char *const more[] = {"CONFIG_FILE", "URL", "TOKEN_FILE"};
+	const size_t prefix = sizeof(ENVIRONMENT_PREFIX) - 1;
+	char names[SETTING_COUNT][128];
+	const char *known[SETTING_COUNT + ARRAY_COUNT(more) + 1], *nearest;
+
+	for (int id = 0; id < SETTING_COUNT; id++) {
+		variable_name((enum setting_id)id, names[id], sizeof(names[id]));
+		known[id] = names[id] + prefix;
+	}
+	for (size_t i = 0; i < ARRAY_COUNT(more); i++)
+		known[SETTING_COUNT + i] = more[i];
+	known[SETTING_COUNT + ARRAY_COUNT(more)] = NULL;
+	nearest = nearest_word(name + prefix, known);
+	if (nearest != NULL)
+		diagnostics_add(diagnostics, true, name, 0, 0,
+			"environment variable names no setting, did you mean " ENVIRONMENT_PREFIX
+			"%s?",
+			nearest);
+	else
+		diagnostics_add(diagnostics, true, name, 0, 0,
+			"environment variable names no setting");
 }
 
 static void read_environment(struct config *config, char *const *environment,
@@ -264,8 +292,7 @@ static void read_environment(struct config *config, char *const *environment,
 		}
 		if (id == SETTING_COUNT) {
 			if (!variable_is_foreign(name))
-				diagnostics_add(diagnostics, true, name, 0, 0,
-					"environment variable names no setting");
+				warn_unknown_variable(name, diagnostics);
 			continue;
 		}
 		if (setting_set(config, (enum setting_id)id, equal + 1, SOURCE_ENVIRONMENT, name,
@@ -425,6 +452,7 @@ void config_close(struct config *config)
 	for (size_t i = 0; i < config->token_count; i++) {
 		mem_free((char *)(uintptr_t)config->tokens[i].name);
 		mem_free((char *)(uintptr_t)config->tokens[i].file);
+		mem_free(config->token_places[i]);
 	}
 	mem_free(config);
 }
@@ -478,6 +506,18 @@ enum setting_source config_source(const struct config *config, enum setting_id i
 	return config->values[id].source;
 }
 
+const char *config_place(const struct config *config, enum setting_id id)
+{
+	return config->values[id].place != NULL ? config->values[id].place
+						: setting_descriptions[id].path;
+}
+
+const char *config_token_place(const struct config *config, size_t index)
+{
+	CHECK(index < config->token_count);
+	return config->token_places[index];
+}
+
 static bool tokens_equal(const struct config *a, const struct config *b)
 {
 	if (a->token_count != b->token_count)
@@ -513,10 +553,10 @@ bool config_flag_known(const char *name, bool *takes_value)
 	return id >= 0;
 }
 
-const char *config_flag_nearest(const char *name, char *text, size_t size)
+const char *config_flag_nearest(const char *name, const char *const *more, char *text, size_t size)
 {
 	char names[SETTING_COUNT][64];
-	const char *known[SETTING_COUNT + 4];
+	const char *known[SETTING_COUNT + FLAGS_MORE_MAX + 3];
 	size_t count = 0;
 
 	for (int id = 0; id < SETTING_COUNT; id++) {
@@ -525,6 +565,8 @@ const char *config_flag_nearest(const char *name, char *text, size_t size)
 	}
 	known[count++] = "config.file";
 	known[count++] = "no-dry-run";
+	for (size_t i = 0; more != NULL && i < FLAGS_MORE_MAX && more[i] != NULL; i++)
+		known[count++] = more[i];
 	known[count] = NULL;
 	const char *nearest = nearest_word(name, known);
 

@@ -63,14 +63,19 @@ const char *const *config_list(const struct config *config, enum setting_id id, 
 const struct access_token *config_tokens(const struct config *config, size_t *count);
 
 enum setting_source config_source(const struct config *config, enum setting_id id);
+/* Where the value stands, for messages: "nimbusguard.yml:3", "NIMBUSGUARD_MODE", "--mode"; the path
+ * of the setting for a default. */
+const char *config_place(const struct config *config, enum setting_id id);
+/* The same for a token or role of config_tokens(). */
+const char *config_token_place(const struct config *config, size_t index);
 /* Settings that differ between the two and cannot be changed without a restart, as a list of YAML
  * paths in text; empty when there are none. */
 void config_fixed_changes(const struct config *old, const struct config *new, struct buf *text);
 
 /* Whether a flag of this name exists, and whether it takes a value. */
 bool config_flag_known(const char *name, bool *takes_value);
-/* Nearest known flag to a misspelt one, or NULL. */
-const char *config_flag_nearest(const char *name, char *text, size_t size);
+/* Nearest known flag to a misspelt one, or NULL. more: further names (NULL-terminated), or NULL. */
+const char *config_flag_nearest(const char *name, const char *const *more, char *text, size_t size);
 
 /* `path = value  # source`, a line each, for `check --print`. */
 void config_write(const struct config *config, struct buf *buf);

@@ -70,6 +70,7 @@ static void add_token(struct config *config, const struct yaml_reader *reader,
 {
 	struct access_token *token = &config->tokens[config->token_count];
 	enum access_role role;
+	char at[512];
 
 	if (!access_role_parse(role_text, &role) || role == ACCESS_NONE) {
 		yaml_report(reader, place,
@@ -83,7 +84,10 @@ static void add_token(struct config *config, const struct yaml_reader *reader,
 	token->name = mem_strdup(name);
 	token->file = file != NULL ? mem_strdup(file) : NULL;
 	token->role = role;
-	if (token->name == NULL || (file != NULL && token->file == NULL))
+	snprintf(at, sizeof(at), "%s:%d", reader->file, place->line);
+	config->token_places[config->token_count] = mem_strdup(at);
+	if (token->name == NULL || (file != NULL && token->file == NULL) ||
+		config->token_places[config->token_count] == NULL)
 		yaml_report(reader, place, "out of memory");
 	config->token_count++;
 }

@@ -38,6 +38,7 @@ struct setting_value {
 struct config {
 	struct setting_value values[SETTING_COUNT];
 	struct access_token tokens[CONFIG_TOKENS_MAX];
+	char *token_places[CONFIG_TOKENS_MAX];
 	size_t token_count;
 };
 

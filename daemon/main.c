@@ -8,24 +8,57 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/parse.h"
 #include "daemon/command.h"
 #include "daemon/version.h"
 
 static const struct {
 	const char *name, *help;
 	int (*run)(const struct command_line *line);
-	const char *flags; /* its own usage text, NULL: the flags are those of all */
+	const char *flags; /* its usage text */
 } commands[] = {
-	{"serve", "run the service (the default)", command_serve, NULL},
-	{"check",
-		"check configuration, signals and playbooks; --print shows every setting and its source",
-		command_check, NULL},
+	{"serve", "run the service (the default)", command_serve, serve_flags},
+	{"check", "check configuration, signals and playbooks, and show where each value is from",
+		command_check, check_flags},
 	{"demo", "run the service against a simulated cluster and show what happens", command_demo,
-		NULL},
+		demo_flags},
 	{"actions", "list | show | why | approve | reject | undo, on a running service",
-		command_actions, NULL},
-	{"loadgen", "send a load by remote write, measure and verify; its flags: loadgen --help",
-		command_loadgen, loadgen_flags},
+		command_actions, actions_flags},
+	{"loadgen", "send a load by remote write, measure and verify", command_loadgen,
+		loadgen_flags},
+};
+
+/* All flags that are no settings. Those that stand alone take no value. */
+static const struct {
+	const char *name;
+	bool bare;
+} own_flags[] = {
+	{"print", true},
+	{"strict", true},
+	{"help", true},
+	{"version", true},
+	{"json", true},
+	{"no-color", true},
+	{"shuffle", true},
+	{"docs", false},
+	{"duration", false},
+	{"speed", false},
+	{"seed", false},
+	{"url", false},
+	{"token-file", false},
+	{"ca-file", false},
+	{"series", false},
+	{"rounds", false},
+	{"batch", false},
+	{"connections", false},
+	{"rate", false},
+	{"churn", false},
+	{"labels", false},
+	{"interval", false},
+	{"start", false},
+	{"first-round", false},
+	{"protocol", false},
+	{"body-memory", false},
 };
 
 static void write_version(void)
@@ -34,26 +67,59 @@ static void write_version(void)
 		NIMBUSGUARD_REVISION);
 }
 
-static void write_usage(FILE *out, const char *command)
+static int refuse_command(const char *command)
+{
+	const char *names[ARRAY_COUNT(commands) + 3], *nearest;
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
+		names[count++] = commands[i].name;
+	names[count++] = "help";
+	names[count++] = "version";
+	names[count] = NULL;
+	nearest = nearest_word(command, names);
+	if (nearest != NULL)
+		fprintf(stderr, "nimbusguard: unknown command \"%s\", did you mean %s?\n", command,
+			nearest);
+	else
+		fprintf(stderr, "nimbusguard: unknown command \"%s\", see nimbusguard help\n",
+			command);
+	return EXIT_USAGE;
+}
+
+static void write_settings(FILE *out)
 {
 	struct buf usage;
 
-	for (size_t i = 0; command != NULL && i < ARRAY_COUNT(commands); i++) {
-		if (commands[i].flags != NULL && strcmp(commands[i].name, command) == 0) {
-			fputs(commands[i].flags, out);
-			return;
-		}
-	}
-	fprintf(out, "usage: nimbusguard [command] [flags]\n\ncommands:\n");
-	for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
-	fprintf(out, "  %-8s print the version\n\nflags:\n", "version");
 	fprintf(out, "  --config.file=...\n        Configuration file, YAML (default none)\n");
 	buf_init(&usage, 1024 * 1024);
 	config_write_usage(&usage);
 	if (usage.data != NULL)
 		fputs(usage.data, out);
 	buf_fini(&usage);
+}
+
+/* NULL: of all commands together. */
+static int write_usage(FILE *out, const char *command)
+{
+	for (size_t i = 0; command != NULL && i < ARRAY_COUNT(commands); i++) {
+		if (strcmp(commands[i].name, command) != 0)
+			continue;
+		fputs(commands[i].flags, out);
+		if (commands[i].run == command_serve)
+			write_settings(out);
+		return EXIT_GOOD;
+	}
+	if (command != NULL && strcmp(command, "help") != 0 && strcmp(command, "version") != 0)
+		return refuse_command(command);
+	fprintf(out, "usage: nimbusguard [command] [flags]\n\ncommands:\n");
+	for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+	fprintf(out, "  %-8s print the version\n", "version");
+	fprintf(out, "  %-8s the flags of a command, with examples: nimbusguard help COMMAND\n\n",
+		"help");
+	fprintf(out, "All settings are flags of serve: nimbusguard help serve\n");
+	return EXIT_GOOD;
 }
 
 const char *command_flag(const struct command_line *line, const char *name)
@@ -68,46 +134,64 @@ bool command_flags_known(const struct command_line *line, const char *const *kno
 {
 	for (size_t i = 0; i < line->own_count; i++) {
 		const char *name = line->own[i].name;
-		char nearest[128];
 		size_t k = 0;
 
 		while (known[k] != NULL && strcmp(known[k], name) != 0)
 			k++;
 		if (known[k] != NULL)
 			continue;
-		if (config_flag_nearest(name, nearest, sizeof(nearest)) != NULL)
-			fprintf(stderr, "nimbusguard: unknown flag --%s, did you mean --%s?\n",
-				name, nearest);
-		else
-			fprintf(stderr, "nimbusguard: unknown flag --%s\n", name);
+		fprintf(stderr, "nimbusguard: %s takes no flag --%s, see nimbusguard help %s\n",
+			line->command, name, line->command);
 		return false;
 	}
 	return true;
 }
 
-/* Flags that stand alone, of all commands; every other one that is no setting takes a value. */
-static bool flag_is_bare(const char *name)
+/* Whether a command has such a flag; *bare: it takes no value. */
+static bool own_flag_known(const char *name, bool *bare)
 {
-	static const char *const bare[] = {"print", "help", "version", "json", "no-color",
-		"shuffle"};
-
-	for (size_t i = 0; i < ARRAY_COUNT(bare); i++)
-		if (strcmp(bare[i], name) == 0)
+	for (size_t i = 0; i < ARRAY_COUNT(own_flags); i++) {
+		if (strcmp(own_flags[i].name, name) == 0) {
+			*bare = own_flags[i].bare;
 			return true;
+		}
+	}
 	return false;
+}
+
+static int refuse_unknown_flag(const char *name)
+{
+	const char *known[ARRAY_COUNT(own_flags) + 1];
+	char nearest[128];
+
+	for (size_t i = 0; i < ARRAY_COUNT(own_flags); i++)
+		known[i] = own_flags[i].name;
+	known[ARRAY_COUNT(own_flags)] = NULL;
+	if (config_flag_nearest(name, known, nearest, sizeof(nearest)) != NULL)
+		fprintf(stderr, "nimbusguard: unknown flag --%s, did you mean --%s?\n", name,
+			nearest);
+	else
+		fprintf(stderr, "nimbusguard: unknown flag --%s, see nimbusguard help\n", name);
+	return EXIT_USAGE;
 }
 
 /* --name=value, --name value, --bare. Cuts argv in place. */
 static int read_flag(struct command_line *line, char **argv, int *i)
 {
 	char *name = argv[*i] + 2, *value = strchr(name, '=');
-	bool takes_value = false, setting;
+	bool takes_value = false, bare = false, setting;
 
 	if (value != NULL)
 		*value++ = '\0';
 	setting = config_flag_known(name, &takes_value);
+	if (!setting && strcmp(name, "config.file") != 0 && !own_flag_known(name, &bare))
+		return refuse_unknown_flag(name);
 	if (!setting)
-		takes_value = !flag_is_bare(name);
+		takes_value = !bare;
+	if (bare && value != NULL) {
+		fprintf(stderr, "nimbusguard: flag --%s takes no value\n", name);
+		return EXIT_USAGE;
+	}
 	if (value == NULL && takes_value) {
 		value = argv[*i + 1];
 		if (value == NULL) {
@@ -165,11 +249,10 @@ int main(int argc, char **argv)
 		line.config_path = getenv("NIMBUSGUARD_CONFIG_FILE");
 	if (read_line(&line, argc, argv) != EXIT_GOOD)
 		return EXIT_USAGE;
-	if (command_flag(&line, "help") != NULL ||
-		(line.command != NULL && strcmp(line.command, "help") == 0)) {
-		write_usage(stdout, line.command);
-		return EXIT_GOOD;
-	}
+	if (line.command != NULL && strcmp(line.command, "help") == 0)
+		return write_usage(stdout, line.word_count > 0 ? line.words[0] : NULL);
+	if (command_flag(&line, "help") != NULL)
+		return write_usage(stdout, line.command);
 	if (command_flag(&line, "version") != NULL ||
 		(line.command != NULL && strcmp(line.command, "version") == 0)) {
 		write_version();
@@ -180,7 +263,5 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
 		if (strcmp(commands[i].name, line.command) == 0)
 			return commands[i].run(&line);
-	fprintf(stderr, "nimbusguard: unknown command \"%s\", see nimbusguard help\n",
-		line.command);
-	return EXIT_USAGE;
+	return refuse_command(line.command);
 }

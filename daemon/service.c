@@ -20,9 +20,9 @@
 #include "base/metrics.h"
 #include "base/metrics_process.h"
 #include "daemon/intake.h"
+#include "daemon/review.h"
 #include "daemon/routes.h"
 #include "daemon/version.h"
-#include "receiver/listen.h"
 
 #define DRAIN_MS 10000
 
@@ -55,13 +55,7 @@ struct service {
 
 bool service_feature(const struct service *service, const char *feature)
 {
-	size_t count;
-	const char *const *features = config_list(service->config, SETTING_FEATURES, &count);
-
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(features[i], feature) == 0)
-			return true;
-	return false;
+	return review_feature(service->config, feature);
 }
 
 /* The analyzer as the remediator's signal source. */
@@ -178,22 +172,18 @@ static enum status open_store(struct service *service, struct error *error)
 	return service->intake != NULL ? STATUS_OK : error->code;
 }
 
-static enum status open_analyzer(struct service *service, struct diagnostics *diagnostics,
-	struct error *error)
+static enum status open_analyzer(struct service *service, struct error *error)
 {
 	struct analyzer_config config;
 
 	service_analyzer_config(service->config, &service->bundle, service->clock, &config);
 	config.found = submit_finding;
 	config.found_argument = service;
-	if (analyzer_check(&config, diagnostics) != STATUS_OK)
-		return error_set(error, STATUS_BAD_INPUT, "the signals have errors");
 	service->analyzer = analyzer_open(&config, service->store, error);
 	return service->analyzer != NULL ? STATUS_OK : error->code;
 }
 
-static enum status open_remediator(struct service *service, struct diagnostics *diagnostics,
-	struct error *error)
+static enum status open_remediator(struct service *service, struct error *error)
 {
 	struct remediator_config config;
 
@@ -204,38 +194,11 @@ static enum status open_remediator(struct service *service, struct diagnostics *
 			.read = read_signal,
 			.owner_of_pod = owner_of_pod,
 			.knows = knows_workload};
-	if (remediator_check(&config, diagnostics) != STATUS_OK)
-		return error_set(error, STATUS_BAD_INPUT, "the playbooks have errors");
 	if (file_make_folder(config_text(service->config, SETTING_STORAGE_PATH), error) !=
 		STATUS_OK)
 		return error->code;
 	service->remediator = remediator_open(&config, error);
 	return service->remediator != NULL ? STATUS_OK : error->code;
-}
-
-static enum status open_access(struct service *service, struct diagnostics *diagnostics,
-	struct error *error)
-{
-	const char *address = config_text(service->config, SETTING_WEB_LISTEN_ADDRESS);
-	const char *file = config_text(service->config, SETTING_WEB_CONFIG_FILE);
-	char host[LISTEN_HOST_MAX];
-	uint16_t port;
-	size_t token_count;
-	const struct access_token *tokens = config_tokens(service->config, &token_count);
-
-	if (listen_parse(address, host, &port, error) != STATUS_OK)
-		return error_prefix(error, "web.listen_address");
-	service->access =
-		access_open(file[0] != '\0' ? file : NULL, tokens, token_count, diagnostics);
-	if (service->access == NULL)
-		return error_set(error, STATUS_BAD_INPUT, "the web configuration has errors");
-	if (!access_enabled(service->access) && !server_address_loopback(address) &&
-		!config_bool(service->config, SETTING_WEB_ALLOW_UNAUTHENTICATED))
-		return error_set(error, STATUS_FORBIDDEN,
-			"%s is not loopback and there is no access control: give --web.config.file or "
-			"web.tokens, or --web.allow-unauthenticated if the network is trusted",
-			address);
-	return STATUS_OK;
 }
 
 static enum status open_server(struct service *service, struct error *error)
@@ -305,14 +268,17 @@ static void *sweep(void *argument)
 static enum status start(struct service *service, struct diagnostics *diagnostics,
 	struct error *error)
 {
-	enum status status = open_store(service, error);
+	enum status status =
+		review_rules(service->config, &service->bundle, service->clock, diagnostics);
 
+	service->access = review_access(service->config, diagnostics);
+	if (status != STATUS_OK || service->access == NULL)
+		return error_set(error, STATUS_BAD_INPUT, "the configuration has errors");
+	status = open_store(service, error);
 	if (status == STATUS_OK && service_feature(service, "analyze"))
-		status = open_analyzer(service, diagnostics, error);
+		status = open_analyzer(service, error);
 	if (status == STATUS_OK && service_feature(service, "remediate"))
-		status = open_remediator(service, diagnostics, error);
-	if (status == STATUS_OK)
-		status = open_access(service, diagnostics, error);
+		status = open_remediator(service, error);
 	if (status == STATUS_OK)
 		status = open_server(service, error);
 	if (status == STATUS_OK && service->analyzer != NULL)
@@ -359,32 +325,47 @@ struct service *service_open(const struct service_layers *layers, const struct c
 	return NULL;
 }
 
+/* What runs takes over what changed. Both were reviewed before, so that the second is not refused
+ * once the first was taken; what they say was said then. */
+static enum status reload_parts(struct service *service, const struct config *config)
+{
+	struct diagnostics said_before;
+	struct analyzer_config analyzer;
+	struct remediator_config remediator;
+	enum status status = STATUS_OK;
+	char path[4352];
+
+	service_analyzer_config(config, &service->bundle, service->clock, &analyzer);
+	analyzer.found = submit_finding;
+	analyzer.found_argument = service;
+	service_remediator_config(config, &service->bundle, service->clock, path, sizeof(path),
+		&remediator);
+	diagnostics_init(&said_before);
+	if (service->analyzer != NULL)
+		status = analyzer_reload(service->analyzer, &analyzer, &said_before);
+	if (status == STATUS_OK && service->remediator != NULL)
+		status = remediator_reload(service->remediator, &remediator, &said_before);
+	diagnostics_fini(&said_before);
+	return status;
+}
+
 /* All of the new configuration is checked before any of it is taken. */
 static enum status reload_locked(struct service *service, struct diagnostics *diagnostics)
 {
-	struct analyzer_config analyzer;
-	struct remediator_config remediator;
 	struct buf fixed;
-	char path[4352];
 	struct config *config =
 		config_load(service->layers->config_path, service->layers->environment,
 			service->layers->flags, service->layers->flag_count, diagnostics);
 
 	if (config == NULL)
 		return STATUS_BAD_INPUT;
-	service_analyzer_config(config, &service->bundle, service->clock, &analyzer);
-	analyzer.found = submit_finding;
-	analyzer.found_argument = service;
-	service_remediator_config(config, &service->bundle, service->clock, path, sizeof(path),
-		&remediator);
-	if ((service->analyzer != NULL && analyzer_check(&analyzer, diagnostics) != STATUS_OK) ||
-		(service->remediator != NULL &&
-			remediator_check(&remediator, diagnostics) != STATUS_OK) ||
-		(service->analyzer != NULL &&
-			analyzer_reload(service->analyzer, &analyzer, diagnostics) != STATUS_OK) ||
-		(service->remediator != NULL &&
-			remediator_reload(service->remediator, &remediator, diagnostics) !=
-				STATUS_OK)) {
+	if (review_rules(config, &service->bundle, service->clock, diagnostics) != STATUS_OK) {
+		config_close(config);
+		return STATUS_BAD_INPUT;
+	}
+	if (reload_parts(service, config) != STATUS_OK) {
+		diagnostics_add(diagnostics, false, "", 0, 0,
+			"a file changed while it was read, or memory is out");
 		config_close(config);
 		return STATUS_BAD_INPUT;
 	}
@@ -406,8 +387,9 @@ static void log_diagnostics(const struct diagnostics *diagnostics)
 	for (size_t i = 0; i < diagnostics->count; i++) {
 		const struct diagnostic *diagnostic = &diagnostics->list[i];
 
-		LOG_ERROR(diagnostic->warning ? "warning in the configuration"
-					      : "error in the configuration",
+		LOG_AT(diagnostic->warning ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR,
+			diagnostic->warning ? "warning in the configuration"
+					    : "error in the configuration",
 			LOG_TEXT("file", diagnostic->file), LOG_INT("line", diagnostic->line),
 			LOG_INT("column", diagnostic->column), LOG_TEXT("err", diagnostic->text));
 	}
@@ -425,9 +407,9 @@ enum status service_reload(struct service *service, struct diagnostics *diagnost
 	} else {
 		LOG_ERROR("reload refused, the old configuration stays in force",
 			LOG_UINT("errors", diagnostics->errors));
-		log_diagnostics(diagnostics);
 		metrics_set(METRIC_CONFIG_RELOAD_SUCCESS, 0);
 	}
+	log_diagnostics(diagnostics);
 	return status;
 }
 
@@ -518,6 +500,24 @@ struct ingest *service_ingest(struct service *service, unsigned thread)
 struct intake *service_intake(struct service *service)
 {
 	return service->intake;
+}
+
+const char *service_signal_files(const struct service *service)
+{
+	const char *files = config_text(service->config, SETTING_ANALYZE_SIGNALS);
+
+	if (service->analyzer == NULL)
+		return "";
+	return files[0] != '\0' ? files : service->bundle.signals;
+}
+
+const char *service_playbook_files(const struct service *service)
+{
+	const char *files = config_text(service->config, SETTING_REMEDIATE_PLAYBOOKS);
+
+	if (service->remediator == NULL)
+		return "";
+	return files[0] != '\0' ? files : service->bundle.playbooks;
 }
 
 struct access *service_access(struct service *service)

@@ -58,6 +58,10 @@ int64_t service_started_ms(const struct service *service);
 struct ingest *service_ingest(struct service *service, unsigned thread);
 struct intake *service_intake(struct service *service);
 struct access *service_access(struct service *service);
+/* Where they come from as opened: the setting, or the path of the bundled ones; "" when the part does
+ * not run. */
+const char *service_signal_files(const struct service *service);
+const char *service_playbook_files(const struct service *service);
 bool service_feature(const struct service *service, const char *feature);
 
 /* Builds the remediator's and the analyzer's configuration from settings. The result points into
@@ -65,6 +69,8 @@ bool service_feature(const struct service *service, const char *feature);
 struct bundle {
 	char signals[4096], playbooks[4096];
 	const char *signal_paths[1], *playbook_paths[1];
+	bool found;
+	char looked_in[8192]; /* folders, for messages */
 };
 
 /* Where the bundled rules are: beside the program (share/nimbusguard or the checkout's rules/). */

@@ -294,7 +294,7 @@ struct server *server_start(const struct server_config *config, const struct rou
 	status = listen_open(&server->listener, config->listen_address, error);
 	if (status || !start_threads(server, error))
 		goto fail;
-	LOG_INFO("listening", LOG_TEXT("address", config->listen_address),
+	LOG_DEBUG("server open", LOG_TEXT("address", config->listen_address),
 		LOG_INT("port", server->listener.port), LOG_BOOL("tls", server->tls != NULL));
 	return server;
 fail:

@@ -409,6 +409,11 @@ static void read_scale(struct reading *reading, const struct yaml_node *map,
 	yaml_read_int(&reading->at, map, "max", false, 1, REPLICAS_MAX, &max);
 	step->replicas_min = (int32_t)min;
 	step->replicas_max = (int32_t)max;
+	if (max > reading->limits->replicas_max)
+		yaml_warn(&reading->at, yaml_get(map, "max"),
+			"max %lld is above guard.replicas_max, which is %d: the guard stops at that; "
+			"raise guard.replicas_max, or lower max",
+			(long long)max, (int)reading->limits->replicas_max);
 	if (min && max && min > max)
 		yaml_report(&reading->at, yaml_get(map, "min"), "min is above max");
 	if (step->replicas.kind != AMOUNT_ABSOLUTE && step->replicas.value < 0)

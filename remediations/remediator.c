@@ -55,9 +55,14 @@ static enum status rules_open(const struct remediator_config *config, struct rul
 	if (!rules->playbooks)
 		status = STATUS_NO_MEMORY;
 	for (size_t i = 0; i < config->playbook_path_count && status != STATUS_NO_MEMORY; i++) {
+		size_t before = playbooks_count(rules->playbooks);
+
 		one = playbooks_load(rules->playbooks, config->playbook_paths[i], diagnostics);
 		if (one)
 			status = one;
+		else if (playbooks_count(rules->playbooks) == before)
+			diagnostics_add(diagnostics, true, config->playbook_paths[i], 0, 0,
+				"holds no playbook: nothing is answered by it");
 	}
 	if (config->opt_in_selector && *config->opt_in_selector) {
 		rules->opt_in_set = true;
@@ -97,6 +102,16 @@ enum status remediator_check(const struct remediator_config *config,
 
 	rules_close(rules);
 	return status;
+}
+
+size_t remediator_playbook_count(struct remediator *remediator)
+{
+	size_t count;
+
+	pthread_mutex_lock(&remediator->reload_lock);
+	count = playbooks_count(remediator->rules->playbooks);
+	pthread_mutex_unlock(&remediator->reload_lock);
+	return count;
 }
 
 /* ---- open ---- */

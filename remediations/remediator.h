@@ -91,6 +91,9 @@ typedef void remediator_done_fn(void *argument, enum status status, size_t new_c
 enum status remediator_submit(struct remediator *remediator, const struct event *events,
 	size_t count, remediator_done_fn *done, void *argument) MUST_CHECK;
 
+/* Playbooks in force, those that are not enabled among them. */
+size_t remediator_playbook_count(struct remediator *remediator);
+
 void remediator_pause(struct remediator *remediator, bool paused, const char *identity);
 
 /* People's words on a waiting action; the error says why not. */

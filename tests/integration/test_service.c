@@ -98,7 +98,8 @@ static void check_prints_each_value_and_where_it_came_from(void **state)
 	says("dry_run = false  # flag --no-dry-run\n");
 	says("storage.retention = 6h  # default\n");
 	says("mode = suggest  # file ");
-	says("NIMBUSGUARD_STORGE_PATH: warning: environment variable names no setting");
+	says("NIMBUSGUARD_STORGE_PATH: warning: environment variable names no setting, did you "
+	     "mean NIMBUSGUARD_STORAGE_PATH?");
 	says("good: 0 errors, 1 warning\n");
 }
 
@@ -142,14 +143,100 @@ static void misspelt_words_of_the_command_line_are_told(void **state)
 	assert_int_equal(run(NULL, "serve", "--web.listen-adress=x", NULL), 2);
 	says("unknown flag --web.listen-adress, did you mean --web.listen-address?");
 	assert_int_equal(run(NULL, "serv", NULL), 2);
-	says("unknown command \"serv\"");
+	says("unknown command \"serv\", did you mean serve?");
+	/* A flag that does not exist is not asked for a value. */
+	assert_int_equal(run(NULL, "check", "--dry-rnu", NULL), 2);
+	says("unknown flag --dry-rnu, did you mean --dry-run?");
+	assert_int_equal(run(NULL, "demo", "--speeed", "3", NULL), 2);
+	says("unknown flag --speeed, did you mean --speed?");
+	assert_int_equal(run(NULL, "check", "--speed=3", NULL), 2);
+	says("check takes no flag --speed, see nimbusguard help check");
+	assert_int_equal(run(NULL, "check", "--strict=3", NULL), 2);
+	says("flag --strict takes no value");
 	assert_int_equal(run(NULL, "serve", "--web.threads", NULL), 2);
 	says("--web.threads needs a value");
 	assert_int_equal(run(NULL, "version", NULL), 0);
 	says("nimbusguard, version ");
+}
+
+static void each_command_has_a_help_of_its_own(void **state)
+{
+	static const struct {
+		const char *command, *flag;
+	} cases[] = {{"serve", "--storage.retention=6h"}, {"check", "--strict"},
+		{"demo", "--speed=N"}, {"actions", "--token-file=..."}, {"loadgen", "--churn"}};
+
+	if (service == NULL)
+		skip();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char usage[64];
+
+		snprintf(usage, sizeof(usage), "usage: nimbusguard %s%s",
+			strcmp(cases[i].command, "serve") == 0 ? "[" : "", cases[i].command);
+		assert_int_equal(run(NULL, cases[i].command, "--help", NULL), 0);
+		says(usage);
+		says(cases[i].flag);
+		says("examples:\n  nimbusguard ");
+		assert_int_equal(run(NULL, "help", cases[i].command, NULL), 0);
+		says(usage);
+		says(cases[i].flag);
+		/* Only serve tells of all settings. */
+		assert_true((strstr(told, "--[no-]dry-run") != NULL) == (i == 0));
+	}
 	assert_int_equal(run(NULL, "--help", NULL), 0);
-	says("--storage.retention=6h");
-	says("--[no-]dry-run");
+	says("  loadgen  ");
+	says("nimbusguard help serve");
+	assert_int_equal(run(NULL, "help", "chek", NULL), 2);
+	says("unknown command \"chek\", did you mean check?");
+}
+
+static void check_applies_what_serve_applies(void **state)
+{
+	const char *file;
+
+	if (service == NULL)
+		skip();
+	assert_int_equal(run(NULL, "check", "--web.listen-address=0.0.0.0:9", NULL), 1);
+	says("--web.listen-address: error: 0.0.0.0:9 is not loopback and there is no access "
+	     "control");
+	assert_int_equal(run(NULL, "check", "--web.listen-address=0.0.0.0:9",
+				 "--web.allow-unauthenticated", NULL),
+		0);
+	/* Warnings fail a strict check only. */
+	assert_int_equal(run(NULL, "check", "--no-dry-run", NULL), 0);
+	says("--no-dry-run: warning: dry run is off, but mode observe changes nothing either");
+	says("good: 0 errors, 1 warning\n");
+	assert_int_equal(run(NULL, "check", "--no-dry-run", "--strict", NULL), 1);
+	says("not good: 0 errors, 1 warning\n");
+	file = servers_write(&servers, "names.yml", "web:\n  config:\n    file: gone.yml\n");
+	assert_int_equal(run(NULL, "check", config_flag(file), NULL), 1);
+	says("gone.yml: error: cannot open gone.yml: ");
+	says("names.yml:3)\n");
+	assert_int_equal(run(NULL, "serve", config_flag(file), NULL), 1);
+	says("names.yml:3)\n");
+}
+
+static void actions_finds_the_service_as_serve_is_told(void **state)
+{
+	const char *file;
+
+	if (service == NULL)
+		skip();
+	/* Nothing listens there; what is asked is told. */
+	file = servers_write(&servers, "where.yml",
+		"web:\n  listen_address: '[::]:9'\n  route_prefix: /guard\n");
+	assert_int_equal(run(NULL, "actions", config_flag(file), NULL), 1);
+	says("http://[::1]:9/guard/api/v1/actions");
+	assert_int_equal(run(NULL, "actions", config_flag(file), "--web.listen-address=:11", NULL),
+		1);
+	says("http://127.0.0.1:11/guard/api/v1/actions");
+	assert_int_equal(run(NULL, "actions", config_flag(file), "--url=http://127.0.0.1:12", NULL),
+		1);
+	says("http://127.0.0.1:12/api/v1/actions");
+	assert_int_equal(run(NULL, "actions", "--web.listen-address=127.0.0.1:0", NULL), 2);
+	says("name the service with --url");
+	assert_int_equal(run(NULL, "actions", "--token-file=/gone", NULL), 1);
+	says("the token of --token-file: cannot open /gone: ");
 }
 
 static long get(const char *path)
@@ -540,6 +627,9 @@ int main(void)
 		cmocka_unit_test(check_prints_each_value_and_where_it_came_from),
 		cmocka_unit_test(what_is_wrong_is_named_with_its_place),
 		cmocka_unit_test(misspelt_words_of_the_command_line_are_told),
+		cmocka_unit_test(each_command_has_a_help_of_its_own),
+		cmocka_unit_test(check_applies_what_serve_applies),
+		cmocka_unit_test(actions_finds_the_service_as_serve_is_told),
 		cmocka_unit_test(a_taken_port_and_a_taken_journal_are_told),
 		cmocka_unit_test(health_and_readiness_are_where_they_are_looked_for),
 		cmocka_unit_test(a_good_reload_is_taken_and_a_bad_one_is_not),

@@ -358,12 +358,15 @@ static void a_variable_that_names_nothing_is_warned_of(void **state)
 {
 	static const char *const environment[] = {"NIMBUSGUARD_MOOD=observe",
 		"NIMBUSGUARD_PORT=tcp://1", "NIMBUSGUARD_SERVICE_PORT_HTTP=9797",
-		"NIMBUSGUARD_TEST_BIN=x", "NIMBUSGUARDX=1", NULL};
+		"NIMBUSGUARD_TEST_BIN=x", "NIMBUSGUARD_TEST_ANYTHING=x", "NIMBUSGUARD_DATA=x",
+		"NIMBUSGUARDX=1", "NIMBUSGUARD_STORGE_PATH=x", NULL};
 	struct config *config = load(NULL, environment, NULL, 0);
 
 	assert_non_null(config);
 	assert_string_equal(told,
-		"NIMBUSGUARD_MOOD: warning: environment variable names no setting\n");
+		"NIMBUSGUARD_MOOD: warning: environment variable names no setting\n"
+		"NIMBUSGUARD_STORGE_PATH: warning: environment variable names no setting, did you "
+		"mean NIMBUSGUARD_STORAGE_PATH?\n");
 	config_close(config);
 }
 
@@ -384,6 +387,8 @@ static void tokens_and_roles_of_users_are_read(void **state)
 	assert_string_equal(tokens[2].name, "ann");
 	assert_null(tokens[2].file);
 	assert_int_equal(tokens[2].role, ACCESS_ADMIN);
+	assert_non_null(strstr(config_token_place(config, 1), "n.yml:4"));
+	assert_non_null(strstr(config_token_place(config, 2), "n.yml:6"));
 	config_close(config);
 	refused_file("web: {tokens: 1}\n", "web.tokens is no list");
 	refused_file("web: {tokens: [1]}\n", "n.yml:1:16");
@@ -436,10 +441,15 @@ static void every_flag_is_known_by_its_name(void **state)
 	assert_false(takes_value);
 	assert_false(config_flag_known("storage.memory_max", &takes_value));
 	assert_false(config_flag_known("no-storage.path", &takes_value));
-	assert_string_equal(config_flag_nearest("storage.memory-mx", text, sizeof(text)),
+	assert_string_equal(config_flag_nearest("storage.memory-mx", NULL, text, sizeof(text)),
 		"storage.memory-max");
-	assert_string_equal(config_flag_nearest("config.fil", text, sizeof(text)), "config.file");
-	assert_null(config_flag_nearest("qqqqqqqqqqqq", text, sizeof(text)));
+	assert_string_equal(config_flag_nearest("config.fil", NULL, text, sizeof(text)),
+		"config.file");
+	assert_null(config_flag_nearest("qqqqqqqqqqqq", NULL, text, sizeof(text)));
+	assert_string_equal(config_flag_nearest("qqqqqqqqqqqr",
+				    (const char *const[]){"qqqqqqqqqqqq", NULL}, text,
+				    sizeof(text)),
+		"qqqqqqqqqqqq");
 }
 
 /* Every default lies within its bounds, and a flag and a variable exist for each setting. */

@@ -412,6 +412,24 @@ static void running_out_of_memory_is_an_answer(void **state)
 	assert_false(reached);
 }
 
+static void a_maximum_above_the_guard_is_warned_of(void **state)
+{
+	static const char above[] =
+		HEAD WORKLOAD VERIFY "steps:\n- {action: scale, by: +1, max: 51}\n";
+	static const char even[] =
+		HEAD WORKLOAD VERIFY "steps:\n- {action: scale, by: +1, max: 50}\n";
+	char *words;
+
+	(void)state;
+	limits.replicas_max = 50;
+	says(above,
+		"p.yaml:6:32: warning: max 51 is above guard.replicas_max, which is 50: the guard "
+		"stops at that; raise guard.replicas_max, or lower max\n");
+	words = said_of(even);
+	assert_string_equal(words, "");
+	mem_free(words);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -421,6 +439,7 @@ int main(void)
 		cmocka_unit_test(a_misspelt_key_is_named_with_its_place_and_a_suggestion),
 		cmocka_unit_test(quantities_are_checked_with_their_place),
 		cmocka_unit_test(a_raise_without_an_end_is_refused),
+		cmocka_unit_test(a_maximum_above_the_guard_is_warned_of),
 		cmocka_unit_test(nothing_shrinks_without_a_condition),
 		cmocka_unit_test(a_change_needs_verification_and_a_target),
 		cmocka_unit_test(only_tickets_may_answer_everything),

@@ -255,6 +255,20 @@ static int remove_folder(void **state)
 	return rmdir(folder);
 }
 
+static void a_set_that_binds_nothing_is_warned_of(void **state)
+{
+	struct signal_set set;
+	char told[2048];
+
+	assert_int_equal(load(&set, "signals: []\n", told, sizeof(told)), STATUS_OK);
+	assert_non_null(strstr(told, "a.yaml: warning: binds no signal"));
+	signal_set_fini(&set);
+	assert_int_equal(load(&set, "signals:\n- {role: cpu, selector: a}\n", told, sizeof(told)),
+		STATUS_OK);
+	assert_string_equal(told, "");
+	signal_set_fini(&set);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +279,7 @@ int main(void)
 		cmocka_unit_test(mistakes_are_named_with_their_place),
 		cmocka_unit_test(every_mistake_of_a_file_is_told_at_once),
 		cmocka_unit_test(a_missing_file_is_told),
+		cmocka_unit_test(a_set_that_binds_nothing_is_warned_of),
 		cmocka_unit_test(memory_that_is_out_is_an_answer),
 	};
 

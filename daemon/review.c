@@ -1,0 +1,195 @@
+/*
+ * The review of a configuration. What a file says wrong is told by who reads it, with file, line and
+ * column; here the place that named the file is added, so that a missing one can be found.
+ */
+#include "daemon/review.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "receiver/listen.h"
+#include "receiver/server.h"
+
+bool review_feature(const struct config *config, const char *feature)
+{
+	size_t count;
+	const char *const *features = config_list(config, SETTING_FEATURES, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(features[i], feature) == 0)
+			return true;
+	return false;
+}
+
+const char *review_cluster(const struct config *config)
+{
+	const char *url = config_text(config, SETTING_KUBE_URL);
+
+	if (url[0] != '\0')
+		return url;
+	return getenv("KUBERNETES_SERVICE_HOST") != NULL ? "in-cluster" : NULL;
+}
+
+/* To what was said of the file `path` as a whole since `from`, who named it. */
+static void add_place(struct diagnostics *diagnostics, size_t from, const char *path,
+	const char *setting, const char *place)
+{
+	for (size_t i = from; path[0] != '\0' && i < diagnostics->count; i++) {
+		struct diagnostic *diagnostic = &diagnostics->list[i];
+		struct buf text;
+
+		if (diagnostic->line > 0 || strcmp(diagnostic->file, path) != 0)
+			continue;
+		buf_init(&text, 65536);
+		/* A flag or variable says which setting it is, a line of a file does not. */
+		if (strchr(place, ':') == NULL)
+			buf_printf(&text, "%s (%s)", diagnostic->text, place);
+		else
+			buf_printf(&text, "%s (%s, %s)", diagnostic->text, setting, place);
+		if (buf_ok(&text)) {
+			mem_free(diagnostic->text);
+			diagnostic->text = buf_take(&text, NULL);
+		}
+		buf_fini(&text);
+	}
+}
+
+static void add_list_place(struct diagnostics *diagnostics, size_t from,
+	const struct config *config, enum setting_id id, const char *setting)
+{
+	size_t count;
+	const char *const *paths = config_list(config, id, &count);
+
+	for (size_t i = 0; i < count; i++)
+		add_place(diagnostics, from, paths[i], setting, config_place(config, id));
+}
+
+static void require_file(const struct config *config, enum setting_id id, const char *setting,
+	struct diagnostics *diagnostics)
+{
+	const char *path = config_text(config, id);
+
+	if (path[0] != '\0' && access(path, R_OK) != 0)
+		diagnostics_add(diagnostics, false, config_place(config, id), 0, 0,
+			"%s: cannot open %s: %s", setting, path, strerror(errno));
+}
+
+/* A part that runs and can do nothing is taken for one that works. */
+static void advise(const struct config *config, struct diagnostics *diagnostics)
+{
+	bool dry_run = config_bool(config, SETTING_DRY_RUN);
+	enum mode mode = MODE_OBSERVE;
+
+	(void)mode_parse(config_text(config, SETTING_MODE), &mode);
+	if (review_feature(config, "analyze") && !review_feature(config, "ingest"))
+		diagnostics_add(diagnostics, true, config_place(config, SETTING_FEATURES), 0, 0,
+			"analyze without ingest: no samples come in, so nothing will ever be "
+			"found; add ingest to enable_feature");
+	if (dry_run)
+		return;
+	if (!review_feature(config, "remediate"))
+		diagnostics_add(diagnostics, true, config_place(config, SETTING_DRY_RUN), 0, 0,
+			"dry run is off, but remediate is not in enable_feature: nothing is "
+			"decided and nothing changed; add it, or leave dry run on");
+	else if (mode == MODE_OBSERVE)
+		diagnostics_add(diagnostics, true, config_place(config, SETTING_DRY_RUN), 0, 0,
+			"dry run is off, but mode observe changes nothing either; give "
+			"--mode=approve or --mode=auto to act, or leave dry run on");
+	else if (mode != MODE_SUGGEST && review_cluster(config) == NULL)
+		diagnostics_add(diagnostics, true, config_place(config, SETTING_MODE), 0, 0,
+			"mode %s with dry run off, but no Kubernetes API server is known: nothing "
+			"can be changed; give --kubernetes.url, or run it inside the cluster",
+			mode_name(mode));
+}
+
+/* Bundled rules that are not there. */
+static void require_bundle(const struct config *config, enum setting_id id, const char *setting,
+	const char *path, const struct bundle *bundle, struct diagnostics *diagnostics)
+{
+	size_t count;
+
+	(void)config_list(config, id, &count);
+	if (count == 0 && access(path, R_OK) != 0)
+		diagnostics_add(diagnostics, false, path, 0, 0,
+			"the rules that come with the program are not there (looked in %s): "
+			"install them with it, or name your own with --%s",
+			bundle->looked_in, setting);
+}
+
+enum status review_rules(const struct config *config, struct bundle *bundle,
+	const struct clock *clock, struct diagnostics *diagnostics)
+{
+	size_t errors = diagnostics->errors, from = diagnostics->count;
+	struct analyzer_config analyzer;
+	struct remediator_config remediator;
+	char journal_path[4352];
+
+	advise(config, diagnostics);
+	if (review_feature(config, "analyze"))
+		require_bundle(config, SETTING_ANALYZE_SIGNALS, "analyze.signals", bundle->signals,
+			bundle, diagnostics);
+	if (review_feature(config, "remediate")) {
+		require_bundle(config, SETTING_REMEDIATE_PLAYBOOKS, "remediate.playbooks",
+			bundle->playbooks, bundle, diagnostics);
+		require_file(config, SETTING_KUBE_TOKEN_FILE, "kubernetes.token_file", diagnostics);
+		require_file(config, SETTING_KUBE_CA_FILE, "kubernetes.ca_file", diagnostics);
+	}
+	if (diagnostics->errors != errors)
+		return STATUS_BAD_INPUT;
+	service_analyzer_config(config, bundle, clock, &analyzer);
+	service_remediator_config(config, bundle, clock, journal_path, sizeof(journal_path),
+		&remediator);
+	/* The verdicts are in the diagnostics, which are counted below. */
+	if (review_feature(config, "analyze"))
+		(void)!analyzer_check(&analyzer, diagnostics);
+	if (review_feature(config, "remediate"))
+		(void)!remediator_check(&remediator, diagnostics);
+	add_list_place(diagnostics, from, config, SETTING_ANALYZE_SIGNALS, "analyze.signals");
+	add_list_place(diagnostics, from, config, SETTING_REMEDIATE_PLAYBOOKS,
+		"remediate.playbooks");
+	return diagnostics->errors == errors ? STATUS_OK : STATUS_BAD_INPUT;
+}
+
+struct access *review_access(const struct config *config, struct diagnostics *diagnostics)
+{
+	const char *address = config_text(config, SETTING_WEB_LISTEN_ADDRESS);
+	const char *place = config_place(config, SETTING_WEB_LISTEN_ADDRESS);
+	const char *file = config_text(config, SETTING_WEB_CONFIG_FILE);
+	size_t token_count, from = diagnostics->count;
+	const struct access_token *tokens = config_tokens(config, &token_count);
+	char host[LISTEN_HOST_MAX];
+	struct access *opened;
+	struct error error;
+	uint16_t port;
+	bool good = true;
+
+	if (listen_parse(address, host, &port, &error) != STATUS_OK) {
+		diagnostics_add(diagnostics, false, place, 0, 0, "web.listen_address: %s",
+			error.text);
+		good = false;
+	}
+	opened = access_open(file[0] != '\0' ? file : NULL, tokens, token_count, diagnostics);
+	add_place(diagnostics, from, file, "web.config.file",
+		config_place(config, SETTING_WEB_CONFIG_FILE));
+	for (size_t i = 0; i < token_count; i++)
+		if (tokens[i].file != NULL)
+			add_place(diagnostics, from, tokens[i].file, "web.tokens",
+				config_token_place(config, i));
+	if (good && opened != NULL && !access_enabled(opened) &&
+		!server_address_loopback(address) &&
+		!config_bool(config, SETTING_WEB_ALLOW_UNAUTHENTICATED)) {
+		diagnostics_add(diagnostics, false, place, 0, 0,
+			"%s is not loopback and there is no access control: give --web.config.file "
+			"or web.tokens, or --web.allow-unauthenticated if the network is trusted",
+			address);
+		good = false;
+	}
+	if (good)
+		return opened;
+	access_close(opened);
+	return NULL;
+}

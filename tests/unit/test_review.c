@@ -1,0 +1,228 @@
+/*
+ * The review of a configuration: parts that can do nothing are warned of, files that are missing are
+ * told with who named them, and an address off loopback needs access control.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "daemon/review.h"
+
+static char folder[512], playbooks[600];
+
+static int make_folder(void **state)
+{
+	const char *parent = getenv("TMPDIR");
+
+	unsetenv("KUBERNETES_SERVICE_HOST");
+	snprintf(folder, sizeof(folder), "%s/review-XXXXXX", parent != NULL ? parent : "/tmp");
+	if (mkdtemp(folder) == NULL)
+		return -1;
+	snprintf(playbooks, sizeof(playbooks), "%s/playbooks", folder);
+	return mkdir(playbooks, 0700);
+}
+
+static int remove_folder(void **state)
+{
+	static const char *const files[] = {"n.yml", "signals.yaml", "playbooks/p.yaml"};
+	char path[700];
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, files[i]);
+		(void)unlink(path);
+	}
+	return rmdir(playbooks) || rmdir(folder);
+}
+
+static void write_file(const char *name, const char *text)
+{
+	char path[700];
+	struct error error;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	assert_int_equal(file_write_atomic(path, text, strlen(text), 0600, &error), STATUS_OK);
+}
+
+static char told[8192];
+static size_t errors, warnings;
+
+/* Reviews a file of this text with the rules of the folder. */
+static void review(const char *yaml)
+{
+	static struct bundle bundle;
+	struct diagnostics diagnostics;
+	struct config *config;
+	char path[700];
+	struct buf buf;
+
+	write_file("n.yml", yaml);
+	snprintf(path, sizeof(path), "%s/n.yml", folder);
+	bundle = (struct bundle){.found = true};
+	snprintf(bundle.signals, sizeof(bundle.signals), "%s/signals.yaml", folder);
+	snprintf(bundle.playbooks, sizeof(bundle.playbooks), "%s", playbooks);
+	snprintf(bundle.looked_in, sizeof(bundle.looked_in), "here and there");
+	bundle.signal_paths[0] = bundle.signals;
+	bundle.playbook_paths[0] = bundle.playbooks;
+	diagnostics_init(&diagnostics);
+	config = config_load(path, NULL, NULL, 0, &diagnostics);
+	assert_non_null(config);
+	bool good = review_rules(config, &bundle, clock_system(), &diagnostics) == STATUS_OK;
+	assert_true(good == (diagnostics.errors == 0));
+	struct access *access = review_access(config, &diagnostics);
+	assert_true(access != NULL || diagnostics.errors > 0);
+	access_close(access);
+	buf_init(&buf, 65536);
+	buf_add_text(&buf, "");
+	diagnostics_write(&diagnostics, &buf);
+	snprintf(told, sizeof(told), "%s", buf.data);
+	errors = diagnostics.errors;
+	warnings = diagnostics.warnings;
+	buf_fini(&buf);
+	diagnostics_fini(&diagnostics);
+	config_close(config);
+}
+
+static int with_rules(void **state)
+{
+	write_file("signals.yaml", "signals:\n- {role: cpu, selector: a}\n");
+	write_file("playbooks/p.yaml",
+		"playbook: p\ntrigger: {alert: ['a=\"b\"']}\n"
+		"steps: [{action: ticket, title: t, text: t}]\n");
+	return 0;
+}
+
+static void warns(const char *yaml, const char *wanted)
+{
+	review(yaml);
+	assert_int_equal(errors, 0);
+	if (strstr(told, wanted) == NULL)
+		fail_msg("\"%s\" was told instead of \"%s\"", told, wanted);
+	assert_int_equal(warnings, 1);
+}
+
+static void silent(const char *yaml)
+{
+	review(yaml);
+	assert_string_equal(told, "");
+}
+
+static void refuses(const char *yaml, const char *wanted)
+{
+	review(yaml);
+	assert_true(errors > 0);
+	if (strstr(told, wanted) == NULL)
+		fail_msg("\"%s\" was told instead of \"%s\"", told, wanted);
+}
+
+static void acting_without_a_cluster_is_warned_of(void **state)
+{
+	warns("mode: auto\ndry_run: false\n",
+		"n.yml:1: warning: mode auto with dry run off, but no Kubernetes API server is "
+		"known");
+	warns("dry_run: false\nmode: approve\n", "n.yml:2: warning: mode approve");
+	silent("mode: auto\n");
+	silent("mode: auto\ndry_run: false\nkubernetes: {url: 'http://127.0.0.1:1'}\n");
+	setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1", 1);
+	silent("mode: auto\ndry_run: false\n");
+	unsetenv("KUBERNETES_SERVICE_HOST");
+}
+
+static void no_dry_run_that_changes_nothing_is_warned_of(void **state)
+{
+	warns("dry_run: false\n", "n.yml:1: warning: dry run is off, but mode observe changes");
+	warns("dry_run: false\nmode: auto\nenable_feature: [ingest]\n",
+		"n.yml:1: warning: dry run is off, but remediate is not in enable_feature");
+	silent("dry_run: false\nmode: suggest\n");
+	silent("");
+}
+
+static void analysis_without_samples_is_warned_of(void **state)
+{
+	warns("enable_feature: [analyze]\n", "n.yml:1: warning: analyze without ingest");
+	silent("enable_feature: [ingest, analyze]\n");
+	silent("enable_feature: [remediate]\n");
+}
+
+static void rules_that_hold_nothing_are_warned_of(void **state)
+{
+	char path[700];
+
+	write_file("signals.yaml", "signals: []\n");
+	warns("", "signals.yaml: warning: binds no signal");
+	(void)with_rules(NULL);
+	snprintf(path, sizeof(path), "%s/p.yaml", playbooks);
+	assert_int_equal(unlink(path), 0);
+	warns("", "playbooks: warning: holds no playbook");
+	(void)with_rules(NULL);
+	silent("");
+}
+
+static void missing_bundled_rules_are_told_with_where_they_were_looked_for(void **state)
+{
+	char path[700];
+
+	snprintf(path, sizeof(path), "%s/signals.yaml", folder);
+	assert_int_equal(unlink(path), 0);
+	refuses("",
+		"/signals.yaml: error: the rules that come with the program are not there "
+		"(looked in here and there)");
+	assert_non_null(strstr(told, "name your own with --analyze.signals\n"));
+	assert_int_equal(errors, 1);
+	/* What does not run needs no rules. */
+	silent("enable_feature: [ingest, remediate]\n");
+	(void)with_rules(NULL);
+}
+
+static void a_missing_file_is_told_with_who_named_it(void **state)
+{
+	refuses("analyze:\n  signals: [/gone.yaml]\n",
+		"/gone.yaml: error: cannot open /gone.yaml: No such file or directory "
+		"(analyze.signals, ");
+	assert_non_null(strstr(told, "n.yml:2)\n"));
+	refuses("remediate: {playbooks: [/gone]}\n", "(remediate.playbooks, ");
+	refuses("web:\n  config:\n    file: /gone.yml\n", "(web.config.file, ");
+	assert_non_null(strstr(told, "n.yml:3)\n"));
+	refuses("kubernetes: {url: 'http://127.0.0.1:1', token_file: /gone}\n",
+		"n.yml:1: error: kubernetes.token_file: cannot open /gone: ");
+	refuses("kubernetes:\n  ca_file: /gone\n",
+		"n.yml:2: error: kubernetes.ca_file: cannot open /gone: ");
+	refuses("web:\n  tokens:\n  - {name: ann, role: read, file: /gone}\n",
+		"/gone: error: token \"ann\": cannot open /gone: No such file or directory "
+		"(web.tokens, ");
+	assert_non_null(strstr(told, "n.yml:3)\n"));
+}
+
+static void off_loopback_access_control_is_needed(void **state)
+{
+	refuses("web:\n  listen_address: 0.0.0.0:1\n",
+		"n.yml:2: error: 0.0.0.0:1 is not loopback and there is no access control");
+	silent("web: {listen_address: '0.0.0.0:1', allow_unauthenticated: true}\n");
+	silent("web: {listen_address: '127.0.0.1:1'}\n");
+	refuses("web: {listen_address: nothing}\n", "n.yml:1: error: web.listen_address: ");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(acting_without_a_cluster_is_warned_of, with_rules),
+		cmocka_unit_test_setup(no_dry_run_that_changes_nothing_is_warned_of, with_rules),
+		cmocka_unit_test_setup(analysis_without_samples_is_warned_of, with_rules),
+		cmocka_unit_test_setup(rules_that_hold_nothing_are_warned_of, with_rules),
+		cmocka_unit_test_setup(
+			missing_bundled_rules_are_told_with_where_they_were_looked_for, with_rules),
+		cmocka_unit_test_setup(a_missing_file_is_told_with_who_named_it, with_rules),
+		cmocka_unit_test_setup(off_loopback_access_control_is_needed, with_rules),
+	};
+
+	return cmocka_run_group_tests_name("review", tests, make_folder, remove_folder);
+}
