@@ -9,7 +9,8 @@
  *
  * Bursts: a fixed table of call sites, by hash, with a few steps of probing. A site has a span that
  * begins with its first line and lasts LOG_BURST_MS; past LOG_BURST lines in it, lines are counted
- * only. Whoever writes a line after a span has ended tells what was counted in it. When all places
+ * only. A site may be told apart further by what its lines are about: such places have a table of
+ * their own, so that many of them leave the others theirs. Whoever writes a line after a span has ended tells what was counted in it. When all places
  * that a site could take hold live spans, its lines are written without counting: the table bounds
  * what a burst costs, it must not hide a line that it knows nothing about.
  */
@@ -31,7 +32,8 @@
 
 #define LINE_TAIL 64
 #define LINE_FULL (LOG_LINE_MAX - LINE_TAIL)
-#define SITES 256 /* a power of two */
+#define SITES 256     /* a power of two */
+#define SITES_OF 1024 /* a power of two */
 #define SITE_PROBES 8
 
 struct line {
@@ -43,6 +45,7 @@ struct line {
 struct site {
 	const char *file; /* NULL: a free place */
 	int line;
+	char of[LOG_OF_MAX]; /* what its lines are about; "" for the call site as a whole */
 	enum log_level level;
 	int64_t since_ms; /* monotonic */
 	uint32_t written, counted;
@@ -54,7 +57,8 @@ static _Atomic int descriptor = STDERR_FILENO;
 static _Atomic(const struct clock *) clock_in_use;
 
 static pthread_mutex_t sites_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct site sites[SITES];     /* under sites_lock */
+/* Under sites_lock: call sites as wholes, and behind them those with something to be about. */
+static struct site sites[SITES + SITES_OF];
 static _Atomic int64_t next_telling; /* no counted span ends before this monotonic ms */
 
 static const char *const level_names[] = {"debug", "info", "warn", "error", "none"};
@@ -349,7 +353,8 @@ static void tell_repeated(const struct site *site)
 {
 	write_line(site->level, site->file, site->line, "repeated",
 		(const struct log_field[]){LOG_UINT("lines", site->counted),
-			LOG_UINT("span_seconds", LOG_BURST_MS / 1000), {0}});
+			LOG_UINT("span_seconds", LOG_BURST_MS / 1000),
+			*site->of ? LOG_TEXT("of", site->of) : (struct log_field){0}, {0}});
 }
 
 static bool span_over(const struct site *site, int64_t now_ms)
@@ -363,7 +368,7 @@ static bool take_counted(struct site *taken, int64_t now_ms, bool all)
 {
 	int64_t next = INT64_MAX;
 
-	for (size_t i = 0; i < SITES; i++) {
+	for (size_t i = 0; i < ARRAY_COUNT(sites); i++) {
 		if (sites[i].counted == 0)
 			continue;
 		if (all || span_over(&sites[i], now_ms)) {
@@ -393,76 +398,101 @@ static void tell_counted(int64_t now_ms, bool all)
 	}
 }
 
-static size_t hash_site(const char *file, int line)
+static size_t hash_site(const char *file, int line, const char *of)
 {
 	uint32_t hash = 2166136261u ^ (uint32_t)line; /* FNV-1a */
 
 	for (; *file != '\0'; file++)
 		hash = (hash ^ (unsigned char)*file) * 16777619u;
+	for (; *of != '\0'; of++)
+		hash = (hash ^ (unsigned char)*of) * 16777619u;
 	return hash ^ (hash >> 15);
 }
 
 /* Under the lock: the call site's place, taken over from one whose span is over and told if need
  * be; NULL when there is none. */
-static struct site *find_site(const char *file, int line, int64_t now_ms)
+static struct site *find_site(const char *file, int line, const char *of, int64_t now_ms)
 {
-	size_t hash = hash_site(file, line);
+	size_t hash = hash_site(file, line, of);
+	struct site *table = *of != '\0' ? sites + SITES : sites;
+	size_t size = *of != '\0' ? SITES_OF : SITES;
 	struct site *free_place = NULL;
 
 	for (size_t i = 0; i < SITE_PROBES; i++) {
-		struct site *site = &sites[(hash + i) & (SITES - 1)];
+		struct site *site = &table[(hash + i) & (size - 1)];
 
-		if (site->file != NULL && site->line == line && strcmp(site->file, file) == 0)
+		if (site->file != NULL && site->line == line && strcmp(site->file, file) == 0 &&
+			strcmp(site->of, of) == 0)
 			return site;
 		if (free_place == NULL &&
 			(site->file == NULL || (span_over(site, now_ms) && site->counted == 0)))
 			free_place = site;
 	}
-	if (free_place != NULL)
+	if (free_place != NULL) {
 		*free_place = (struct site){.file = file, .line = line, .since_ms = now_ms};
+		snprintf(free_place->of, sizeof(free_place->of), "%s", of);
+	}
 	return free_place;
 }
 
+/* Under the lock: whether one more line fits the place's span; if not it has been counted. */
+static bool admit_at(struct site *site, enum log_level level, uint32_t most, int64_t now_ms)
+{
+	if (span_over(site, now_ms) && site->counted == 0) {
+		site->since_ms = now_ms;
+		site->written = 0;
+	}
+	site->level = level;
+	if (site->written < most) {
+		site->written++;
+		return true;
+	}
+	site->counted++;
+	if (site->since_ms + LOG_BURST_MS < atomic_load(&next_telling))
+		atomic_store(&next_telling, site->since_ms + LOG_BURST_MS);
+	return false;
+}
+
 /* Whether this line is to be written; if not it has been counted. */
-static bool admit_line(enum log_level level, const char *file, int line, int64_t now_ms)
+static bool admit_line(enum log_level level, const char *file, int line, const char *of,
+	int64_t now_ms)
 {
 	struct site *site;
 	bool admitted = true;
 
 	pthread_mutex_lock(&sites_lock);
-	site = find_site(file, line, now_ms);
-	if (site != NULL) {
-		if (span_over(site, now_ms) && site->counted == 0) {
-			site->since_ms = now_ms;
-			site->written = 0;
-		}
-		site->level = level;
-		admitted = site->written < LOG_BURST;
-		if (admitted) {
-			site->written++;
-		} else {
-			site->counted++;
-			if (site->since_ms + LOG_BURST_MS < atomic_load(&next_telling))
-				atomic_store(&next_telling, site->since_ms + LOG_BURST_MS);
-		}
+	if (*of != '\0') {
+		site = find_site(file, line, of, now_ms);
+		admitted = site == NULL || admit_at(site, level, LOG_BURST, now_ms);
 	}
+	site = admitted ? find_site(file, line, "", now_ms) : NULL;
+	if (site != NULL)
+		admitted = admit_at(site, level, *of != '\0' ? LOG_BURST_ALL : LOG_BURST, now_ms);
 	pthread_mutex_unlock(&sites_lock);
 	return admitted;
 }
 
-void log_write(enum log_level level, const char *file, int line, const char *message,
-	const struct log_field *fields)
+void log_write_of(enum log_level level, const char *file, int line, const char *of,
+	const char *message, const struct log_field *fields)
 {
 	int64_t now_ms = clock_mono_ns(clock_now_in_use()) / 1000000;
+	char cut[LOG_OF_MAX];
 
 	if (!log_enabled(level))
 		return;
 	if (now_ms >= atomic_load(&next_telling))
 		tell_counted(now_ms, false);
-	if (admit_line(level, file, line, now_ms))
+	snprintf(cut, sizeof(cut), "%s", of);
+	if (admit_line(level, file, line, cut, now_ms))
 		write_line(level, file, line, message, fields);
 	else
 		metrics_inc(METRIC_LOG_SUPPRESSED);
+}
+
+void log_write(enum log_level level, const char *file, int line, const char *message,
+	const struct log_field *fields)
+{
+	log_write_of(level, file, line, "", message, fields);
 }
 
 void log_flush(void)

@@ -4,7 +4,9 @@
  * Usage: LOG_INFO("listening", LOG_TEXT("address", address), LOG_INT("port", port));
  * Limits: a line is cut at 16 KiB and says so (cut=true); lines by one call site (file
  *   and line) past LOG_BURST within LOG_BURST_MS are counted and told once ("repeated") when that
- *   time is over, with the next line that anyone writes or by log_flush().
+ *   time is over, with the next line that anyone writes or by log_flush(). Lines about things that
+ *   must not hide each other (LOG_INFO_OF, LOG_WARN_OF) are limited for each thing, and all of the call site past
+ *   LOG_BURST_ALL.
  * Ownership: nothing is kept but `file`; no memory is taken, so that running out of it can be told.
  * Threads: any thread; a line is written by one write(2), so that lines never mix.
  */
@@ -21,6 +23,8 @@
 #define LOG_LINE_MAX (16 * 1024)
 #define LOG_BURST 20
 #define LOG_BURST_MS 10000
+#define LOG_BURST_ALL 2000
+#define LOG_OF_MAX 48
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR, LOG_LEVEL_NONE };
 enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
@@ -75,6 +79,11 @@ void log_set_clock(const struct clock *clock);
 void log_write(enum log_level level, const char *file, int line, const char *message,
 	const struct log_field *fields);
 
+/* The same with the limit of bursts for what the line is about, such as an incident's id (its first
+ * LOG_OF_MAX - 1 bytes), and LOG_BURST_ALL for the whole call site. */
+void log_write_of(enum log_level level, const char *file, int line, const char *of,
+	const char *message, const struct log_field *fields);
+
 /* The empty field at the front only gives the comma something to stand behind when there are no
  * fields. */
 #define LOG_AT(level, message, ...)                                                                \
@@ -83,6 +92,14 @@ void log_write(enum log_level level, const char *file, int line, const char *mes
 			log_write(level, __FILE__, __LINE__, message,                              \
 				(const struct log_field[]){{0}, ##__VA_ARGS__, {0}} + 1);          \
 	} while (0)
+#define LOG_AT_OF(level, of, message, ...)                                                         \
+	do {                                                                                       \
+		if (log_enabled(level))                                                            \
+			log_write_of(level, __FILE__, __LINE__, of, message,                       \
+				(const struct log_field[]){{0}, ##__VA_ARGS__, {0}} + 1);          \
+	} while (0)
+#define LOG_INFO_OF(of, message, ...) LOG_AT_OF(LOG_LEVEL_INFO, of, message, ##__VA_ARGS__)
+#define LOG_WARN_OF(of, message, ...) LOG_AT_OF(LOG_LEVEL_WARN, of, message, ##__VA_ARGS__)
 #define LOG_DEBUG(message, ...) LOG_AT(LOG_LEVEL_DEBUG, message, ##__VA_ARGS__)
 #define LOG_INFO(message, ...) LOG_AT(LOG_LEVEL_INFO, message, ##__VA_ARGS__)
 #define LOG_WARN(message, ...) LOG_AT(LOG_LEVEL_WARN, message, ##__VA_ARGS__)

@@ -360,6 +360,40 @@ static void more_places_than_the_table_has_are_all_written(void **state)
 	assert_non_null(strstr(content, "caller=base/burst.c:2007 msg=\"repeated\" lines=1 "));
 }
 
+static void write_of(const char *of, int times)
+{
+	for (int i = 0; i < times; i++)
+		log_write_of(LOG_LEVEL_WARN, "base/burst.c", 9, of, "again",
+			(const struct log_field[]){{0}});
+}
+
+static void a_burst_about_one_thing_hides_no_other(void **state)
+{
+	char of[32];
+	size_t lines = 0;
+
+	write_of("i-1", LOG_BURST + 5);
+	assert_int_equal(count_lines(written()), LOG_BURST);
+	write_of("i-2", 1);
+	assert_int_equal(count_lines(written()), 1);
+	clock_manual_advance(&clock_of_test, LOG_BURST_MS);
+	log_flush();
+	assert_non_null(strstr(written(), "msg=\"repeated\" lines=5 span_seconds=10 of=i-1\n"));
+	/* All of them together have a limit, too, and what is past it is told. */
+	for (int i = 0; i < LOG_BURST_ALL + 100; i++) {
+		snprintf(of, sizeof(of), "i-%d", 10 + i);
+		write_of(of, 1);
+		lines += count_lines(written());
+	}
+	assert_int_equal(lines, LOG_BURST_ALL);
+	clock_manual_advance(&clock_of_test, LOG_BURST_MS);
+	log_flush();
+	assert_non_null(strstr(written(), "msg=\"repeated\" lines=100 span_seconds=10\n"));
+	/* Nor do they take the places of other call sites. */
+	write_at(10, LOG_BURST + 1);
+	assert_int_equal(count_lines(written()), LOG_BURST);
+}
+
 #define THREADS 4
 #define LINES 300
 
@@ -425,6 +459,7 @@ int main(void)
 		IN_SINK(a_long_key_at_the_limit_is_cut_away),
 		IN_SINK(long_logfmt_lines_are_cut_and_say_so),
 		IN_SINK(a_burst_is_written_to_its_limit_then_counted),
+		IN_SINK(a_burst_about_one_thing_hides_no_other),
 		IN_SINK(slow_lines_are_never_counted),
 		IN_SINK(flush_tells_what_is_counted),
 		IN_SINK(more_places_than_the_table_has_are_all_written),
