@@ -50,11 +50,20 @@ void event_write_json(struct buf *buf, const struct event *event);
 enum status event_read_json(struct event *event, const char *text, size_t size,
 	struct error *error) MUST_CHECK;
 
+/* The first alert of a message that could not be used: where it stood and why. */
+struct event_invalid {
+	size_t index;         /* in the message, from 0 */
+	char fingerprint[17]; /* as the sender gave it; "" when it gave none that is one */
+	const char *reason;   /* the metric's word, static */
+	char text[256];       /* more of it; "" when there is no more to say */
+};
+
 /* The alerts of one webhook message, in its order. */
 struct event_batch {
 	struct event *events;
 	size_t count;
 	uint64_t truncated_count, invalid_count, own_count;
+	struct event_invalid first_invalid; /* when invalid_count > 0 */
 };
 
 void event_batch_fini(struct event_batch *batch);

@@ -113,7 +113,11 @@ static void count_alerts(const struct event_batch *batch)
 	}
 	if (batch->invalid_count > 0)
 		LOG_WARN("alerts of a message could not be used, the others were kept",
-			LOG_UINT("invalid", batch->invalid_count), LOG_UINT("kept", batch->count));
+			LOG_UINT("invalid", batch->invalid_count), LOG_UINT("kept", batch->count),
+			LOG_UINT("first_index", batch->first_invalid.index),
+			LOG_TEXT("first_fingerprint", batch->first_invalid.fingerprint),
+			LOG_TEXT("first_reason", batch->first_invalid.reason),
+			LOG_TEXT("err", batch->first_invalid.text));
 }
 
 void route_webhook(struct request *request, void *argument)

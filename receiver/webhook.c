@@ -171,32 +171,39 @@ static const char *read_times(struct event *event, const struct json_span *start
 	return NULL;
 }
 
-/* NULL, or the reason why the alert cannot be used; *status tells memory being out apart. */
+/* NULL, or the reason why the alert cannot be used, with more of it in error's text; *status tells
+ * memory being out apart. */
 static const char *read_alert(struct event *event, const struct message *message,
-	const struct json_span *alert, enum status *status)
+	const struct json_span *alert, struct json_span fields[ALERT_FIELDS], enum status *status,
+	struct error *error)
 {
-	struct json_span fields[ALERT_FIELDS];
 	const char *reason;
+	size_t repeated;
 
 	if (alert->kind != SPAN_OBJECT)
 		return "not_an_object";
 	if (alert->size > WEBHOOK_ALERT_SIZE_MAX)
 		return "size";
-	if (find_fields(alert, alert_names, ALERT_FIELDS, fields) < ALERT_FIELDS)
+	repeated = find_fields(alert, alert_names, ALERT_FIELDS, fields);
+	if (repeated < ALERT_FIELDS) {
+		error_set(error, STATUS_BAD_INPUT, "field \"%s\" stands twice",
+			alert_names[repeated]);
 		return "repeated_field";
+	}
 	event->firing = json_span_is(&fields[ALERT_STATUS], "firing");
 	if (!event->firing && !json_span_is(&fields[ALERT_STATUS], "resolved"))
 		return "status";
-	*status = event_read_labels(&event->labels, &fields[ALERT_LABELS], NULL);
+	*status = event_read_labels(&event->labels, &fields[ALERT_LABELS], error);
 	if (*status || !event->labels.count)
 		return "labels"; /* without a label it is nobody's alert */
-	*status = event_read_labels(&event->annotations, &fields[ALERT_ANNOTATIONS], NULL);
+	*status = event_read_labels(&event->annotations, &fields[ALERT_ANNOTATIONS], error);
 	if (*status)
 		return "annotations";
+	error_set(error, STATUS_BAD_INPUT, "startsAt or endsAt is no RFC 3339 time");
 	reason = read_times(event, &fields[ALERT_STARTS], &fields[ALERT_ENDS]);
 	if (reason)
 		return reason;
-	*status = json_span_strdup(&fields[ALERT_GENERATOR], &event->generator_url, NULL);
+	*status = json_span_strdup(&fields[ALERT_GENERATOR], &event->generator_url, error);
 	if (*status)
 		return "text";
 	if (message->receiver) {
@@ -217,16 +224,46 @@ static bool own_alert(const struct event *event)
 	return marker && !strcmp(marker, "true");
 }
 
+/* Sixteen hex digits, or nothing: what a sender wrote there goes into the log. */
+static void copy_fingerprint(const struct json_span *given, char fingerprint[17])
+{
+	char text[17] = "";
+
+	fingerprint[0] = '\0';
+	if (given->kind == SPAN_STRING && given->size <= sizeof(text) + 1 &&
+		!json_span_decode(given, text, NULL, NULL) && strlen(text) == 16 &&
+		strspn(text, "0123456789abcdef") == 16)
+		memcpy(fingerprint, text, sizeof(text));
+}
+
+static void note_invalid(struct event_batch *batch, size_t index, const char *reason,
+	const struct json_span *fingerprint, const struct error *error)
+{
+	struct event_invalid *first = &batch->first_invalid;
+
+	if (batch->invalid_count++)
+		return;
+	first->index = index;
+	first->reason = reason;
+	copy_fingerprint(fingerprint, first->fingerprint);
+	snprintf(first->text, sizeof(first->text), "%.250s", error->text);
+}
+
 /* Keeps the alert at the batch's end, or counts why not. */
 static enum status take_alert(struct event_batch *batch, const struct message *message,
-	const struct json_span *alert)
+	const struct json_span *alert, size_t index)
 {
+	struct json_span fields[ALERT_FIELDS];
+	struct error error;
 	struct event *event = &batch->events[batch->count];
 	enum status status = STATUS_OK;
 	const char *reason;
 
 	event_init(event);
-	reason = read_alert(event, message, alert, &status);
+	error_reset(&error);
+	for (size_t i = 0; i < ALERT_FIELDS; i++)
+		fields[i] = (struct json_span){SPAN_NULL, "null", 4};
+	reason = read_alert(event, message, alert, fields, &status, &error);
 	if (status == STATUS_NO_MEMORY) {
 		event_fini(event);
 		return status;
@@ -236,7 +273,7 @@ static enum status take_alert(struct event_batch *batch, const struct message *m
 		return STATUS_OK;
 	}
 	if (reason)
-		batch->invalid_count++;
+		note_invalid(batch, index, reason, &fields[ALERT_FINGERPRINT], &error);
 	else
 		batch->own_count++;
 	metrics_inc(METRIC_ALERTS_INVALID, reason ? reason : "own_alert");
@@ -276,7 +313,8 @@ static enum status read_alerts(struct event_batch *batch, const struct message *
 			batch->truncated_count += batch->truncated_count < UINT64_MAX;
 			continue;
 		}
-		if (!make_room(batch, &capacity, alert_max) || take_alert(batch, message, &value))
+		if (!make_room(batch, &capacity, alert_max) ||
+			take_alert(batch, message, &value, seen - 1))
 			return error_set(error, STATUS_NO_MEMORY, "no memory for the alerts");
 	}
 	for (size_t i = 0; i < batch->count; i++)

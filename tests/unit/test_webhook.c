@@ -251,6 +251,35 @@ static void bad_alerts_cost_only_themselves(void **state)
 	free(large);
 }
 
+static void the_first_bad_alert_is_named_with_its_place_and_reason(void **state)
+{
+	static const char text[] =
+		"{\"version\":\"4\",\"alerts\":["
+		"{\"status\":\"firing\",\"labels\":{\"a\":\"b\"},"
+		"\"startsAt\":\"2026-01-02T03:04:05Z\"},"
+		"{\"status\":\"firing\",\"labels\":{\"a\":7},\"fingerprint\":\"0123456789abcdef\","
+		"\"startsAt\":\"2026-01-02T03:04:05Z\"},{}]}";
+	struct event_batch batch;
+
+	assert_int_equal(parse(text, &batch), STATUS_OK);
+	assert_int_equal(batch.count, 1);
+	assert_int_equal(batch.invalid_count, 2);
+	assert_int_equal(batch.first_invalid.index, 1);
+	assert_string_equal(batch.first_invalid.fingerprint, "0123456789abcdef");
+	assert_string_equal(batch.first_invalid.reason, "labels");
+	assert_non_null(strstr(batch.first_invalid.text, "a"));
+	event_batch_fini(&batch);
+	/* What is no fingerprint does not go into the log as one. */
+	assert_int_equal(parse("{\"version\":\"4\",\"alerts\":[{\"status\":\"burning\","
+			       "\"fingerprint\":\"x\\ny\"}]}",
+				 &batch),
+		STATUS_OK);
+	assert_int_equal(batch.first_invalid.index, 0);
+	assert_string_equal(batch.first_invalid.fingerprint, "");
+	assert_string_equal(batch.first_invalid.reason, "status");
+	event_batch_fini(&batch);
+}
+
 static void own_alerts_are_left_out(void **state)
 {
 	static const char text[] =
@@ -373,6 +402,7 @@ int main(void)
 		cmocka_unit_test(message_without_alerts_is_fine),
 		cmocka_unit_test(wrong_messages_are_refused_by_name),
 		cmocka_unit_test(bad_alerts_cost_only_themselves),
+		cmocka_unit_test(the_first_bad_alert_is_named_with_its_place_and_reason),
 		cmocka_unit_test(own_alerts_are_left_out),
 		cmocka_unit_test(alerts_past_the_limit_are_counted_not_kept),
 		cmocka_unit_test(receiver_names_lose_their_quoting),
