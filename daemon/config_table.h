@@ -27,7 +27,7 @@
 	SETTING(WEB_ROUTE_PREFIX, "web.route_prefix", TEXT, "", 0, 0, NULL, false,                 \
 		"Prefix of all paths, such as /nimbusguard.")                                      \
 	SETTING(WEB_EXTERNAL_URL, "web.external_url", TEXT, "", 0, 0, NULL, false,                 \
-		"URL under which people reach this service, for links.")                           \
+		"URL under which people reach this service, for links; its host may be asked for.") \
 	SETTING(WEB_THREADS, "web.threads", INT, "4", 1, 64, NULL, false,                          \
 		"Threads that receive and decode.")                                                \
 	SETTING(WEB_CONNECTIONS_MAX, "web.connections_max", INT, "1000", 1, 100000, NULL, false,   \

@@ -207,6 +207,7 @@ static enum status open_server(struct service *service, struct error *error)
 	struct server_config server = {
 		.listen_address = config_text(config, SETTING_WEB_LISTEN_ADDRESS),
 		.route_prefix = config_text(config, SETTING_WEB_ROUTE_PREFIX),
+		.external_url = config_text(config, SETTING_WEB_EXTERNAL_URL),
 		.thread_count = (unsigned)config_int(config, SETTING_WEB_THREADS),
 		.connection_max = (unsigned)config_int(config, SETTING_WEB_CONNECTIONS_MAX),
 		.slot_count = (unsigned)config_int(config, SETTING_WEB_SLOTS),

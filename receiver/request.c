@@ -173,6 +173,21 @@ static bool check_privilege(struct request *request)
 	return false;
 }
 
+/* Changes have the check of the origin; what is open to all tells nothing. */
+static bool check_host(struct request *request)
+{
+	struct server *server = request->server;
+
+	if (strcmp(request->route->method, "GET") != 0 || request->route->role == ACCESS_NONE ||
+		!server->listener.loopback || access_enabled(server->config.access) ||
+		host_names_allow(server->host_names, header_of(request, "Host")))
+		return true;
+	request_refuse(request, 421, "host",
+		"the Host header is no name of this service: without access control ask for localhost, "
+		"an IP address, the machine's host name or the host of web.external_url");
+	return false;
+}
+
 static bool check_origin(struct request *request)
 {
 	const char *why;
@@ -262,7 +277,7 @@ static bool take_slot(struct request *request)
 static bool check_head(struct request *request)
 {
 	static bool (*const steps[])(struct request *) = {find_route, check_access, check_privilege,
-		check_origin, check_route_head, check_length, take_slot};
+		check_host, check_origin, check_route_head, check_length, take_slot};
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
 		if (!steps[i](request))

@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "receiver/host_names.h"
 #include "receiver/listen.h"
 #include "receiver/peers.h"
 #include "receiver/server.h"
@@ -39,6 +40,7 @@ enum request_state {
 struct server {
 	struct server_config config; /* its texts are not kept, but for: */
 	char *prefix;                /* "" or /prefix */
+	struct host_names *host_names;
 	struct route *routes;
 	size_t route_count;
 	struct MHD_Daemon *daemon;

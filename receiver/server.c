@@ -233,6 +233,7 @@ static void server_free(struct server *server)
 	pthread_cond_destroy(&server->watch_wake);
 	pthread_mutex_destroy(&server->lock);
 	mem_free(server->prefix);
+	host_names_close(server->host_names);
 	mem_free(server->routes);
 	mem_free(server);
 }
@@ -247,8 +248,11 @@ static enum status take_parts(struct server *server, const struct route *routes,
 	server->slots = slots_open(server->config.slot_count);
 	server->peers = peers_open(&limits);
 	server->prefix = prefix_of(server->config.route_prefix);
+	server->host_names =
+		host_names_open(server->config.external_url, server->config.listen_address);
 	server->routes = mem_alloc(sizeof(*routes) * route_count);
-	if (!server->slots || !server->peers || !server->prefix || !server->routes)
+	if (!server->slots || !server->peers || !server->prefix || !server->host_names ||
+		!server->routes)
 		return STATUS_NO_MEMORY;
 	if (route_count)
 		memcpy(server->routes, routes, sizeof(*routes) * route_count);

@@ -6,6 +6,9 @@
  * Retry-After, before the body is read) -> body copied once into the slot -> the route's function
  * -> response. A route's function may suspend the request and answer it later from another thread.
  *
+ * On loopback without access control a GET of what has a role is answered 421 when its Host is a name
+ * that is not ours (receiver/host_names.h).
+ *
  * A refused request's body is read and thrown away (up to 64 MiB), so that the sender reads the
  * answer; a sender that waits for "100 Continue" gets the refusal before it sends the body.
  *
@@ -59,6 +62,7 @@ struct route {
 struct server_config {
 	const char *listen_address; /* host:port, [v6]:port or :port; port 0 takes a free one */
 	const char *route_prefix;   /* "" or "/prefix" */
+	const char *external_url;   /* its host is one that may be asked for; NULL or "": none */
 	unsigned thread_count, connection_max, connection_per_ip_max; /* per_ip 0: no limit */
 	unsigned slot_count;                                          /* bodies held at once */
 	unsigned idle_timeout_s;

@@ -140,6 +140,7 @@ void fixture_start(struct fixture *fixture, const struct server_config *with)
 	};
 	struct server_config config = {.listen_address = "127.0.0.1:0",
 		.route_prefix = "",
+		.external_url = "https://nimbus.example.org:8443/x",
 		.thread_count = 4,
 		.connection_max = 100,
 		.slot_count = 2,

@@ -444,6 +444,34 @@ static void large_headers_are_refused(void **state)
 	free(headers);
 }
 
+/* A page whose own name points at 127.0.0.1 must not read what a browser's machine may read. */
+static void a_foreign_host_is_told_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	char request[256], machine[128] = "", port_host[160];
+	const char *const allowed[] = {"localhost", "localhost:9797", "LOCALHOST.", "127.0.0.1",
+		"127.0.0.1:9797", "[::1]:9797", "10.1.2.3", machine, port_host,
+		"nimbus.example.org", "nimbus.example.org:8443"};
+	const char *const refused[] = {"evil.example", "evil.example:9797",
+		"localhost.evil.example", "127.0.0.1.evil.example", "[evil]",
+		"nimbus.example.org.evil.example", ":9797"};
+
+	assert_int_equal(gethostname(machine, sizeof(machine) - 1), 0);
+	snprintf(port_host, sizeof(port_host), "%s:9797", machine);
+	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
+		snprintf(request, sizeof(request), "GET /query HTTP/1.1\r\nHost: %s\r\n\r\n",
+			allowed[i]);
+		expect_status(http_ask(fixture->port, request), 200);
+	}
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		snprintf(request, sizeof(request), "GET /query HTTP/1.1\r\nHost: %s\r\n\r\n",
+			refused[i]);
+		expect_status(http_ask(fixture->port, request), 421);
+	}
+	/* No browser comes without a Host. */
+	expect_status(http_ask(fixture->port, "GET /query HTTP/1.0\r\n\r\n"), 200);
+}
+
 static void changing_request_needs_the_same_origin(void **state)
 {
 	struct fixture *fixture = *state;
@@ -548,6 +576,7 @@ int main(void)
 		WITH(thread_numbers_are_below_the_thread_count),
 		WITH(slow_clients_do_not_hold_the_others),
 		WITH(large_headers_are_refused),
+		WITH(a_foreign_host_is_told_nothing),
 		WITH(changing_request_needs_the_same_origin),
 		WITH(requests_are_counted_by_route_and_code),
 		WITH(allocation_failure_is_an_answer),
