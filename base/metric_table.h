@@ -100,7 +100,11 @@
 	METRIC(DECISIONS, "nimbusguard_decisions_total", METRIC_COUNTER,                           \
 		"Decisions on events, by playbook and verdict.", "playbook,verdict")               \
 	METRIC(REFUSALS, "nimbusguard_refusals_total", METRIC_COUNTER,                             \
-		"Refusals, by reason code.", "reason")                                             \
+		"Refusals, by reason code; of gates that could not tell only the first, and only " \
+		"where none said no.",                                                             \
+		"reason")                                                                          \
+	METRIC(KILL_SWITCH, "nimbusguard_kill_switch", METRIC_GAUGE,                               \
+		"Whether the kill switch is on (1): nothing is changed; or off (0).", "")          \
 	METRIC(ACTIONS, "nimbusguard_actions_total", METRIC_COUNTER,                               \
 		"Actions by kind and what became of them.", "action,outcome")                      \
 	METRIC(ACTIONS_PENDING, "nimbusguard_actions_pending", METRIC_GAUGE,                       \

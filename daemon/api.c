@@ -241,8 +241,8 @@ static enum status write_series(struct series_query *query, uint32_t series, boo
 {
 	struct intake *intake = service_intake(query->service);
 	struct store *store = service_store(query->service);
-	size_t count =
-		store_window(store, series, query->from_ms, query->to_ms, query->points, query->limit);
+	size_t count = store_window(store, series, query->from_ms, query->to_ms, query->points,
+		query->limit);
 	int64_t start_ms;
 	struct labels labels;
 
@@ -252,8 +252,8 @@ static enum status write_series(struct series_query *query, uint32_t series, boo
 		    records_copy(intake_histograms(intake), series, query->from_ms, query->to_ms,
 			    &query->histogram_copy) != STATUS_OK) ||
 		(query->exemplars &&
-			records_copy(intake_exemplars(intake), series, query->from_ms,
-				query->to_ms, &query->exemplar_copy) != STATUS_OK))
+			records_copy(intake_exemplars(intake), series, query->from_ms, query->to_ms,
+				&query->exemplar_copy) != STATUS_OK))
 		return STATUS_NO_MEMORY;
 	if ((count == 0 && query->histogram_copy.size == 0 && query->exemplar_copy.size == 0) ||
 		store_labels(store, series, &labels) != STATUS_OK)
@@ -419,19 +419,27 @@ static enum status list_alerts(struct service *service, struct request *request,
 static enum status list_incidents(struct service *service, struct request *request,
 	struct buf *json, size_t limit, struct error *error)
 {
+	const char *state = request_query(request, "state");
+
 	if (service_remediator(service) == NULL)
 		return no_remediator(error);
-	return remediator_write_incidents(service_remediator(service), json,
-		request_query(request, "state"), limit);
+	if (state != NULL && state[0] != '\0' &&
+		remediator_check_state(state, true, error) != STATUS_OK)
+		return error->code;
+	return remediator_write_incidents(service_remediator(service), json, state, limit);
 }
 
 static enum status list_actions(struct service *service, struct request *request, struct buf *json,
 	size_t limit, struct error *error)
 {
+	const char *state = request_query(request, "state");
+
 	if (service_remediator(service) == NULL)
 		return no_remediator(error);
-	return remediator_write_actions(service_remediator(service), json,
-		request_query(request, "state"), limit);
+	if (state != NULL && state[0] != '\0' &&
+		remediator_check_state(state, false, error) != STATUS_OK)
+		return error->code;
+	return remediator_write_actions(service_remediator(service), json, state, limit);
 }
 
 void route_workloads(struct request *request, void *argument)
@@ -536,10 +544,34 @@ void route_pause(struct request *request, void *argument)
 	else if (text == NULL || parse_bool(text, &paused) != STATUS_OK)
 		status = error_set(&error, STATUS_BAD_INPUT, "give paused=true or paused=false");
 	else
-		remediator_pause(remediator, paused, identity[0] != '\0' ? identity : "local");
+		status = remediator_pause(remediator, paused,
+			identity[0] != '\0' ? identity : "local", &error);
 	buf_printf(&json, "{\"paused\":%s}", paused ? "true" : "false");
 	reply_built(request, &json, status, &error);
 	buf_fini(&json);
+}
+
+/* null where nothing is ever changed. */
+static void write_kill_switch(struct buf *json, struct remediator *remediator)
+{
+	struct kill_switch state;
+	char since[32];
+
+	buf_add_text(json, "\"kill_switch\":");
+	if (remediator == NULL) {
+		buf_add_text(json, "null,");
+		return;
+	}
+	remediator_kill_switch(remediator, &state);
+	buf_printf(json, "{\"on\":%s,", state.on ? "true" : "false");
+	if (state.since_ms == 0) {
+		buf_add_text(json, "\"since\":null,\"by\":null},");
+		return;
+	}
+	format_rfc3339(state.since_ms, since, sizeof(since));
+	buf_printf(json, "\"since\":\"%s\",\"by\":", since);
+	buf_add_json_string(json, state.by, strlen(state.by));
+	buf_add_text(json, "},");
 }
 
 void route_status(struct request *request, void *argument)
@@ -558,6 +590,7 @@ void route_status(struct request *request, void *argument)
 		NIMBUSGUARD_VERSION, NIMBUSGUARD_REVISION, started);
 	buf_printf(&json, "\"mode\":\"%s\",\"dry_run\":%s,", mode_name(service_mode(service)),
 		config_bool(config, SETTING_DRY_RUN) ? "true" : "false");
+	write_kill_switch(&json, service_remediator(service));
 	buf_printf(&json, "\"features\":{\"ingest\":%s,\"analyze\":%s,\"remediate\":%s},",
 		service_feature(service, "ingest") ? "true" : "false",
 		service_feature(service, "analyze") ? "true" : "false",

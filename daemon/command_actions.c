@@ -2,7 +2,8 @@
  * actions: what the running service decided and did, and a person's word on it, through the API.
  *
  *   nimbusguard actions list [STATE]
- *   nimbusguard actions show|why ID
+ *   nimbusguard actions show ID     the record: what was planned, when, and what became of it
+ *   nimbusguard actions why ID      the story, and each gate of each decision with what it saw
  *   nimbusguard actions approve|reject|undo ID
  *
  * --url (or NIMBUSGUARD_URL) names the service; without it the address is that of a service with the
@@ -16,7 +17,6 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/parse.h"
 #include "daemon/client.h"
 #include "daemon/command.h"
 #include "receiver/listen.h"
@@ -110,14 +110,10 @@ static void print_list(json_t *list)
 		wide_target, "TARGET", "ACTION");
 	json_array_foreach(list, i, action)
 	{
-		char time[32] = "";
-		json_int_t ms = json_integer_value(json_object_get(action, "proposed_ms"));
-
-		if (ms != 0)
-			format_rfc3339((int64_t)ms, time, sizeof(time));
-		printf("%-*s  %-24s  %-*s  %-*s  %s%s\n", wide_id, text_of(action, "id"), time,
-			wide_state, text_of(action, "state"), wide_target,
-			text_of(json_object_get(action, "target"), "text"), text_of(action, "kind"),
+		printf("%-*s  %-24s  %-*s  %-*s  %s%s\n", wide_id, text_of(action, "id"),
+			text_of(action, "proposed_at"), wide_state, text_of(action, "state"),
+			wide_target, text_of(json_object_get(action, "target"), "text"),
+			text_of(action, "kind"),
 			json_is_true(json_object_get(action, "dry_run")) ? " (dry run)" : "");
 		if (text_of(action, "sentence")[0] != '\0')
 			printf("  %s\n", text_of(action, "sentence"));
@@ -148,23 +144,102 @@ static int list_actions(const struct call *call, const struct command_line *line
 	return EXIT_GOOD;
 }
 
-/* The decision record: sentences first, then the whole of it on request. */
-static int show_why(const struct call *call, const char *id)
+/* "cooldown: pass. The last action on the target is long enough ago (never; wanted: at least 5m)." */
+static void print_gates(json_t *decision)
+{
+	json_t *gate;
+	size_t i;
+
+	printf("\n%s  decision on %s: %s\n", text_of(decision, "time"), text_of(decision, "action"),
+		text_of(decision, "verdict"));
+	json_array_foreach(json_object_get(decision, "gates"), i, gate)
+	{
+		bool refuses = json_is_true(json_object_get(gate, "refuses"));
+
+		printf("  %c %-9s %-20s %s\n", refuses ? '!' : ' ', text_of(gate, "verdict"),
+			text_of(gate, "gate"), text_of(gate, "text"));
+	}
+}
+
+/* Of an action only its own decisions; of an incident all. */
+static void print_why(json_t *why, const char *id)
+{
+	json_t *sentence, *decision;
+	size_t i, shown = 0;
+
+	json_array_foreach(json_object_get(why, "sentences"), i, sentence)
+		printf("%s  %s\n", text_of(sentence, "time"), text_of(sentence, "text"));
+	json_array_foreach(json_object_get(why, "decisions"), i, decision)
+	{
+		if (!json_is_array(json_object_get(decision, "gates")) ||
+			(id[0] == 'a' && strcmp(text_of(decision, "action"), id) != 0))
+			continue;
+		print_gates(decision);
+		shown++;
+	}
+	if (shown == 0)
+		printf("\nno decision of the guard yet\n");
+}
+
+/* "name: value", texts as they are, with their control characters escaped as JSON does. */
+static void print_field(const char *outer, const char *name, json_t *value)
+{
+	char *text;
+	size_t size;
+
+	if (json_is_object(value) || json_is_array(value) || json_is_null(value))
+		return;
+	text = json_dumps(value, JSON_ENCODE_ANY);
+	if (text == NULL)
+		return;
+	size = strlen(text);
+	if (json_is_string(value))
+		printf("%s%s%s: %.*s\n", outer, *outer ? "." : "", name, (int)size - 2, text + 1);
+	else
+		printf("%s%s%s: %s\n", outer, *outer ? "." : "", name, text);
+	free(text);
+}
+
+/* What is known of a record; lists and what lies deeper are left to --json. */
+static void print_record(json_t *record)
+{
+	const char *name, *inner;
+	json_t *value, *part;
+
+	json_object_foreach(record, name, value)
+	{
+		print_field("", name, value);
+		json_object_foreach(value, inner, part) print_field(name, inner, part);
+	}
+}
+
+/* The action of this id as the answer lists it, or the incident. */
+static json_t *record_of(json_t *why, const char *id)
+{
+	json_t *action;
+	size_t i;
+
+	json_array_foreach(json_object_get(why, "actions"), i,
+		action) if (strcmp(text_of(action, "id"), id) == 0) return action;
+	return json_object_get(why, "incident");
+}
+
+static int show(const struct call *call, const char *id, bool why)
 {
 	char path[128];
-	json_t *data, *sentences, *sentence;
-	size_t i;
+	json_t *data, *record;
 
 	snprintf(path, sizeof(path), "why/%s", id);
 	data = fetch(call, "GET", path);
 	if (data == NULL)
 		return EXIT_FAILED;
-	sentences = json_object_get(data, "sentences");
-	if (call->json || !json_is_array(sentences))
-		print_json(data);
+	record = record_of(data, id);
+	if (call->json)
+		print_json(why || !json_is_object(record) ? data : record);
+	else if (why)
+		print_why(data, id);
 	else
-		json_array_foreach(sentences, i, sentence)
-			printf("%s  %s\n", text_of(sentence, "time"), text_of(sentence, "text"));
+		print_record(record);
 	json_decref(data);
 	return EXIT_GOOD;
 }
@@ -180,7 +255,7 @@ static int change_action(const struct call *call, const char *verb, const char *
 		return EXIT_FAILED;
 	json_decref(data);
 	/* The word was taken; what came of it is what counts, so it is shown. */
-	return show_why(call, id);
+	return show(call, id, true);
 }
 
 static int run(const struct call *call, const struct command_line *line)
@@ -200,7 +275,8 @@ static int run(const struct call *call, const struct command_line *line)
 		fprintf(stderr, "nimbusguard: actions %s needs one id\n", verb);
 		return EXIT_USAGE;
 	}
-	return change ? change_action(call, verb, line->words[1]) : show_why(call, line->words[1]);
+	return change ? change_action(call, verb, line->words[1])
+		      : show(call, line->words[1], strcmp(verb, "why") == 0);
 }
 
 /* Whether the web configuration asks for TLS; what is wrong with it is the service's to tell. */
@@ -278,7 +354,8 @@ const char actions_flags[] =
 	"usage: nimbusguard actions [VERB] [flags]\n\n"
 	"What the running service decided and did, and a person's word on it.\n\n"
 	"  list [STATE]        all, or those in one state, such as awaiting_approval (the default)\n"
-	"  show ID, why ID     each step of the decision, and why\n"
+	"  show ID             the record: what was planned, when, and what became of it\n"
+	"  why ID              its story, and each gate of each decision with what it saw\n"
 	"  approve ID          lets an action that awaits approval go on\n"
 	"  reject ID           ends it\n"
 	"  undo ID             proposes the inverse of an action that was done\n\nflags:\n"

@@ -30,6 +30,7 @@ struct gathered {
 	struct arena arena;
 	struct page_status status;
 	json_t *incidents, *actions;
+	struct kill_switch kill_switch;
 };
 
 static const char *json_text(json_t *object, const char *name)
@@ -39,9 +40,13 @@ static const char *json_text(json_t *object, const char *name)
 	return text != NULL && text[0] != '\0' ? text : NULL;
 }
 
+/* 0 when it is not known. */
 static int64_t json_time(json_t *object, const char *name)
 {
-	return (int64_t)json_integer_value(json_object_get(object, name));
+	const char *text = json_text(object, name);
+	int64_t ms = 0;
+
+	return text != NULL && parse_rfc3339(text, &ms) == STATUS_OK ? ms : 0;
 }
 
 static void gather_signals(struct gathered *page, const struct watched_workload *watched,
@@ -185,7 +190,7 @@ static void gather_incidents(struct gathered *page, struct remediator *remediato
 			.state = json_text(incident, "state"),
 			.outcome = json_text(incident, "sentence"),
 			.open = json_is_true(json_object_get(incident, "open")),
-			.opened_ms = json_time(incident, "opened_ms")};
+			.opened_ms = json_time(incident, "opened_at")};
 		if (rows[i].id == NULL)
 			continue;
 		rows[i].plan = plan_of(page, rows[i].id);
@@ -261,6 +266,10 @@ void route_page(struct request *request, void *argument)
 		gather_findings(&page, snapshot);
 	}
 	if (service_remediator(service) != NULL) {
+		remediator_kill_switch(service_remediator(service), &page.kill_switch);
+		page.status.paused = page.kill_switch.on;
+		page.status.paused_by = page.kill_switch.by;
+		page.status.paused_since_ms = page.kill_switch.since_ms;
 		page.incidents = load_list(service_remediator(service), false);
 		page.actions = load_list(service_remediator(service), true);
 		gather_incidents(&page, service_remediator(service));

@@ -24,6 +24,7 @@ static const char style[] =
 	"h3{font-size:.95rem;margin:.9rem 0 .3rem;overflow-wrap:anywhere}"
 	"section{background:var(--card);border:1px solid var(--line);border-radius:10px;"
 	"padding:1rem 1.1rem;margin:1rem 0}"
+	".alarm{border:2px solid var(--bad)}.alarm p{margin:0}"
 	".soft{color:var(--soft)}.good{color:var(--good)}.warn{color:var(--warn)}.bad{color:var(--bad)}"
 	".tag{display:inline-block;padding:.05rem .55rem;border-radius:99px;background:var(--tint);"
 	"font-size:.85rem;white-space:nowrap}"
@@ -149,13 +150,29 @@ static void write_head(struct buf *buf, const struct page_status *status)
 	buf_add_text(buf, "</span>");
 	add_element(buf, "span", status->dry_run ? "tag good" : "tag warn",
 		status->dry_run ? "dry run: nothing is changed" : "acts on the cluster");
-	if (status->paused)
-		add_element(buf, "span", "tag bad", "paused");
 	/* Whole seconds: milliseconds only flicker. */
 	format_duration(status->uptime_ms / 1000 * 1000, uptime, sizeof(uptime));
 	buf_add_text(buf, "<span class=\"soft\">up ");
 	add_text(buf, uptime);
 	buf_add_text(buf, "</span></header><main>\n");
+}
+
+/* Above everything else: who looks at the page must not miss why nothing happens. */
+static void write_kill_switch(struct buf *buf, const struct page_status *status)
+{
+	if (!status->paused)
+		return;
+	buf_add_text(buf,
+		"<section class=\"alarm\" role=\"alert\"><h2 class=\"bad\">Kill switch on: nothing "
+		"is changed</h2><p>Set by <b>");
+	add_text(buf, status->paused_by);
+	buf_add_text(buf, "</b> at ");
+	add_time(buf, status->paused_since_ms);
+	buf_add_text(buf,
+		" UTC. Decisions are recorded, nothing is sent. To switch it off: "
+		"<code>POST ");
+	buf_add_html(buf, status->prefix ? status->prefix : "");
+	buf_add_text(buf, "/api/v1/pause?paused=false</code></p></section>\n");
 }
 
 static void write_components(struct buf *buf, const struct page_status *status)
@@ -368,6 +385,7 @@ static void write_foot(struct buf *buf, const struct page_status *status)
 void page_write_status(struct buf *buf, const struct page_status *status)
 {
 	write_head(buf, status);
+	write_kill_switch(buf, status);
 	write_components(buf, status);
 	write_incidents(buf, status);
 	write_findings(buf, status);

@@ -62,7 +62,9 @@ struct page_incident {
 
 struct page_status {
 	const char *version, *mode, *prefix; /* prefix: of the routes, "" or "/prefix" */
-	bool dry_run, paused;
+	bool dry_run, paused;                /* paused: the kill switch is on */
+	const char *paused_by;               /* NULL: not known */
+	int64_t paused_since_ms;
 	int64_t now_ms, uptime_ms;
 	unsigned refresh_s; /* 0: the page does not reload itself */
 	const struct page_component *components;

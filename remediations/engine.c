@@ -83,6 +83,11 @@ struct engine *engine_open(const struct engine_config *config, const struct engi
 	engine->ports = *ports;
 	engine->now_ms = engine->started_ms = now_ms;
 	engine->paused = config->paused;
+	engine->pause_noted = true;
+	engine->pause_note_ms = now_ms;
+	engine->paused_since_ms = now_ms;
+	if (config->paused)
+		snprintf(engine->paused_by, sizeof(engine->paused_by), "configuration");
 	engine->next_due_ms = INT64_MAX;
 	engine->ledger_keep_ms = longest_memory(config);
 	ledger_init(&engine->ledger, LEDGER_MAX);
@@ -215,7 +220,8 @@ static void refuse_event(struct engine *engine, const struct event *event, const
 		reason);
 	buf_add_json_string(&body, words, strlen(words));
 	buf_add_char(&body, '}');
-	engine_note(engine, RECORD_DECISION, key, buf_take(&body, NULL));
+	/* The metric tells it all the same. */
+	(void)engine_note(engine, RECORD_DECISION, key, buf_take(&body, NULL));
 }
 
 static void open_incident(struct engine *engine, const struct event *event,
@@ -371,6 +377,7 @@ void engine_tick(struct engine *engine, int64_t now_ms)
 {
 	engine->now_ms = now_ms;
 	engine_flush(engine);
+	engine_keep_pause(engine);
 	if (now_ms >= engine->next_due_ms) {
 		engine->next_due_ms = INT64_MAX;
 		for (size_t i = 0; i < engine->slot_max; i++) {
@@ -389,8 +396,12 @@ void engine_tick(struct engine *engine, int64_t now_ms)
 
 int64_t engine_due(const struct engine *engine)
 {
-	bool flush = engine->dirty_count > 0;
+	int64_t due = engine->next_due_ms,
+		note = engine->pause_note_ms + engine->config.times.retry;
 
-	return flush && engine->next_flush_ms < engine->next_due_ms ? engine->next_flush_ms
-								    : engine->next_due_ms;
+	if (engine->dirty_count > 0 && engine->next_flush_ms < due)
+		due = engine->next_flush_ms;
+	if (!engine->pause_noted && note < due)
+		due = note;
+	return due;
 }

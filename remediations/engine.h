@@ -115,8 +115,17 @@ void engine_expect(struct engine *engine, unsigned events);
 /* Before the end: no action is written any more, those under way get their answers. True when none is
  * left between WRITTEN and its answer. */
 bool engine_drain(struct engine *engine);
-void engine_pause(struct engine *engine, bool paused, const char *identity, int64_t now_ms);
+/*
+ * The kill switch: in force at once. Returns the ticket of its note in the journal, which is told to
+ * engine_journaled(); 0 when the journal has no room: it is then written as soon as it has.
+ *
+ * Fails closed: only a note that says so switches it off over a restart, and never against
+ * config.paused.
+ */
+uint64_t engine_pause(struct engine *engine, bool paused, const char *identity, int64_t now_ms);
 bool engine_paused(const struct engine *engine);
+/* Who set the kill switch to what it is ("" when nobody did), and since when. */
+const char *engine_paused_by(const struct engine *engine, int64_t *since_ms);
 enum status engine_approve(struct engine *engine, const char *action_id, const char *identity,
 	bool approve, int64_t now_ms, struct error *error) MUST_CHECK;
 enum status engine_undo(struct engine *engine, const char *action_id, const char *identity,

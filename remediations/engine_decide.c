@@ -237,6 +237,8 @@ static void judge(struct engine *engine, struct incident *incident, struct actio
 		.mode = engine_mode(engine, playbook),
 		.dry_run = action->dry_run,
 		.kill_switch = engine->paused,
+		.kill_switch_by = *engine->paused_by ? engine->paused_by : NULL,
+		.kill_switch_since_ms = engine->paused_since_ms,
 		.undo = *action->undo_of != '\0',
 		.event = &incident->event,
 		.firing = incident->firing,
@@ -284,7 +286,7 @@ static bool tell_decision(struct engine *engine, struct incident *incident,
 {
 	const struct decision *decision = &engine->decision;
 	uint64_t hash = decision_hash(decision);
-	char text[3 * GATE_TEXT_MAX];
+	char text[GATE_SENTENCE_MAX];
 
 	if (hash == incident->decided)
 		return false;
@@ -292,7 +294,7 @@ static bool tell_decision(struct engine *engine, struct incident *incident,
 	engine_tell(engine, incident, action, NEWS_DECISION, decision_name(decision->verdict),
 		action->plan.words);
 	for (unsigned i = 0; i < GATE_COUNT; i++) {
-		if (!decision_refuses(decision, (enum gate)i))
+		if (!decision_counts(decision, (enum gate)i))
 			continue;
 		gate_sentence(decision, (enum gate)i, text, sizeof(text));
 		engine_tell(engine, incident, action, NEWS_REFUSAL, decision->gates[i].reason,
@@ -307,7 +309,7 @@ static void block(struct engine *engine, struct incident *incident, struct actio
 	const struct decision *decision = &engine->decision;
 	enum gate gate = decision_reason(decision);
 	int64_t most = incident->blocked_since_ms + engine->config.times.wait_max;
-	char text[3 * GATE_TEXT_MAX];
+	char text[GATE_SENTENCE_MAX];
 
 	CHECK(gate != GATE_COUNT);
 	gate_sentence(decision, gate, text, sizeof(text));

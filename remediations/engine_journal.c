@@ -22,10 +22,12 @@
 #include "base/check.h"
 #include "base/json_span.h"
 #include "base/mem.h"
+#include "base/parse.h"
 #include "remediations/engine_state.h"
 #include "remediations/json_fields.h"
 
 #define FLUSH_MS 1000
+#define CONFIGURATION "configuration"
 #define GROUP_MAX (ACTIONS_MAX + 2)
 
 /* ---- writing ---- */
@@ -41,25 +43,35 @@ static bool record_fill(struct record *record, enum record_kind kind, int64_t ti
 	return text && record->key && record->incident;
 }
 
+static void write_known(struct buf *json, const char *text)
+{
+	if (*text)
+		buf_add_json_string(json, text, strlen(text));
+	else
+		buf_add_text(json, "null");
+}
+
 static void write_decision(struct buf *json, const struct engine *engine,
 	const struct incident *incident, const struct decision *decision)
 {
 	const struct action *action = incident_action(incident);
 	enum gate reason = decision_reason(decision);
-	char text[4 * GATE_TEXT_MAX] = "";
+	char text[GATE_SENTENCE_MAX] = "", time[32];
 
+	format_rfc3339(decision->time_ms, time, sizeof(time));
 	if (reason != GATE_COUNT)
 		gate_sentence(decision, reason, text, sizeof(text));
 	buf_printf(json,
 		"{\"incident\":\"%s\",\"action\":\"%s\",\"playbook\":\"%s\",\"step\":%u,"
-		"\"time_ms\":%" PRId64 ",\"verdict\":\"%s\",\"mode\":\"%s\",\"dry_run\":%s,"
-		"\"basis\":\"%s\",\"reason\":\"%s\",\"text\":",
-		incident->id, action->id, incident->playbook, action->step, decision->time_ms,
+		"\"time\":\"%s\",\"verdict\":\"%s\",\"mode\":\"%s\",\"dry_run\":%s,"
+		"\"basis\":\"%s\",\"reason\":",
+		incident->id, action->id, incident->playbook, action->step, time,
 		decision_name(decision->verdict),
 		mode_name(engine_mode(engine, engine_playbook(engine, incident))),
-		decision->dry_run ? "true" : "false", plan_basis_name(action->plan.basis),
-		reason == GATE_COUNT ? "" : decision->gates[reason].reason);
-	buf_add_json_string(json, text, strlen(text));
+		decision->dry_run ? "true" : "false", plan_basis_name(action->plan.basis));
+	write_known(json, reason == GATE_COUNT ? "" : decision->gates[reason].reason);
+	buf_add_text(json, ",\"text\":");
+	write_known(json, text);
 	buf_add_text(json, ",\"plan\":");
 	buf_add_json_string(json, action->plan.words, strlen(action->plan.words));
 	buf_add_text(json, ",\"gates\":");
@@ -156,15 +168,16 @@ enum status engine_record(struct engine *engine, struct incident *incident,
 	return status;
 }
 
-void engine_note(struct engine *engine, enum record_kind kind, const char *key, char *body)
+uint64_t engine_note(struct engine *engine, enum record_kind kind, const char *key, char *body)
 {
+	uint64_t ticket = next_ticket(engine, (1u << SLOT_BITS) - 1);
 	struct record record = {.kind = kind, .time_ms = engine->now_ms, .body = body};
 
 	record.key = mem_strdup(key);
 	record.incident = mem_strdup("");
-	/* A note that finds no room is told by the metrics; nothing hangs on it. */
-	(void)submit(engine, next_ticket(engine, (1u << SLOT_BITS) - 1), &record, 1,
-		record.key && record.incident && body);
+	if (submit(engine, ticket, &record, 1, record.key && record.incident && body))
+		return 0;
+	return ticket;
 }
 
 /* ---- the checkpoint ---- */
@@ -175,7 +188,8 @@ static void note_checkpoint(struct engine *engine, uint64_t number)
 
 	buf_init(&body, 64);
 	buf_printf(&body, "{\"number\":%" PRIu64 "}", number);
-	engine_note(engine, RECORD_NOTE, JOURNAL_EVENTS_DONE, buf_take(&body, NULL));
+	/* One that finds no room is covered by the next. */
+	(void)engine_note(engine, RECORD_NOTE, JOURNAL_EVENTS_DONE, buf_take(&body, NULL));
 	engine->events_noted = number;
 }
 
@@ -200,6 +214,8 @@ void engine_journaled(struct engine *engine, uint64_t ticket, enum status status
 	engine->now_ms = now_ms;
 	if (engine->outstanding)
 		engine->outstanding--;
+	if (status && ticket == engine->pause_ticket)
+		engine->pause_noted = false;
 	for (size_t i = 0; incident && i < incident->action_count && !status; i++)
 		if (incident->actions[i]->last_ticket == ticket)
 			incident->actions[i]->settled = true;
@@ -340,11 +356,16 @@ static enum status replay_action(struct engine *engine, const struct record *rec
 	return status;
 }
 
+/* The kill switch as it was left. What cannot be read of it is an error, not "off". */
 static enum status replay_note(struct engine *engine, const struct record *record,
 	struct error *error)
 {
+	static const struct field fields[] = {
+		FIELD_NAMED("by", FIELD_TEXT, struct engine, paused_by),
+		FIELD_NAMED("paused", FIELD_BOOL, struct engine, paused),
+		FIELD_NAMED("since", FIELD_TIME, struct engine, paused_since_ms),
+	};
 	struct json_span root, value;
-	bool paused;
 	enum status status;
 
 	if (strcmp(record->key, "paused") != 0)
@@ -352,9 +373,17 @@ static enum status replay_note(struct engine *engine, const struct record *recor
 	status = json_span_init(&root, record->body, strlen(record->body), 4, error);
 	if (status)
 		return status;
-	if (fields_find(&root, "paused", &value) && !json_span_bool(&value, &paused, error))
-		engine->paused = paused || engine->config.paused;
-	return STATUS_OK;
+	if (!fields_find(&root, "paused", &value))
+		return error_set(error, STATUS_BAD_INPUT, "paused is absent");
+	engine->paused_since_ms = record->time_ms;
+	status = fields_read(&root, fields, ARRAY_COUNT(fields), engine, error);
+	/* The configuration's word stands above a pause that was lifted before. */
+	if (!status && engine->config.paused && !engine->paused) {
+		engine->paused = true;
+		engine->paused_since_ms = engine->started_ms;
+		snprintf(engine->paused_by, sizeof(engine->paused_by), CONFIGURATION);
+	}
+	return status;
 }
 
 static enum status replay_event(struct engine *engine, const struct record *record,
@@ -425,6 +454,7 @@ static void resume(struct engine *engine, struct incident *incident)
 void engine_start(struct engine *engine, int64_t now_ms)
 {
 	engine->now_ms = engine->started_ms = now_ms;
+	engine->pause_noted = true;
 	for (size_t i = 0; i < engine->slot_max; i++)
 		if (engine->slots[i] && engine->slots[i]->open)
 			resume(engine, engine->slots[i]);

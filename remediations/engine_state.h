@@ -18,6 +18,11 @@ struct engine {
 	struct engine_ports ports;
 	int64_t now_ms, started_ms;
 	bool paused, draining;
+	char paused_by[IDENTITY_MAX]; /* who set the kill switch last; "" when nobody did */
+	int64_t paused_since_ms;
+	uint64_t pause_ticket; /* of its newest note; 0: it found no room */
+	bool pause_noted;      /* the newest note is in the journal, or there is none to write */
+	int64_t pause_note_ms; /* when it was written, to write it anew in time */
 
 	struct incident **slots; /* [slot_max], NULL where free */
 	uint32_t *free_slots;
@@ -81,8 +86,10 @@ void engine_mark_open(struct engine *engine, const struct incident *incident);
 /* Journals the incident and its last action, and the decision when given. */
 enum status engine_record(struct engine *engine, struct incident *incident,
 	const struct decision *decision);
-/* A record of its own: key and incident may be NULL; takes body over. */
-void engine_note(struct engine *engine, enum record_kind kind, const char *key, char *body);
+/* A record of its own; takes body over. Its ticket, or 0 when the journal did not take it. */
+uint64_t engine_note(struct engine *engine, enum record_kind kind, const char *key, char *body);
+/* Writes the kill switch down when that failed before, or is long ago. */
+void engine_keep_pause(struct engine *engine);
 void engine_settle(struct engine *engine);
 void engine_flush(struct engine *engine);
 

@@ -21,10 +21,11 @@
 #define RETRY_MS 15000
 
 static const struct {
-	const char *code, *words;
+	const char *code, *passed, *refused, *remedy;
 	bool tickets;
 } gates[GATE_COUNT] = {
-#define X(gate, code, tickets, words) [gate] = {code, words, tickets},
+#define X(gate, code, tickets, passed, refused, remedy)                                            \
+	[gate] = {code, passed, refused, remedy, tickets},
 	GATE_TABLE(X)
 #undef X
 };
@@ -103,9 +104,16 @@ static void judge_firing(const struct guard_question *question, struct gate_resu
 
 static void judge_kill_switch(const struct guard_question *question, struct gate_result *result)
 {
-	gate_saw(result, "%s", question->kill_switch ? "paused" : "not paused");
-	if (question->kill_switch)
-		gate_refuse_for_now(result, 0);
+	char since[32];
+
+	gate_saw(result, "%s", question->kill_switch ? "on" : "off");
+	if (!question->kill_switch)
+		return;
+	gate_refuse_for_now(result, 0);
+	if (!question->kill_switch_by)
+		return;
+	format_rfc3339(question->kill_switch_since_ms, since, sizeof(since));
+	gate_saw(result, "since %s by %.100s", since, question->kill_switch_by);
 }
 
 static void judge_mode(const struct guard_question *question, struct gate_result *result)
@@ -134,13 +142,21 @@ static void judge_freeze(const struct guard_question *question, struct gate_resu
 	gate_refuse_for_now(result, question->frozen_until_ms);
 }
 
+static void format_least(int64_t ms, struct gate_result *result)
+{
+	char text[32];
+
+	format_duration(ms, text, sizeof(text));
+	gate_wanted(result, "at least %s", text);
+}
+
 static void judge_startup(const struct guard_question *question, struct gate_result *result)
 {
 	int64_t up = question->now_ms - question->started_ms;
 	int64_t grace = question->limits->startup_grace_ms;
 
 	format_duration(up > 0 ? up : 0, result->value, sizeof(result->value));
-	format_duration(grace, result->bound, sizeof(result->bound));
+	format_least(grace, result);
 	if (up < grace)
 		gate_refuse_for_now(result, question->started_ms + grace);
 }
@@ -293,16 +309,18 @@ static void judge_cooldown(const struct guard_question *question, struct gate_re
 {
 	int64_t last = ledger_last(question->ledger, question->entry);
 	int64_t cooldown = question->limits->cooldown_ms, ago = question->now_ms - last;
+	char before[32];
 
 	if (question->undo) {
 		result->verdict = GATE_NOT_ASKED;
 		return;
 	}
-	format_duration(cooldown, result->bound, sizeof(result->bound));
+	format_least(cooldown, result);
 	gate_saw(result, "never");
 	if (!last)
 		return;
-	format_duration(ago > 0 ? ago : 0, result->value, sizeof(result->value));
+	format_duration(ago > 0 ? ago : 0, before, sizeof(before));
+	gate_saw(result, "%s ago", before);
 	if (ago < cooldown)
 		gate_refuse_for_now(result, last + cooldown);
 }
@@ -409,6 +427,22 @@ bool decision_refuses(const struct decision *decision, enum gate gate)
 	return verdict == GATE_REFUSE || (verdict == GATE_UNKNOWN && !decision->dry_run);
 }
 
+static bool says_no(const struct decision *decision)
+{
+	for (unsigned i = 0; i < GATE_COUNT; i++)
+		if (decision->gates[i].verdict == GATE_REFUSE)
+			return true;
+	return false;
+}
+
+bool decision_counts(const struct decision *decision, enum gate gate)
+{
+	if (decision->gates[gate].verdict == GATE_REFUSE)
+		return true;
+	return decision_refuses(decision, gate) && !says_no(decision) &&
+		decision_reason(decision) == gate;
+}
+
 enum gate decision_reason(const struct decision *decision)
 {
 	enum gate first = GATE_COUNT;
@@ -469,23 +503,61 @@ void guard_judge(const struct guard_question *question, struct decision *decisio
 	sum_up(decision);
 }
 
+/* What the gate saw and wanted, in brackets; nothing where it says nothing. */
+static void write_measures(const struct gate_result *result, char *text, size_t size)
+{
+	bool value = *result->value, bound = *result->bound;
+
+	*text = '\0';
+	if (value || bound)
+		snprintf(text, size, " (%s%s%s%s)", result->value, value && bound ? "; " : "",
+			bound ? "wanted: " : "", result->bound);
+}
+
+/* "Refused words (value; wanted: bound). Remedy." Where the value or the bound is the reason in words
+ * already, it follows behind a colon. */
+static void write_refusal(enum gate gate, const struct gate_result *result, char *text, size_t size)
+{
+	const char *why = gate == GATE_PLAN ? result->bound
+		: gate == GATE_TARGET       ? result->value
+					    : "";
+	size_t length = strlen(why);
+	char measures[2 * GATE_TEXT_MAX + 32];
+
+	write_measures(result, measures, sizeof(measures));
+	if (length)
+		snprintf(text, size, "%s: %s%s %s", gates[gate].refused, why,
+			why[length - 1] == '.' ? "" : ".", gates[gate].remedy);
+	else
+		snprintf(text, size, "%s%s. %s", gates[gate].refused, measures, gates[gate].remedy);
+}
+
 static void write_sentence(enum gate gate, const struct gate_result *result, char *text,
 	size_t size)
 {
-	static const char *const answers[] = {[GATE_PASS] = "yes",
-		[GATE_REFUSE] = "no",
-		[GATE_UNKNOWN] = "not known",
-		[GATE_APPROVAL] = "not without a person's approval",
-		[GATE_NOT_ASKED] = "not asked"};
-	bool value = *result->value, bound = *result->bound;
+	const char *passed = gates[gate].passed;
+	char measures[2 * GATE_TEXT_MAX + 32];
 
-	snprintf(text, size, "%c%s: %s%s%s%s%s%s", gates[gate].words[0] - ('a' - 'A'),
-		gates[gate].words + 1, answers[result->verdict], value || bound ? " (" : "",
-		result->value,
-		value && bound  ? "; wanted: "
-			: bound ? "wanted: "
-				: "",
-		result->bound, value || bound ? ")" : "");
+	write_measures(result, measures, sizeof(measures));
+	switch (result->verdict) {
+	case GATE_REFUSE:
+		write_refusal(gate, result, text, size);
+		break;
+	case GATE_PASS:
+		snprintf(text, size, "%c%s%s.", passed[0] - ('a' - 'A'), passed + 1, measures);
+		break;
+	case GATE_UNKNOWN:
+		snprintf(text, size,
+			"It is not known whether %s%s. It has to be known before a real change.",
+			passed, measures);
+		break;
+	case GATE_APPROVAL:
+		snprintf(text, size, "A person has to approve it first%s.", measures);
+		break;
+	case GATE_NOT_ASKED:
+		snprintf(text, size, "Not asked: whether %s.", passed);
+		break;
+	}
 }
 
 void gate_sentence(const struct decision *decision, enum gate gate, char *text, size_t size)
@@ -563,7 +635,7 @@ void gates_write_told(struct buf *json, const struct json_span *list)
 	json_walk_init(&walk, list);
 	while (json_walk_next(&walk, NULL, &value)) {
 		struct told_gate told = {.gate = -1};
-		char text[3 * GATE_TEXT_MAX];
+		char text[GATE_SENTENCE_MAX];
 
 		/* A gate of another version of the program is left out. */
 		if (fields_read(&value, told_fields, ARRAY_COUNT(told_fields), &told, NULL) ||

@@ -23,48 +23,106 @@
 #include "remediations/playbook.h"
 #include "remediations/resolver.h"
 
-/* X(gate, reason code, asked for tickets too, its question in plain words) */
-#define GATE_TABLE(X)                                                                              \
-	X(GATE_PLAYBOOK, "playbook_gone", true, "the playbook is loaded and enabled")              \
-	X(GATE_FIRING, "not_firing", false, "the alert is still firing")                           \
-	X(GATE_KILL_SWITCH, "kill_switch", false, "nobody has paused all changes")                 \
-	X(GATE_MODE, "mode", false, "the mode lets it be done")                                    \
-	X(GATE_FREEZE, "freeze", false, "no freeze window is open")                                \
-	X(GATE_STARTUP, "startup_grace", false, "the service has been up for the start-up grace")  \
-	X(GATE_STORM, "storm", false, "there is no storm of alerts")                               \
-	X(GATE_TARGET, "target", false, "the labels name one target")                              \
-	X(GATE_CLUSTER, "cluster_unavailable", false, "the cluster told the target's state")       \
-	X(GATE_FOUND, "target_gone", false, "the target exists")                                   \
-	X(GATE_SAME, "target_changed", false, "the target is the one seen first")                  \
-	X(GATE_TERMINATING, "terminating", false, "the target is not being deleted")               \
-	X(GATE_MANAGED, "unmanaged", false, "the target was opted in")                             \
-	X(GATE_PAUSED, "paused", false, "the target is not paused")                                \
-	X(GATE_PAUSED_UNCLEAR, "paused_unclear", false, "its pause annotation is true or false")   \
-	X(GATE_ROLLOUT, "rollout_paused", false, "its rollout is not paused")                      \
-	X(GATE_OWNED, "no_owner", false, "the pod has an owner that makes a new one")              \
-	X(GATE_REPLICAS_OWNER, "replicas_owned", false, "no autoscaler owns the replicas")         \
-	X(GATE_GIT_OWNER, "git_owned", false, "no GitOps controller owns the object")              \
-	X(GATE_SEEN, "not_in_stream", false, "the workload is in the stream of samples")           \
-	X(GATE_CONFIDENCE, "low_confidence", false, "the finding is confident enough")             \
-	X(GATE_DATA, "data_quality", false, "the data behind the conditions is good")              \
-	X(GATE_CONDITIONS, "condition", false, "the playbook's conditions hold")                   \
-	X(GATE_PLAN, "plan", true, "the step leads to a change that can be made")                  \
-	X(GATE_REPLICAS_MAX, "replicas_max", false, "the replicas stay below the guard's maximum") \
-	X(GATE_CUMULATIVE, "cumulative_change", false, "all changes together stay in their bound") \
-	X(GATE_BREAKER, "breaker", false, "earlier tries on the target were not without effect")   \
-	X(GATE_MUTEX, "target_busy", false, "no other action is under way on the target")          \
-	X(GATE_COOLDOWN, "cooldown", false, "the last action on the target is long enough ago")    \
-	X(GATE_BUDGET_TARGET, "budget_target", true, "the target's budget is not used up")         \
-	X(GATE_BUDGET_NAMESPACE, "budget_namespace", true,                                         \
-		"the namespace's budget is not used up")                                           \
-	X(GATE_BUDGET_KIND, "budget_kind", true,                                                   \
-		"the budget of this kind of action is not used up")                                \
-	X(GATE_BUDGET_CLUSTER, "budget_cluster", true, "the cluster's budget is not used up")      \
-	X(GATE_CONCURRENCY, "concurrency", false, "few enough actions are under way")              \
-	X(GATE_RECORDS, "records_full", true, "there is room to remember one more action")
+/* X(gate, reason code, asked for tickets too, what holds when it passes, what is wrong when it refuses,
+ *   what would have to change). The words are whole statements, so that no reader has to undo a
+ *   negation; those of a pass begin in small letters. */
+#define GATE_TABLE(X)                                                                                                    \
+	X(GATE_PLAYBOOK, "playbook_gone", true, "the playbook is loaded and enabled",                                    \
+		"The playbook is gone or disabled",                                                                      \
+		"Load or enable it to have it answer new alerts.")                                                       \
+	X(GATE_FIRING, "not_firing", false, "the alert is still firing",                                                 \
+		"The alert no longer fires",                                                                             \
+		"Nothing is changed for an alert that has ended; it has to fire again.")                                 \
+	X(GATE_KILL_SWITCH, "kill_switch", false, "the kill switch is off",                                              \
+		"The kill switch is on", "Post paused=false to /api/v1/pause to switch it off.")                         \
+	X(GATE_MODE, "mode", false, "the mode lets it be done",                                                          \
+		"Mode observe never changes anything", "Set mode approve or auto to act.")                               \
+	X(GATE_FREEZE, "freeze", false, "no freeze window is open", "A freeze window is open",                           \
+		"Wait for its end, or take it out of guard.freeze.")                                                     \
+	X(GATE_STARTUP, "startup_grace", false, "the service has been up for the start-up grace",                        \
+		"The service has just started", "Wait until guard.startup_grace is over.")                               \
+	X(GATE_STORM, "storm", false, "there is no storm of alerts", "There is a storm of alerts",                       \
+		"Wait until fewer fire, or raise guard.storm_alerts.")                                                   \
+	X(GATE_TARGET, "target", false, "the labels name one target",                                                    \
+		"The labels do not name one target",                                                                     \
+		"Mend the alert's labels or the playbook's target.")                                                     \
+	X(GATE_CLUSTER, "cluster_unavailable", false, "the cluster tells the target's state",                            \
+		"The target's state is not known from the cluster",                                                      \
+		"The cluster has to answer first.")                                                                      \
+	X(GATE_FOUND, "target_gone", false, "the target exists", "The target does not exist",                            \
+		"Only what exists can be changed.")                                                                      \
+	X(GATE_SAME, "target_changed", false, "the target is the one seen first",                                        \
+		"The target is another one than was seen first",                                                         \
+		"A new alert has to name the new one.")                                                                  \
+	X(GATE_TERMINATING, "terminating", false, "the target stays (it is not being deleted)",                          \
+		"The target is being deleted", "Wait for its end or its successor.")                                     \
+	X(GATE_MANAGED, "unmanaged", false, "the target is opted in",                                                    \
+		"The target is not opted in",                                                                            \
+		"Annotate it or its namespace with nimbusguard.io/managed: \"true\", or select it by remediate.opt_in.") \
+	X(GATE_PAUSED, "paused", false, "the target's annotations do not pause it",                                      \
+		"The target is paused by the annotation nimbusguard.io/paused",                                          \
+		"Remove the annotation.")                                                                                \
+	X(GATE_PAUSED_UNCLEAR, "paused_unclear", false, "the target's pause annotation is clear",                        \
+		"The target's annotation nimbusguard.io/paused is neither true nor false",                               \
+		"Set it to \"true\" or \"false\", or remove it.")                                                        \
+	X(GATE_ROLLOUT, "rollout_paused", false, "the target's rollout runs (it is not paused)",                         \
+		"The target's rollout is paused", "Resume the rollout.")                                                 \
+	X(GATE_OWNED, "no_owner", false, "the pod has an owner that makes a new one",                                    \
+		"The pod has no owner that would make a new one",                                                        \
+		"Restart it by hand, or let a controller own it.")                                                       \
+	X(GATE_REPLICAS_OWNER, "replicas_owned", false, "no autoscaler owns the replicas",                               \
+		"An autoscaler owns the replicas", "Change the autoscaler's bounds instead.")                            \
+	X(GATE_GIT_OWNER, "git_owned", false, "no GitOps controller owns the object",                                    \
+		"A GitOps controller owns the object", "Change it in its repository.")                                   \
+	X(GATE_SEEN, "not_in_stream", false, "the workload is in the stream of samples",                                 \
+		"No samples of the workload were received",                                                              \
+		"Send the nimbusguard:* series of the recording rules for it.")                                          \
+	X(GATE_CONFIDENCE, "low_confidence", false, "the finding is confident enough",                                   \
+		"The finding is not confident enough", "Lower guard.confidence_min to act on it.")                       \
+	X(GATE_DATA, "data_quality", false, "the data behind the conditions is good",                                    \
+		"The data behind a condition is not good",                                                               \
+		"Recent, unbroken samples of this signal have to come in.")                                              \
+	X(GATE_CONDITIONS, "condition", false, "the playbook's conditions hold",                                         \
+		"A condition of the playbook does not hold",                                                             \
+		"It has to hold while the alert fires.")                                                                 \
+	X(GATE_PLAN, "plan", true, "the step leads to a change that can be made",                                        \
+		"The step leads to no change that can be made",                                                          \
+		"Change the playbook's step or the target.")                                                             \
+	X(GATE_REPLICAS_MAX, "replicas_max", false,                                                                      \
+		"the replicas stay within the guard's maximum",                                                          \
+		"The plan asks for too many replicas", "Raise guard.replicas_max to let it pass.")                       \
+	X(GATE_CUMULATIVE, "cumulative_change", false, "all changes together stay in their bound",                       \
+		"All changes together would go too far",                                                                 \
+		"Wait until guard.window has passed, or raise guard.cumulative_change_max.")                             \
+	X(GATE_BREAKER, "breaker", false, "earlier tries on the target had an effect",                                   \
+		"Earlier tries on the target had no effect",                                                             \
+		"A person has to look; the count falls when guard.window has passed.")                                   \
+	X(GATE_MUTEX, "target_busy", false, "the target is free of other actions",                                       \
+		"Another action is under way on the target", "Wait for its end.")                                        \
+	X(GATE_COOLDOWN, "cooldown", false, "the last action on the target is long enough ago",                          \
+		"The last action on the target is too recent",                                                           \
+		"Wait until guard.cooldown is over.")                                                                    \
+	X(GATE_BUDGET_TARGET, "budget_target", true, "the target's budget has room",                                     \
+		"The target's budget is used up",                                                                        \
+		"Wait until older actions leave guard.window, or raise guard.per_target.")                               \
+	X(GATE_BUDGET_NAMESPACE, "budget_namespace", true, "the namespace's budget has room",                            \
+		"The namespace's budget is used up",                                                                     \
+		"Wait until older actions leave guard.window, or raise guard.per_namespace.")                            \
+	X(GATE_BUDGET_KIND, "budget_kind", true, "the budget of this kind of action has room",                           \
+		"The budget of this kind of action is used up",                                                          \
+		"Wait until older actions leave guard.window, or raise guard.per_kind.")                                 \
+	X(GATE_BUDGET_CLUSTER, "budget_cluster", true, "the cluster's budget has room",                                  \
+		"The cluster's budget is used up",                                                                       \
+		"Wait until older actions leave guard.window, or raise guard.per_cluster.")                              \
+	X(GATE_CONCURRENCY, "concurrency", false, "few enough actions are under way",                                    \
+		"Too many actions are under way",                                                                        \
+		"Wait until one has ended, or raise guard.concurrent.")                                                  \
+	X(GATE_RECORDS, "records_full", true, "there is room to remember one more action",                               \
+		"There is no room to remember one more action",                                                          \
+		"Wait until older records leave guard.window.")
 
 enum gate {
-#define X(gate, code, tickets, words) gate,
+#define X(gate, code, tickets, passed, refused, remedy) gate,
 	GATE_TABLE(X)
 #undef X
 		GATE_COUNT
@@ -81,6 +139,7 @@ enum gate_verdict {
 };
 
 #define GATE_TEXT_MAX 160
+#define GATE_SENTENCE_MAX 640
 
 struct gate_result {
 	enum gate_verdict verdict;
@@ -120,6 +179,8 @@ struct guard_question {
 	const struct guard_limits *limits;
 	enum mode mode;
 	bool dry_run, kill_switch;
+	const char *kill_switch_by; /* who set it; NULL: not known */
+	int64_t kill_switch_since_ms;
 	bool by_person; /* a person asked for just this, or approved it */
 	bool undo;
 	unsigned storm_alerts; /* firing events in the storm window */
@@ -142,9 +203,13 @@ void guard_judge(const struct guard_question *question, struct decision *decisio
 
 /* Whether the gate refuses in this decision. */
 bool decision_refuses(const struct decision *decision, enum gate gate);
+/* Whether the gate is to be counted as a refusal: it said no, or no gate did and it is the first that
+ * could not tell. What follows from one missing answer is one refusal. */
+bool decision_counts(const struct decision *decision, enum gate gate);
 /* The first refusing gate, lasting ones first; GATE_COUNT when none refuses. */
 enum gate decision_reason(const struct decision *decision);
-/* "The last action on the target is long enough ago: no (3m, wanted 5m)". */
+/* "The last action on the target is too recent (3m; wanted: at least 5m). Wait until guard.cooldown is
+ * over." GATE_SENTENCE_MAX is always enough. */
 void gate_sentence(const struct decision *decision, enum gate gate, char *text, size_t size);
 /* An array of each gate with its verdict, value and bound (where there is one), for the record. */
 void decision_write_gates(struct buf *json, const struct decision *decision);

@@ -110,7 +110,10 @@ void judge_terminating(const struct guard_question *question, struct gate_result
 {
 	const struct observation *observation = look(question, result);
 
-	if (observation && observation->terminating)
+	if (!observation)
+		return;
+	gate_saw(result, "deletion %s", observation->terminating ? "has begun" : "not asked for");
+	if (observation->terminating)
 		gate_refuse_for_now(result, 0);
 }
 
@@ -122,7 +125,6 @@ void judge_managed(const struct guard_question *question, struct gate_result *re
 		result->verdict = GATE_NOT_ASKED;
 		return;
 	}
-	gate_wanted(result, "annotation nimbusguard.io/managed or the selector");
 	if (question->selected == 1) {
 		gate_saw(result, "by the selector");
 		return;
@@ -132,7 +134,8 @@ void judge_managed(const struct guard_question *question, struct gate_result *re
 		gate_saw(result, "no answer from a cluster");
 		return;
 	}
-	gate_saw(result, "%s", observation->managed ? "by annotation" : "no");
+	gate_saw(result, "%s",
+		observation->managed ? "by annotation" : "by neither annotation nor selector");
 	if (!observation->managed)
 		gate_refuse_for_good(result);
 }
@@ -143,7 +146,7 @@ void judge_paused(const struct guard_question *question, struct gate_result *res
 
 	if (!observation)
 		return;
-	gate_saw(result, "%s", observation->paused ? "paused" : "not paused");
+	gate_saw(result, "%s", observation->paused ? "true" : "not true");
 	if (observation->paused)
 		gate_refuse_for_now(result, 0);
 }
@@ -160,7 +163,10 @@ void judge_rollout(const struct guard_question *question, struct gate_result *re
 {
 	const struct observation *observation = look(question, result);
 
-	if (observation && observation->rollout_paused)
+	if (!observation)
+		return;
+	gate_saw(result, "%s", observation->rollout_paused ? "spec.paused is true" : "not paused");
+	if (observation->rollout_paused)
 		gate_refuse_for_now(result, 0);
 }
 

@@ -3,6 +3,8 @@
  * written and read back; behind them stand fields for readers that follow from the others (target
  * and state in words), which are not read back.
  *
+ * Times are RFC 3339 with milliseconds; what is not there yet or not known is null.
+ *
  * incident: {"id":"i-..","open":true,..,"target":{..},"event":{..},"state":"watched","actions":[ids]}
  * action:   {"id":"a-..","incident":"i-..","state":"done",..,"plan":{..},"target":{..}}
  */
@@ -59,17 +61,21 @@ static const struct field plan_fields[] = {
 	FIELD_ENUM("basis", struct plan, basis, basis_word),
 	FIELD_NAMED("refused", FIELD_TEXT, struct plan, refusal.reason),
 	FIELD_NAMED("refused_because", FIELD_TEXT, struct plan, refusal.sentence),
-	FIELD(FIELD_I32, struct plan, replicas_before),
-	FIELD(FIELD_I32, struct plan, replicas_after),
-	FIELD_NAMED("memory_bytes_before", FIELD_I64, struct plan, memory_before),
-	FIELD_NAMED("memory_bytes_after", FIELD_I64, struct plan, memory_after),
-	FIELD_NAMED("cpu_milli_before", FIELD_I64, struct plan, cpu_before),
-	FIELD_NAMED("cpu_milli_after", FIELD_I64, struct plan, cpu_after),
+	FIELD_NAMED("memory_bytes_before", FIELD_AMOUNT, struct plan, memory_before),
+	FIELD_NAMED("memory_bytes_after", FIELD_AMOUNT, struct plan, memory_after),
+	FIELD_NAMED("cpu_milli_before", FIELD_AMOUNT, struct plan, cpu_before),
+	FIELD_NAMED("cpu_milli_after", FIELD_AMOUNT, struct plan, cpu_after),
 	FIELD(FIELD_BOOL, struct plan, shrinks),
 	FIELD(FIELD_HASH, struct plan, hash),
 	FIELD(FIELD_TEXT, struct plan, words),
 	FIELD(FIELD_TEXT, struct plan, title),
 	FIELD(FIELD_TEXT, struct plan, text),
+};
+
+/* Only of a plan to scale: zero replicas is a number there and not "not known". */
+static const struct field scale_fields[] = {
+	FIELD(FIELD_I32, struct plan, replicas_before),
+	FIELD(FIELD_I32, struct plan, replicas_after),
 };
 
 static const struct field action_fields[] = {
@@ -83,11 +89,11 @@ static const struct field action_fields[] = {
 	FIELD_ENUM("state", struct action, state, state_word),
 	FIELD(FIELD_TEXT, struct action, reason),
 	FIELD(FIELD_TEXT, struct action, sentence),
-	FIELD(FIELD_I64, struct action, proposed_ms),
-	FIELD(FIELD_I64, struct action, written_ms),
-	FIELD(FIELD_I64, struct action, sent_ms),
-	FIELD(FIELD_I64, struct action, done_ms),
-	FIELD(FIELD_I64, struct action, ended_ms),
+	FIELD_NAMED("proposed_at", FIELD_TIME, struct action, proposed_ms),
+	FIELD_NAMED("written_at", FIELD_TIME, struct action, written_ms),
+	FIELD_NAMED("sent_at", FIELD_TIME, struct action, sent_ms),
+	FIELD_NAMED("done_at", FIELD_TIME, struct action, done_ms),
+	FIELD_NAMED("ended_at", FIELD_TIME, struct action, ended_ms),
 	FIELD(FIELD_TEXT, struct action, approved_by),
 	FIELD(FIELD_HASH, struct action, approved_hash),
 };
@@ -102,10 +108,10 @@ static const struct field incident_fields[] = {
 	FIELD_NAMED("target_refused", FIELD_TEXT, struct incident, target_refusal.reason),
 	FIELD_NAMED("target_refused_because", FIELD_TEXT, struct incident, target_refusal.sentence),
 	FIELD(FIELD_BOOL, struct incident, firing),
-	FIELD(FIELD_I64, struct incident, starts_ms),
-	FIELD(FIELD_I64, struct incident, opened_ms),
-	FIELD(FIELD_I64, struct incident, updated_ms),
-	FIELD(FIELD_I64, struct incident, ended_ms),
+	FIELD_NAMED("starts_at", FIELD_TIME, struct incident, starts_ms),
+	FIELD_NAMED("opened_at", FIELD_TIME, struct incident, opened_ms),
+	FIELD_NAMED("updated_at", FIELD_TIME, struct incident, updated_ms),
+	FIELD_NAMED("ended_at", FIELD_TIME, struct incident, ended_ms),
 	FIELD(FIELD_UNSIGNED, struct incident, joined),
 	FIELD(FIELD_UNSIGNED, struct incident, step),
 	FIELD(FIELD_UNSIGNED, struct incident, tries),
@@ -120,8 +126,10 @@ static void write_target(struct buf *json, const struct target *target)
 	fields_write(json, target_fields, ARRAY_COUNT(target_fields), target);
 	target_write(target, text, sizeof(text));
 	buf_add_text(json, ",\"text\":");
-	buf_add_json_string(json, target->kind == TARGET_NONE ? "" : text,
-		target->kind == TARGET_NONE ? 0 : strlen(text));
+	if (target->kind == TARGET_NONE)
+		buf_add_text(json, "null");
+	else
+		buf_add_json_string(json, text, strlen(text));
 	buf_add_char(json, '}');
 }
 
@@ -133,6 +141,10 @@ void action_write_json(struct buf *json, const struct action *action,
 	buf_printf(json, ",\"incident\":\"%s\",\"playbook\":\"%s\",\"kind\":\"%s\",\"plan\":{",
 		incident->id, incident->playbook, action_kind_name(action->plan.kind));
 	fields_write(json, plan_fields, ARRAY_COUNT(plan_fields), &action->plan);
+	if (action->plan.kind == ACTION_SCALE) {
+		buf_add_char(json, ',');
+		fields_write(json, scale_fields, ARRAY_COUNT(scale_fields), &action->plan);
+	}
 	buf_add_char(json, '}');
 	write_target(json, &action->target);
 	buf_add_char(json, '}');
@@ -181,7 +193,8 @@ enum status action_read_json(struct action *action, const char *text, size_t siz
 		return status;
 	if (!fields_find(&root, "plan", &plan))
 		return error_set(error, STATUS_BAD_INPUT, "plan is absent");
-	if (fields_read(&plan, plan_fields, ARRAY_COUNT(plan_fields), &action->plan, error))
+	if (fields_read(&plan, plan_fields, ARRAY_COUNT(plan_fields), &action->plan, error) ||
+		fields_read(&plan, scale_fields, ARRAY_COUNT(scale_fields), &action->plan, error))
 		return error_prefix(error, "plan");
 	if (!*action->id)
 		return error_set(error, STATUS_BAD_INPUT, "id is absent");

@@ -12,11 +12,15 @@
 #define STEP_ROWS 200
 
 /* 1 when the record may go: it is old, and either belongs to no incident (an event only when the
- * engine is done with it), or its incident's last word says "ended" and nothing of it is recent. */
+ * engine is done with it, the kill switch only when a newer note tells of it), or its incident's last word says "ended" and nothing of it is recent. */
 static const char judge_sql[] =
 	"SELECT r.number, r.time >= ?2, r.kind >= 0 AND r.number < ?3 AND"
 	" CASE WHEN r.incident = '' THEN"
-	"  r.kind <> 0 OR r.number <= (SELECT value FROM state WHERE name = 'events_done')"
+	"  CASE r.kind WHEN 0 THEN"
+	"   r.number <= (SELECT value FROM state WHERE name = 'events_done')"
+	"  WHEN 5 THEN r.key <> 'paused' OR EXISTS(SELECT 1 FROM records p WHERE p.number > r.number"
+	"   AND p.key = 'paused' AND p.kind = 5 AND p.kind > 0)"
+	"  ELSE 1 END"
 	" ELSE"
 	"  coalesce((SELECT i.ended FROM records i WHERE i.incident = r.incident"
 	"   AND i.incident <> '' AND i.kind = 1 ORDER BY i.number DESC LIMIT 1), 0)"

@@ -9,6 +9,18 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/parse.h"
+
+static void write_time(struct buf *json, int64_t ms)
+{
+	char text[32];
+
+	format_rfc3339(ms, text, sizeof(text));
+	if (ms)
+		buf_add_json_string(json, text, strlen(text));
+	else
+		buf_add_text(json, "null");
+}
 
 static void field_write(struct buf *json, const struct field *field, const void *at)
 {
@@ -22,11 +34,22 @@ static void field_write(struct buf *json, const struct field *field, const void 
 
 	switch (field->type) {
 	case FIELD_TEXT:
-		buf_add_json_string(json, at, strnlen(at, field->size));
+		if (*(const char *)at)
+			buf_add_json_string(json, at, strnlen(at, field->size));
+		else
+			buf_add_text(json, "null");
+		return;
+	case FIELD_TIME:
+		memcpy(&wide, at, sizeof(wide));
+		write_time(json, wide);
 		return;
 	case FIELD_I64:
+	case FIELD_AMOUNT:
 		memcpy(&wide, at, sizeof(wide));
-		buf_printf(json, "%" PRId64, wide);
+		if (wide || field->type == FIELD_I64)
+			buf_printf(json, "%" PRId64, wide);
+		else
+			buf_add_text(json, "null");
 		return;
 	case FIELD_I32:
 		memcpy(&narrow, at, sizeof(narrow));
@@ -38,7 +61,7 @@ static void field_write(struct buf *json, const struct field *field, const void 
 		return;
 	case FIELD_HASH:
 		memcpy(&hash, at, sizeof(hash));
-		buf_printf(json, hash ? "\"%016" PRIx64 "\"" : "\"\"", hash);
+		buf_printf(json, hash ? "\"%016" PRIx64 "\"" : "null", hash);
 		return;
 	case FIELD_BOOL:
 		memcpy(&flag, at, sizeof(flag));
@@ -83,10 +106,12 @@ static enum status read_text(const struct json_span *value, const struct field *
 static enum status read_number(const struct json_span *value, const struct field *field, void *at,
 	struct error *error)
 {
+	bool wide = field->type == FIELD_I64 || field->type == FIELD_AMOUNT ||
+		field->type == FIELD_TIME;
 	uint64_t natural,
-		most = field->type == FIELD_I64 ? INT64_MAX
-		: field->type == FIELD_I32      ? INT32_MAX
-						: UINT32_MAX;
+		most = wide                ? INT64_MAX
+		: field->type == FIELD_I32 ? INT32_MAX
+					   : UINT32_MAX;
 	struct json_span digits = *value;
 	/* Alertmanager's zero time lies before 1970. */
 	bool negative = value->kind == SPAN_NUMBER && *value->text == '-';
@@ -97,13 +122,40 @@ static enum status read_number(const struct json_span *value, const struct field
 	status = json_span_natural(&digits, &natural, error);
 	if (status)
 		return status;
-	if (natural > most || (negative && field->type != FIELD_I64))
+	if (natural > most || (negative && !wide))
 		return error_set(error, STATUS_BAD_INPUT, "%" PRIu64 " is out of range", natural);
-	if (field->type == FIELD_I64)
+	if (wide)
 		memcpy(at, &(int64_t){negative ? -(int64_t)natural : (int64_t)natural},
 			sizeof(int64_t));
 	else
 		memcpy(at, &(uint32_t){(uint32_t)natural}, sizeof(uint32_t));
+	return STATUS_OK;
+}
+
+static enum status read_instant(const struct json_span *value, const struct field *field, void *at,
+	struct error *error)
+{
+	const struct field room = {.size = 40};
+	char text[40] = "";
+	int64_t ms = 0;
+	enum status status;
+
+	if (value->kind == SPAN_NUMBER)
+		return read_number(value, field, at, error);
+	status = read_text(value, &room, text, error);
+	if (!status && *text && parse_rfc3339(text, &ms))
+		status = error_set(error, STATUS_BAD_INPUT, "\"%s\" is no time", text);
+	if (!status)
+		memcpy(at, &ms, sizeof(ms));
+	return status;
+}
+
+static enum status read_amount(const struct json_span *value, const struct field *field, void *at,
+	struct error *error)
+{
+	if (value->kind != SPAN_NULL)
+		return read_number(value, field, at, error);
+	memset(at, 0, sizeof(int64_t));
 	return STATUS_OK;
 }
 
@@ -149,6 +201,10 @@ static enum status field_read(const struct json_span *value, const struct field 
 	switch (field->type) {
 	case FIELD_TEXT:
 		return read_text(value, field, at, error);
+	case FIELD_TIME:
+		return read_instant(value, field, at, error);
+	case FIELD_AMOUNT:
+		return read_amount(value, field, at, error);
 	case FIELD_HASH:
 		return read_hash(value, at, error);
 	case FIELD_BOOL:
@@ -158,6 +214,22 @@ static enum status field_read(const struct json_span *value, const struct field 
 	default:
 		return read_number(value, field, at, error);
 	}
+}
+
+/* Whether the key is the field's name, or for a time x_at its older name x_ms. */
+static bool names_field(const struct json_span *key, const struct field *field)
+{
+	size_t size = strlen(field->name);
+	char older[64];
+
+	if (json_span_is(key, field->name))
+		return true;
+	if (field->type != FIELD_TIME || size < 3 || size >= sizeof(older) ||
+		strcmp(field->name + size - 3, "_at") != 0)
+		return false;
+	memcpy(older, field->name, size - 2);
+	memcpy(older + size - 2, "ms", 3);
+	return json_span_is(key, older);
 }
 
 enum status fields_read(const struct json_span *object, const struct field *fields, size_t count,
@@ -174,7 +246,7 @@ enum status fields_read(const struct json_span *object, const struct field *fiel
 	while (json_walk_next(&walk, &key, &value)) {
 		size_t tried = 0;
 
-		while (tried < count && !json_span_is(&key, fields[next].name)) {
+		while (tried < count && !names_field(&key, &fields[next])) {
 			next = (next + 1) % count;
 			tried++;
 		}

@@ -16,11 +16,13 @@
 #include "base/json_span.h"
 
 enum field_type {
-	FIELD_TEXT, /* char[size] */
+	FIELD_TEXT, /* char[size]; null for "" */
+	FIELD_TIME, /* int64_t of milliseconds as RFC 3339; null for 0, which is "not yet" */
 	FIELD_I64,
-	FIELD_I32, /* not negative */
+	FIELD_AMOUNT, /* int64_t, never zero: null for 0, which is "not known" */
+	FIELD_I32,    /* not negative */
 	FIELD_UNSIGNED,
-	FIELD_HASH, /* uint64_t as 16 hex digits, "" for 0 */
+	FIELD_HASH, /* uint64_t as 16 hex digits, null for 0 */
 	FIELD_BOOL,
 	FIELD_WORD /* an enum (int) by its name */
 };
@@ -50,7 +52,8 @@ struct field {
 
 /* "name":value,... without braces. */
 void fields_write(struct buf *json, const struct field *fields, size_t count, const void *from);
-/* Fills what the object has; fields that it lacks keep their value, unknown keys are left alone. */
+/* Fills what the object has; fields that it lacks keep their value, unknown keys are left alone. A
+ * time x_at may also stand as x_ms, milliseconds as a number, in which older journals have it. */
 enum status fields_read(const struct json_span *object, const struct field *fields, size_t count,
 	void *to, struct error *error) MUST_CHECK;
 /* The value of a key; false when absent. */

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/parse.h"
 #include "remediations/actuator_kube.h"
 #include "remediations/remediator_state.h"
 
@@ -259,6 +260,21 @@ static void note_start(struct remediator *remediator)
 		record_fini(&record);
 }
 
+/* A kill switch that somebody forgot must not look like a service that finds nothing to do. */
+static void tell_kill_switch(struct remediator *remediator)
+{
+	struct kill_switch state;
+	char since[32];
+
+	remediator_note_pause(remediator);
+	remediator_kill_switch(remediator, &state);
+	format_rfc3339(state.since_ms, since, sizeof(since));
+	if (state.on)
+		LOG_WARN("kill switch on: nothing is changed until paused=false is posted to "
+			 "/api/v1/pause and the configuration does not say paused",
+			LOG_TEXT("since", since), LOG_TEXT("by", state.by));
+}
+
 struct remediator *remediator_open(const struct remediator_config *config, struct error *error)
 {
 	struct remediator *remediator = mem_zalloc(1, sizeof(*remediator));
@@ -289,6 +305,7 @@ struct remediator *remediator_open(const struct remediator_config *config, struc
 		return NULL;
 	}
 	note_start(remediator);
+	tell_kill_switch(remediator);
 	atomic_store(&remediator->running, true);
 	if (pthread_create(&remediator->thread, NULL, remediator_run, remediator)) {
 		error_set(error, STATUS_NO_MEMORY, "no thread for the engine");
@@ -351,6 +368,7 @@ enum status remediator_reload(struct remediator *remediator, const struct remedi
 	struct rules *rules;
 	struct control control = {.kind = CONTROL_CONFIGURE, .config = &engine};
 	enum status status = rules_open(config, &rules, diagnostics);
+	struct error error;
 	bool pause;
 
 	if (status)
@@ -371,8 +389,9 @@ enum status remediator_reload(struct remediator *remediator, const struct remedi
 	}
 	pthread_mutex_unlock(&remediator->reload_lock);
 	rules_close(rules);
+	/* In force either way; what could not be noted down is in the log. */
 	if (!status && pause)
-		remediator_pause(remediator, engine.paused, "configuration");
+		(void)!remediator_pause(remediator, engine.paused, "configuration", &error);
 	return status;
 }
 
@@ -474,15 +493,11 @@ enum status remediator_submit(struct remediator *remediator, const struct event 
 
 /* ---- people ---- */
 
-void remediator_pause(struct remediator *remediator, bool paused, const char *identity)
+void remediator_kill_switch(struct remediator *remediator, struct kill_switch *state)
 {
-	struct control control = {.kind = CONTROL_PAUSE, .flag = paused, .identity = identity};
-
-	if (remediator_control(remediator, &control))
-		LOG_ERROR("the pause did not reach the engine", LOG_ERROR_FIELD(&control.error));
-	else
-		LOG_WARN(paused ? "all changes are paused" : "changes are no longer paused",
-			LOG_TEXT("by", identity));
+	pthread_mutex_lock(&remediator->lock);
+	*state = remediator->kill_switch;
+	pthread_mutex_unlock(&remediator->lock);
 }
 
 static enum status ask(struct remediator *remediator, struct control *control, struct error *error)
@@ -491,6 +506,21 @@ static enum status ask(struct remediator *remediator, struct control *control, s
 
 	if (status)
 		error_set(error, status, "%s", control->error.text);
+	return status;
+}
+
+enum status remediator_pause(struct remediator *remediator, bool paused, const char *identity,
+	struct error *error)
+{
+	struct control control = {.kind = CONTROL_PAUSE, .flag = paused, .identity = identity};
+	enum status status = ask(remediator, &control, error);
+
+	if (status)
+		LOG_ERROR("the kill switch was not noted down", LOG_BOOL("on", paused),
+			LOG_TEXT("by", identity), LOG_ERROR_FIELD(error));
+	else
+		LOG_WARN(paused ? "kill switch on: nothing is changed" : "kill switch off",
+			LOG_TEXT("by", identity));
 	return status;
 }
 

@@ -94,7 +94,23 @@ enum status remediator_submit(struct remediator *remediator, const struct event 
 /* Playbooks in force, those that are not enabled among them. */
 size_t remediator_playbook_count(struct remediator *remediator);
 
-void remediator_pause(struct remediator *remediator, bool paused, const char *identity);
+/*
+ * The kill switch: in force when this returns, whatever it returns. STATUS_OK when it is in the
+ * journal too and so outlives a crash; else the error says that it may not, and the engine keeps
+ * trying to write it.
+ */
+enum status remediator_pause(struct remediator *remediator, bool paused, const char *identity,
+	struct error *error) MUST_CHECK;
+
+#define KILL_SWITCH_BY_MAX 128
+
+struct kill_switch {
+	bool on;
+	int64_t since_ms;            /* 0: it was never on */
+	char by[KILL_SWITCH_BY_MAX]; /* who set it so; "" as long as nobody did */
+};
+
+void remediator_kill_switch(struct remediator *remediator, struct kill_switch *state);
 
 /* People's words on a waiting action; the error says why not. */
 enum status remediator_approve(struct remediator *remediator, const char *action_id,
@@ -105,6 +121,10 @@ enum status remediator_undo(struct remediator *remediator, const char *action_id
 
 /* JSON arrays or objects, newest first, for the API, the page and the commands. limit 0: 200. */
 enum status remediator_write_alerts(struct remediator *remediator, struct buf *json, size_t limit);
+/* Whether a list of incidents or actions can be asked for this state: a state's name, of incidents an
+ * outcome's, "open" or "ended". STATUS_BAD_INPUT lists them and names the nearest. */
+enum status remediator_check_state(const char *state, bool incidents,
+	struct error *error) MUST_CHECK;
 enum status remediator_write_incidents(struct remediator *remediator, struct buf *json,
 	const char *state, size_t limit);
 enum status remediator_write_actions(struct remediator *remediator, struct buf *json,

@@ -53,6 +53,8 @@ struct control {
 	enum status status;
 	struct error error;
 	bool answered;
+	uint64_t ticket;      /* a pause waits for the commit of its note */
+	struct control *next; /* in remediator.pauses */
 };
 
 /* What a set of playbooks is made from; replaced as a whole by a reload. */
@@ -74,13 +76,16 @@ struct remediator {
 	unsigned event_queue_max;
 	atomic_uint events_waiting;
 
+	struct control *pauses; /* that wait for their commit; the engine's thread only */
+
 	pthread_t thread;
 	bool thread_started;
 	atomic_bool running;
 
-	pthread_mutex_t lock; /* of controls' answers and of watch */
+	pthread_mutex_t lock; /* of controls' answers, of watch and of kill_switch */
 	pthread_cond_t answered;
 	pthread_mutex_t reload_lock; /* one reload at a time */
+	struct kill_switch kill_switch;
 	remediator_watch_fn *watch;
 	void *watch_argument;
 };
@@ -91,6 +96,8 @@ struct actuator_sink remediator_sink(struct remediator *remediator);
 void *remediator_run(void *argument);
 /* Asks the engine's thread and waits for its answer. STATUS_BUSY, STATUS_UNAVAILABLE. */
 enum status remediator_control(struct remediator *remediator, struct control *control);
+/* Copies the engine's kill switch for other threads; on the engine's thread. */
+void remediator_note_pause(struct remediator *remediator);
 void message_fini(struct message *message);
 /* Puts an incident's, action's or event's record on the board. */
 void remediator_show(struct remediator *remediator, const struct record *record);

@@ -120,7 +120,7 @@ static enum status open_ticket(struct remediator *remediator, const struct comma
 		return STATUS_NO_MEMORY;
 	memcpy(result->action_id, command->action_id, sizeof(result->action_id));
 	result->outcome = COMMAND_DONE;
-	LOG_WARN("ticket", LOG_TEXT("action", command->action_id),
+	LOG_WARN_OF(command->action_id, "ticket", LOG_TEXT("action", command->action_id),
 		LOG_TEXT("title", command->title), LOG_TEXT("text", command->text));
 	push(remediator, &message);
 	return STATUS_OK;
@@ -166,7 +166,8 @@ static void tell_step(struct remediator *remediator, const struct news *news)
 	remediator_watch_fn *watch;
 	void *argument;
 
-	LOG_INFO(news->text, LOG_TEXT("incident", news->incident->id),
+	/* A burst of one incident's lines must not hide another's. */
+	LOG_INFO_OF(news->incident->id, news->text, LOG_TEXT("incident", news->incident->id),
 		LOG_TEXT("action", news->action ? news->action->id : ""),
 		LOG_TEXT("state", news->word), LOG_TEXT("playbook", news->playbook));
 	pthread_mutex_lock(&remediator->lock);
@@ -262,6 +263,58 @@ static void answer(struct remediator *remediator, struct control *control, enum 
 	pthread_mutex_unlock(&remediator->lock);
 }
 
+void remediator_note_pause(struct remediator *remediator)
+{
+	struct kill_switch state = {.on = engine_paused(remediator->engine)};
+	const char *by = engine_paused_by(remediator->engine, &state.since_ms);
+
+	snprintf(state.by, sizeof(state.by), "%s", by);
+	if (!*by)
+		state.since_ms = 0;
+	pthread_mutex_lock(&remediator->lock);
+	remediator->kill_switch = state;
+	pthread_mutex_unlock(&remediator->lock);
+}
+
+static void answer_pause(struct remediator *remediator, struct control *control, enum status status)
+{
+	if (status)
+		error_set(&control->error, status,
+			"the kill switch is %s, but the journal could not note it down: a restart may "
+			"not know of it",
+			control->flag ? "on" : "off");
+	answer(remediator, control, status);
+}
+
+static void take_pause(struct remediator *remediator, struct control *control, int64_t now_ms)
+{
+	control->ticket =
+		engine_pause(remediator->engine, control->flag, control->identity, now_ms);
+	remediator_note_pause(remediator);
+	if (!control->ticket) {
+		answer_pause(remediator, control, STATUS_UNAVAILABLE);
+		return;
+	}
+	control->next = remediator->pauses;
+	remediator->pauses = control;
+}
+
+/* Answers the pauses that waited for this ticket, or with `all` whoever waits. */
+static void end_pauses(struct remediator *remediator, uint64_t ticket, bool all, enum status status)
+{
+	struct control **at = &remediator->pauses, *control;
+
+	while ((control = *at) != NULL) {
+		if (!all && control->ticket != ticket) {
+			at = &control->next;
+			continue;
+		}
+		/* Its memory is the asker's, and gone with the answer. */
+		*at = control->next;
+		answer_pause(remediator, control, status);
+	}
+}
+
 static void take_control(struct remediator *remediator, struct control *control, int64_t now_ms)
 {
 	struct engine *engine = remediator->engine;
@@ -272,8 +325,8 @@ static void take_control(struct remediator *remediator, struct control *control,
 		status = engine_drain(engine) ? STATUS_OK : STATUS_BUSY;
 		break;
 	case CONTROL_PAUSE:
-		engine_pause(engine, control->flag, control->identity, now_ms);
-		break;
+		take_pause(remediator, control, now_ms);
+		return;
 	case CONTROL_APPROVE:
 		status = engine_approve(engine, control->id, control->identity, control->flag,
 			now_ms, &control->error);
@@ -319,6 +372,8 @@ static void take(struct remediator *remediator, struct message *message)
 		break;
 	case MESSAGE_JOURNALED:
 		engine_journaled(engine, message->number, message->status, now_ms);
+		end_pauses(remediator, message->number, false,
+			message->status ? STATUS_UNAVAILABLE : STATUS_OK);
 		break;
 	case MESSAGE_OBSERVED:
 		engine_observed(engine, message->number, message->with.observation, now_ms);
@@ -369,6 +424,7 @@ void *remediator_run(void *argument)
 	for (size_t count; (count = queue_pop_many(remediator->queue, messages, BATCH, 0)) != 0;)
 		for (size_t i = 0; i < count; i++)
 			refuse(remediator, &messages[i]);
+	end_pauses(remediator, 0, true, STATUS_UNAVAILABLE);
 	atomic_store(&remediator->running, false);
 	return NULL;
 }
@@ -385,6 +441,10 @@ void remediator_collect(void *argument)
 {
 	struct remediator *remediator = argument;
 
+	struct kill_switch kill_switch;
+
+	remediator_kill_switch(remediator, &kill_switch);
+	metrics_set(METRIC_KILL_SWITCH, kill_switch.on);
 	metrics_clear(METRIC_INCIDENTS);
 	board_count(remediator->board, BOARD_INCIDENTS, count_incidents, NULL);
 	metrics_set(METRIC_ACTIONS_PENDING,

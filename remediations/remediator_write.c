@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/json_span.h"
 #include "base/mem.h"
 #include "base/parse.h"
@@ -18,6 +19,36 @@ enum status remediator_write_alerts(struct remediator *remediator, struct buf *j
 {
 	return board_write(remediator->board, BOARD_ALERTS, NULL, limit ? limit : LIMIT_DEFAULT,
 		json);
+}
+
+enum status remediator_check_state(const char *state, bool incidents, struct error *error)
+{
+	const char *known[ACTION_STATE_COUNT + OUTCOME_COUNT + 3], *nearest;
+	char list[400] = "";
+	size_t count = 0, size = 0;
+
+	known[count++] = "open";
+	known[count++] = "ended";
+	for (unsigned i = 0; i < ACTION_STATE_COUNT; i++)
+		known[count++] = action_state_name((enum action_state)i);
+	for (unsigned i = OUTCOME_CURED; i < OUTCOME_COUNT && incidents; i++) {
+		enum action_state same;
+
+		if (!action_state_parse(outcome_name((enum outcome)i), &same))
+			known[count++] = outcome_name((enum outcome)i);
+	}
+	known[count] = NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (!strcmp(known[i], state))
+			return STATUS_OK;
+		size += (size_t)snprintf(list + size, sizeof(list) - size, "%s%s", i ? ", " : "",
+			known[i]);
+		CHECK(size < sizeof(list));
+	}
+	nearest = nearest_word(state, known);
+	return error_set(error, STATUS_BAD_INPUT, "state \"%.40s\" is none of %s%s%s%s", state,
+		list, nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+		nearest ? "\"?" : "");
 }
 
 enum status remediator_write_incidents(struct remediator *remediator, struct buf *json,
@@ -97,7 +128,7 @@ static void write_decision(struct buf *json, const struct json_span *body)
 static void tell_decision(struct telling *telling, const struct record *record,
 	const struct json_span *body)
 {
-	char verdict[64], reason[64], text[512], line[768];
+	char verdict[64], reason[64], text[GATE_SENTENCE_MAX], line[1024];
 
 	text_of(body, "verdict", verdict, sizeof(verdict));
 	text_of(body, "reason", reason, sizeof(reason));

@@ -15,7 +15,7 @@
 #include "remediations/signal_source.h"
 
 #define REASON_MAX 40
-#define SENTENCE_MAX 256
+#define SENTENCE_MAX 384
 
 /* Why something was not done: a code for metrics and a sentence for people. */
 struct refusal {

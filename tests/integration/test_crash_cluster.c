@@ -195,7 +195,7 @@ static bool all_done(struct pair *pair)
 	send_samples(pair);
 	json_array_foreach(list, i, action)
 	{
-		done += json_integer_value(json_object_get(action, "done_ms")) > 0;
+		done += json_is_string(json_object_get(action, "done_at"));
 	}
 	json_decref(list);
 	return done >= CLUSTER_WORKLOADS && length_of(pair, "incidents") == CLUSTER_WORKLOADS;

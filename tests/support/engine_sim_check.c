@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/parse.h"
 #include "tests/support/engine_sim.h"
 
 struct guard_limits sim_limits;
@@ -40,12 +41,14 @@ static int64_t written_at(const struct sim *sim, const char *action_id)
 	for (size_t i = sim->journal_count; i--;) {
 		const struct record *record = &sim->journal[i];
 		const char *at;
+		char text[32];
+		int64_t time_ms;
 
 		if (record->kind != RECORD_ACTION || strcmp(record->key, action_id) != 0)
 			continue;
-		at = strstr(record->body, "\"written_ms\":");
-		if (at && strtoll(at + 13, NULL, 10) > 0)
-			return strtoll(at + 13, NULL, 10);
+		at = strstr(record->body, "\"written_at\":\"");
+		if (at && sscanf(at + 14, "%31[^\"]", text) == 1 && !parse_rfc3339(text, &time_ms))
+			return time_ms;
 	}
 	return 0;
 }

@@ -655,18 +655,64 @@ static void undo_puts_back_only_what_is_still_ours(void **st)
 	bench_close(bench);
 }
 
-static void the_kill_switch_survives_a_restart(void **st)
+static size_t pause_notes(const struct bench *bench)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < bench->record_count; i++)
+		count += !strcmp(bench->records[i].key, "paused");
+	return count;
+}
+
+static void a_kill_switch_that_found_no_room_is_noted_later(void **st)
 {
 	struct bench *bench = bench_open(MODE_AUTO, false);
 
-	engine_pause(bench->engine, true, "ann", bench->now_ms);
+	bench->journal_status = STATUS_BUSY;
+	assert_int_equal(engine_pause(bench->engine, true, "ann", bench->now_ms), 0);
+	assert_true(engine_paused(bench->engine));
+	assert_int_equal(pause_notes(bench), 0);
+	bench->journal_status = STATUS_OK;
+	pass(bench, 60000);
+	assert_int_equal(pause_notes(bench), 1);
 	bench_restart(bench);
 	assert_true(engine_paused(bench->engine));
+	/* It is written anew before the journal forgets it. */
+	pass(bench, 25 * 3600000);
+	assert_int_equal(pause_notes(bench), 2);
+	bench_close(bench);
+}
+
+static void the_configuration_keeps_the_kill_switch_on(void **st)
+{
+	struct bench *bench = bench_open(MODE_AUTO, false);
+	int64_t since_ms;
+
+	assert_int_not_equal(engine_pause(bench->engine, false, "ann", bench->now_ms), 0);
+	bench->config.paused = true;
+	bench_restart(bench);
+	assert_true(engine_paused(bench->engine));
+	assert_string_equal(engine_paused_by(bench->engine, &since_ms), "configuration");
+	bench_close(bench);
+}
+
+static void the_kill_switch_survives_a_restart(void **st)
+{
+	struct bench *bench = bench_open(MODE_AUTO, false);
+	int64_t since_ms, told_ms;
+
+	assert_int_not_equal(engine_pause(bench->engine, true, "ann", bench->now_ms), 0);
+	since_ms = bench->now_ms;
+	pass(bench, 60000);
+	bench_restart(bench);
+	assert_true(engine_paused(bench->engine));
+	assert_string_equal(engine_paused_by(bench->engine, &told_ms), "ann");
+	assert_int_equal(told_ms, since_ms);
 	alert(bench, "Saturated", true, START_MS);
 	settle(bench);
 	assert_int_equal(bench->sent_count, 0);
 	assert_true(refused_for(bench, "kill_switch"));
-	engine_pause(bench->engine, false, "ann", bench->now_ms);
+	assert_int_not_equal(engine_pause(bench->engine, false, "ann", bench->now_ms), 0);
 	pass(bench, 60000);
 	settle(bench);
 	assert_int_equal(bench->sent_count, 1);
@@ -677,13 +723,13 @@ static void what_is_refused_anyway_asks_nothing_of_the_cluster(void **st)
 {
 	struct bench *bench = bench_open(MODE_AUTO, false);
 
-	engine_pause(bench->engine, true, "ann", bench->now_ms);
+	assert_int_not_equal(engine_pause(bench->engine, true, "ann", bench->now_ms), 0);
 	alert(bench, "Saturated", true, START_MS);
 	assert_int_equal(bench->observe_count, 0);
 	assert_int_equal(state(bench), STATE_BLOCKED);
 	assert_int_equal(bench->refused_count, 1);
 	assert_true(refused_for(bench, "kill_switch"));
-	engine_pause(bench->engine, false, "ann", bench->now_ms);
+	assert_int_not_equal(engine_pause(bench->engine, false, "ann", bench->now_ms), 0);
 	/* Events that wait outside are a storm already. */
 	engine_expect(bench->engine, bench->config.limits.storm_alerts + 1);
 	pass(bench, 60000);
@@ -710,6 +756,49 @@ static void what_has_no_room_is_refused_by_name(void **st)
 	}
 	assert_int_equal(engine_open_count(bench->engine), 8);
 	assert_true(refused_for(bench, "incidents_full"));
+	bench_close(bench);
+}
+
+/* Times of the API are for people; journals written before that have milliseconds. */
+static void times_are_words_and_older_numbers_are_still_read(void **st)
+{
+	struct bench *bench = bench_open(MODE_AUTO, false);
+	const struct incident *incident;
+	struct action action, again;
+	struct error error;
+	struct buf json;
+	char *at, other[41];
+
+	alert(bench, "Saturated", true, START_MS);
+	settle(bench);
+	incident = only(bench);
+	buf_init(&json, RECORD_BODY_MAX);
+	action_write_json(&json, incident_action(incident), incident);
+	assert_non_null(strstr(json.data, "\"proposed_at\":\"2026-"));
+	assert_non_null(strstr(json.data, "\"ended_at\":null"));
+	assert_non_null(strstr(json.data, "\"approved_by\":null"));
+	assert_null(strstr(json.data, "_ms\""));
+	assert_null(strstr(json.data, ":\"\""));
+	assert_int_equal(action_read_json(&action, json.data, json.size, &error), STATUS_OK);
+	assert_int_equal(action.proposed_ms, incident_action(incident)->proposed_ms);
+	assert_int_equal(action.ended_ms, 0);
+	assert_string_equal(action.approved_by, "");
+	/* The same time as an older journal has it. */
+	at = strstr(json.data, "\"proposed_at\":");
+	snprintf(other, sizeof(other), "%-40s", "\"proposed_ms\":1767225600123");
+	memcpy(at, other, 40);
+	assert_int_equal(action_read_json(&again, json.data, json.size, &error), STATUS_OK);
+	assert_int_equal(again.proposed_ms, INT64_C(1767225600123));
+	/* And one that is no time is an error that names the field. */
+	snprintf(other, sizeof(other), "%-40s", "\"proposed_at\":\"yesterday\"");
+	memcpy(at, other, 40);
+	assert_int_equal(action_read_json(&again, json.data, json.size, &error), STATUS_BAD_INPUT);
+	assert_non_null(strstr(error.text, "proposed_at"));
+	buf_reset(&json);
+	incident_write_json(&json, incident);
+	assert_null(strstr(json.data, "_ms\""));
+	assert_non_null(strstr(json.data, "\"opened_at\":\"2026-"));
+	buf_fini(&json);
 	bench_close(bench);
 }
 
@@ -774,8 +863,11 @@ int main(void)
 		cmocka_unit_test(suggestions_are_never_carried_out),
 		cmocka_unit_test(undo_puts_back_only_what_is_still_ours),
 		cmocka_unit_test(the_kill_switch_survives_a_restart),
+		cmocka_unit_test(a_kill_switch_that_found_no_room_is_noted_later),
+		cmocka_unit_test(the_configuration_keeps_the_kill_switch_on),
 		cmocka_unit_test(what_is_refused_anyway_asks_nothing_of_the_cluster),
 		cmocka_unit_test(what_has_no_room_is_refused_by_name),
+		cmocka_unit_test(times_are_words_and_older_numbers_are_still_read),
 		cmocka_unit_test(replay_gives_the_same_incident),
 		cmocka_unit_test(a_value_that_somebody_takes_back_is_left_to_people),
 	};

@@ -417,10 +417,103 @@ static void every_gate_is_told_in_words(void **state)
 	assert_int_equal(json_span_init(&list, json.data, json.size, 4, NULL), STATUS_OK);
 	buf_init(&told, 1 << 20);
 	gates_write_told(&told, &list);
-	assert_non_null(strstr(told.data, "The last action on the target is long enough ago: yes"));
+	assert_non_null(strstr(told.data,
+		"The last action on the target is long enough ago (never; wanted: at least "));
 	assert_int_equal(json_span_init(&list, told.data, told.size, 4, NULL), STATUS_OK);
 	buf_fini(&told);
 	buf_fini(&json);
+}
+
+/* A refusal is one plain statement of why, with what would have to change. */
+static void a_refusal_says_why_and_what_would_have_to_change(void **state)
+{
+	char text[GATE_SENTENCE_MAX];
+
+	scene->observation.managed = false;
+	judge();
+	gate_sentence(&scene->decision, GATE_MANAGED, text, sizeof(text));
+	assert_string_equal(text,
+		"The target is not opted in (by neither annotation nor selector). Annotate it or its "
+		"namespace with nimbusguard.io/managed: \"true\", or select it by remediate.opt_in.");
+	add_past(60000, ACTION_SCALE);
+	judge();
+	gate_sentence(&scene->decision, GATE_COOLDOWN, text, sizeof(text));
+	assert_string_equal(text,
+		"The last action on the target is too recent (1m ago; wanted: at least 5m). Wait until "
+		"guard.cooldown is over.");
+	refusal_set(&scene->resolved, "target_missing", "The labels lack a namespace.");
+	refusal_set(&scene->plan.refusal, "no_change", "The limits are there already.");
+	scene->question.kill_switch = true;
+	scene->question.kill_switch_by = "ann";
+	scene->question.kill_switch_since_ms = NOW;
+	scene->question.mode = MODE_SUGGEST;
+	scene->question.seen = -1;
+	judge();
+	gate_sentence(&scene->decision, GATE_TARGET, text, sizeof(text));
+	assert_string_equal(text,
+		"The labels do not name one target: The labels lack a namespace. Mend the alert's "
+		"labels or the playbook's target.");
+	gate_sentence(&scene->decision, GATE_PLAN, text, sizeof(text));
+	assert_non_null(strstr(text, "can be made: The limits are there already. Change the"));
+	gate_sentence(&scene->decision, GATE_KILL_SWITCH, text, sizeof(text));
+	assert_string_equal(text,
+		"The kill switch is on (since 2026-01-01T00:00:00.000Z by ann). Post paused=false to "
+		"/api/v1/pause to switch it off.");
+	gate_sentence(&scene->decision, GATE_MODE, text, sizeof(text));
+	assert_non_null(strstr(text, "A person has to approve it first (suggest"));
+	gate_sentence(&scene->decision, GATE_SEEN, text, sizeof(text));
+	assert_non_null(strstr(text, "It is not known whether the workload is in the stream"));
+}
+
+static void no_sentence_denies_a_denial(void **state)
+{
+	for (unsigned i = 0; i < GATE_COUNT; i++) {
+		struct gate_result *result = &scene->decision.gates[i];
+		char text[GATE_SENTENCE_MAX];
+
+		memset(result, 0, sizeof(*result));
+		result->verdict = GATE_REFUSE;
+		gate_sentence(&scene->decision, (enum gate)i, text, sizeof(text));
+		if (strstr(text, ": no") || text[strlen(text) - 1] != '.' || !strstr(text, ". "))
+			fail_msg("%s", text);
+		result->verdict = GATE_PASS;
+		gate_sentence(&scene->decision, (enum gate)i, text, sizeof(text));
+		if (strstr(text, ": yes") || text[0] < 'A' || text[0] > 'Z')
+			fail_msg("%s", text);
+	}
+}
+
+/* ---- counted ---- */
+
+static unsigned counted(void)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < GATE_COUNT; i++)
+		count += decision_counts(&scene->decision, (enum gate)i);
+	return count;
+}
+
+static void one_missing_answer_counts_as_one_refusal(void **state)
+{
+	scene->question.observation = NULL;
+	assert_int_equal(judge(), DECISION_WAIT);
+	assert_true(decision_refuses(&scene->decision, GATE_MANAGED));
+	assert_int_equal(counted(), 1);
+	assert_true(decision_counts(&scene->decision, GATE_CLUSTER));
+	/* Where gates say no, they are what refused. */
+	scene->question.kill_switch = true;
+	scene->question.storm_alerts = scene->limits.storm_alerts + 1;
+	judge();
+	assert_int_equal(counted(), 2);
+	assert_true(decision_counts(&scene->decision, GATE_KILL_SWITCH));
+	assert_true(decision_counts(&scene->decision, GATE_STORM));
+	/* In a dry run what is not known refuses nothing. */
+	setup(NULL);
+	scene->question.observation = NULL;
+	scene->question.dry_run = true;
+	assert_int_equal(judge(), DECISION_CLEARED);
+	assert_int_equal(counted(), 0);
 }
 
 /* ---- plans ---- */
@@ -549,6 +642,9 @@ int main(void)
 		T(a_bare_pod_is_never_deleted),
 		T(each_gate_about_the_plan_refuses_alone),
 		T(bad_data_refuses_whatever_its_value),
+		T(a_refusal_says_why_and_what_would_have_to_change),
+		T(no_sentence_denies_a_denial),
+		T(one_missing_answer_counts_as_one_refusal),
 		T(changes_together_stay_in_their_bound),
 		T(each_gate_about_the_past_refuses_alone),
 		T(budgets_count_their_scope_only),

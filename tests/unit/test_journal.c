@@ -528,6 +528,24 @@ static void old_ended_records_go_and_the_chain_stays(void **state)
 	journal_close(journal);
 }
 
+/* Or a service that is started after a month would act although it was told not to. */
+static void the_newest_word_on_the_kill_switch_stays(void **state)
+{
+	struct journal_fixture *fixture = *state;
+	struct journal *journal = open_journal(fixture);
+	struct journal_query all = {.kind = -1};
+
+	add_record(journal, make_record(RECORD_NOTE, "paused", "", "{\"paused\":false}"));
+	add_record(journal, make_record(RECORD_NOTE, "paused", "", "{\"paused\":true}"));
+	add_record(journal, make_record(RECORD_NOTE, "n", "", "{}"));
+	add_record(journal, make_record(RECORD_NOTE, "n", "", "{}"));
+	clock_manual_advance(&fixture->clock, 25 * HOUR_MS);
+	await_records(fixture, journal, 2);
+	ASSERT_READ(journal, all, 2, 4);
+	assert_chain(journal);
+	journal_close(journal);
+}
+
 static void changed_record_breaks_the_chain(void **state)
 {
 	static const char *const changes[] = {"UPDATE records SET body='{\"x\":1}' WHERE number=3",
@@ -701,6 +719,7 @@ int main(void)
 		T(full_disk_fails_the_group_and_is_got_over),
 		T(failed_sync_fails_the_group_and_is_got_over),
 		T(old_ended_records_go_and_the_chain_stays),
+		T(the_newest_word_on_the_kill_switch_stays),
 		T(changed_record_breaks_the_chain),
 		T(every_failed_allocation_is_an_answer),
 		T(threads_agree_on_what_is_new),

@@ -47,6 +47,8 @@ static struct page_status full(void)
 		.prefix = "/" EVIL,
 		.dry_run = true,
 		.paused = true,
+		.paused_by = EVIL,
+		.paused_since_ms = 1767322000000,
 		.now_ms = 1767322805000,
 		.uptime_ms = 5400000,
 		.refresh_s = 5,
@@ -93,7 +95,7 @@ static void nothing_from_outside_is_markup(void **state)
 	for (const char *at = text; (at = strstr(at, "&lt;script&gt;")) != NULL; at++)
 		count++;
 	/* Every text field holds it once: a field that is not shown shows here. */
-	assert_int_equal(count, 1 + 1 + 6 + 2 + 2 + 1 + 3 + 2 + 2 + 7);
+	assert_int_equal(count, 1 + 1 + 6 + 2 + 2 + 1 + 3 + 2 + 2 + 7 + 2);
 	mem_free(text);
 }
 
@@ -130,6 +132,25 @@ static void values_are_shown_in_their_units(void **state)
 	assert_non_null(strstr(text, "class=\"num bad\">12<"));
 	assert_non_null(strstr(text, "cooldown_active"));
 	assert_non_null(strstr(text, "content=\"5\""));
+	mem_free(text);
+}
+
+static void a_kill_switch_that_is_on_stands_above_all(void **state)
+{
+	struct page_status status = full();
+	char *text;
+	const char *alarm;
+
+	status.paused_by = "ann";
+	text = write_page(&status);
+	alarm = strstr(text, "Kill switch on: nothing is changed");
+	assert_non_null(alarm);
+	assert_true(alarm < strstr(text, ">Service<"));
+	assert_non_null(strstr(alarm, "Set by <b>ann</b> at <time datetime=\"2026-01-02T02:46:40"));
+	mem_free(text);
+	status.paused = false;
+	text = write_page(&status);
+	assert_null(strstr(text, "Kill switch"));
 	mem_free(text);
 }
 
@@ -195,6 +216,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_known_is_a_dash),
 		cmocka_unit_test(values_are_shown_in_their_units),
 		cmocka_unit_test(tags_are_balanced),
+		cmocka_unit_test(a_kill_switch_that_is_on_stands_above_all),
 		cmocka_unit_test(page_that_does_not_fit_says_so),
 	};
 

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/metrics.h"
 #include "remediations/journal.h"
 #include "remediations/remediator.h"
 
@@ -284,7 +285,8 @@ static void why_tells_each_gate_in_sentences(void **state)
 		clock_sleep_ms(2);
 	}
 	assert_non_null(strstr(json.data, "\"gate\":\"cooldown\""));
-	assert_non_null(strstr(json.data, "The last action on the target is long enough ago: yes"));
+	assert_non_null(strstr(json.data,
+		"The last action on the target is long enough ago (never; wanted:"));
 	assert_non_null(strstr(json.data, "playbook restart answers it"));
 	assert_non_null(strstr(json.data, "The guard decided: cleared"));
 	buf_reset(&json);
@@ -314,16 +316,63 @@ static void a_bad_reload_keeps_the_old_playbooks(void **state)
 	diagnostics_fini(&diagnostics);
 }
 
+static bool page_has(const char *line)
+{
+	struct buf page;
+	bool has;
+
+	buf_init(&page, 1 << 20);
+	metrics_write_page(&page);
+	has = strstr(page.data, line) != NULL;
+	buf_fini(&page);
+	return has;
+}
+
 static void a_pause_holds_over_a_restart(void **state)
 {
 	struct place *place = *state;
 
-	remediator_pause(place->remediator, true, "ann");
+	struct kill_switch before, after;
+	struct error error;
+
+	remediator_kill_switch(place->remediator, &before);
+	assert_false(before.on);
+	assert_int_equal(before.since_ms, 0);
+	assert_int_equal(remediator_pause(place->remediator, true, "ann", &error), STATUS_OK);
+	remediator_kill_switch(place->remediator, &before);
+	assert_true(before.on);
+	assert_string_equal(before.by, "ann");
 	remediator_close(place->remediator);
 	open_remediator(place);
+	remediator_kill_switch(place->remediator, &after);
+	assert_true(after.on);
+	assert_string_equal(after.by, "ann");
+	assert_int_equal(after.since_ms, before.since_ms);
+	assert_true(page_has("\nnimbusguard_kill_switch 1\n"));
 	submit(place, "CrashLoop", "web-1", true);
 	assert_true(wait_for(place, true, "blocked", 1));
-	remediator_pause(place->remediator, false, "ann");
+	assert_int_equal(remediator_pause(place->remediator, false, "ann", &error), STATUS_OK);
+	assert_true(page_has("\nnimbusguard_kill_switch 0\n"));
+}
+
+static void an_unknown_state_is_refused_with_the_known_ones(void **state)
+{
+	static const char *const both[] = {"open", "ended", "proposed", "watched", "handed_over"};
+	struct error error;
+
+	for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
+		assert_int_equal(remediator_check_state(both[i], true, &error), STATUS_OK);
+		assert_int_equal(remediator_check_state(both[i], false, &error), STATUS_OK);
+	}
+	/* Only incidents have outcomes. */
+	assert_int_equal(remediator_check_state("dry_run", true, &error), STATUS_OK);
+	assert_int_equal(remediator_check_state("dry_run", false, &error), STATUS_BAD_INPUT);
+	assert_int_equal(remediator_check_state("blokced", false, &error), STATUS_BAD_INPUT);
+	assert_non_null(
+		strstr(error.text, "\"blokced\" is none of open, ended, proposed, blocked,"));
+	assert_non_null(strstr(error.text, "handed_over; did you mean \"blocked\"?"));
+	assert_int_equal(remediator_check_state("xyzzy", true, &error), STATUS_BAD_INPUT);
+	assert_null(strstr(error.text, "did you mean"));
 }
 
 static void a_full_queue_answers_busy(void **state)
@@ -424,6 +473,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_bad_reload_keeps_the_old_playbooks, setup,
 			teardown),
 		cmocka_unit_test_setup_teardown(a_pause_holds_over_a_restart, setup, teardown),
+		cmocka_unit_test(an_unknown_state_is_refused_with_the_known_ones),
 		cmocka_unit_test_setup_teardown(a_full_queue_answers_busy, setup, teardown),
 		cmocka_unit_test_setup_teardown(people_get_an_answer, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_live_view_sees_each_step, setup, teardown),
