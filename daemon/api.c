@@ -18,6 +18,7 @@
 #define SERIES_LIMIT 10000
 #define POINTS_MAX 200000
 #define QUERY_DEFAULT_MS 300000
+#define QUANTILES_MAX 16
 
 static void reply_built(struct request *request, struct buf *json, enum status status,
 	const struct error *error)
@@ -178,6 +179,10 @@ struct series_query {
 	int64_t from_ms, to_ms;
 	size_t limit;
 	bool histograms, exemplars;
+	double quantiles[QUANTILES_MAX];
+	size_t quantile_count;
+	enum status quantile_status;
+	struct error *error;
 	struct store_point *points; /* [limit] */
 	struct buf histogram_copy, exemplar_copy;
 };
@@ -193,6 +198,32 @@ static enum status read_flag(const struct request *request, const char *name, bo
 	return STATUS_OK;
 }
 
+static void add_quantile(const char *text, void *argument)
+{
+	struct series_query *query = argument;
+	double q;
+
+	if (query->quantile_status != STATUS_OK)
+		return;
+	if (parse_double(text, &q) != STATUS_OK || !(q >= 0 && q <= 1))
+		query->quantile_status = error_set(query->error, STATUS_BAD_INPUT,
+			"quantile \"%.40s\" is not between 0 and 1", text);
+	else if (query->quantile_count == QUANTILES_MAX)
+		query->quantile_status = error_set(query->error, STATUS_LIMIT,
+			"more than %d quantiles", QUANTILES_MAX);
+	else
+		query->quantiles[query->quantile_count++] = q;
+}
+
+static enum status read_quantiles(struct series_query *query, const struct request *request,
+	struct error *error)
+{
+	query->error = error;
+	query->quantile_status = STATUS_OK;
+	request_query_each(request, "quantile", add_quantile, query);
+	return query->quantile_status;
+}
+
 static enum status series_query_init(struct series_query *query, const struct request *request,
 	struct error *error)
 {
@@ -205,6 +236,8 @@ static enum status series_query_init(struct series_query *query, const struct re
 		status = read_flag(request, "histograms", &query->histograms, error);
 	if (status == STATUS_OK)
 		status = read_flag(request, "exemplars", &query->exemplars, error);
+	if (status == STATUS_OK)
+		status = read_quantiles(query, request, error);
 	buf_init(&query->histogram_copy, ANSWER_MAX);
 	buf_init(&query->exemplar_copy, ANSWER_MAX);
 	if (status != STATUS_OK)
@@ -248,7 +281,7 @@ static enum status write_series(struct series_query *query, uint32_t series, boo
 
 	buf_reset(&query->histogram_copy);
 	buf_reset(&query->exemplar_copy);
-	if ((query->histograms &&
+	if (((query->histograms || query->quantile_count > 0) &&
 		    records_copy(intake_histograms(intake), series, query->from_ms, query->to_ms,
 			    &query->histogram_copy) != STATUS_OK) ||
 		(query->exemplars &&
@@ -265,6 +298,11 @@ static enum status write_series(struct series_query *query, uint32_t series, boo
 	if (query->histograms) {
 		buf_add_text(json, ",\"histograms\":");
 		api_write_histograms(json, &query->histogram_copy);
+	}
+	if (query->quantile_count > 0) {
+		buf_add_text(json, ",\"observed\":");
+		api_write_observed(json, &query->histogram_copy, query->quantiles,
+			query->quantile_count);
 	}
 	if (query->exemplars) {
 		buf_add_text(json, ",\"exemplars\":");

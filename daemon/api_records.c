@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "store/exemplar.h"
 #include "store/histogram.h"
+#include "store/histogram_window.h"
 #include "store/records.h"
 
 void api_write_time(struct buf *json, int64_t t_ms)
@@ -31,15 +32,12 @@ void api_write_number(struct buf *json, double value)
 	}
 }
 
-static void write_histogram(struct buf *json, const struct histogram *histogram)
+/* The members of the object, without its braces. */
+static void write_counts(struct buf *json, const struct histogram *histogram)
 {
 	uint32_t count = histogram_range_count(histogram);
 
-	if (histogram->stale) {
-		buf_add_text(json, "\"stale\"");
-		return;
-	}
-	buf_add_text(json, "{\"count\":");
+	buf_add_text(json, "\"count\":");
 	api_write_number(json, histogram->count);
 	buf_add_text(json, ",\"sum\":");
 	api_write_number(json, histogram->sum);
@@ -54,7 +52,47 @@ static void write_histogram(struct buf *json, const struct histogram *histogram)
 		api_write_number(json, range.count);
 		buf_add_char(json, ']');
 	}
-	buf_add_text(json, count > 0 ? "]}" : "}");
+	if (count > 0)
+		buf_add_char(json, ']');
+}
+
+static void write_histogram(struct buf *json, const struct histogram *histogram)
+{
+	if (histogram->stale) {
+		buf_add_text(json, "\"stale\"");
+		return;
+	}
+	buf_add_char(json, '{');
+	write_counts(json, histogram);
+	buf_add_char(json, '}');
+}
+
+void api_write_observed(struct buf *json, const struct buf *copy, const double *quantiles,
+	size_t quantile_count)
+{
+	struct histogram *observed = mem_alloc(sizeof(*observed));
+	enum status status = STATUS_NO_MEMORY;
+
+	if (observed != NULL)
+		status = histogram_window(copy, observed, NULL);
+	if (status == STATUS_OK) {
+		buf_add_char(json, '{');
+		write_counts(json, observed);
+		buf_add_text(json, ",\"quantiles\":[");
+		for (size_t i = 0; i < quantile_count; i++) {
+			buf_add_text(json, i == 0 ? "[" : ",[");
+			api_write_number(json, quantiles[i]);
+			buf_add_char(json, ',');
+			api_write_number(json, histogram_quantile(observed, quantiles[i]));
+			buf_add_char(json, ']');
+		}
+		buf_add_text(json, "]}");
+	} else if (status == STATUS_NOT_FOUND) {
+		buf_add_text(json, "null");
+	} else {
+		json->failed = true;
+	}
+	mem_free(observed);
 }
 
 void api_write_histograms(struct buf *json, const struct buf *copy)

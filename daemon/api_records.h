@@ -18,6 +18,10 @@ void api_write_number(struct buf *json, double value);
  * count]]}]], a marker being [t, "stale"]; [{"labels", "value", "timestamp"}]. Out of memory: the
  * buffer says so. */
 void api_write_histograms(struct buf *json, const struct buf *copy);
+/* What was observed between the first and the last histogram of the copy, and quantiles of it:
+ * {"count", "sum", "buckets", "quantiles": [[q, value]]}; null when nothing is known. */
+void api_write_observed(struct buf *json, const struct buf *copy, const double *quantiles,
+	size_t quantile_count);
 void api_write_exemplars(struct buf *json, const struct buf *copy);
 
 #endif

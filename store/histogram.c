@@ -1,6 +1,6 @@
 /*
- * Building, checking, merging, subtracting. Quantiles are in histogram_quantile.c, the encoding in
- * histogram_code.c.
+ * Building, checking, merging. Differences are in histogram_increase.c, quantiles in
+ * histogram_quantile.c, the encoding in histogram_code.c.
  *
  * A histogram that has more populated buckets than there is room for loses resolution instead of
  * buckets: histogram_add() merges what is there two by two and takes the rest at the lower schema.
@@ -16,6 +16,8 @@
 /* Indexes beyond this are of no double: 2^8 buckets for each power of two, and schemas up to 52 that
  * are merged on the way. */
 #define INDEX_MAX (INT64_C(1) << 62)
+/* Up to here doubles add whole numbers exactly. */
+#define EXACT_MAX 9007199254740992.0
 
 void histogram_reset(struct histogram *histogram)
 {
@@ -171,6 +173,7 @@ enum status histogram_check(const struct histogram *histogram, struct error *err
 {
 	double total = side_total(&histogram->positive) + side_total(&histogram->negative) +
 		histogram->zero_count;
+	double slack;
 	enum status status;
 
 	if (histogram->stale)
@@ -191,133 +194,13 @@ enum status histogram_check(const struct histogram *histogram, struct error *err
 			"custom bounds in a histogram of schema %d", histogram->schema);
 	}
 	/* Observations that are no number are in the count alone, and make the sum NaN. Sums of
-	 * float counts are not exact. */
+	 * float counts are not exact, nor are whole numbers that no double has. */
+	slack = histogram->count < EXACT_MAX ? 0 : histogram->count * 1e-12;
 	if (!histogram->is_float &&
-		(isnan(histogram->sum) ? total > histogram->count : total != histogram->count))
+		(total > histogram->count + slack ||
+			(!isnan(histogram->sum) && total < histogram->count - slack)))
 		return error_set(error, STATUS_BAD_INPUT,
 			"%g observations are in the buckets, the count is %g", total,
 			histogram->count);
 	return STATUS_OK;
-}
-
-/* The upper bound of the exponential bucket. */
-static double upper_bound(int32_t schema, int32_t index)
-{
-	return exp2(ldexp((double)index, -schema));
-}
-
-/* Takes the buckets up to `threshold` into the zero bucket. One that reaches beyond raises it. */
-static double absorb(struct histogram *histogram, struct histogram_side *side, double threshold)
-{
-	uint32_t taken = 0;
-
-	while (taken < side->count &&
-		upper_bound(histogram->schema, side->list[taken].index - 1) < threshold) {
-		double upper = upper_bound(histogram->schema, side->list[taken].index);
-		if (upper > threshold)
-			threshold = upper;
-		histogram->zero_count += side->list[taken].count;
-		taken++;
-	}
-	side->count -= taken;
-	memmove(side->list, side->list + taken, side->count * sizeof(side->list[0]));
-	return threshold;
-}
-
-/* The same zero bucket for both: the wider one, and wider still where it ends inside a bucket. */
-static void widen_zero(struct histogram *a, struct histogram *b)
-{
-	double threshold = fmax(a->zero_threshold, b->zero_threshold), before;
-
-	do {
-		before = threshold;
-		threshold = absorb(a, &a->positive, threshold);
-		threshold = absorb(a, &a->negative, threshold);
-		threshold = absorb(b, &b->positive, threshold);
-		threshold = absorb(b, &b->negative, threshold);
-	} while (threshold > before);
-	a->zero_threshold = b->zero_threshold = threshold;
-}
-
-/* The count of this bucket; *at moves on over the smaller ones, of which `skipped` tells. */
-static double count_at(const struct histogram_side *side, int32_t index, uint32_t *at,
-	bool *skipped)
-{
-	while (*at < side->count && side->list[*at].index < index) {
-		*skipped = true;
-		++*at;
-	}
-	if (*at == side->count || side->list[*at].index != index)
-		return 0;
-	return side->list[(*at)++].count;
-}
-
-/* Whether no bucket of `later` is behind the one of `earlier`. */
-static bool side_grew(const struct histogram_side *later, const struct histogram_side *earlier)
-{
-	bool skipped = false;
-	uint32_t at = 0;
-
-	for (uint32_t i = 0; i < later->count; i++)
-		if (count_at(earlier, later->list[i].index, &at, &skipped) > later->list[i].count)
-			return false;
-	return !skipped && at == earlier->count;
-}
-
-static void side_subtract(struct histogram_side *later, const struct histogram_side *earlier)
-{
-	bool skipped = false;
-	uint32_t at = 0, kept = 0;
-
-	for (uint32_t i = 0; i < later->count; i++) {
-		struct histogram_bucket bucket = later->list[i];
-		bucket.count -= count_at(earlier, bucket.index, &at, &skipped);
-		if (bucket.count > 0)
-			later->list[kept++] = bucket;
-	}
-	later->count = kept;
-}
-
-static bool same_custom(const struct histogram *a, const struct histogram *b)
-{
-	return a->custom_count == b->custom_count &&
-		memcmp(a->custom, b->custom, a->custom_count * sizeof(a->custom[0])) == 0;
-}
-
-/* Whether the counter began anew between the two, which have the same buckets. */
-static bool was_reset(const struct histogram *later, const struct histogram *earlier)
-{
-	if (later->hint == HISTOGRAM_HINT_RESET)
-		return true;
-	if (later->start_ms != 0 && earlier->start_ms != 0 && later->start_ms > earlier->start_ms)
-		return true;
-	return later->count < earlier->count || later->zero_count < earlier->zero_count ||
-		!side_grew(&later->positive, &earlier->positive) ||
-		!side_grew(&later->negative, &earlier->negative);
-}
-
-bool histogram_increase(struct histogram *later, struct histogram *earlier)
-{
-	bool custom = later->schema == HISTOGRAM_SCHEMA_CUSTOM;
-
-	if (later->stale || earlier->stale || later->hint == HISTOGRAM_HINT_GAUGE ||
-		earlier->hint == HISTOGRAM_HINT_GAUGE ||
-		custom != (earlier->schema == HISTOGRAM_SCHEMA_CUSTOM))
-		return false;
-	if (custom && !same_custom(later, earlier))
-		return true;
-	while (!custom && later->schema > earlier->schema && histogram_merge(later))
-		;
-	while (!custom && earlier->schema > later->schema && histogram_merge(earlier))
-		;
-	if (!custom)
-		widen_zero(later, earlier);
-	if (was_reset(later, earlier))
-		return true;
-	later->count -= earlier->count;
-	later->sum -= earlier->sum;
-	later->zero_count -= earlier->zero_count;
-	side_subtract(&later->positive, &earlier->positive);
-	side_subtract(&later->negative, &earlier->negative);
-	return true;
 }

@@ -18,7 +18,7 @@
 #include "base/error.h"
 
 #define HISTOGRAM_BUCKETS_MAX 512
-#define HISTOGRAM_CUSTOM_MAX 512
+#define HISTOGRAM_CUSTOM_MAX 511 /* a bucket more */
 #define HISTOGRAM_SCHEMA_MIN (-4)
 #define HISTOGRAM_SCHEMA_MAX 8
 #define HISTOGRAM_SCHEMA_CUSTOM (-53)
@@ -80,14 +80,20 @@ enum status histogram_check(const struct histogram *histogram, struct error *err
 /* Merges exponential buckets two by two; false when the schema is the lowest or custom. */
 bool histogram_merge(struct histogram *histogram);
 
-/* later := what was counted between the two, for counters. Where it started anew in between it is
- * `later` as it is. Schemas and zero buckets are brought together, which may change `earlier` too.
+/* later := what was counted between the two, which follow each other in a series of counters. Where
+ * the counters started anew in between it is `later` as it is. Schemas and zero buckets are brought
+ * together, which may change `earlier` too.
  * false: one is a marker or a gauge, or the bounds differ in kind; then both mean nothing. */
 bool histogram_increase(struct histogram *later, struct histogram *earlier);
+/* sum := sum + other, with schemas, zero buckets and custom bounds brought together (custom bounds
+ * that only one of them has are given up), which may change `other` too.
+ * false: one is a marker, or the bounds differ in kind; then both mean nothing. */
+bool histogram_plus(struct histogram *sum, struct histogram *other);
 
 /* The value below which a share q of the observations lies, as Prometheus 3 gives it: interpolated on
  * a logarithmic scale in exponential buckets, linearly in custom ones and in the zero bucket. NaN:
- * no observations, a marker, or q is no number; -Inf for q < 0, +Inf for q > 1. */
+ * no observations, a marker, or q is no number; else -Inf for q < 0, +Inf for q > 1.
+ * Source: HistogramQuantile() in promql/quantile.go of Prometheus 3. */
 double histogram_quantile(const struct histogram *histogram, double q);
 
 /* Which bounds belong to a bucket: the numbers of Prometheus' API. */
@@ -97,6 +103,9 @@ enum histogram_bounds {
 	HISTOGRAM_OPEN_BOTH = 2,
 	HISTOGRAM_CLOSED = 3
 };
+
+/* The upper bound of an exponential bucket; the largest double for 2^1024, infinite beyond. */
+double histogram_bound(int32_t schema, int32_t index);
 
 struct histogram_range {
 	double lower, upper, count;

@@ -11,9 +11,7 @@
 
 #include "store/histogram.h"
 
-/* The bound above bucket i, which has one of the numbers from 2^((i-1)/2^n) on. 2^1024 is no double:
- * the largest one stands for it, and what is beyond is infinite. */
-static double exponential_bound(int32_t schema, int32_t index)
+double histogram_bound(int32_t schema, int32_t index)
 {
 	double exponent = ldexp((double)index, -schema);
 	double whole = floor(exponent);
@@ -47,8 +45,8 @@ struct histogram_range histogram_range_at(const struct histogram *histogram, uin
 	if (i < histogram->negative.count) {
 		bucket = &histogram->negative.list[histogram->negative.count - 1 - i];
 		return (struct histogram_range){
-			.lower = -exponential_bound(histogram->schema, bucket->index),
-			.upper = -exponential_bound(histogram->schema, bucket->index - 1),
+			.lower = -histogram_bound(histogram->schema, bucket->index),
+			.upper = -histogram_bound(histogram->schema, bucket->index - 1),
 			.count = bucket->count,
 			.bounds = HISTOGRAM_OPEN_RIGHT,
 		};
@@ -70,8 +68,8 @@ struct histogram_range histogram_range_at(const struct histogram *histogram, uin
 			.bounds = bucket->index == 0 ? HISTOGRAM_CLOSED : HISTOGRAM_OPEN_LEFT,
 		};
 	return (struct histogram_range){
-		.lower = exponential_bound(histogram->schema, bucket->index - 1),
-		.upper = exponential_bound(histogram->schema, bucket->index),
+		.lower = histogram_bound(histogram->schema, bucket->index - 1),
+		.upper = histogram_bound(histogram->schema, bucket->index),
 		.count = bucket->count,
 		.bounds = HISTOGRAM_OPEN_LEFT,
 	};

@@ -1,6 +1,8 @@
 /*
- * Each series id has an entry of eight bytes: what was decided, and the handle of its list, which is
- * one cell with places for keep_max records. A record is a cell of its own size.
+ * Each series id has an entry of 16 bytes: what was decided, and its oldest and newest record. A record
+ * is a chain of cells of 128 bytes, and records of a series are chained from the oldest to the newest.
+ * With cells of one size nothing is ever lost between sizes: what one series gives back any other can
+ * use, however records grow. The last cell of a record is half empty on average.
  *
  * An id is given to another series after its own was removed. The generation of its ring, which
  * changes with every removal, is kept in the entry: an entry of another generation is that of a
@@ -22,25 +24,31 @@
 #define SWEEP_RUN 1024u
 
 struct entry {
-	uint32_t list; /* handle; 0: no records */
-	uint16_t generation;
+	uint32_t first, last; /* heads of records; 0: none */
+	uint16_t generation, count;
 	uint8_t decision; /* enum record_decision */
 };
 
-_Static_assert(sizeof(struct entry) == 8, "entries are segment records");
+_Static_assert(sizeof(struct entry) == 16, "entries are segment records");
+_Static_assert(RECORDS_KEEP_MAX <= UINT16_MAX, "an entry counts its records");
 
-struct place {
+#define CELL_SIZE 128u
+
+/* The first cell of a record; all others are struct rest. */
+struct head {
+	uint32_t next_cell;   /* 0: the last one */
+	uint32_t next_record; /* the next younger one; 0: the newest */
 	int64_t t_ms;
-	uint32_t bytes; /* handle; never 0 */
-	uint32_t size;
+	uint32_t size; /* of the record */
+	unsigned char bytes[CELL_SIZE - 20];
 };
 
-/* A ring of places: the oldest at `first`. */
-struct list {
-	uint32_t first, count;
-	uint64_t spare;
-	struct place places[];
+struct rest {
+	uint32_t next_cell;
+	unsigned char bytes[CELL_SIZE - 4];
 };
+
+_Static_assert(sizeof(struct head) == CELL_SIZE && sizeof(struct rest) == CELL_SIZE, "one size");
 
 struct records {
 	struct store *store;
@@ -48,9 +56,8 @@ struct records {
 	struct records_limits limits;
 	pthread_mutex_t lock;
 	struct segments entries;
-	struct cell_classes cells;
-	size_t list_size;
-	struct records_stats stats; /* bytes: of the cells in use */
+	struct cell_pool cells;
+	struct records_stats stats; /* without bytes, which cells.used tells */
 };
 
 const char *record_result_name(enum record_result result)
@@ -92,8 +99,7 @@ struct records *records_open(struct store *store, const char *name,
 	records->store = store;
 	records->name = name;
 	records->limits = *limits;
-	records->list_size = sizeof(struct list) + limits->keep_max * sizeof(struct place);
-	cell_classes_init(&records->cells, &store->slabs);
+	cell_pool_init(&records->cells, &store->slabs, CELL_SIZE);
 	CHECK(pthread_mutex_init(&records->lock, NULL) == 0);
 	metrics_add_collector(records_collect, records);
 	return records;
@@ -133,59 +139,122 @@ static bool series_generation(struct store *store, uint32_t series, bool touch,
 	return lives;
 }
 
-static struct list *list_at(const struct records *records, uint32_t handle)
+/* Under the lock, as all that follows. */
+static struct head *head_at(const struct records *records, uint32_t handle)
 {
 	return slab_at(&records->store->slabs, handle);
 }
 
-static struct place *place_at(const struct records *records, struct list *list, uint32_t i)
+static struct rest *rest_at(const struct records *records, uint32_t handle)
 {
-	return &list->places[(list->first + i) % records->limits.keep_max];
+	return slab_at(&records->store->slabs, handle);
 }
 
-static uint32_t cell_get(struct records *records, size_t size)
+/* Gives back the cells of a record. */
+static void record_put(struct records *records, uint32_t handle)
 {
-	uint64_t room = classes_room(&records->cells, size);
-	uint32_t handle;
+	uint32_t next = head_at(records, handle)->next_cell;
 
-	if (room == 0 || records->stats.bytes + room > records->limits.bytes_max)
+	cell_give(&records->cells, handle);
+	while (next != 0) {
+		handle = next;
+		next = rest_at(records, handle)->next_cell;
+		cell_give(&records->cells, handle);
+	}
+}
+
+static uint32_t cell_get(struct records *records)
+{
+	if (((uint64_t)records->cells.used + 1) * CELL_SIZE > records->limits.bytes_max)
 		return 0;
-	handle = classes_take(&records->cells, size);
-	if (handle != 0)
-		records->stats.bytes += room;
+	return cell_take(&records->cells, 0);
+}
+
+/* A record of these bytes; 0 when there is no room. */
+static uint32_t record_get(struct records *records, int64_t t_ms, const unsigned char *bytes,
+	size_t size)
+{
+	uint32_t handle = cell_get(records), *end;
+	struct head *head;
+	size_t part;
+
+	if (handle == 0)
+		return 0;
+	head = head_at(records, handle);
+	*head = (struct head){.t_ms = t_ms, .size = (uint32_t)size};
+	part = size < sizeof(head->bytes) ? size : sizeof(head->bytes);
+	memcpy(head->bytes, bytes, part);
+	end = &head->next_cell;
+	for (size_t done = part; done < size; done += part) {
+		struct rest *rest;
+		uint32_t cell = cell_get(records);
+		if (cell == 0) {
+			record_put(records, handle);
+			return 0;
+		}
+		rest = rest_at(records, cell);
+		rest->next_cell = 0;
+		part = size - done < sizeof(rest->bytes) ? size - done : sizeof(rest->bytes);
+		memcpy(rest->bytes, bytes + done, part);
+		*end = cell;
+		end = &rest->next_cell;
+	}
 	return handle;
 }
 
-static void cell_put(struct records *records, uint32_t handle, size_t size)
+/* Copies the bytes of a record out. */
+static void record_read(const struct records *records, const struct head *head, char *out)
 {
-	records->stats.bytes -= classes_room(&records->cells, size);
-	classes_give(&records->cells, handle, size);
+	size_t left = head->size;
+	size_t part = left < sizeof(head->bytes) ? left : sizeof(head->bytes);
+	uint32_t next = head->next_cell;
+
+	memcpy(out, head->bytes, part);
+	while ((left -= part) > 0) {
+		const struct rest *rest = rest_at(records, next);
+		out += part;
+		part = left < sizeof(rest->bytes) ? left : sizeof(rest->bytes);
+		memcpy(out, rest->bytes, part);
+		next = rest->next_cell;
+	}
 }
 
-static void drop_oldest(struct records *records, struct list *list)
+static bool record_is(const struct records *records, const struct head *head,
+	const unsigned char *bytes, size_t size)
 {
-	struct place *place = place_at(records, list, 0);
+	size_t part = size < sizeof(head->bytes) ? size : sizeof(head->bytes);
+	uint32_t next = head->next_cell;
 
-	cell_put(records, place->bytes, place->size);
-	list->first = (list->first + 1) % records->limits.keep_max;
-	list->count--;
+	if (head->size != size || memcmp(head->bytes, bytes, part) != 0)
+		return false;
+	for (size_t done = part; done < size; done += part) {
+		const struct rest *rest = rest_at(records, next);
+		part = size - done < sizeof(rest->bytes) ? size - done : sizeof(rest->bytes);
+		if (memcmp(rest->bytes, bytes + done, part) != 0)
+			return false;
+		next = rest->next_cell;
+	}
+	return true;
+}
+
+static void drop_oldest(struct records *records, struct entry *entry)
+{
+	uint32_t oldest = entry->first;
+
+	entry->first = head_at(records, oldest)->next_record;
+	record_put(records, oldest);
 	records->stats.records--;
+	if (--entry->count == 0) {
+		entry->last = 0;
+		records->stats.series--;
+	}
 }
 
-/* Under the lock, as all that follows. */
 static void entry_clear(struct records *records, struct entry *entry)
 {
-	struct list *list;
-
 	entry->decision = RECORDS_UNDECIDED;
-	if (entry->list == 0)
-		return;
-	list = list_at(records, entry->list);
-	while (list->count > 0)
-		drop_oldest(records, list);
-	cell_put(records, entry->list, records->list_size);
-	entry->list = 0;
-	records->stats.series--;
+	while (entry->count > 0)
+		drop_oldest(records, entry);
 }
 
 static bool entry_exists(const struct records *records, uint32_t series)
@@ -194,7 +263,8 @@ static bool entry_exists(const struct records *records, uint32_t series)
 		       memory_order_relaxed) != 0;
 }
 
-/* The entry of this generation, emptied when it was another one's; NULL when there is none. */
+/* The entry of this generation, emptied when it was an earlier one's; NULL when there is none, or when
+ * it is that of a later one: then the series was removed since its generation was read. */
 static struct entry *entry_find(struct records *records, uint32_t series, uint16_t generation)
 {
 	struct entry *entry;
@@ -202,8 +272,12 @@ static struct entry *entry_find(struct records *records, uint32_t series, uint16
 	if (!entry_exists(records, series))
 		return NULL;
 	entry = segment_at(&records->entries, series);
-	if (entry->generation != generation)
-		entry_clear(records, entry);
+	if (entry->generation == generation)
+		return entry;
+	if ((entry->count > 0 || entry->decision != RECORDS_UNDECIDED) &&
+		(uint16_t)(entry->generation - generation) <= UINT16_MAX / 2)
+		return NULL;
+	entry_clear(records, entry);
 	entry->generation = generation;
 	return entry;
 }
@@ -234,72 +308,54 @@ void records_decide(struct records *records, uint32_t series, bool wanted)
 	(void)pthread_mutex_lock(&records->lock);
 	if (segments_grow(&records->entries, series)) {
 		entry = entry_find(records, series, generation);
-		entry->decision = wanted ? RECORDS_WANTED : RECORDS_UNWANTED;
+		if (entry != NULL)
+			entry->decision = wanted ? RECORDS_WANTED : RECORDS_UNWANTED;
 	}
 	(void)pthread_mutex_unlock(&records->lock);
 }
 
-static bool place_is(const struct records *records, const struct place *place, const void *bytes,
-	size_t size)
-{
-	return place->size == size &&
-		memcmp(slab_at(&records->store->slabs, place->bytes), bytes, size) == 0;
-}
-
-/* Where a record of this time belongs among those that are there. */
-static enum record_result place_test(const struct records *records, struct list *list, int64_t t_ms,
-	const void *bytes, size_t size)
+/* What becomes of a record of this time. Nearly always it is younger than the newest. */
+static enum record_result entry_test(const struct records *records, const struct entry *entry,
+	int64_t t_ms, const unsigned char *bytes, size_t size)
 {
 	enum record_result result = RECORD_STORED;
+	const struct head *head;
 
-	for (uint32_t i = list->count; i-- > 0;) {
-		const struct place *place = place_at(records, list, i);
-		if (place->t_ms < t_ms)
-			break;
-		if (place->t_ms == t_ms && place_is(records, place, bytes, size))
+	if (entry->count == 0 || head_at(records, entry->last)->t_ms < t_ms)
+		return RECORD_STORED;
+	for (uint32_t at = entry->first; at != 0; at = head->next_record) {
+		head = head_at(records, at);
+		if (head->t_ms == t_ms && record_is(records, head, bytes, size))
 			return RECORD_REPEATED;
-		if (place->t_ms > t_ms)
+		if (head->t_ms > t_ms)
 			result = RECORD_LATE;
-		else if (result == RECORD_STORED && !records->limits.same_time)
+		else if (head->t_ms == t_ms && !records->limits.same_time)
 			result = RECORD_CONFLICT;
 	}
 	return result;
 }
 
-static struct list *list_get(struct records *records, struct entry *entry)
-{
-	if (entry->list == 0) {
-		entry->list = cell_get(records, records->list_size);
-		if (entry->list == 0)
-			return NULL;
-		memset(list_at(records, entry->list), 0, sizeof(struct list));
-		records->stats.series++;
-	}
-	return list_at(records, entry->list);
-}
-
 static enum record_result entry_add(struct records *records, struct entry *entry, int64_t t_ms,
-	const void *bytes, size_t size)
+	const unsigned char *bytes, size_t size)
 {
-	struct list *list = list_get(records, entry);
-	enum record_result result;
+	enum record_result result = entry_test(records, entry, t_ms, bytes, size);
 	uint32_t handle;
 
-	if (list == NULL)
-		return RECORD_NO_ROOM;
-	result = place_test(records, list, t_ms, bytes, size);
 	if (result != RECORD_STORED)
 		return result;
-	if (list->count == records->limits.keep_max)
-		drop_oldest(records, list);
-	while ((handle = cell_get(records, size)) == 0 && list->count > 0)
-		drop_oldest(records, list);
+	if (entry->count == records->limits.keep_max)
+		drop_oldest(records, entry);
+	while ((handle = record_get(records, t_ms, bytes, size)) == 0 && entry->count > 0)
+		drop_oldest(records, entry);
 	if (handle == 0)
 		return RECORD_NO_ROOM;
-	memcpy(slab_at(&records->store->slabs, handle), bytes, size);
-	*place_at(records, list, list->count) =
-		(struct place){.t_ms = t_ms, .bytes = handle, .size = (uint32_t)size};
-	list->count++;
+	if (entry->count++ == 0) {
+		entry->first = handle;
+		records->stats.series++;
+	} else {
+		head_at(records, entry->last)->next_record = handle;
+	}
+	entry->last = handle;
 	records->stats.records++;
 	return RECORD_STORED;
 }
@@ -336,23 +392,20 @@ struct copy_head {
 static size_t entry_copy(const struct records *records, const struct entry *entry, int64_t from_ms,
 	int64_t to_ms, char *room, size_t size)
 {
-	struct list *list;
+	const struct head *head;
 	size_t needed = 0;
 
-	if (entry == NULL || entry->list == 0)
-		return 0;
-	list = list_at(records, entry->list);
-	for (uint32_t i = 0; i < list->count; i++) {
-		const struct place *place = place_at(records, list, i);
-		struct copy_head head = {place->t_ms, place->size};
-		if (place->t_ms < from_ms || place->t_ms > to_ms)
+	for (uint32_t at = entry == NULL ? 0 : entry->first; at != 0; at = head->next_record) {
+		struct copy_head written;
+		head = head_at(records, at);
+		if (head->t_ms < from_ms || head->t_ms > to_ms)
 			continue;
-		if (needed + sizeof(head) + place->size <= size) {
-			memcpy(room + needed, &head, sizeof(head));
-			memcpy(room + needed + sizeof(head),
-				slab_at(&records->store->slabs, place->bytes), place->size);
+		written = (struct copy_head){head->t_ms, head->size};
+		if (needed + sizeof(written) + head->size <= size) {
+			memcpy(room + needed, &written, sizeof(written));
+			record_read(records, head, room + needed + sizeof(written));
 		}
-		needed += sizeof(head) + place->size;
+		needed += sizeof(written) + head->size;
 	}
 	return needed;
 }
@@ -406,7 +459,7 @@ static bool next_listed(struct records *records, uint32_t *at, uint32_t end)
 
 	(void)pthread_mutex_lock(&records->lock);
 	for (; !found && *at < end && entry_exists(records, *at); ++*at)
-		found = ((struct entry *)segment_at(&records->entries, *at))->list != 0;
+		found = ((struct entry *)segment_at(&records->entries, *at))->count > 0;
 	(void)pthread_mutex_unlock(&records->lock);
 	return found;
 }
@@ -435,5 +488,6 @@ void records_stats(struct records *records, struct records_stats *stats)
 {
 	(void)pthread_mutex_lock(&records->lock);
 	*stats = records->stats;
+	stats->bytes = (uint64_t)records->cells.used * CELL_SIZE;
 	(void)pthread_mutex_unlock(&records->lock);
 }

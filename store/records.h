@@ -6,8 +6,9 @@
  * is removed.
  *
  * Ownership: records are copied in and out. The store must outlive them.
- * Limits: keep_max records a series, bytes_max for all of it together, RECORD_SIZE_MAX a record (less
- *   when the store is small). Where memory is out a series gives up its own oldest records first.
+ * Limits: keep_max records a series, RECORD_SIZE_MAX a record, bytes_max for all records together,
+ *   beside which there are 16 bytes an id. Where memory is out a series gives up its own oldest
+ *   records first.
  * Order: by time; a record with the time of one that is there is a repeat, a conflict, or, where
  *   same_time is allowed, one more.
  * Threads: any, but for opening and closing. One lock, taken per record, never with another.

@@ -59,6 +59,16 @@ static bool place_make(struct starts *starts, uint32_t series)
 	return made;
 }
 
+/* Whether the place tells of the newest sample, so that an older one that comes late must not take it.
+ * Else it is that of a sample that was not stored, or of an earlier series. */
+static bool is_newest(const struct starts *starts, uint32_t series, struct start *place)
+{
+	struct store_point newest;
+
+	return store_newest(starts->store, series, &newest) &&
+		newest.t_ms == atomic_load_explicit(&place->t_ms, memory_order_relaxed);
+}
+
 void starts_note(struct starts *starts, uint32_t series, int64_t t_ms, int64_t start_ms)
 {
 	struct start *place;
@@ -67,6 +77,9 @@ void starts_note(struct starts *starts, uint32_t series, int64_t t_ms, int64_t s
 		(!place_exists(starts, series) && !place_make(starts, series)))
 		return;
 	place = segment_at(&starts->places, series);
+	if (t_ms < atomic_load_explicit(&place->t_ms, memory_order_relaxed) &&
+		is_newest(starts, series, place))
+		return;
 	atomic_store_explicit(&place->start_ms, start_ms, memory_order_relaxed);
 	atomic_store_explicit(&place->t_ms, t_ms, memory_order_release);
 }

@@ -18,6 +18,7 @@
 #include "remote_write/ingest_rules.h"
 #include "store/exemplar.h"
 #include "store/histogram.h"
+#include "store/histogram_window.h"
 #include "store/start.h"
 #include "tests/support/write_body.h"
 
@@ -136,6 +137,18 @@ static void send_twice(struct ingest *ingest, const char *type, const uint8_t *b
 	CHECK(again.results[APPEND_STORED] == 0 && again.results[APPEND_STALE_MARKER] == 0);
 }
 
+/* What came within a window is a histogram, too. */
+static void read_window(struct histogram *observed, const struct buf *copy)
+{
+	enum status status = histogram_window(copy, observed, NULL);
+
+	CHECK(status == STATUS_OK || status == STATUS_NOT_FOUND);
+	if (status != STATUS_OK || observed->is_float)
+		return;
+	CHECK(histogram_check(observed, NULL) == STATUS_OK);
+	CHECK(!(histogram_quantile(observed, 0.1) > histogram_quantile(observed, 0.9)));
+}
+
 /* All that was kept can be read, and quantiles lie in order. */
 static void read_back(struct world *world)
 {
@@ -159,6 +172,7 @@ static void read_back(struct world *world)
 			high = histogram_quantile(histogram, 0.9);
 			CHECK(!(low > high) || histogram->is_float);
 		}
+		read_window(histogram, &copy);
 		at = 0;
 		buf_reset(&copy);
 		CHECK(records_copy(world->exemplars, series, INT64_MIN, INT64_MAX, &copy) ==

@@ -9,12 +9,14 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "tests/support/http_client.h"
+#include "tests/support/openapi.h"
 #include "tests/support/servers.h"
 #include "tests/support/write_body.h"
 
@@ -224,6 +226,72 @@ static void histograms_and_exemplars_are_read_back_bucket_by_bucket(void **state
 	json_decref(result);
 }
 
+/* Four in (0.5, 1], (1, 2], (2, 4] came between the two histograms: 1, 2 and 1. */
+static void quantiles_of_a_window_are_told(void **state)
+{
+	json_t *document = openapi_read(), *result, *observed, *list;
+	struct web_answer answer;
+	char *url;
+
+	result = query("latency_seconds", "&quantile=0.5&quantile=1&quantile=0.625");
+	assert_int_equal(json_array_size(result), 1);
+	assert_null(json_object_get(json_array_get(result, 0), "histograms"));
+	observed = json_object_get(json_array_get(result, 0), "observed");
+	assert_string_equal(json_string_value(json_object_get(observed, "count")), "4");
+	assert_string_equal(json_string_value(json_object_get(observed, "sum")), "0");
+	assert_int_equal(json_array_size(json_object_get(observed, "buckets")), 3);
+	list = json_object_get(observed, "quantiles");
+	assert_int_equal(json_array_size(list), 3);
+	assert_string_equal(json_string_value(json_array_get(json_array_get(list, 0), 0)), "0.5");
+	assert_true(
+		fabs(strtod(json_string_value(json_array_get(json_array_get(list, 0), 1)), NULL) -
+			sqrt(2)) < 1e-12);
+	assert_string_equal(json_string_value(json_array_get(json_array_get(list, 1), 1)), "4");
+	json_decref(result);
+	/* A series without two histograms: what is not known is null. */
+	result = query("up{job=\"a\"}", "&quantile=0.5");
+	assert_int_equal(json_array_size(result), 1);
+	assert_true(json_is_null(json_object_get(json_array_get(result, 0), "observed")));
+	json_decref(result);
+	url = web_url(nimbusguard->url,
+		"/api/v1/query?quantile=0.5&histograms=true&exemplars=true&match[]=",
+		"{job=\"a\"}");
+	answer = web_call("GET", url, NULL, NULL);
+	assert_int_equal(answer.status, 200);
+	assert_non_null(strstr(answer.body, "\"observed\":{\"count\":\"4\""));
+	openapi_check(document, "get", "/api/v1/query", &answer);
+	web_answer_fini(&answer);
+	free(url);
+	json_decref(document);
+}
+
+static void assert_refused(const char *flags, const char *says)
+{
+	char url[1024];
+	struct web_answer answer;
+
+	snprintf(url, sizeof(url), "%s/api/v1/query?match[]=up%s", nimbusguard->url, flags);
+	answer = web_call("GET", url, NULL, NULL);
+	assert_int_equal(answer.status, 400);
+	if (strstr(answer.body, says) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", answer.body, says);
+	web_answer_fini(&answer);
+}
+
+static void bad_quantiles_are_refused(void **state)
+{
+	static const char *const bad[][2] = {{"&quantile=2", "quantile \\\"2\\\""},
+		{"&quantile=x", "quantile \\\"x\\\""}, {"&quantile=nan", "quantile \\\"nan\\\""},
+		{"&quantile=0&quantile=-1", "quantile \\\"-1\\\""}};
+	char many[400] = "";
+
+	for (size_t i = 0; i < 4; i++)
+		assert_refused(bad[i][0], bad[i][1]);
+	for (int i = 0; i < 17; i++)
+		memcpy(many + i * 11, "&quantile=0", 12);
+	assert_refused(many, "more than 16 quantiles");
+}
+
 static void a_start_is_told_with_its_series(void **state)
 {
 	json_t *result;
@@ -267,6 +335,8 @@ int main(void)
 		cmocka_unit_test(the_answer_to_2_0_tells_what_was_written),
 		cmocka_unit_test(the_answer_to_1_0_does_not),
 		cmocka_unit_test(histograms_and_exemplars_are_read_back_bucket_by_bucket),
+		cmocka_unit_test(quantiles_of_a_window_are_told),
+		cmocka_unit_test(bad_quantiles_are_refused),
 		cmocka_unit_test(a_start_is_told_with_its_series),
 		cmocka_unit_test(what_was_dropped_is_counted_and_not_there),
 	};

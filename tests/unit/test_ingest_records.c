@@ -562,7 +562,16 @@ static void the_start_of_the_newest_sample_is_known(void **state)
 	assert_false(starts_get(starts, id, &start_ms));
 	send_started(NOW_MS + 5, NOW_MS, 0);
 	assert_true(starts_get(starts, id, &start_ms));
-	send_started(NOW_MS + 6, 0, 0);
+	/* A resend of what is older, and a sample that is refused, take nothing from the newest. */
+	starts_note(starts, id, NOW_MS + 2, NOW_MS - 90);
+	assert_true(starts_get(starts, id, &start_ms));
+	assert_int_equal(start_ms, NOW_MS);
+	starts_note(starts, id, NOW_MS + 3600 * 1000, NOW_MS - 70);
+	assert_false(starts_get(starts, id, &start_ms));
+	send_started(NOW_MS + 6, NOW_MS - 60, 0);
+	assert_true(starts_get(starts, id, &start_ms));
+	assert_int_equal(start_ms, NOW_MS - 60);
+	send_started(NOW_MS + 7, 0, 0);
 	assert_false(starts_get(starts, id, &start_ms));
 	assert_false(starts_get(starts, UINT32_MAX, &start_ms));
 }

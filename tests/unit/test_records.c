@@ -205,6 +205,70 @@ static void out_of_budget_a_series_gives_up_its_own_oldest(void **state)
 	assert_true(metrics_get(METRIC_STORE_RECORD_BYTES_LIMIT, "test") == 4096);
 }
 
+static void what_one_series_gives_back_others_use_whatever_their_sizes(void **state)
+{
+	static char large[RECORD_SIZE_MAX];
+	struct records_stats stats;
+	uint32_t first, second;
+
+	/* Small records fill the budget; then all of them grow. */
+	limits.bytes_max = 4 * 8192;
+	open_records();
+	first = make_wanted("one");
+	second = make_wanted("two");
+	for (int round = 0; round < 3; round++) {
+		for (size_t size = 10; size < 8000; size += 100) {
+			int64_t t_ms = NOW_MS + round * 10000 + (int64_t)size;
+			memset(large, (char)('a' + size % 26), size);
+			assert_int_equal(records_add(records, first, t_ms, large, size),
+				RECORD_STORED);
+			assert_int_equal(records_add(records, second, t_ms, large, size / 2),
+				RECORD_STORED);
+			records_stats(records, &stats);
+			assert_true(stats.bytes <= limits.bytes_max);
+		}
+	}
+}
+
+static void a_record_of_any_size_comes_back_whole(void **state)
+{
+	static char text[RECORD_SIZE_MAX];
+	static const size_t sizes[] = {1, 107, 108, 109, 231, 232, 233, 356, 357, 5000,
+		RECORD_SIZE_MAX};
+	uint32_t series;
+
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = (char)(i * 7 + i / 100);
+	limits.keep_max = 1;
+	open_records();
+	series = make_wanted("one");
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct record record;
+		struct buf copy;
+		size_t at = 0;
+		int64_t t_ms = NOW_MS + (int64_t)i;
+		assert_int_equal(records_add(records, series, t_ms, text, sizes[i]), RECORD_STORED);
+		/* The same again, the same but for the last byte, and one byte less. */
+		assert_int_equal(records_add(records, series, t_ms, text, sizes[i]),
+			RECORD_REPEATED);
+		text[sizes[i] - 1] ^= 1;
+		assert_int_equal(records_add(records, series, t_ms, text, sizes[i]),
+			RECORD_CONFLICT);
+		text[sizes[i] - 1] ^= 1;
+		if (i > 0)
+			assert_int_equal(records_add(records, series, t_ms, text, sizes[i] - 1),
+				RECORD_CONFLICT);
+		buf_init(&copy, 1 << 20);
+		assert_int_equal(records_copy(records, series, INT64_MIN, INT64_MAX, &copy),
+			STATUS_OK);
+		assert_true(record_next(&copy, &at, &record));
+		assert_int_equal(record.size, sizes[i]);
+		assert_memory_equal(record.bytes, text, sizes[i]);
+		assert_false(record_next(&copy, &at, &record));
+		buf_fini(&copy);
+	}
+}
+
 static void what_a_removed_series_had_is_not_the_next_ones(void **state)
 {
 	struct records_stats stats;
@@ -376,6 +440,8 @@ int main(void)
 		TEST(records_of_one_time_are_no_conflict_where_they_are_allowed),
 		TEST(a_series_that_was_not_decided_keeps_nothing),
 		TEST(out_of_budget_a_series_gives_up_its_own_oldest),
+		TEST(what_one_series_gives_back_others_use_whatever_their_sizes),
+		TEST(a_record_of_any_size_comes_back_whole),
 		TEST(what_a_removed_series_had_is_not_the_next_ones),
 		TEST(a_sweep_gives_back_what_removed_series_had),
 		TEST(memory_that_runs_out_is_an_answer),
