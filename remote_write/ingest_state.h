@@ -51,9 +51,10 @@ struct group {
 	struct store_key keys[GROUP_MAX];
 	uint32_t series[GROUP_MAX];
 	bool plain[GROUP_MAX];
-	bool metadata[GROUP_MAX];  /* 2.0 */
-	int64_t starts[GROUP_MAX]; /* 2.0; 0: unknown */
-	bool standby[GROUP_MAX];   /* of a replica that is not the elected one */
+	size_t labels_size[GROUP_MAX]; /* 1.0: of the guess; 0 when it is none */
+	bool metadata[GROUP_MAX];      /* 2.0 */
+	int64_t starts[GROUP_MAX];     /* 2.0; 0: unknown */
+	bool standby[GROUP_MAX];       /* of a replica that is not the elected one */
 };
 
 /* Who keeps histograms or exemplars, and where. */

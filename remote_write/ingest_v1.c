@@ -149,13 +149,27 @@ static enum status take_new_series(struct ingest *ingest, const struct series_vi
 		verdict);
 }
 
-/* The id of a frame's series. The errors end the request. */
+/* A guess that was right, so that its key is the series': the store was asked for it already. */
+struct guess {
+	struct store_key key;
+	size_t labels_size;
+};
+
+static bool is_guessed(const struct series_view *view, const struct guess *guess)
+{
+	return guess != NULL && view->labels_together && view->labels.at == view->frame.at &&
+		wire_left(&view->labels) == guess->labels_size;
+}
+
+/* The id of a frame's series. guess: may be NULL. The errors end the request. */
 static enum status find_series(struct ingest *ingest, const struct series_view *view,
-	uint32_t *series, enum verdict *verdict)
+	const struct guess *guess, uint32_t *series, enum verdict *verdict)
 {
 	struct identity identity;
 	struct wire run = view->labels;
 
+	if (is_guessed(view, guess))
+		return take_new_series(ingest, view, &guess->key, series, verdict);
 	if (!view->labels_together) {
 		enum status status = gather_labels(ingest, view, &run);
 		if (status != STATUS_OK)
@@ -244,8 +258,9 @@ static void take_samples(struct ingest *ingest, uint32_t series, const struct se
 		add_sample(ingest, series, sample.t_ms, sample.value);
 }
 
-/* A frame that the guess did not settle. STATUS_BAD_INPUT and STATUS_NO_MEMORY end the request. */
-static enum status take_series(struct ingest *ingest, struct wire *frame)
+/* A frame that is not of a known series, as far as the guess tells (NULL: there is none). The errors
+ * STATUS_BAD_INPUT and STATUS_NO_MEMORY end the request. */
+static enum status take_series(struct ingest *ingest, struct wire *frame, const struct guess *guess)
 {
 	struct ingest_counts *counts = ingest->counts;
 	struct series_view view;
@@ -255,7 +270,7 @@ static enum status take_series(struct ingest *ingest, struct wire *frame)
 
 	if (!series_view_init(&view, frame))
 		return ingest_refuse_bytes(ingest, frame->at, frame->fault);
-	status = find_series(ingest, &view, &series, &verdict);
+	status = find_series(ingest, &view, guess, &series, &verdict);
 	if (status != STATUS_OK)
 		return status;
 	counts->series++;
@@ -280,17 +295,19 @@ static enum status take_group(struct ingest *ingest, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		const struct wire *frame = &group->frames[i];
 		size_t labels_size = series_tail(frame, &group->samples[i]);
-		group->plain[i] = labels_size > 0;
+		group->labels_size[i] = labels_size;
 		group->keys[i] = store_key_of(ingest->store, frame->at, labels_size);
 	}
 	store_find_many(ingest->store, group->keys, count, group->series);
 	for (size_t i = 0; i < count; i++) {
-		if (group->plain[i] && group->series[i] != STORE_NO_SERIES) {
+		if (group->labels_size[i] > 0 && group->series[i] != STORE_NO_SERIES) {
 			ingest->counts->series++;
 			add_sample(ingest, group->series[i], group->samples[i].t_ms,
 				group->samples[i].value);
 		} else {
-			enum status status = take_series(ingest, &group->frames[i]);
+			const struct guess guess = {group->keys[i], group->labels_size[i]};
+			enum status status = take_series(ingest, &group->frames[i],
+				guess.labels_size > 0 ? &guess : NULL);
 			if (status != STATUS_OK)
 				return status;
 		}
@@ -318,7 +335,7 @@ static enum status take_group_by_rules(struct ingest *ingest, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		if (ingest_settle(ingest, i))
 			continue;
-		enum status status = take_series(ingest, &group->frames[i]);
+		enum status status = take_series(ingest, &group->frames[i], NULL);
 		if (status != STATUS_OK)
 			return status;
 	}
@@ -332,6 +349,7 @@ void ingest_body_v1(struct ingest *ingest)
 	enum status status;
 	bool more = true, by_rules = ingest->dropped != NULL || ingest->election != NULL;
 
+	series_labels_forget(&ingest->labels);
 	while (more) {
 		count = decode_v1_frames(&decode, ingest->group.frames, GROUP_MAX);
 		ingest->counts->metadata = decode.metadata;

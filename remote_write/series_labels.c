@@ -50,23 +50,36 @@ enum status series_labels_init(struct series_labels *labels, uint32_t count_max,
 		.value_max = value_max,
 	};
 	labels->pairs = mem_zalloc(count_max, sizeof(*labels->pairs));
-	if (labels->pairs == NULL)
-		return error_set(error, STATUS_NO_MEMORY, "no memory for %" PRIu32 " labels",
-			count_max);
-	return STATUS_OK;
+	labels->known = mem_zalloc(count_max, sizeof(*labels->known));
+	if (labels->pairs != NULL && labels->known != NULL)
+		return STATUS_OK;
+	series_labels_fini(labels);
+	return error_set(error, STATUS_NO_MEMORY, "no memory for %" PRIu32 " labels", count_max);
 }
 
 void series_labels_fini(struct series_labels *labels)
 {
+	mem_free(labels->known);
 	mem_free(labels->pairs);
 	*labels = (struct series_labels){.pairs = NULL};
+}
+
+void series_labels_forget(struct series_labels *labels)
+{
+	labels->known_count = 0;
 }
 
 static int compare_names(const struct label *a, const struct label *b)
 {
 	uint32_t shorter = a->name_size < b->name_size ? a->name_size : b->name_size;
-	int order = shorter == 0 ? 0 : memcmp(a->name, b->name, shorter);
+	int order;
 
+	if (shorter == 0)
+		return (a->name_size > 0) - (b->name_size > 0);
+	/* The first bytes mostly tell. */
+	order = (unsigned char)a->name[0] - (unsigned char)b->name[0];
+	if (order == 0)
+		order = memcmp(a->name, b->name, shorter);
 	if (order != 0)
 		return order;
 	return (a->name_size > b->name_size) - (a->name_size < b->name_size);
@@ -91,12 +104,17 @@ static void sort_pairs(struct label *pairs, uint32_t count)
 	}
 }
 
-/* Each name after the one before it and none twice: how every honest sender has them. */
-static bool is_strictly_sorted(const struct label *pairs, uint32_t count)
+/* Each name after the one before it and none twice: how every honest sender has them. Two that were
+ * seen side by side before are not compared again. known: may be NULL. */
+static bool is_strictly_sorted(const struct label *pairs, uint32_t count,
+	const struct label_bytes *known)
 {
-	for (uint32_t i = 1; i < count; i++)
+	for (uint32_t i = 1; i < count; i++) {
+		if (known != NULL && known[i - 1].valid && known[i].valid)
+			continue;
 		if (compare_names(&pairs[i - 1], &pairs[i]) >= 0)
 			return false;
+	}
 	return true;
 }
 
@@ -282,14 +300,24 @@ static void drop_empty(struct series_labels *labels)
 	labels->count = kept;
 }
 
+/* All that were read stand sorted and as they came. */
+static void remember(struct series_labels *labels)
+{
+	labels->known_count = labels->count;
+	for (uint32_t i = 0; i < labels->count; i++)
+		labels->known[i].valid = true;
+}
+
 static void begin(struct series_labels *labels, bool any_name)
 {
 	labels->count = 0;
 	labels->any_name = any_name;
 }
 
-/* All labels are there (those past the room are only counted in `found`): are they a valid set? */
-static enum refusal check_set(struct series_labels *labels, uint32_t found, struct error *error)
+/* All labels are there (those past the room are only counted in `found`): are they a valid set?
+ * known: NULL, or what is known of each of them. */
+static enum refusal check_set(struct series_labels *labels, uint32_t found,
+	struct label_bytes *known, struct error *error)
 {
 	bool distinct;
 
@@ -299,15 +327,19 @@ static enum refusal check_set(struct series_labels *labels, uint32_t found, stru
 			labels->count_max);
 		return refuse(labels, REFUSAL_LABEL_COUNT, error);
 	}
-	distinct = is_strictly_sorted(labels->pairs, labels->count);
+	distinct = is_strictly_sorted(labels->pairs, labels->count, known);
 	if (!distinct)
 		sort_pairs(labels->pairs, labels->count);
 	for (uint32_t i = 0; i < labels->count; i++) {
-		enum refusal refusal = check_label(labels, i, distinct, error);
+		enum refusal refusal = REFUSAL_NONE;
+		if (!distinct || known == NULL || !known[i].valid)
+			refusal = check_label(labels, i, distinct, error);
 		if (refusal != REFUSAL_NONE)
 			return refusal;
 	}
 	drop_empty(labels);
+	if (known != NULL && distinct && labels->count == found)
+		remember(labels);
 	if (labels->count == 0) {
 		error_set(error, STATUS_BAD_INPUT, "a series has no labels");
 		return REFUSAL_NO_LABELS;
@@ -315,23 +347,48 @@ static enum refusal check_set(struct series_labels *labels, uint32_t found, stru
 	return REFUSAL_NONE;
 }
 
+/* The next label when its bytes are those of the label that stood in this place before. Whatever else
+ * may stand before a label belongs to its bytes: from one start they can be read in one way only. */
+static bool take_known(struct series_labels *labels, uint32_t place, struct wire *rest)
+{
+	const struct label_bytes *known;
+
+	if (place >= labels->known_count)
+		return false;
+	known = &labels->known[place];
+	if (wire_left(rest) < known->size || memcmp(rest->at, known->at, known->size) != 0)
+		return false;
+	labels->pairs[labels->count++] = known->pair;
+	rest->at += known->size;
+	return true;
+}
+
 enum refusal series_labels_read(struct series_labels *labels, const struct series_view *view,
 	struct wire *rest, struct error *error)
 {
+	const uint8_t *start;
 	struct label label;
 	uint32_t found = 0;
 
 	begin(labels, false);
 	*rest = view->frame;
-	while (series_view_label(rest, &label)) {
+	for (;; found++) {
+		if (take_known(labels, found, rest))
+			continue;
+		start = rest->at;
+		if (!series_view_label(rest, &label))
+			break;
 		/* The rest is read even when there are too many: it may be malformed. */
-		found++;
-		if (labels->count < labels->count_max)
-			labels->pairs[labels->count++] = label;
+		if (found >= labels->count_max)
+			continue;
+		labels->pairs[labels->count++] = label;
+		labels->known[found] =
+			(struct label_bytes){start, (size_t)(rest->at - start), false, label};
 	}
+	labels->known_count = 0;
 	if (rest->fault != NULL)
 		return REFUSAL_PROTOBUF;
-	return check_set(labels, found, error);
+	return check_set(labels, found, labels->known, error);
 }
 
 /* Half a label, or one of a symbol that is not there: named by what can be read of it. */
@@ -376,7 +433,7 @@ enum refusal series_labels_of_references(struct series_labels *labels,
 	}
 	if (count / 2 == kept && count % 2 != 0)
 		return refuse_reference(labels, symbols, references + count - 1, true, error);
-	return check_set(labels, count / 2, error);
+	return check_set(labels, count / 2, NULL, error);
 }
 
 void series_labels_remove(struct series_labels *labels, uint32_t index)

@@ -2,13 +2,15 @@
  * The labels of a series seen for the first time: read, sorted and held against the rules of
  * remote write 1.0 or 2.0.
  *
- * Ownership: the struct owns its array; the pairs point into the request body.
+ * Ownership: the struct owns its arrays; the pairs point into the request body, also those of the
+ *   series before: series_labels_forget() before another body.
  * Limits: count_max labels, name_max and value_max bytes.
  * Threads: one thread at a time.
  */
 #ifndef NIMBUSGUARD_REMOTE_WRITE_SERIES_LABELS_H
 #define NIMBUSGUARD_REMOTE_WRITE_SERIES_LABELS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,8 +20,21 @@
 #include "remote_write/refusal.h"
 #include "remote_write/symbols.h"
 
+/* A label as it stands in the body. */
+struct label_bytes {
+	const uint8_t *at;
+	size_t size;
+	bool valid; /* and in its place of a sorted set */
+	struct label pair;
+};
+
 struct series_labels {
 	struct label *pairs; /* room for count_max; sorted by name after a good read */
+	/* 1.0: the labels of the series read before, as far as they were good. The next new series
+	 * mostly has the same ones but for one or two, and comparing their bytes in one go is cheaper
+	 * than reading and checking them. */
+	struct label_bytes *known; /* room for count_max */
+	uint32_t known_count;
 	uint32_t count, count_max, name_max, value_max;
 	bool any_name; /* names are any UTF-8, as in 2.0; else the ASCII of 1.0 */
 };
@@ -28,6 +43,8 @@ struct series_labels {
 enum status series_labels_init(struct series_labels *labels, uint32_t count_max, uint32_t name_max,
 	uint32_t value_max, struct error *error) MUST_CHECK;
 void series_labels_fini(struct series_labels *labels);
+/* Nothing points into a body any more. */
+void series_labels_forget(struct series_labels *labels);
 
 /* Reads the labels of a series. REFUSAL_NONE: the pairs are a valid set, sorted, without empty
  * values. REFUSAL_PROTOBUF: rest->fault says what is malformed at rest->at. All else: *error (may

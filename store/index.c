@@ -96,6 +96,7 @@ uint32_t index_find_set(struct index *index, const struct label *sorted, uint32_
 	uint32_t *pairs)
 {
 	uint32_t last_count = index->last_epoch == index->epoch ? index->last_count : 0;
+	struct store_key key = {0, 0};
 	bool complete = true;
 
 	for (uint32_t i = 0; i < count; i++) {
@@ -106,10 +107,14 @@ uint32_t index_find_set(struct index *index, const struct label *sorted, uint32_
 			pairs[i] = label_find(index, &sorted[i]);
 		complete = complete && pairs[i] != 0;
 	}
+	if (complete) {
+		key = set_key(index, pairs, count);
+		keys_expect(&index->sets, key);
+	}
 	memcpy(index->last, pairs, count * sizeof(*pairs));
 	index->last_count = count;
 	index->last_epoch = index->epoch;
-	return complete ? keys_find(&index->sets, set_key(index, pairs, count)) : KEYS_NONE;
+	return complete ? keys_find(&index->sets, key) : KEYS_NONE;
 }
 
 static void name_release(struct index *index, uint32_t handle)

@@ -13,17 +13,31 @@
 #define READY_RUN 16u
 #define KEYS_PER_SERIES 8u
 
+/* Of names that are not empty. The first bytes mostly tell. */
 static int name_compare(const struct label *a, const struct label *b)
 {
 	uint32_t size = a->name_size < b->name_size ? a->name_size : b->name_size;
-	int order = memcmp(a->name, b->name, size);
+	int order = (unsigned char)a->name[0] - (unsigned char)b->name[0];
 
+	if (order == 0)
+		order = memcmp(a->name, b->name, size);
 	if (order != 0)
 		return order;
 	return a->name_size < b->name_size ? -1 : a->name_size > b->name_size;
 }
 
-/* Copies the pairs with a value, sorted by name. Senders sort already: insertion sort. */
+/* As senders have them: sorted, no name twice, nothing empty. */
+static bool labels_ready(const struct label *pairs, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (pairs[i].name_size == 0 || pairs[i].value_size == 0 ||
+			(i > 0 && name_compare(&pairs[i - 1], &pairs[i]) >= 0))
+			return false;
+	}
+	return count > 0 && count <= INDEX_LABELS_MAX;
+}
+
+/* Copies the pairs with a value, sorted by name. */
 static enum status labels_sort(const struct label *pairs, size_t count, struct label *sorted,
 	uint32_t *sorted_count, struct error *error)
 {
@@ -183,12 +197,17 @@ static enum status series_find_or_make(struct store *store, struct store_key key
 enum status store_intern(struct store *store, struct store_key key, const struct label *pairs,
 	size_t count, uint32_t *series, struct error *error)
 {
-	struct label sorted[INDEX_LABELS_MAX];
-	uint32_t sorted_count;
-	enum status status = labels_sort(pairs, count, sorted, &sorted_count, error);
+	struct label copies[INDEX_LABELS_MAX];
+	const struct label *sorted = pairs;
+	uint32_t sorted_count = (uint32_t)count;
+	enum status status = STATUS_OK;
 	bool retry = true;
 
 	*series = STORE_NO_SERIES;
+	if (!labels_ready(pairs, count)) {
+		status = labels_sort(pairs, count, copies, &sorted_count, error);
+		sorted = copies;
+	}
 	while (status == STATUS_OK && retry) {
 		retry = false;
 		(void)pthread_mutex_lock(&store->index_lock);

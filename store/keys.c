@@ -133,6 +133,14 @@ static uint32_t page_find(const struct page *page, struct store_key key)
 	return KEYS_NONE;
 }
 
+void keys_expect(const struct key_table *table, struct store_key key)
+{
+	const struct page *page = page_of(table, key.high);
+
+	__builtin_prefetch(page, 1);
+	__builtin_prefetch(&page->slots[slot_index(key.low)], 1);
+}
+
 uint32_t keys_find(const struct key_table *table, struct store_key key)
 {
 	for (int i = 0; i < FIND_TRIES; i++) {
@@ -156,8 +164,12 @@ static void group_find(const struct key_table *table, const struct store_key *ke
 		pages[i] = page_of(table, keys[i].high);
 		__builtin_prefetch(&pages[i]->slots[slot_index(keys[i].low)]);
 	}
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
 		numbers[i] = page_find(pages[i], keys[i]);
+		/* What is not there will be put there. */
+		if (numbers[i] == KEYS_NONE)
+			__builtin_prefetch(pages[i], 1);
+	}
 	if (atomic_load_explicit(&table->sequence, memory_order_relaxed) == sequence &&
 		(sequence & 1) == 0)
 		return;

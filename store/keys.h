@@ -16,7 +16,7 @@
  * a late reader reads old words but never foreign ones.
  *
  * Limits: key_max keys and the slabs' memory.
- * Threads: keys_find() and keys_find_many() from any thread; all else by one thread at a time.
+ * Threads: keys_find(), keys_find_many() and keys_expect() from any thread; all else by one thread at a time.
  */
 #ifndef NIMBUSGUARD_STORE_KEYS_H
 #define NIMBUSGUARD_STORE_KEYS_H
@@ -46,6 +46,8 @@ size_t keys_fixed_bytes(const struct key_table *table);
 
 /* The number of a key, or KEYS_NONE. */
 uint32_t keys_find(const struct key_table *table, struct store_key key);
+/* Brings into the cache what keys_find() and keys_insert() of the key will touch. */
+void keys_expect(const struct key_table *table, struct store_key key);
 /* numbers[i] = keys_find(keys[i]), in groups, with the cache misses of a group at the same time. */
 void keys_find_many(const struct key_table *table, const struct store_key *keys, size_t count,
 	uint32_t *numbers);

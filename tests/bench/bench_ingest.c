@@ -319,6 +319,7 @@ static void run_step(enum floor_step step, struct store *store, const struct sna
 		run_step_v2(step, store, decoded);
 		return;
 	}
+	series_labels_forget(labels);
 	while ((count = decode_v1_frames(&decode, frames, FRAMES_MAX)) > 0) {
 		for (size_t i = 0; i < count; i++) {
 			size_t size = wire_left(&frames[i]);
