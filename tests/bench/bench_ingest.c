@@ -519,13 +519,36 @@ static void print_rules(const struct load *load)
 	run_rules(load, "the same, of a replica on standby", config, true);
 }
 
+/* The bodies of the last round into empty stores. */
+static void print_new(const struct load *load)
+{
+	int64_t best = INT64_MAX;
+
+	for (int repeat = 0; repeat < FLOOR_REPEATS; repeat++) {
+		struct clock_manual clock;
+		struct ingest *ingest;
+		struct store *store;
+		int64_t spent;
+
+		clock_manual_init(&clock, START_MS + 100 * INTERVAL_MS);
+		store = open_store(load->series_count, &clock);
+		ingest = ingest_open(store, &limits, NULL);
+		CHECK(ingest != NULL);
+		spent = send_round(load, ingest, true);
+		best = spent < best ? spent : best;
+		ingest_close(ingest);
+		store_close(store);
+	}
+	printf("  %-36s %8.1f\n", "request, all series new", (double)best / load->series_count);
+}
+
 static void run(uint32_t series_count, uint32_t rounds, enum load_order order, bool v2)
 {
 	struct clock_manual clock;
 	struct load load;
 	struct store *store;
 	struct ingest *ingest;
-	int64_t first = 0, best = INT64_MAX, again = INT64_MAX, spent;
+	int64_t best = INT64_MAX, again = INT64_MAX, spent;
 
 	load_init(&load, series_count, order, v2);
 	clock_manual_init(&clock, START_MS);
@@ -536,9 +559,7 @@ static void run(uint32_t series_count, uint32_t rounds, enum load_order order, b
 		encode_round(&load, round);
 		clock_manual_advance(&clock, INTERVAL_MS);
 		spent = send_round(&load, ingest, true);
-		if (round == 0)
-			first = spent;
-		else if (spent < best)
+		if (round > 0 && spent < best)
 			best = spent;
 		(void)store_sweep(store);
 	}
@@ -557,7 +578,7 @@ static void run(uint32_t series_count, uint32_t rounds, enum load_order order, b
 		(double)again / load.series_count);
 	if (order == ORDER_SCRAPE)
 		print_rules(&load);
-	printf("  %-36s %8.1f\n", "request, all series new", (double)first / load.series_count);
+	print_new(&load);
 	ingest_close(ingest);
 	store_close(store);
 	load_fini(&load);
