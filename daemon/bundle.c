@@ -117,6 +117,7 @@ void service_remediator_config(const struct config *config, struct bundle *bundl
 	remediator->dry_run = config_bool(config, SETTING_DRY_RUN);
 	remediator->paused = config_bool(config, SETTING_PAUSED);
 	guard_config(config, &remediator->guard);
+	remediator->freeze = config_list(config, SETTING_GUARD_FREEZE, &remediator->freeze_count);
 	remediator->event_queue_max = (unsigned)config_int(config, SETTING_EVENT_QUEUE_MAX);
 	remediator->incident_max = (unsigned)config_int(config, SETTING_INCIDENTS_MAX);
 	remediator->kube_url = text_or_null(config, SETTING_KUBE_URL);

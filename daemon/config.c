@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/parse.h"
+#include "remediations/freeze.h"
 
 #define LIST_MAX 64
 #define FLAGS_MORE_MAX 64
@@ -196,6 +197,8 @@ enum status setting_set(struct config *config, enum setting_id id, const char *t
 	struct setting_value value = {.source = source};
 	enum status status = number_parse(&setting_descriptions[id], text, &value, error);
 
+	if (status == STATUS_OK && id == SETTING_GUARD_FREEZE)
+		status = freeze_check(value.list, value.list_count, error);
 	if (status == STATUS_OK) {
 		value.text = mem_strdup(text);
 		value.place = place != NULL ? mem_strdup(place) : NULL;

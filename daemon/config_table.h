@@ -140,6 +140,10 @@
 		"Between two actions on one target.")                                              \
 	SETTING(GUARD_STARTUP_GRACE, "guard.startup_grace", DURATION, "2m", 0, 24 * HOUR_MS, NULL, \
 		true, "After a start nothing is changed for so long.")                             \
+	SETTING(GUARD_FREEZE, "guard.freeze", LIST, "", 0, 0, NULL, true,                          \
+		"Windows in which nothing is changed, such as `22:00-06:00` (every day), "         \
+		"`Fri 16:00-Mon 06:00 Europe/Berlin` or `2026-12-23 18:00-2027-01-04 06:00`; UTC " \
+		"where no zone is named.")                                                         \
 	SETTING(GUARD_WINDOW, "guard.window", DURATION, "1h", 60000, 168 * HOUR_MS, NULL, true,    \
 		"Sliding window of the budgets below.")                                            \
 	SETTING(GUARD_PER_TARGET, "guard.per_target", INT, "3", 0, 100000, NULL, true,             \

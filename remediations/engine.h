@@ -3,8 +3,8 @@
  * no threads: time is an argument, and journal, cluster and signals stand behind struct
  * engine_ports, so that one seed replays a run.
  *
- * Ownership: events, observations and results are copied; playbooks, matchers and ports are
- *   borrowed until the engine is closed or configured anew.
+ * Ownership: events, observations and results are copied; playbooks, matchers, freeze windows and
+ *   ports are borrowed until the engine is closed or configured anew.
  * Limits: incident_max incidents, ended ones are forgotten first; when all are open new events are
  *   refused with the reason "incidents_full".
  * Order: acknowledgements of the journal must come in the order of submission. A port must not call
@@ -21,6 +21,7 @@
 #include "base/event.h"
 #include "base/matcher.h"
 #include "remediations/actuator.h"
+#include "remediations/freeze.h"
 #include "remediations/guard.h"
 #include "remediations/incident.h"
 #include "remediations/journal.h"
@@ -43,6 +44,7 @@ void engine_times_default(struct engine_times *times);
 struct engine_config {
 	struct playbooks *playbooks;
 	struct matchers *opt_in; /* NULL: annotation only */
+	struct freeze *freeze;   /* NULL: no windows */
 	enum mode mode;
 	bool dry_run;
 	bool paused;

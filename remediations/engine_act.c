@@ -57,6 +57,11 @@ static bool still_wanted(struct engine *engine, struct incident *incident,
 		engine_failed(engine, incident, "kill_switch", "Paused before it was sent.");
 		return false;
 	}
+	if (freeze_until(engine->config.freeze, engine->now_ms, NULL)) {
+		engine_failed(engine, incident, "freeze",
+			"A freeze window opened before it was sent.");
+		return false;
+	}
 	if (!incident->firing && !*action->undo_of) {
 		engine_failed(engine, incident, "not_firing",
 			"The alert ended before it was sent.");

@@ -25,7 +25,8 @@ static bool is_premature(const struct engine *engine, const struct incident *inc
 	const struct playbook *playbook = engine_playbook(engine, incident);
 	const struct guard_limits *limits = playbook ? &playbook->guard : &engine->config.limits;
 
-	return engine->paused || engine->now_ms < engine->started_ms + limits->startup_grace_ms ||
+	return engine->paused || freeze_until(engine->config.freeze, engine->now_ms, NULL) ||
+		engine->now_ms < engine->started_ms + limits->startup_grace_ms ||
 		engine->expected +
 			storm_count(&engine->storm, engine->now_ms - limits->storm_window_ms) >
 		limits->storm_alerts;
@@ -257,6 +258,8 @@ static void judge(struct engine *engine, struct incident *incident, struct actio
 	for (size_t i = 0; playbook && i < playbook->condition_count; i++)
 		signal_test_run(&playbook->conditions[i], &engine->config.signals,
 			&incident->target.workload, engine->now_ms, 0, &conditions[i]);
+	question.frozen_until_ms =
+		freeze_until(engine->config.freeze, engine->now_ms, &question.freeze_window);
 	question.by_person = check_approval(engine, incident, action);
 	question.storm_alerts = engine->expected +
 		storm_count(&engine->storm, engine->now_ms - limits->storm_window_ms);

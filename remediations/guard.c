@@ -134,11 +134,13 @@ static void judge_mode(const struct guard_question *question, struct gate_result
 
 static void judge_freeze(const struct guard_question *question, struct gate_result *result)
 {
-	gate_saw(result, "no window is open");
+	char until[32];
+
 	if (question->now_ms >= question->frozen_until_ms)
 		return;
-	format_rfc3339(question->frozen_until_ms, result->bound, sizeof(result->bound));
-	gate_saw(result, "frozen");
+	format_rfc3339(question->frozen_until_ms, until, sizeof(until));
+	gate_saw(result, "%s%suntil %s", question->freeze_window ? question->freeze_window : "",
+		question->freeze_window ? ", " : "", until);
 	gate_refuse_for_now(result, question->frozen_until_ms);
 }
 

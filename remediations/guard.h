@@ -174,7 +174,9 @@ struct decision {
 };
 
 struct guard_question {
-	int64_t now_ms, started_ms, frozen_until_ms;
+	int64_t now_ms, started_ms;
+	int64_t frozen_until_ms;         /* 0: no freeze window is open */
+	const char *freeze_window;       /* the open one, as it was written; may be NULL */
 	const struct playbook *playbook; /* NULL: it is gone */
 	const struct guard_limits *limits;
 	enum mode mode;

@@ -38,6 +38,7 @@ static void rules_close(struct rules *rules)
 		return;
 	playbooks_close(rules->playbooks);
 	matchers_fini(&rules->opt_in);
+	freeze_close(rules->freeze);
 	mem_free(rules);
 }
 
@@ -74,6 +75,11 @@ static enum status rules_open(const struct remediator_config *config, struct rul
 			status = one;
 		}
 	}
+	one = freeze_open(config->freeze, config->freeze_count, &rules->freeze, &error);
+	if (one) {
+		diagnostics_add(diagnostics, false, "guard.freeze", 0, 0, "%s", error.text);
+		status = one;
+	}
 	if (status)
 		rules_close(rules);
 	else
@@ -86,6 +92,7 @@ static void engine_config_from(const struct remediator_config *config, struct ru
 {
 	*engine = (struct engine_config){.playbooks = rules->playbooks,
 		.opt_in = rules->opt_in_set ? &rules->opt_in : NULL,
+		.freeze = rules->freeze,
 		.mode = config->mode,
 		.dry_run = config->dry_run,
 		.paused = config->paused,

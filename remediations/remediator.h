@@ -61,6 +61,8 @@ struct remediator_config {
 	bool dry_run;
 	bool paused; /* kill switch at start */
 	struct guard_limits guard;
+	const char *const *freeze; /* windows as in remediations/freeze.h */
+	size_t freeze_count;
 	unsigned event_queue_max, incident_max;
 	const char *kube_url; /* API server base URL; NULL: none, observations are unavailable */
 	const char *kube_token_file, *kube_ca_file; /* may be NULL */

@@ -62,6 +62,7 @@ struct rules {
 	struct playbooks *playbooks;
 	struct matchers opt_in;
 	bool opt_in_set;
+	struct freeze *freeze;
 };
 
 struct remediator {

@@ -191,6 +191,10 @@ static void mistakes_in_the_file_are_named_with_their_place(void **state)
 	refused_file("mode: obs\n", "\"obs\" is none of");
 	refused_file("mode: observe|suggest\n", "is none of");
 	refused_file("dry_run: yes\n", "\"yes\" is neither true nor false");
+	refused_file("guard:\n  freeze:\n  - Fir 16:00-Mon 06:00\n",
+		":3:3: error: guard.freeze: \"Fir 16:00-Mon 06:00\", column 1: a day (Mon, Tue, Wed, "
+		"Thu, Fri, Sat, Sun; did you mean Fri?) is expected");
+	refused_flag("guard.freeze", "22:00-6:00", "column 7: a time HH:MM");
 	refused_file("analyze: {threshold: high}\n", "\"high\" is no number");
 	refused_file("analyze: {threshold: .nan}\n", "is no number");
 	refused_file("analyze: {threshold: 0}\n", "0 is not between 1 and 1000");

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "base/parse.h"
 #include "remediations/engine.h"
 
 #define START_MS INT64_C(1767225600000)
@@ -719,6 +720,44 @@ static void the_kill_switch_survives_a_restart(void **st)
 	bench_close(bench);
 }
 
+/* The bench's time is 2026-01-01 and some; the window is read as an operator writes it. */
+static void nothing_is_sent_while_a_freeze_window_is_open(void **st)
+{
+	struct bench *bench = bench_open(MODE_AUTO, false);
+	int64_t minute = bench->now_ms / 60000, day = 1440;
+	char text[32], expected[128], until[32];
+	const char *one = text;
+	struct freeze *freeze;
+	struct error error;
+	int begin = (int)(minute % day), end = (int)((minute + 30) % day);
+
+	snprintf(text, sizeof(text), "%02d:%02d-%02d:%02d", begin / 60, begin % 60, end / 60,
+		end % 60);
+	assert_int_equal(freeze_open(&one, 1, &freeze, &error), STATUS_OK);
+	bench->config.freeze = freeze;
+	assert_int_equal(engine_configure(bench->engine, &bench->config), STATUS_OK);
+	alert(bench, "Saturated", true, START_MS);
+	settle(bench);
+	assert_int_equal(bench->sent_count, 0);
+	/* Nor is the cluster asked. */
+	assert_int_equal(bench->observe_count, 0);
+	assert_int_equal(state(bench), STATE_BLOCKED);
+	assert_true(refused_for(bench, "freeze"));
+	format_rfc3339((minute + 30) * 60000, until, sizeof(until));
+	snprintf(expected, sizeof(expected), "A freeze window is open (%s, until %s)", text, until);
+	if (!strstr(incident_action(only(bench))->sentence, expected))
+		fail_msg("%s", incident_action(only(bench))->sentence);
+	/* A second before its end still nothing, and right after it the change. */
+	pass(bench, (minute + 30) * 60000 - 1000 - bench->now_ms);
+	settle(bench);
+	assert_int_equal(bench->sent_count, 0);
+	pass(bench, 20000);
+	settle(bench);
+	assert_int_equal(bench->sent_count, 1);
+	bench_close(bench);
+	freeze_close(freeze);
+}
+
 static void what_is_refused_anyway_asks_nothing_of_the_cluster(void **st)
 {
 	struct bench *bench = bench_open(MODE_AUTO, false);
@@ -862,6 +901,7 @@ int main(void)
 		cmocka_unit_test(approval_is_for_the_plan_that_was_shown),
 		cmocka_unit_test(suggestions_are_never_carried_out),
 		cmocka_unit_test(undo_puts_back_only_what_is_still_ours),
+		cmocka_unit_test(nothing_is_sent_while_a_freeze_window_is_open),
 		cmocka_unit_test(the_kill_switch_survives_a_restart),
 		cmocka_unit_test(a_kill_switch_that_found_no_room_is_noted_later),
 		cmocka_unit_test(the_configuration_keeps_the_kill_switch_on),
