@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/metrics.h"
 #include "remote_write/encode.h"
 #include "remote_write/ingest.h"
 #include "remote_write/ingest_rules.h"
@@ -40,6 +41,7 @@ struct vector {
 	enum status status;
 	uint64_t samples, histograms, exemplars; /* written */
 	uint64_t invalid, metadata;
+	const char *reason; /* of nimbusguard_remote_write_invalid_total */
 	const char *says;
 };
 
@@ -70,44 +72,50 @@ static const struct vector vectors[] = {
 	{"utf8-names", "2200 2208 5f5f6e616d655f5f 2203 612e62 2a16" UP ONE_TODAY, GOOD,
 		.samples = 1},
 	{"first-symbol-not-empty", "2202 7570 2208 5f5f6e616d655f5f 2a12" UP ONE_AT_1000, BAD,
-		.says = "the first symbol is not the empty text"},
-	{"no-symbols", "2a12" UP ONE_AT_1000, BAD, .invalid = 1, .says = "the request has 0"},
-	{"reference-out-of-range", SYMBOLS "2a18 0a04 01020309" ONE_TODAY, BAD, .invalid = 1,
+		.reason = "symbol", .says = "the first symbol is not the empty text"},
+	{"no-symbols", "2a12" UP ONE_AT_1000, BAD, .reason = "symbol", .invalid = 1,
+		.says = "the request has 0"},
+	{"reference-out-of-range", SYMBOLS "2a18 0a04 01020309" ONE_TODAY, BAD, .reason = "symbol",
+		.invalid = 1,
 		.says = "series up{}: label \"job\" refers to symbol 9 for its value"},
-	{"name-out-of-range", SYMBOLS "2a18 0a04 01020904" ONE_TODAY, BAD, .invalid = 1,
-		.says = "refers to symbol 9 for its name"},
-	{"odd-references", SYMBOLS "2a17 0a03 010203" ONE_TODAY, BAD, .invalid = 1,
-		.says = "label \"job\" has no value"},
-	{"repeated-label", SYMBOLS "2a1a 0a06 010203040304" ONE_TODAY, BAD, .invalid = 1,
+	{"name-out-of-range", SYMBOLS "2a18 0a04 01020904" ONE_TODAY, BAD, .reason = "symbol",
+		.invalid = 1, .says = "refers to symbol 9 for its name"},
+	{"odd-references", SYMBOLS "2a17 0a03 010203" ONE_TODAY, BAD, .reason = "symbol",
+		.invalid = 1, .says = "label \"job\" has no value"},
+	{"repeated-label", SYMBOLS "2a1a 0a06 010203040304" ONE_TODAY, BAD,
+		.reason = "repeated_label_name", .invalid = 1,
 		.says = "label \"job\" is there twice"},
-	{"nameless-label", SYMBOLS "2a18 0a04 01020004" ONE_TODAY, BAD, .invalid = 1,
-		.says = "empty name"},
-	{"no-labels", SYMBOLS "2a12" ONE_TODAY, BAD, .invalid = 1, .says = "no labels"},
-	{"says-nothing", SYMBOLS "2a06" UP_A, BAD, .invalid = 1, .says = "neither samples"},
+	{"nameless-label", SYMBOLS "2a18 0a04 01020004" ONE_TODAY, BAD,
+		.reason = "empty_label_name", .invalid = 1, .says = "empty name"},
+	{"no-labels", SYMBOLS "2a12" ONE_TODAY, BAD, .reason = "no_labels", .invalid = 1,
+		.says = "no labels"},
+	{"says-nothing", SYMBOLS "2a06" UP_A, BAD, .reason = "empty_series", .invalid = 1,
+		.says = "neither samples"},
 	{"good-part-kept", SYMBOLS "2a18" UP_A ONE_TODAY "2a18 0a04 01020309" ONE_TODAY, BAD,
-		.samples = 1, .invalid = 1, .says = "symbol 9"},
+		.reason = "symbol", .samples = 1, .invalid = 1, .says = "symbol 9"},
 	{"v1-as-v2", "0a1e 0a0e 0a08 5f5f6e616d655f5f 1202 7570 120c 09 000000000000f03f 10 e807",
-		BAD, .says = "remote write 1.0"},
-	{"cut-off", SYMBOLS "2a18" UP_A ONE_TODAY "2a18 0a04", BAD, .samples = 1,
-		.says = "a length points past the end"},
-	{"group", SYMBOLS "2a18" UP_A ONE_TODAY "2b2c", BAD, .samples = 1, .says = "groups"},
+		BAD, .reason = "protobuf", .says = "remote write 1.0"},
+	{"cut-off", SYMBOLS "2a18" UP_A ONE_TODAY "2a18 0a04", BAD, .reason = "protobuf",
+		.samples = 1, .says = "a length points past the end"},
+	{"group", SYMBOLS "2a18" UP_A ONE_TODAY "2b2c", BAD, .reason = "protobuf", .samples = 1,
+		.says = "groups"},
 	{"exemplar-only", SYMBOLS "2a15" UP_A "220d 0a02 0304 11 000000000000e03f", GOOD,
 		.exemplars = 1},
 	{"exemplar-without-time",
 		SYMBOLS "2a27" UP_A ONE_TODAY "220d 0a02 0304 11 000000000000e03f", BAD,
-		.samples = 1, .says = "no timestamp"},
+		.reason = "exemplar", .samples = 1, .says = "no timestamp"},
 	{"exemplar", SYMBOLS "2a2e" UP_A ONE_TODAY "2214 0a02 0304 11 000000000000e03f 18" TODAY,
 		GOOD, .samples = 1, .exemplars = 1},
 	{"exemplar-out-of-range",
 		SYMBOLS "2a2e" UP_A ONE_TODAY "2214 0a02 0309 11 000000000000e03f 18" TODAY, BAD,
-		.samples = 1, .says = "refers to symbol 9"},
-	{"metadata-out-of-range", SYMBOLS "2a1c" UP_A ONE_TODAY "2a02 1809", BAD, .samples = 1,
-		.says = "refers to symbol 9"},
+		.reason = "symbol", .samples = 1, .says = "refers to symbol 9"},
+	{"metadata-out-of-range", SYMBOLS "2a1c" UP_A ONE_TODAY "2a02 1809", BAD,
+		.reason = "symbol", .samples = 1, .says = "refers to symbol 9"},
 	{"histogram",
 		SYMBOLS "2a31" UP_A
 			"1a29 0807 19 0000000000000840 2000 29 0000000000000000 3001 5a04 08031002"
 			"6202 0604 78" TODAY,
-		BAD, .says = "9 observations are in the buckets"},
+		BAD, .reason = "histogram", .says = "9 observations are in the buckets"},
 	{"histogram-good",
 		SYMBOLS "2a31" UP_A
 			"1a29 0809 19 0000000000000840 2000 29 0000000000000000 3001 5a04 08031002"
@@ -124,6 +132,60 @@ static const struct vector vectors[] = {
 		SYMBOLS "2a32" UP_A "1a2a 0802 19 0000000000000840 2069 5a02 1002 6202 0200"
 			"820110 000000000000f03f 0000000000000040 7800",
 		GOOD, .histograms = 1},
+	{"no-metric-name", SYMBOLS "2a16 0a02 0304" ONE_TODAY, GOOD, .samples = 1},
+	{"metadata-of-unknown-type", SYMBOLS "2a1c" UP_A ONE_TODAY "2a02 0863", GOOD, .samples = 1,
+		.metadata = 1},
+	{"start-after-its-sample",
+		SYMBOLS "2a1f" UP_A "1217 09 000000000000f03f 10" TODAY "18 81d095ffbc31", GOOD,
+		.samples = 1},
+	{"start-before-1970",
+		SYMBOLS "2a23" UP_A "121b 09 000000000000f03f 10" TODAY "18 ffffffffffffffffff01",
+		GOOD, .samples = 1},
+	{"created-after-its-sample", SYMBOLS "2a1f" UP_A ONE_TODAY "30 81d095ffbc31", GOOD,
+		.samples = 1},
+	{"exemplar-of-a-trace",
+		UP_SYMBOLS "2208 74726163655f6964 2206 346266393266 2a2c" UP ONE_TODAY
+			   "2214 0a02 0304 11 000000000000e03f 18" TODAY,
+		GOOD, .samples = 1, .exemplars = 1},
+	{"exemplar-with-half-a-label",
+		SYMBOLS "2a2d" UP_A ONE_TODAY "2213 0a01 03 11 000000000000e03f 18" TODAY, BAD,
+		.reason = "symbol", .samples = 1,
+		.says = "series up{job=\"a\"}: an exemplar has an odd number of label references"},
+	{"exemplar-with-a-nameless-label",
+		SYMBOLS "2a2e" UP_A ONE_TODAY "2214 0a02 0004 11 000000000000e03f 18" TODAY, BAD,
+		.reason = "exemplar", .samples = 1, .says = "a label has no name"},
+	{"series-around-a-bad-one",
+		SYMBOLS "2a16 0a02 0304" ONE_TODAY "2a17 0a03 010203" ONE_TODAY
+			"2a18" UP_A ONE_TODAY,
+		BAD, .reason = "symbol", .samples = 2, .invalid = 1,
+		.says = "label \"job\" has no value"},
+	{"sample-beside-a-bad-histogram",
+		SYMBOLS "2a2d" UP_A ONE_TODAY "1a13 0802 5a02 1002 6204 04000000 78" TODAY, BAD,
+		.reason = "histogram", .samples = 1,
+		.says = "there are more positive buckets than its spans say"},
+	{"histogram-with-too-few-buckets",
+		SYMBOLS "2a18" UP_A "1a10 0802 5a02 1002 6201 04 78" TODAY, BAD,
+		.reason = "histogram", .says = "fewer positive buckets"},
+	{"histogram-below-zero", SYMBOLS "2a19" UP_A "1a11 0802 4202 1002 4a02 0405 78" TODAY, BAD,
+		.reason = "histogram", .says = "a negative bucket has a count below zero"},
+	{"histogram-going-back",
+		SYMBOLS "2a1f" UP_A "1a17 0802 5a02 1001 5a04 08011001 6202 0200 78" TODAY, BAD,
+		.reason = "histogram", .says = "a positive span goes back by 1"},
+	{"histogram-of-unknown-schema", SYMBOLS "2a13" UP_A "1a0b 0800 20 6a 78" TODAY, BAD,
+		.reason = "histogram", .says = "schema 53 is unknown"},
+	{"histogram-of-a-finer-schema",
+		SYMBOLS "2a1b" UP_A "1a13 0802 20 12 5a02 1002 6202 0200 78" TODAY, GOOD,
+		.histograms = 1},
+	{"histogram-of-floats-and-gauge",
+		SYMBOLS "2a28" UP_A
+			"1a20 11 000000000000f83f 5a02 1001 6a08 000000000000f83f 7003 78" TODAY,
+		GOOD, .histograms = 1},
+	{"histogram-custom-bounds-unsorted",
+		SYMBOLS "2a26" UP_A
+			"1a1e 0800 2069 820110 0000000000000040 000000000000f03f 78" TODAY,
+		BAD, .reason = "histogram", .says = "custom bound 2 is 1"},
+	{"histogram-cut-off", SYMBOLS "2a0d" UP_A "1a05 0802 6205 04", BAD, .reason = "protobuf",
+		.says = "past the end"},
 };
 
 #define VECTOR_COUNT (sizeof(vectors) / sizeof(vectors[0]))
@@ -194,7 +256,12 @@ static void every_vector_gets_its_answer(void **state)
 	for (size_t i = 0; i < VECTOR_COUNT; i++) {
 		const struct vector *vector = &vectors[i];
 		struct ingest_counts counts;
+		const char *reason = vector->reason;
+		double before = reason == NULL ? 0 : metrics_get(METRIC_RW_INVALID, reason);
 		send_vector(vector, &counts);
+		if (reason != NULL && metrics_get(METRIC_RW_INVALID, reason) != before + 1)
+			fail_msg("%s: the reason is not %s", vector->name, reason);
+		assert_true((reason == NULL) == (vector->status == STATUS_OK));
 		CHECK_COUNT("samples", counts.samples_written, vector->samples);
 		CHECK_COUNT("histograms", counts.histograms_written, vector->histograms);
 		CHECK_COUNT("exemplars", counts.exemplars_written, vector->exemplars);

@@ -1,6 +1,17 @@
 /*
  * fork, exec, wait with a deadline. The child asks the kernel to be killed when its parent dies.
+ *
+ * For the kernel the parent is the thread that forked, not its process: a program started by a thread
+ * that ends would be killed with it, in the middle of a test. So only the first thread may start
+ * programs, which lives as long as the process. A parent that dies before the child has asked is
+ * noticed by the child's having got another one.
+ *
+ * Other threads may hold any lock at the time of the fork: between fork and exec nothing is called
+ * that takes one, and so the environment is put together before.
  */
+/* For gettid() and environ. */
+#define _GNU_SOURCE /* NOLINT(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): by the manual */
+
 #include "tests/support/proc.h"
 
 #include <errno.h>
@@ -15,33 +26,75 @@
 
 #include "base/clock.h"
 
-static void become(const struct proc *proc, const char *const *argv, const char *const *environment)
+static void become(const struct proc *proc, const char *const *argv, char *const *environment,
+	pid_t parent)
 {
 	int log = open(proc->log_path, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	int null = open("/dev/null", O_RDONLY);
+	static const char words[] = ": cannot be started\n";
+	ssize_t written;
 	sigset_t none;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
+		_exit(126);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (proc->folder != NULL && chdir(proc->folder) != 0)
 		_exit(126);
 	if (log < 0 || null < 0 || dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
 		_exit(126);
-	for (; environment != NULL && *environment != NULL; environment++)
-		if (putenv((char *)(uintptr_t)*environment) != 0)
-			_exit(126);
-	execv(argv[0], (char *const *)(uintptr_t)argv);
-	fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
+	execve(argv[0], (char *const *)(uintptr_t)argv, environment);
+	written = write(2, argv[0], strlen(argv[0]));
+	if (written >= 0)
+		written = write(2, words, sizeof(words) - 1);
 	_exit(127);
+}
+
+static bool same_name(const char *a, const char *b)
+{
+	size_t size = strcspn(a, "=") + 1;
+
+	return strncmp(a, b, size) == 0;
+}
+
+/* That of the test with `further` in it (free); the texts are borrowed. */
+static char **environment_with(const char *const *further)
+{
+	size_t count = 0, more = 0, used = 0;
+	char **all;
+
+	while (environ[count] != NULL)
+		count++;
+	while (further != NULL && further[more] != NULL)
+		more++;
+	all = calloc(count + more + 1, sizeof(*all));
+	if (all == NULL)
+		return NULL;
+	for (size_t i = 0; i < count + more; i++) {
+		char *text = i < count ? environ[i] : (char *)(uintptr_t)further[i - count];
+		size_t at = 0;
+		while (at < used && !same_name(text, all[at]))
+			at++;
+		all[at] = text;
+		used += at == used;
+	}
+	return all;
 }
 
 void proc_start(struct proc *proc, const char *const *argv, const char *const *environment)
 {
+	char **all = environment_with(environment);
+	pid_t parent = getpid();
+
+	if (gettid() != parent || all == NULL) {
+		fprintf(stderr, "%s: only the first thread starts programs\n", argv[0]);
+		exit(1);
+	}
 	fflush(NULL);
 	proc->pid = fork();
 	if (proc->pid == 0)
-		become(proc, argv, environment);
+		become(proc, argv, all, parent);
+	free(all);
 	if (proc->pid < 0) {
 		fprintf(stderr, "fork: %s\n", strerror(errno));
 		exit(1);

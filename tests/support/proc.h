@@ -2,7 +2,7 @@
  * Programs started by a test, each with a file for what it says, stopped by their own pid. A program
  * ends with the test that started it, however that ends.
  *
- * Threads: one thread starts programs, and it must live as long as they do.
+ * Threads: only the first thread of the process starts programs; another one ends the test.
  */
 #ifndef NIMBUSGUARD_TESTS_SUPPORT_PROC_H
 #define NIMBUSGUARD_TESTS_SUPPORT_PROC_H
