@@ -184,8 +184,9 @@ debug: ## build/debug/nimbusguard, for the debugger
 deps: ## install the Debian packages that building needs, if any is missing
 	@$(deps) build
 
+# With job control the demo is in the foreground by itself, so that Ctrl-C ends it and not make.
 run: deps release ## the simulated cluster with its live view [DURATION=seconds SPEED=n PORT=n]
-	@exec $(B)/release/nimbusguard demo $(if $(DURATION),--duration=$(DURATION)) $(if $(SPEED),--speed=$(SPEED)) \
+	@set -m; $(B)/release/nimbusguard demo $(if $(DURATION),--duration=$(DURATION)) $(if $(SPEED),--speed=$(SPEED)) \
 		$(if $(PORT),--web.listen-address=127.0.0.1:$(PORT))
 
 # What `make test` runs, as items of run_tests.sh: all in one mode, and the threaded programs under ThreadSanitizer too.

@@ -31,7 +31,7 @@ const char demo_flags[] =
 
 static atomic_bool demo_stop;
 
-/* Waits for Ctrl-C while the main thread runs the cluster. */
+/* Waits for Ctrl-C, or for the terminal to go, while the main thread runs the cluster. */
 static void *wait_signal(void *argument)
 {
 	const sigset_t *set = argument;
@@ -39,7 +39,7 @@ static void *wait_signal(void *argument)
 
 	do {
 		number = sigwaitinfo(set, NULL);
-	} while (number == SIGHUP || (number < 0 && errno == EINTR));
+	} while (number < 0 && errno == EINTR);
 	atomic_store(&demo_stop, true);
 	return NULL;
 }

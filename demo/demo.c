@@ -14,24 +14,19 @@
 #include "demo/cluster.h"
 #include "demo/kube_api.h"
 #include "demo/sender.h"
+#include "demo/story.h"
 #include "demo/view.h"
 
 #define SLOT_MS INT64_C(15000)
 #define DRAW_MS 200
 #define ALERTS_SHOWN 16
 #define FAILURES_MAX 20
-#define TOLD_MAX 64
 
 /* real: the system's monotonic clock at demo_open. */
 struct stretched_clock {
 	struct clock clock; /* first: the functions below cast back */
 	double speed;
 	int64_t start_ms, start_mono_ns;
-};
-
-struct tally {
-	uint64_t samples, alerts, findings, decided, refused, written, done, cured, ineffective,
-		handed_over;
 };
 
 struct demo {
@@ -41,12 +36,8 @@ struct demo {
 	struct kube_api *api;
 	struct view view;
 	char kube_url[64], service_url[128];
-	pthread_mutex_t tally_lock;
-	struct tally tally;
-	char told
-		[TOLD_MAX]
-		[64]; /* incident and state of the last steps; an action and its incident tell alike */
-	unsigned told_count;
+	struct story story;
+	uint64_t samples; /* sent */
 	double demand_low, demand_high;
 	int replicas_first, replicas_most;
 };
@@ -77,7 +68,6 @@ struct demo *demo_open(const struct demo_config *config, struct error *error)
 		return NULL;
 	}
 	demo->config = *config;
-	pthread_mutex_init(&demo->tally_lock, NULL);
 	demo->clock = (struct stretched_clock){
 		.clock = {stretched_now_ms, stretched_mono_ns},
 		.speed = config->speed,
@@ -85,6 +75,7 @@ struct demo *demo_open(const struct demo_config *config, struct error *error)
 		.start_mono_ns = clock_mono_ns(clock_system()),
 	};
 	view_init(&demo->view, config->output, config->live, config->color);
+	story_init(&demo->story, &demo->view);
 	cluster_init(&demo->cluster, demo->clock.start_ms, config->seed);
 	demo->api = kube_api_start(&demo->cluster, config->kube_port, error);
 	if (demo->api == NULL) {
@@ -111,83 +102,17 @@ static int64_t elapsed_ms(const struct demo *demo, int64_t time_ms)
 	return time_ms > demo->clock.start_ms ? time_ms - demo->clock.start_ms : 0;
 }
 
-/* X(state, tone, counter) */
-#define STATE_TABLE(X)                                                                             \
-	X("proposed", TONE_PLAIN, decided)                                                         \
-	X("blocked", TONE_WARN, refused)                                                           \
-	X("awaiting_approval", TONE_WARN, decided)                                                 \
-	X("cleared", TONE_PLAIN, decided)                                                          \
-	X("written", TONE_ACT, written)                                                            \
-	X("done", TONE_ACT, done)                                                                  \
-	X("failed", TONE_BAD, refused)                                                             \
-	X("unknown", TONE_BAD, refused)                                                            \
-	X("cured", TONE_GOOD, cured)                                                               \
-	X("ineffective", TONE_BAD, ineffective)                                                    \
-	X("handed_over", TONE_WARN, handed_over)
-
-/* Under the tally's lock: whether this step of this incident is new. */
-static bool step_is_new(struct demo *demo, const char *incident, const char *state)
-{
-	unsigned first = demo->told_count > TOLD_MAX ? demo->told_count - TOLD_MAX : 0;
-	char step[64];
-
-	snprintf(step, sizeof(step), "%.40s %.20s", incident, state);
-	for (unsigned i = first; i < demo->told_count; i++)
-		if (strcmp(demo->told[i % TOLD_MAX], step) == 0)
-			return false;
-	memcpy(demo->told[demo->told_count++ % TOLD_MAX], step, sizeof(step));
-	return true;
-}
-
 void demo_tell(struct demo *demo, int64_t time_ms, const char *incident, const char *state,
 	const char *text)
 {
-	enum view_tone tone = TONE_DIM;
-	char line[VIEW_LINE_SIZE];
-
-	pthread_mutex_lock(&demo->tally_lock);
-	if (!step_is_new(demo, incident, state)) {
-		pthread_mutex_unlock(&demo->tally_lock);
-		return;
-	}
-#define X(name, its_tone, counter)                                                                 \
-	if (strcmp(state, name) == 0) {                                                            \
-		tone = its_tone;                                                                   \
-		demo->tally.counter++;                                                             \
-	}
-	STATE_TABLE(X)
-#undef X
-	pthread_mutex_unlock(&demo->tally_lock);
-	snprintf(line, sizeof(line), "%-11.20s %.180s  (%.30s)", state, text, incident);
-	view_tell(&demo->view, elapsed_ms(demo, time_ms), tone, "guard", line);
+	story_step(&demo->story, elapsed_ms(demo, time_ms), incident, state, text);
 }
 
 void demo_tell_finding(struct demo *demo, int64_t time_ms, const char *episode, bool firing,
 	const char *summary)
 {
-	bool new;
-
-	pthread_mutex_lock(&demo->tally_lock);
-	new = step_is_new(demo, episode, firing ? "finding" : "over");
-	demo->tally.findings += new &&firing;
-	pthread_mutex_unlock(&demo->tally_lock);
-	if (new &&firing)
-		view_tell(&demo->view, elapsed_ms(demo, time_ms), TONE_WARN, "finding", summary);
-}
-
-static void tell_alerts(struct demo *demo, const struct sim_alert *alerts, size_t count,
-	int64_t now_ms)
-{
-	for (size_t i = 0; i < count; i++) {
-		char line[VIEW_LINE_SIZE];
-
-		snprintf(line, sizeof(line), "%s %s: %.150s",
-			alerts[i].firing ? "FIRING" : "RESOLVED", alerts[i].name,
-			alerts[i].summary);
-		view_tell(&demo->view, elapsed_ms(demo, now_ms),
-			alerts[i].firing ? TONE_BAD : TONE_GOOD, "alert", line);
-		demo->tally.alerts += alerts[i].firing;
-	}
+	if (firing)
+		story_finding(&demo->story, elapsed_ms(demo, time_ms), episode, summary);
 }
 
 /* What a person would notice in the traffic and the replicas of the first workload. */
@@ -239,10 +164,11 @@ static enum status run_slot(struct demo *demo, struct sender *sender, int64_t no
 	view_update(&demo->view, readings);
 	status = sender_write(sender, &demo->cluster, now_ms, error);
 	if (status == STATUS_OK) {
-		demo->tally.samples += (uint64_t)CLUSTER_WORKLOADS * ROLE_COUNT;
+		demo->samples += (uint64_t)CLUSTER_WORKLOADS * ROLE_COUNT;
+		story_alerts_begin(&demo->story);
 		status = sender_alert(sender, &demo->cluster, now_ms, changed, ALERTS_SHOWN, &count,
 			error);
-		tell_alerts(demo, changed, count, now_ms);
+		story_alerts_end(&demo->story, elapsed_ms(demo, now_ms), changed, count);
 	}
 	return status;
 }
@@ -313,12 +239,9 @@ enum status demo_run(struct demo *demo, const char *service_url, const atomic_bo
 
 void demo_write_summary(struct demo *demo)
 {
+	struct story_tally tally = story_tally(&demo->story);
 	struct buf text;
-	struct tally tally;
 
-	pthread_mutex_lock(&demo->tally_lock);
-	tally = demo->tally;
-	pthread_mutex_unlock(&demo->tally_lock);
 	view_end(&demo->view);
 	buf_init(&text, 8192);
 	buf_printf(&text, "\nWhat happened in %.0f simulated minutes:\n",
@@ -327,14 +250,18 @@ void demo_write_summary(struct demo *demo)
 		demo->demand_low, demo->demand_high);
 	buf_printf(&text, "  replicas of shop/web  %d -> %d\n", demo->replicas_first,
 		demo->replicas_most);
-	buf_printf(&text, "  samples sent          %llu\n", (unsigned long long)tally.samples);
+	buf_printf(&text, "  samples sent          %llu\n", (unsigned long long)demo->samples);
 	buf_printf(&text, "  findings              %llu\n", (unsigned long long)tally.findings);
 	buf_printf(&text, "  alerts fired          %llu\n", (unsigned long long)tally.alerts);
-	buf_printf(&text, "  refused by the guard  %llu\n", (unsigned long long)tally.refused);
-	buf_printf(&text, "  changes made          %llu\n", (unsigned long long)tally.done);
-	buf_printf(&text, "  cured / ineffective   %llu / %llu, handed over %llu\n",
-		(unsigned long long)tally.cured, (unsigned long long)tally.ineffective,
-		(unsigned long long)tally.handed_over);
+	buf_printf(&text, "  plans refused         %llu\n", (unsigned long long)tally.refused);
+	buf_printf(&text, "  changes made          %llu, tickets %llu, failed %llu\n",
+		(unsigned long long)tally.changes, (unsigned long long)tally.tickets,
+		(unsigned long long)tally.failed);
+	if (tally.dry > 0)
+		buf_printf(&text, "  in dry run            %llu, not sent to the cluster\n",
+			(unsigned long long)tally.dry);
+	buf_printf(&text, "  of the changes        %llu helped, %llu did not\n",
+		(unsigned long long)tally.cured, (unsigned long long)tally.ineffective);
 	if (buf_ok(&text) && write(demo->config.output, text.data, text.size) < 0)
 		error_reset(NULL);
 	buf_fini(&text);
@@ -342,12 +269,9 @@ void demo_write_summary(struct demo *demo)
 
 bool demo_complete(struct demo *demo)
 {
-	bool complete;
+	struct story_tally tally = story_tally(&demo->story);
 
-	pthread_mutex_lock(&demo->tally_lock);
-	complete = demo->tally.alerts > 0 && demo->tally.done > 0 && demo->tally.cured > 0;
-	pthread_mutex_unlock(&demo->tally_lock);
-	return complete;
+	return tally.alerts > 0 && tally.done > 0 && tally.cured > 0;
 }
 
 void demo_close(struct demo *demo)
@@ -356,7 +280,7 @@ void demo_close(struct demo *demo)
 		return;
 	kube_api_stop(demo->api);
 	cluster_fini(&demo->cluster);
+	story_fini(&demo->story);
 	view_fini(&demo->view);
-	pthread_mutex_destroy(&demo->tally_lock);
 	mem_free(demo);
 }

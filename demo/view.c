@@ -205,7 +205,8 @@ void view_end(struct view *view)
 {
 	if (!view->live) {
 		add_log(view, false);
-		add_table(view, "the cluster at the end");
+		buf_add_text(&view->screen, "\n");
+		add_table(view, "The cluster at the end");
 	}
 	flush(view);
 }
