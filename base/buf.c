@@ -184,9 +184,17 @@ void buf_add_json_string(struct buf *buf, const char *text, size_t length)
 		return;
 	buf_add_char(buf, '"');
 	while (i < length) {
-		size_t sequence = utf8_length(text + i, length - i);
 		unsigned char c = (unsigned char)text[i];
-		bool escaped = sequence == 1 && (c < 0x20 || c == 0x7f || c == '"' || c == '\\');
+		bool special = c < 0x20 || c >= 0x7f || c == '"' || c == '\\', escaped;
+		size_t sequence;
+
+		/* Nearly all there is. */
+		if (!special) {
+			i++;
+			continue;
+		}
+		sequence = utf8_length(text + i, length - i);
+		escaped = sequence == 1;
 
 		if (sequence != 0 && !escaped) {
 			i += sequence;

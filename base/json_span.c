@@ -434,20 +434,29 @@ enum status json_span_strdup(const struct json_span *span, char **text, struct e
 	return status;
 }
 
-bool json_span_is(const struct json_span *span, const char *text)
+/* Apart from json_span_is(), which is asked for every key of every object: only the rare key with
+ * escapes pays for the room. */
+static bool escaped_is(const struct json_span *span, const char *text, size_t length)
 {
-	size_t length = strlen(text), size;
 	char decoded[256];
+	size_t size;
 
-	if (span->kind != SPAN_STRING)
-		return false;
-	if (span->size == length + 2 && !memchr(text, '\\', length))
-		return !memcmp(span->text + 1, text, length);
 	/* Longer than plain means escapes, of which each is at most six bytes for one. */
-	if (span->size < length + 2 || span->size > sizeof(decoded) || span->size > 6 * length + 2)
+	if (span->size > sizeof(decoded) || span->size > 6 * length + 2)
 		return false;
 	return !json_span_decode(span, decoded, &size, NULL) && size == length &&
 		!memcmp(decoded, text, length);
+}
+
+bool json_span_is(const struct json_span *span, const char *text)
+{
+	size_t length = strlen(text);
+
+	if (span->kind != SPAN_STRING || span->size < length + 2)
+		return false;
+	if (span->size == length + 2 && !memchr(text, '\\', length))
+		return !memcmp(span->text + 1, text, length);
+	return memchr(span->text, '\\', span->size) && escaped_is(span, text, length);
 }
 
 enum status json_span_natural(const struct json_span *span, uint64_t *value, struct error *error)

@@ -47,7 +47,7 @@ void json_walk_init(struct json_walk *walk, const struct json_span *container);
 /* False at the end. key is written for objects only (it may be NULL for arrays). */
 bool json_walk_next(struct json_walk *walk, struct json_span *key, struct json_span *value);
 
-/* A string without its quotes and escapes, NUL-terminated, into room of at least span->size bytes;
+/* A string without its quotes and escapes, NUL-terminated, into room of at least span->size - 1 bytes;
  * *size (may be NULL) without the NUL. STATUS_BAD_INPUT: not a string, not UTF-8, a lone surrogate,
  * or a NUL inside. */
 enum status json_span_decode(const struct json_span *span, char *room, size_t *size,

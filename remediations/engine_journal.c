@@ -26,6 +26,7 @@
 #include "remediations/engine_state.h"
 #include "remediations/json_fields.h"
 
+#define RECORD_BODY_USUAL 2000
 #define FLUSH_MS 1000
 #define CONFIGURATION "configuration"
 #define GROUP_MAX (ACTIONS_MAX + 2)
@@ -79,6 +80,13 @@ static void write_decision(struct buf *json, const struct engine *engine,
 	buf_add_char(json, '}');
 }
 
+/* Records are a few kilobytes, and there are several at each step: they do not begin at a few bytes. */
+static void body_init(struct buf *body)
+{
+	buf_init(body, RECORD_BODY_MAX);
+	(void)buf_reserve(body, RECORD_BODY_USUAL);
+}
+
 static size_t make_group(struct engine *engine, struct incident *incident,
 	const struct decision *decision, struct record group[GROUP_MAX], bool *whole)
 {
@@ -87,13 +95,13 @@ static size_t make_group(struct engine *engine, struct incident *incident,
 
 	/* The incident comes first: replay hangs its actions on it. A group that was torn behind it
 	 * was never acknowledged, so nothing was sent on its word. */
-	buf_init(&body, RECORD_BODY_MAX);
+	body_init(&body);
 	incident_write_json(&body, incident);
 	*whole = record_fill(&group[count], RECORD_INCIDENT, engine->now_ms, incident->id,
 		incident->id, &body);
 	group[count++].ended = !incident->open;
 	if (decision) {
-		buf_init(&body, RECORD_BODY_MAX);
+		body_init(&body);
 		write_decision(&body, engine, incident, decision);
 		*whole = record_fill(&group[count++], RECORD_DECISION, engine->now_ms, incident->id,
 				 incident->id, &body) &&
@@ -104,7 +112,7 @@ static size_t make_group(struct engine *engine, struct incident *incident,
 
 		if (action->settled)
 			continue;
-		buf_init(&body, RECORD_BODY_MAX);
+		body_init(&body);
 		action_write_json(&body, action, incident);
 		*whole = record_fill(&group[count++], RECORD_ACTION, engine->now_ms, action->id,
 				 incident->id, &body) &&
