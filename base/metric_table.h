@@ -64,6 +64,18 @@
 		"Samples held in the rings.", "")                                                  \
 	METRIC(STORE_OVERWRITTEN, "nimbusguard_store_overwritten_samples_total", METRIC_COUNTER,   \
 		"Samples given up within the retention because the memory was full.", "")          \
+	METRIC(BACKFILL_STATE, "nimbusguard_backfill_state", METRIC_GAUGE,                         \
+		"State of fetching history from Prometheus: 1 for the one that holds.", "state")   \
+	METRIC(BACKFILL_PROGRESS, "nimbusguard_backfill_progress_ratio", METRIC_GAUGE,             \
+		"Share of the history that was asked for and answered.", "")                       \
+	METRIC(BACKFILL_SERIES, "nimbusguard_backfill_series_total", METRIC_COUNTER,               \
+		"Series that got history from Prometheus.", "")                                    \
+	METRIC(BACKFILL_SAMPLES, "nimbusguard_backfill_samples_total", METRIC_COUNTER,             \
+		"Samples fetched as history, by what became of them.", "result")                   \
+	METRIC(BACKFILL_FAILURES, "nimbusguard_backfill_failures_total", METRIC_COUNTER,           \
+		"Failures of fetching history, by reason.", "reason")                              \
+	METRIC(BACKFILL_DURATION, "nimbusguard_backfill_duration_seconds", METRIC_GAUGE,           \
+		"Time that fetching history took from the first answer on, or takes so far.", "")  \
 	METRIC(STORE_RECORDS, "nimbusguard_store_records", METRIC_GAUGE,                           \
 		"Native histograms and exemplars held, by kind.", "kind")                          \
 	METRIC(STORE_RECORD_BYTES, "nimbusguard_store_record_bytes", METRIC_GAUGE,                 \

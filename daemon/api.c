@@ -633,9 +633,12 @@ void route_status(struct request *request, void *argument)
 		service_feature(service, "ingest") ? "true" : "false",
 		service_feature(service, "analyze") ? "true" : "false",
 		service_feature(service, "remediate") ? "true" : "false");
-	buf_printf(&json, "\"store\":{\"series\":%llu,\"samples\":%llu,\"bytes\":%llu}}",
+	buf_printf(&json, "\"store\":{\"series\":%llu,\"samples\":%llu,\"bytes\":%llu},",
 		(unsigned long long)stats.series, (unsigned long long)stats.samples,
 		(unsigned long long)stats.bytes);
+	buf_add_text(&json, "\"backfill\":");
+	backfill_write_json(service_backfill(service), &json);
+	buf_add_char(&json, '}');
 	reply_built(request, &json, STATUS_OK, &error);
 	buf_fini(&json);
 }

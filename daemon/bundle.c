@@ -126,3 +126,64 @@ void service_remediator_config(const struct config *config, struct bundle *bundl
 	remediator->opt_in_selector = text_or_null(config, SETTING_OPT_IN);
 	remediator->clock = clock;
 }
+
+static struct backfill_list list_of(const struct config *config, enum setting_id id)
+{
+	struct backfill_list list;
+
+	list.texts = config_list(config, id, &list.count);
+	return list;
+}
+
+/* A day is more than any detector looks at; who wants more says so. */
+#define BACKFILL_RANGE_MAX_MS INT64_C(86400000)
+
+static int64_t backfill_range(const struct config *config)
+{
+	int64_t range_ms = config_int(config, SETTING_BACKFILL_RANGE);
+	int64_t retention_ms = config_int(config, SETTING_STORAGE_RETENTION);
+
+	if (range_ms == 0)
+		range_ms = BACKFILL_RANGE_MAX_MS;
+	return range_ms < retention_ms ? range_ms : retention_ms;
+}
+
+void service_backfill_config(const struct config *config, struct bundle *bundle,
+	const struct clock *clock, struct backfill_config *backfill)
+{
+	struct analyzer_config analyzer;
+	bool ha = config_bool(config, SETTING_INGEST_HA_ENABLED);
+
+	service_analyzer_config(config, bundle, clock, &analyzer);
+	*backfill = (struct backfill_config){
+		.target =
+			{
+				.url = config_text(config, SETTING_BACKFILL_URL),
+				.bearer_token_file =
+					text_or_null(config, SETTING_BACKFILL_TOKEN_FILE),
+				.username = text_or_null(config, SETTING_BACKFILL_USERNAME),
+				.password_file =
+					text_or_null(config, SETTING_BACKFILL_PASSWORD_FILE),
+				.ca_file = text_or_null(config, SETTING_BACKFILL_CA_FILE),
+				.timeout_ms = config_int(config, SETTING_BACKFILL_TIMEOUT),
+				.answer_max =
+					(size_t)config_int(config, SETTING_BACKFILL_ANSWER_MAX),
+			},
+		.range_ms = backfill_range(config),
+		.give_up_ms = config_int(config, SETTING_BACKFILL_GIVE_UP),
+		.concurrency = (unsigned)config_int(config, SETTING_BACKFILL_CONCURRENCY),
+		.signal_files = {analyzer.signal_paths, analyzer.signal_path_count},
+		.match = list_of(config, SETTING_BACKFILL_MATCH),
+		.external_given =
+			config_source(config, SETTING_BACKFILL_EXTERNAL_LABELS) != SOURCE_DEFAULT,
+		.external = list_of(config, SETTING_BACKFILL_EXTERNAL_LABELS),
+		.keep = list_of(config, SETTING_INGEST_KEEP),
+		.drop = list_of(config, SETTING_INGEST_DROP),
+		.cluster_label = ha ? config_text(config, SETTING_INGEST_HA_CLUSTER_LABEL) : NULL,
+		.replica_label = ha ? config_text(config, SETTING_INGEST_HA_REPLICA_LABEL) : NULL,
+		.labels_max = (uint32_t)config_int(config, SETTING_INGEST_LABELS_MAX),
+		.label_name_max = (uint32_t)config_int(config, SETTING_INGEST_LABEL_NAME_MAX),
+		.label_value_max = (uint32_t)config_int(config, SETTING_INGEST_LABEL_VALUE_MAX),
+		.clock = clock,
+	};
+}

@@ -94,6 +94,31 @@
 		false, "Silence of the elected replica after which another one is elected.")       \
 	SETTING(INGEST_HA_CLUSTERS_MAX, "ingest.ha.clusters_max", INT, "100", 1, 1000, NULL,       \
 		false, "Clusters of HA pairs; series of more are refused.")                        \
+	SETTING(BACKFILL_URL, "backfill.url", TEXT, "", 0, 0, NULL, false,                         \
+		"Prometheus whose history fills the rings at start; empty: none does.")            \
+	SETTING(BACKFILL_RANGE, "backfill.range", DURATION, "0s", 0, 1000 * HOUR_MS, NULL, false,  \
+		"How far back; 0: storage.retention, at most a day. Never more than "              \
+		"storage.retention.")                                                              \
+	SETTING(BACKFILL_MATCH, "backfill.match", LIST, "", 0, 0, NULL, false,                     \
+		"Selectors of series to fill beside those of the signals.")                        \
+	SETTING(BACKFILL_EXTERNAL_LABELS, "backfill.external_labels", LIST, "", 0, 0, NULL, false, \
+		"External labels of that Prometheus, name=value; not given: it is asked.")         \
+	SETTING(BACKFILL_TIMEOUT, "backfill.timeout", DURATION, "30s", 100, HOUR_MS, NULL, false,  \
+		"Of one question.")                                                                \
+	SETTING(BACKFILL_GIVE_UP, "backfill.give_up", DURATION, "10m", 1000, 24 * HOUR_MS, NULL,   \
+		false, "After so long without an answer the rings fill from the stream alone.")    \
+	SETTING(BACKFILL_CONCURRENCY, "backfill.concurrency", INT, "2", 1, 16, NULL, false,        \
+		"Questions at once.")                                                              \
+	SETTING(BACKFILL_ANSWER_MAX, "backfill.answer_max", SIZE, "32MiB", 65536, 1 * GIB, NULL,   \
+		false, "Bytes of one answer; past it less time is asked for.")                     \
+	SETTING(BACKFILL_TOKEN_FILE, "backfill.token_file", TEXT, "", 0, 0, NULL, false,           \
+		"File with the bearer token for it.")                                              \
+	SETTING(BACKFILL_USERNAME, "backfill.username", TEXT, "", 0, 0, NULL, false,               \
+		"User of basic auth for it.")                                                      \
+	SETTING(BACKFILL_PASSWORD_FILE, "backfill.password_file", TEXT, "", 0, 0, NULL, false,     \
+		"File with the user's password.")                                                  \
+	SETTING(BACKFILL_CA_FILE, "backfill.ca_file", TEXT, "", 0, 0, NULL, false,                 \
+		"File with its certificate authority.")                                            \
 	SETTING(WEBHOOK_BODY_MAX, "webhook.body_max", SIZE, "32MiB", 1024, 1 * GIB, NULL, false,   \
 		"Body of an Alertmanager message.")                                                \
 	SETTING(WEBHOOK_ALERTS_MAX, "webhook.alerts_max", INT, "20000", 1, 1000000, NULL, false,   \

@@ -38,6 +38,7 @@ struct service {
 	char journal_path[4352];
 	struct store *store;
 	struct intake *intake;
+	struct backfill *backfill; /* NULL: off */
 	struct analyzer *analyzer;
 	struct remediator *remediator;
 	struct access *access;
@@ -109,6 +110,7 @@ static void collect(void *argument)
 		metrics_set(METRIC_STORE_SAMPLES, (double)stats.samples);
 		metrics_set(METRIC_STORE_BYTES, (double)stats.bytes);
 	}
+	backfill_collect(service->backfill);
 	metrics_set(METRIC_OPERATOR_HEALTH, 1, "store");
 	/* Whoever reads this was served. */
 	metrics_set(METRIC_OPERATOR_HEALTH, 1, "http");
@@ -170,6 +172,17 @@ static enum status open_store(struct service *service, struct error *error)
 		return error->code;
 	service->intake = intake_open(config, service->store, service->clock, error);
 	return service->intake != NULL ? STATUS_OK : error->code;
+}
+
+static enum status open_backfill(struct service *service, struct error *error)
+{
+	struct backfill_config config;
+
+	if (config_text(service->config, SETTING_BACKFILL_URL)[0] == '\0')
+		return STATUS_OK;
+	service_backfill_config(service->config, &service->bundle, service->clock, &config);
+	service->backfill = backfill_open(&config, service->store, error);
+	return service->backfill != NULL ? STATUS_OK : error->code;
 }
 
 static enum status open_analyzer(struct service *service, struct error *error)
@@ -276,12 +289,17 @@ static enum status start(struct service *service, struct diagnostics *diagnostic
 	if (status != STATUS_OK || service->access == NULL)
 		return error_set(error, STATUS_BAD_INPUT, "the configuration has errors");
 	status = open_store(service, error);
+	if (status == STATUS_OK)
+		status = open_backfill(service, error);
 	if (status == STATUS_OK && service_feature(service, "analyze"))
 		status = open_analyzer(service, error);
 	if (status == STATUS_OK && service_feature(service, "remediate"))
 		status = open_remediator(service, error);
 	if (status == STATUS_OK)
 		status = open_server(service, error);
+	/* The stream comes first: nothing of it is waited for with the door shut. */
+	if (status == STATUS_OK && service->backfill != NULL)
+		status = backfill_start(service->backfill, error);
 	if (status == STATUS_OK && service->analyzer != NULL)
 		status = analyzer_start(service->analyzer, error);
 	if (status == STATUS_OK) {
@@ -425,6 +443,7 @@ void service_close(struct service *service)
 		service->server = NULL;
 	}
 	metrics_remove_collector(collect, service);
+	backfill_close(service->backfill);
 	if (service->sweeper_runs)
 		pthread_join(service->sweeper, NULL);
 	/* The analyzer's thread may still submit findings; it ends first. The remediator's engine may
@@ -519,6 +538,11 @@ const char *service_playbook_files(const struct service *service)
 	if (service->remediator == NULL)
 		return "";
 	return files[0] != '\0' ? files : service->bundle.playbooks;
+}
+
+struct backfill *service_backfill(struct service *service)
+{
+	return service->backfill;
 }
 
 struct access *service_access(struct service *service)

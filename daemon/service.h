@@ -13,6 +13,7 @@
 
 #include "analyzers/analyzer.h"
 #include "base/clock.h"
+#include "daemon/backfill.h"
 #include "daemon/config.h"
 #include "receiver/server.h"
 #include "remediations/remediator.h"
@@ -57,6 +58,7 @@ double service_samples_per_second(struct service *service);
 int64_t service_started_ms(const struct service *service);
 struct ingest *service_ingest(struct service *service, unsigned thread);
 struct intake *service_intake(struct service *service);
+struct backfill *service_backfill(struct service *service); /* NULL: off */
 struct access *service_access(struct service *service);
 /* Where they come from as opened: the setting, or the path of the bundled ones; "" when the part does
  * not run. */
@@ -80,5 +82,8 @@ void service_analyzer_config(const struct config *config, struct bundle *bundle,
 void service_remediator_config(const struct config *config, struct bundle *bundle,
 	const struct clock *clock, char *journal_path, size_t journal_path_size,
 	struct remediator_config *remediator);
+/* Only to be used when backfill.url is not empty. */
+void service_backfill_config(const struct config *config, struct bundle *bundle,
+	const struct clock *clock, struct backfill_config *backfill);
 
 #endif
