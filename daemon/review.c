@@ -120,6 +120,27 @@ static void require_bundle(const struct config *config, enum setting_id id, cons
 			bundle->looked_in, setting);
 }
 
+/* Opened without a store and closed again: nothing is asked of Prometheus. */
+static void review_backfill(const struct config *config, struct bundle *bundle,
+	const struct clock *clock, struct diagnostics *diagnostics)
+{
+	struct backfill_config backfill;
+	struct backfill *opened;
+	struct error error;
+
+	if (config_text(config, SETTING_BACKFILL_URL)[0] == '\0')
+		return;
+	require_file(config, SETTING_BACKFILL_TOKEN_FILE, "backfill.token_file", diagnostics);
+	require_file(config, SETTING_BACKFILL_PASSWORD_FILE, "backfill.password_file", diagnostics);
+	require_file(config, SETTING_BACKFILL_CA_FILE, "backfill.ca_file", diagnostics);
+	service_backfill_config(config, bundle, clock, &backfill);
+	opened = backfill_open(&backfill, NULL, &error);
+	if (opened == NULL)
+		diagnostics_add(diagnostics, false, config_place(config, SETTING_BACKFILL_URL), 0,
+			0, "%s", error.text);
+	backfill_close(opened);
+}
+
 enum status review_rules(const struct config *config, struct bundle *bundle,
 	const struct clock *clock, struct diagnostics *diagnostics)
 {
@@ -151,6 +172,8 @@ enum status review_rules(const struct config *config, struct bundle *bundle,
 	add_list_place(diagnostics, from, config, SETTING_ANALYZE_SIGNALS, "analyze.signals");
 	add_list_place(diagnostics, from, config, SETTING_REMEDIATE_PLAYBOOKS,
 		"remediate.playbooks");
+	if (diagnostics->errors == errors)
+		review_backfill(config, bundle, clock, diagnostics);
 	return diagnostics->errors == errors ? STATUS_OK : STATUS_BAD_INPUT;
 }
 
