@@ -12,8 +12,9 @@
 #include "remote_write/shapes.h"
 
 enum { REQUEST_TIMESERIES = 1, REQUEST_METADATA = 3 };
-enum { TAG_TIMESERIES = REQUEST_TIMESERIES << 3 | WIRE_BYTES };
+_Static_assert(TIMESERIES_TAG == (REQUEST_TIMESERIES << 3 | WIRE_BYTES), "the fields' numbers");
 enum { SERIES_LABELS = 1, SERIES_SAMPLES = 2, SERIES_EXEMPLARS = 3, SERIES_HISTOGRAMS = 4 };
+_Static_assert(SERIES_LABEL_TAG == (SERIES_LABELS << 3 | WIRE_BYTES), "the fields' numbers");
 enum { LABEL_NAME = 1, LABEL_VALUE = 2 };
 enum { SAMPLE_VALUE = 1, SAMPLE_TIMESTAMP = 2 };
 enum { EXEMPLAR_LABELS = 1, EXEMPLAR_VALUE = 2, EXEMPLAR_TIMESTAMP = 3 };
@@ -52,34 +53,11 @@ static bool check_message(struct wire *wire, struct wire_tag tag, const struct w
 	return wire_check(&inside, shape) || wire_fail_inside(wire, &inside);
 }
 
-/* Frames as all senders write them: the tag and a length of one or two bytes. Stops at whatever is
- * not one, also when it is only too near to the end. */
-static size_t plain_frames(struct wire *wire, struct wire *frames, size_t max)
-{
-	const uint8_t *at = wire->at, *end = wire->end;
-	size_t count = 0;
-
-	while (count < max && end - at > 3 && at[0] == TAG_TIMESERIES) {
-		size_t length = at[1], two = length >> 7;
-
-		if (two != 0 && at[2] >= 0x80)
-			break;
-		length = two != 0 ? (length & 0x7f) | (size_t)at[2] << 7 : length;
-		if (length > (size_t)(end - at) - 2 - two)
-			break;
-		at += 2 + two;
-		frames[count++] = wire_of(at, length);
-		at += length;
-	}
-	wire->at = at;
-	return count;
-}
-
 size_t decode_v1_frames(struct decode_v1 *decode, struct wire *frames, size_t max)
 {
 	struct wire *wire = &decode->wire;
 	struct wire_tag tag;
-	size_t count = plain_frames(wire, frames, max);
+	size_t count = 0;
 
 	while (count < max && wire->at < wire->end && wire->fault == NULL) {
 		if (!wire_tag(wire, &tag))

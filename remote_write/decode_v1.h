@@ -20,6 +20,10 @@
 #include "base/labels.h"
 #include "remote_write/wire.h"
 
+/* First bytes of a TimeSeries in the body, and of a label in a TimeSeries. */
+#define TIMESERIES_TAG 0x0a
+#define SERIES_LABEL_TAG 0x0a
+
 struct decode_v1 {
 	struct wire wire;  /* the body; its fault is the fault of the body */
 	uint64_t metadata; /* MetricMetadata messages passed so far */
@@ -34,6 +38,27 @@ static inline struct decode_v1 decode_v1_of(const void *body, size_t size)
  * fields are skipped. Fewer than max: the end, or decode->wire.fault says what is wrong at
  * decode->wire.at; the frames returned stand before the fault and are good as frames. */
 size_t decode_v1_frames(struct decode_v1 *decode, struct wire *frames, size_t max) MUST_CHECK;
+
+/* The next one alone: what all senders write, a tag and a length of one or two bytes, without a call. */
+static inline bool decode_v1_frame(struct decode_v1 *decode, struct wire *frame)
+{
+	const uint8_t *at = decode->wire.at;
+	size_t left = wire_left(&decode->wire), head = 2, length;
+
+	if (left > 3 && at[0] == TIMESERIES_TAG && (at[1] < 0x80 || at[2] < 0x80)) {
+		length = at[1];
+		if (length >= 0x80) {
+			length = (length & 0x7f) | (size_t)at[2] << 7;
+			head = 3;
+		}
+		if (length <= left - head) {
+			*frame = wire_of(at + head, length);
+			decode->wire.at = at + head + length;
+			return true;
+		}
+	}
+	return decode_v1_frames(decode, frame, 1) == 1;
+}
 
 struct decoded_sample {
 	int64_t t_ms;

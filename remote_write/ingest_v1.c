@@ -5,9 +5,10 @@
  * allocated. The body is taken in groups of frames, in three steps each:
  *   1. guess that each frame is a run of labels and one sample (series_tail), hash the run;
  *   2. look all the hashes up;
- *   3. in the order of the body: a known run gives its sample to the batch, all else goes the slow
- *      way (take_series): walk the frame, hash its labels, look it up, and only when it is unknown
- *      read and check the labels and intern the series.
+ *   3. in the order of the body: a known run gives its sample to the batch. Of an unknown one the
+ *      labels are read and checked and the series interned (take_guessed). Whatever is not as
+ *      guessed goes the slow way (take_series): walk the frame, hash its labels, look it up, and only
+ *      when it is unknown read its labels.
  * The batch goes to the store when it is full and at the end, so that locks are taken per batch.
  *
  * Invariants:
@@ -27,8 +28,6 @@
 
 #include "remote_write/ingest_state.h"
 
-/* The fields of the label run in its canonical form. */
-#define TAG_LABELS 0x0a
 /* A longer run of labels with a replica's is not cut in the quick way. */
 #define CUT_MAX 4096
 
@@ -41,7 +40,7 @@ static enum status gather_labels(struct ingest *ingest, const struct series_view
 
 	buf_reset(&ingest->canonical);
 	while (series_view_label_bytes(&rest, &label)) {
-		uint8_t head[1 + WIRE_VARINT_MAX] = {TAG_LABELS};
+		uint8_t head[1 + WIRE_VARINT_MAX] = {SERIES_LABEL_TAG};
 		uint8_t *end = wire_put_varint(head + 1, wire_left(&label));
 		buf_add(&ingest->canonical, head, (size_t)(end - head));
 		buf_add(&ingest->canonical, label.at, wire_left(&label));
@@ -62,7 +61,7 @@ enum status ingest_key_of_labels(struct ingest *ingest, struct store_key *key)
 	for (uint32_t i = 0; i < labels->count; i++) {
 		const struct label *label = &labels->pairs[i];
 		uint8_t name[1 + WIRE_VARINT_MAX] = {0x0a}, value[1 + WIRE_VARINT_MAX] = {0x12};
-		uint8_t head[1 + WIRE_VARINT_MAX] = {TAG_LABELS};
+		uint8_t head[1 + WIRE_VARINT_MAX] = {SERIES_LABEL_TAG};
 		size_t name_head = (size_t)(wire_put_varint(name + 1, label->name_size) - name);
 		size_t value_head = (size_t)(wire_put_varint(value + 1, label->value_size) - value);
 		uint8_t *end = wire_put_varint(head + 1,
@@ -149,27 +148,13 @@ static enum status take_new_series(struct ingest *ingest, const struct series_vi
 		verdict);
 }
 
-/* A guess that was right, so that its key is the series': the store was asked for it already. */
-struct guess {
-	struct store_key key;
-	size_t labels_size;
-};
-
-static bool is_guessed(const struct series_view *view, const struct guess *guess)
-{
-	return guess != NULL && view->labels_together && view->labels.at == view->frame.at &&
-		wire_left(&view->labels) == guess->labels_size;
-}
-
-/* The id of a frame's series. guess: may be NULL. The errors end the request. */
+/* The id of a frame's series. The errors end the request. */
 static enum status find_series(struct ingest *ingest, const struct series_view *view,
-	const struct guess *guess, uint32_t *series, enum verdict *verdict)
+	uint32_t *series, enum verdict *verdict)
 {
 	struct identity identity;
 	struct wire run = view->labels;
 
-	if (is_guessed(view, guess))
-		return take_new_series(ingest, view, &guess->key, series, verdict);
 	if (!view->labels_together) {
 		enum status status = gather_labels(ingest, view, &run);
 		if (status != STATUS_OK)
@@ -258,9 +243,8 @@ static void take_samples(struct ingest *ingest, uint32_t series, const struct se
 		add_sample(ingest, series, sample.t_ms, sample.value);
 }
 
-/* A frame that is not of a known series, as far as the guess tells (NULL: there is none). The errors
- * STATUS_BAD_INPUT and STATUS_NO_MEMORY end the request. */
-static enum status take_series(struct ingest *ingest, struct wire *frame, const struct guess *guess)
+/* A frame that the guess did not settle. STATUS_BAD_INPUT and STATUS_NO_MEMORY end the request. */
+static enum status take_series(struct ingest *ingest, struct wire *frame)
 {
 	struct ingest_counts *counts = ingest->counts;
 	struct series_view view;
@@ -270,7 +254,7 @@ static enum status take_series(struct ingest *ingest, struct wire *frame, const 
 
 	if (!series_view_init(&view, frame))
 		return ingest_refuse_bytes(ingest, frame->at, frame->fault);
-	status = find_series(ingest, &view, guess, &series, &verdict);
+	status = find_series(ingest, &view, &series, &verdict);
 	if (status != STATUS_OK)
 		return status;
 	counts->series++;
@@ -288,29 +272,67 @@ static enum status take_series(struct ingest *ingest, struct wire *frame, const 
 	return STATUS_OK;
 }
 
+/* A frame whose guess is of a series that the store does not have. When the guessed run of labels is
+ * one, the rest of the frame is the guessed sample, and there is nothing to walk and hash again. */
+static enum status take_guessed(struct ingest *ingest, size_t index)
+{
+	const struct group *group = &ingest->group;
+	const struct wire run = wire_of(group->frames[index].at, group->labels_size[index]);
+	struct wire frame = group->frames[index];
+	enum verdict verdict;
+	enum status status;
+	uint32_t series;
+
+	if (!series_labels_read_run(&ingest->labels, run))
+		return take_series(ingest, &frame);
+	status = ingest_admit(ingest, &group->keys[index], (struct series_parts){.samples = true},
+		&series, &verdict);
+	if (status != STATUS_OK)
+		return status;
+	ingest->counts->series++;
+	if (verdict == VERDICT_KEPT)
+		add_sample(ingest, series, group->samples[index].t_ms, group->samples[index].value);
+	else if (verdict != VERDICT_REFUSED)
+		count_aside(ingest, verdict, 1);
+	return STATUS_OK;
+}
+
+/* Frames, guesses and keys in one go, while the bytes are in the nearest cache: in steps of their own
+ * the first one waits for a line of each frame. Returns how many frames there are. */
+static size_t read_group(struct ingest *ingest, struct decode_v1 *decode)
+{
+	struct group *group = &ingest->group;
+	size_t count = 0;
+
+	for (; count < GROUP_MAX; count++) {
+		struct wire *frame = &group->frames[count];
+		if (!decode_v1_frame(decode, frame))
+			break;
+		group->labels_size[count] = series_tail(frame, &group->samples[count]);
+		group->keys[count] =
+			store_key_of(ingest->store, frame->at, group->labels_size[count]);
+	}
+	return count;
+}
+
 static enum status take_group(struct ingest *ingest, size_t count)
 {
 	struct group *group = &ingest->group;
 
-	for (size_t i = 0; i < count; i++) {
-		const struct wire *frame = &group->frames[i];
-		size_t labels_size = series_tail(frame, &group->samples[i]);
-		group->labels_size[i] = labels_size;
-		group->keys[i] = store_key_of(ingest->store, frame->at, labels_size);
-	}
 	store_find_many(ingest->store, group->keys, count, group->series);
 	for (size_t i = 0; i < count; i++) {
-		if (group->labels_size[i] > 0 && group->series[i] != STORE_NO_SERIES) {
+		enum status status = STATUS_OK;
+		if (group->labels_size[i] == 0) {
+			status = take_series(ingest, &group->frames[i]);
+		} else if (group->series[i] == STORE_NO_SERIES) {
+			status = take_guessed(ingest, i);
+		} else {
 			ingest->counts->series++;
 			add_sample(ingest, group->series[i], group->samples[i].t_ms,
 				group->samples[i].value);
-		} else {
-			const struct guess guess = {group->keys[i], group->labels_size[i]};
-			enum status status = take_series(ingest, &group->frames[i],
-				guess.labels_size > 0 ? &guess : NULL);
-			if (status != STATUS_OK)
-				return status;
 		}
+		if (status != STATUS_OK)
+			return status;
 	}
 	return STATUS_OK;
 }
@@ -335,7 +357,7 @@ static enum status take_group_by_rules(struct ingest *ingest, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		if (ingest_settle(ingest, i))
 			continue;
-		enum status status = take_series(ingest, &group->frames[i], NULL);
+		enum status status = take_series(ingest, &group->frames[i]);
 		if (status != STATUS_OK)
 			return status;
 	}
@@ -351,7 +373,8 @@ void ingest_body_v1(struct ingest *ingest)
 
 	series_labels_forget(&ingest->labels);
 	while (more) {
-		count = decode_v1_frames(&decode, ingest->group.frames, GROUP_MAX);
+		count = by_rules ? decode_v1_frames(&decode, ingest->group.frames, GROUP_MAX)
+				 : read_group(ingest, &decode);
 		ingest->counts->metadata = decode.metadata;
 		allowed = ingest_allowed(ingest, count);
 		status = by_rules ? take_group_by_rules(ingest, allowed)

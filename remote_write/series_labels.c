@@ -363,19 +363,18 @@ static bool take_known(struct series_labels *labels, uint32_t place, struct wire
 	return true;
 }
 
-enum refusal series_labels_read(struct series_labels *labels, const struct series_view *view,
-	struct wire *rest, struct error *error)
+/* All labels up to the end or a fault of `rest`; returns how many there are. only: stops where
+ * something else than a label begins. */
+static uint32_t read_all(struct series_labels *labels, struct wire *rest, bool only)
 {
-	const uint8_t *start;
 	struct label label;
 	uint32_t found = 0;
 
 	begin(labels, false);
-	*rest = view->frame;
-	for (;; found++) {
+	for (; !only || (rest->at < rest->end && *rest->at == SERIES_LABEL_TAG); found++) {
+		const uint8_t *start = rest->at;
 		if (take_known(labels, found, rest))
 			continue;
-		start = rest->at;
 		if (!series_view_label(rest, &label))
 			break;
 		/* The rest is read even when there are too many: it may be malformed. */
@@ -386,9 +385,27 @@ enum refusal series_labels_read(struct series_labels *labels, const struct serie
 			(struct label_bytes){start, (size_t)(rest->at - start), false, label};
 	}
 	labels->known_count = 0;
+	return found;
+}
+
+enum refusal series_labels_read(struct series_labels *labels, const struct series_view *view,
+	struct wire *rest, struct error *error)
+{
+	uint32_t found;
+
+	*rest = view->frame;
+	found = read_all(labels, rest, false);
 	if (rest->fault != NULL)
 		return REFUSAL_PROTOBUF;
 	return check_set(labels, found, labels->known, error);
+}
+
+bool series_labels_read_run(struct series_labels *labels, struct wire run)
+{
+	uint32_t found = read_all(labels, &run, true);
+
+	return run.at == run.end && run.fault == NULL &&
+		check_set(labels, found, labels->known, NULL) == REFUSAL_NONE;
 }
 
 /* Half a label, or one of a symbol that is not there: named by what can be read of it. */

@@ -52,6 +52,10 @@ void series_labels_forget(struct series_labels *labels);
 enum refusal series_labels_read(struct series_labels *labels, const struct series_view *view,
 	struct wire *rest, struct error *error) MUST_CHECK;
 
+/* The same for bytes of which it is not known yet what they are. true: they are labels and nothing
+ * else, and those are a valid set. false: one of that is not so; nothing is said about it. */
+bool series_labels_read_run(struct series_labels *labels, struct wire run) MUST_CHECK;
+
 /* The same for a list of references, of which `count` are there and at most as many as count_max
  * allows are kept. REFUSAL_SYMBOL: half a label, or a symbol that is not there. */
 enum refusal series_labels_of_references(struct series_labels *labels,
