@@ -23,6 +23,7 @@
 
 #define ANSWER_MAX (64 * 1024 * 1024)
 #define ID_MAX 80
+#define VALUE_MAX 8192 /* of a record, as shown */
 #define COLUMN_MAX 90
 
 struct call {
@@ -184,20 +185,19 @@ static void print_why(json_t *why, const char *id)
 /* "name: value", texts as they are, with their control characters escaped as JSON does. */
 static void print_field(const char *outer, const char *name, json_t *value)
 {
-	char *text;
+	char text[VALUE_MAX];
 	size_t size;
 
 	if (json_is_object(value) || json_is_array(value) || json_is_null(value))
 		return;
-	text = json_dumps(value, JSON_ENCODE_ANY);
-	if (text == NULL)
-		return;
-	size = strlen(text);
-	if (json_is_string(value))
-		printf("%s%s%s: %.*s\n", outer, *outer ? "." : "", name, (int)size - 2, text + 1);
+	size = json_dumpb(value, text, sizeof(text), JSON_ENCODE_ANY);
+	printf("%s%s%s: ", outer, *outer ? "." : "", name);
+	if (size > sizeof(text))
+		printf("(%zu bytes, see --json)\n", size);
+	else if (json_is_string(value))
+		printf("%.*s\n", (int)size - 2, text + 1);
 	else
-		printf("%s%s%s: %s\n", outer, *outer ? "." : "", name, text);
-	free(text);
+		printf("%.*s\n", (int)size, text);
 }
 
 /* What is known of a record; lists and what lies deeper are left to --json. */

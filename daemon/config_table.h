@@ -27,7 +27,7 @@
 	SETTING(WEB_ROUTE_PREFIX, "web.route_prefix", TEXT, "", 0, 0, NULL, false,                 \
 		"Prefix of all paths, such as /nimbusguard.")                                      \
 	SETTING(WEB_EXTERNAL_URL, "web.external_url", TEXT, "", 0, 0, NULL, false,                 \
-		"URL under which people reach this service, for links; its host may be asked for.") \
+		"URL under which people reach this service, for links; its host is allowed.")      \
 	SETTING(WEB_THREADS, "web.threads", INT, "4", 1, 64, NULL, false,                          \
 		"Threads that receive and decode.")                                                \
 	SETTING(WEB_CONNECTIONS_MAX, "web.connections_max", INT, "1000", 1, 100000, NULL, false,   \
@@ -72,18 +72,17 @@
 		false, "Dropped series that are remembered, about 16 bytes each.")                 \
 	SETTING(INGEST_HISTOGRAMS, "ingest.histograms", LIST, "", 0, 0, NULL, false,               \
 		"Selectors of series whose last native histograms are kept.")                      \
-	SETTING(INGEST_HISTOGRAMS_KEEP, "ingest.histograms_keep", INT, "64", 1, 1000, NULL,        \
-		false, "Native histograms kept for a series.")                                     \
+	SETTING(INGEST_HISTOGRAMS_KEEP, "ingest.histograms_keep", INT, "64", 1, 1000, NULL, false, \
+		"Native histograms kept for a series.")                                            \
 	SETTING(INGEST_HISTOGRAMS_MEMORY_MAX, "ingest.histograms_memory_max", SIZE, "64MiB",       \
 		65536, 16 * GIB, NULL, false,                                                      \
 		"Memory for native histograms, a part of storage.memory_max.")                     \
 	SETTING(INGEST_EXEMPLARS, "ingest.exemplars", LIST, "", 0, 0, NULL, false,                 \
 		"Selectors of series whose last exemplars are kept.")                              \
-	SETTING(INGEST_EXEMPLARS_KEEP, "ingest.exemplars_keep", INT, "16", 1, 1000, NULL,          \
-		false, "Exemplars kept for a series.")                                             \
-	SETTING(INGEST_EXEMPLARS_MEMORY_MAX, "ingest.exemplars_memory_max", SIZE, "16MiB",         \
-		65536, 16 * GIB, NULL, false,                                                      \
-		"Memory for exemplars, a part of storage.memory_max.")                             \
+	SETTING(INGEST_EXEMPLARS_KEEP, "ingest.exemplars_keep", INT, "16", 1, 1000, NULL, false,   \
+		"Exemplars kept for a series.")                                                    \
+	SETTING(INGEST_EXEMPLARS_MEMORY_MAX, "ingest.exemplars_memory_max", SIZE, "16MiB", 65536,  \
+		16 * GIB, NULL, false, "Memory for exemplars, a part of storage.memory_max.")      \
 	SETTING(INGEST_HA_ENABLED, "ingest.ha.enabled", BOOL, "false", 0, 0, NULL, false,          \
 		"Of HA pairs of Prometheus take the samples of one replica per cluster.")          \
 	SETTING(INGEST_HA_CLUSTER_LABEL, "ingest.ha.cluster_label", TEXT, "cluster", 0, 0, NULL,   \
