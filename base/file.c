@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -186,6 +187,94 @@ enum status file_write_atomic(const char *path, const void *bytes, size_t size, 
 		return status;
 	}
 	return sync_folder_of(path, error);
+}
+
+/* A large file is handed to the disk in such steps: the last sync does not wait for all of it, and
+ * others who sync on this disk do not wait behind it. */
+#define DRAFT_SYNC_STEP ((size_t)32 << 20)
+
+struct file_draft {
+	int descriptor;
+	size_t unsynced;
+	char path[PATH_MAX], temporary[PATH_MAX];
+};
+
+static enum status draft_open(struct file_draft *draft, unsigned mode, struct error *error)
+{
+	draft->descriptor =
+		open(draft->temporary, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, (mode_t)mode);
+	if (draft->descriptor < 0)
+		return set_path_errno(error, errno, "cannot create", draft->temporary);
+	if (flock(draft->descriptor, LOCK_EX | LOCK_NB) != 0)
+		return error_set_errno(error, errno == EWOULDBLOCK ? STATUS_BUSY : STATUS_IO, errno,
+			"another process writes %s", draft->temporary);
+	if (fchmod(draft->descriptor, (mode_t)mode) != 0 || ftruncate(draft->descriptor, 0) != 0)
+		return set_path_errno(error, errno, "cannot write", draft->temporary);
+	return STATUS_OK;
+}
+
+struct file_draft *file_draft_begin(const char *path, unsigned mode, struct error *error)
+{
+	struct file_draft *draft = mem_zalloc(1, sizeof(*draft));
+	int length;
+
+	if (draft == NULL) {
+		error_set(error, STATUS_NO_MEMORY, "%s: out of memory", path);
+		return NULL;
+	}
+	draft->descriptor = -1;
+	length = snprintf(draft->temporary, sizeof(draft->temporary), "%s.draft", path);
+	if (length < 0 || (size_t)length >= sizeof(draft->temporary)) {
+		error_set(error, STATUS_IO, "the path is too long: %s", path);
+		mem_free(draft);
+		return NULL;
+	}
+	snprintf(draft->path, sizeof(draft->path), "%s", path);
+	if (draft_open(draft, mode, error) == STATUS_OK)
+		return draft;
+	/* Not removed: it may be another's. */
+	if (draft->descriptor >= 0)
+		close(draft->descriptor);
+	mem_free(draft);
+	return NULL;
+}
+
+enum status file_draft_add(struct file_draft *draft, const void *bytes, size_t size,
+	struct error *error)
+{
+	if (!write_all(draft->descriptor, bytes, size))
+		return set_path_errno(error, errno, "cannot write", draft->temporary);
+	draft->unsynced += size;
+	if (draft->unsynced < DRAFT_SYNC_STEP)
+		return STATUS_OK;
+	draft->unsynced = 0;
+	if (fdatasync(draft->descriptor) != 0)
+		return set_path_errno(error, errno, "cannot write", draft->temporary);
+	return STATUS_OK;
+}
+
+enum status file_draft_commit(struct file_draft *draft, struct error *error)
+{
+	enum status status;
+
+	if (fsync(draft->descriptor) != 0 || rename(draft->temporary, draft->path) != 0) {
+		status = set_path_errno(error, errno, "cannot write", draft->path);
+		file_draft_abort(draft);
+		return status;
+	}
+	status = sync_folder_of(draft->path, error);
+	close(draft->descriptor);
+	mem_free(draft);
+	return status;
+}
+
+void file_draft_abort(struct file_draft *draft)
+{
+	if (draft == NULL)
+		return;
+	unlink(draft->temporary);
+	close(draft->descriptor);
+	mem_free(draft);
 }
 
 /* mkdir(), content with a folder that is already there. */

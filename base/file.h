@@ -17,6 +17,23 @@ enum status file_read(const char *path, struct buf *buf, struct error *error) MU
 /* Temporary file beside it, write, fsync, rename, fsync of the folder. */
 enum status file_write_atomic(const char *path, const void *bytes, size_t size, unsigned mode,
 	struct error *error) MUST_CHECK;
+/*
+ * The same for a file too large to be held in memory: pieces go to a draft, which takes the name at
+ * the end. The draft is <path>.draft, so that what a crash leaves behind is overwritten by the next
+ * one; a lock on it keeps two processes from writing the same file.
+ */
+struct file_draft;
+
+/* STATUS_BUSY: another process writes it. */
+struct file_draft *file_draft_begin(const char *path, unsigned mode,
+	struct error *error) MUST_CHECK;
+enum status file_draft_add(struct file_draft *draft, const void *bytes, size_t size,
+	struct error *error) MUST_CHECK;
+/* Sync, rename, sync of the folder. The draft is gone afterwards, whatever the answer. */
+enum status file_draft_commit(struct file_draft *draft, struct error *error) MUST_CHECK;
+/* Removes the draft; NULL is allowed. */
+void file_draft_abort(struct file_draft *draft);
+
 /* Makes a folder and its parents, mode 0700. */
 enum status file_make_folder(const char *path, struct error *error) MUST_CHECK;
 /* A value that changes when the file is replaced or written (mtime, size, inode); 0 when absent. */

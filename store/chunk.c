@@ -426,3 +426,17 @@ void chunk_seal(const struct chunk_end *end, struct chunk *chunk)
 		word_store(chunk->bytes + end->position / 64u * 8, end->pending);
 	chunk->first_and_count = (chunk->first_and_count & ~UINT64_C(0xffff)) | end->count;
 }
+
+bool chunk_end_valid(const struct chunk_end *end, size_t size)
+{
+	uint32_t room = (uint32_t)(size - CHUNK_HEADER) * 8;
+	bool state = (end->flags & FLAG_FLOAT) != 0
+		? end->lead == NO_WINDOW || (end->lead <= 31 && end->lead + end->trail < 64)
+		: end->level <= LEVEL_LIMIT;
+
+	return state && end->count > 0 && end->count <= room && end->position <= room &&
+		end->scale < SCALES && end->flags < 32 && end->t_ms <= CHUNK_TIME_LIMIT &&
+		end->t_ms >= -CHUNK_TIME_LIMIT &&
+		__builtin_fabs((double)end->slope) <= 2 * SLOPE_LIMIT &&
+		__builtin_fabs((double)end->integer) < INTEGER_LIMIT;
+}

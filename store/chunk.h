@@ -64,6 +64,10 @@ bool chunk_append(struct chunk_end *end, struct chunk *chunk, size_t size, int64
  * appended afterwards. */
 void chunk_seal(const struct chunk_end *end, struct chunk *chunk);
 
+/* Whether an end that was read from somewhere may be appended to in a block of this size without harm:
+ * all fields within the bounds that chunk_append() keeps. */
+bool chunk_end_valid(const struct chunk_end *end, size_t size);
+
 static inline int64_t chunk_first_ms(const struct chunk *chunk)
 {
 	return (int64_t)chunk->first_and_count >> 16;

@@ -29,3 +29,8 @@ struct store_key hash_plain(const unsigned char *secret, const void *bytes, size
 
 	return (struct store_key){hash.low64, hash.high64};
 }
+
+uint64_t hash_checksum(const void *bytes, size_t size, uint64_t seed)
+{
+	return XXH3_64bits_withSeed(bytes, size, seed);
+}

@@ -40,4 +40,7 @@ static inline struct store_key hash_bytes(const struct hash_secret *secret, cons
 hash_fn hash_plain, hash_avx2;
 bool hash_avx2_usable(void);
 
+/* A checksum against damage, not against forgery: XXH3, 64 bits. */
+uint64_t hash_checksum(const void *bytes, size_t size, uint64_t seed);
+
 #endif

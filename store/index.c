@@ -128,11 +128,11 @@ static void name_release(struct index *index, uint32_t handle)
 	index->epoch++;
 }
 
-static uint32_t name_take(struct index *index, const struct label *label)
+static uint32_t name_take(struct index *index, const char *text, uint32_t size)
 {
-	struct store_key key = name_key(index, label->name, label->name_size);
+	struct store_key key = name_key(index, text, size);
 	uint32_t handle = keys_find(&index->names, key);
-	size_t bytes = sizeof(struct index_name) + label->name_size + 1;
+	size_t bytes = sizeof(struct index_name) + size + 1;
 	struct index_name *name;
 
 	if (handle != KEYS_NONE) {
@@ -148,9 +148,9 @@ static uint32_t name_take(struct index *index, const struct label *label)
 	}
 	name = name_at(index, handle);
 	name->references = 1;
-	name->size = label->name_size;
-	memcpy(name->text, label->name, label->name_size);
-	name->text[label->name_size] = '\0';
+	name->size = size;
+	memcpy(name->text, text, size);
+	name->text[size] = '\0';
 	return handle;
 }
 
@@ -165,10 +165,10 @@ static void pair_free(struct index *index, uint32_t handle)
 	index->epoch++;
 }
 
-static uint32_t pair_make(struct index *index, const struct label *label)
+/* The reference to the name becomes the pair's; it is given back when memory is out. */
+static uint32_t pair_make(struct index *index, uint32_t name, const char *value, uint32_t size)
 {
-	size_t bytes = sizeof(struct index_pair) + label->value_size + 1;
-	uint32_t name = name_take(index, label);
+	size_t bytes = sizeof(struct index_pair) + size + 1;
 	struct index_pair *pair;
 	uint32_t handle;
 
@@ -179,8 +179,7 @@ static uint32_t pair_make(struct index *index, const struct label *label)
 		name_release(index, name);
 		return 0;
 	}
-	if (!keys_insert(&index->pairs, pair_key(index, name, label->value, label->value_size),
-		    handle)) {
+	if (!keys_insert(&index->pairs, pair_key(index, name, value, size), handle)) {
 		classes_give(&index->cells, handle, bytes);
 		name_release(index, name);
 		return 0;
@@ -188,9 +187,9 @@ static uint32_t pair_make(struct index *index, const struct label *label)
 	pair = pair_at(index, handle);
 	memset(pair, 0, sizeof(*pair));
 	pair->name = name;
-	pair->size = label->value_size;
-	memcpy(pair->text, label->value, label->value_size);
-	pair->text[label->value_size] = '\0';
+	pair->size = size;
+	memcpy(pair->text, value, size);
+	pair->text[size] = '\0';
 	return handle;
 }
 
@@ -210,7 +209,9 @@ static bool pairs_take(struct index *index, const struct label *sorted, uint32_t
 
 	for (i = 0; i < count; i++) {
 		if (pairs[i] == 0)
-			pairs[i] = pair_make(index, &sorted[i]);
+			pairs[i] = pair_make(index,
+				name_take(index, sorted[i].name, sorted[i].name_size),
+				sorted[i].value, sorted[i].value_size);
 		if (pairs[i] == 0)
 			goto undo;
 		pair_at(index, pairs[i])->references++;
@@ -290,4 +291,37 @@ bool index_clean_one(struct index *index, posting_gone_fn *gone, void *argument)
 	if (pair->references == 0)
 		pair_free(index, handle);
 	return true;
+}
+
+uint32_t index_hold_name(struct index *index, const char *name, size_t size)
+{
+	return name_take(index, name, (uint32_t)size);
+}
+
+uint32_t index_hold_pair(struct index *index, uint32_t name, const char *value, size_t size)
+{
+	uint32_t handle = index_find_pair(index, name, value, size);
+
+	if (handle == 0) {
+		name_at(index, name)->references++;
+		handle = pair_make(index, name, value, (uint32_t)size);
+	}
+	if (handle != 0)
+		pair_at(index, handle)->references++;
+	return handle;
+}
+
+void index_release_name(struct index *index, uint32_t handle)
+{
+	name_release(index, handle);
+}
+
+void index_release_pair(struct index *index, uint32_t handle)
+{
+	pair_release(index, handle);
+}
+
+bool index_has_set(const struct index *index, const uint32_t *pairs, uint32_t count)
+{
+	return keys_find(&index->sets, set_key(index, pairs, count)) != KEYS_NONE;
 }

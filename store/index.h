@@ -85,6 +85,16 @@ bool index_clean_one(struct index *index, posting_gone_fn *gone, void *argument)
 uint32_t index_find_name(const struct index *index, const char *name, size_t size);
 uint32_t index_find_pair(const struct index *index, uint32_t name, const char *value, size_t size);
 
+/* Putting back what a snapshot kept. A name or pair that is found or made gets a reference that the
+ * caller gives back by index_release_*() when all series are there, so that what no series uses is
+ * freed. 0 when memory is out. */
+uint32_t index_hold_name(struct index *index, const char *name, size_t size);
+uint32_t index_hold_pair(struct index *index, uint32_t name, const char *value, size_t size);
+void index_release_name(struct index *index, uint32_t handle);
+void index_release_pair(struct index *index, uint32_t handle);
+/* Whether there is a series with exactly these pairs. */
+bool index_has_set(const struct index *index, const uint32_t *pairs, uint32_t count);
+
 static inline const struct index_set *index_set_at(const struct index *index, uint32_t handle)
 {
 	return slab_at(index->slabs, handle);

@@ -221,3 +221,69 @@ enum status store_intern(struct store *store, struct store_key key, const struct
 	}
 	return status;
 }
+
+/* Under the index's lock. *retry: an id has to be made ready first. */
+static enum status restore_locked(struct store *store, uint32_t *pairs, uint32_t count,
+	uint32_t age, uint32_t *series, bool *retry)
+{
+	uint32_t id, set;
+
+	if (index_has_set(&store->index, pairs, count))
+		return STATUS_CONFLICT;
+	if (atomic_load(&store->live) >= store->limits.series_max)
+		return STATUS_LIMIT;
+	id = list_pop(store, &store->ready);
+	*retry = id == NO_ID;
+	if (*retry)
+		return STATUS_OK;
+	set = index_add(&store->index, NULL, count, pairs, id);
+	if (set == 0) {
+		list_push(store, &store->ready, id);
+		return STATUS_LIMIT;
+	}
+	slot_of(store, id)->set = set;
+	slot_of(store, id)->key_count = 0;
+	atomic_store_explicit(&ring_of(store, id)->life,
+		ring_life(store_tick(store) - age, RING_LIVE), memory_order_release);
+	atomic_fetch_add(&store->live, 1);
+	atomic_fetch_add(&store->created, 1);
+	atomic_fetch_add(&store->generation, 1);
+	*series = id;
+	return STATUS_OK;
+}
+
+enum status series_restore(struct store *store, uint32_t *pairs, uint32_t count, uint32_t age,
+	uint32_t *series)
+{
+	enum status status = STATUS_OK;
+	bool retry = true;
+
+	*series = STORE_NO_SERIES;
+	while (status == STATUS_OK && retry) {
+		retry = false;
+		(void)pthread_mutex_lock(&store->index_lock);
+		status = restore_locked(store, pairs, count, age, series, &retry);
+		(void)pthread_mutex_unlock(&store->index_lock);
+		if (retry && !ids_make_ready(store))
+			return STATUS_LIMIT;
+	}
+	return status;
+}
+
+bool key_restore(struct store *store, struct store_key key, uint32_t series)
+{
+	struct slot *slot = slot_of(store, series);
+	bool added = false;
+
+	(void)pthread_mutex_lock(&store->index_lock);
+	if (keys_find(&store->keys, key) == KEYS_NONE) {
+		/* Further ones as far as there is room, as in alias_add(). */
+		added = (slot->key_count == 0 ||
+				(slot->key_count < KEYS_PER_SERIES &&
+					store->keys.count < store->id_max)) &&
+			keys_insert(&store->keys, key, series);
+		slot->key_count += added;
+	}
+	(void)pthread_mutex_unlock(&store->index_lock);
+	return added;
+}

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 
 #define PAGE_SIZE 4096u
-#define PAGE_SLOTS 255u
+#define PAGE_SLOTS ((uint32_t)KEYS_PAGE_MAX)
 #define PAGE_SPLIT_AT 204u
 #define FIND_TRIES 4
 #define FIND_GROUP 16u
@@ -351,13 +351,12 @@ bool keys_remove(struct key_table *table, struct store_key key)
 	return true;
 }
 
-bool keys_sweep_page(struct key_table *table, uint64_t *cursor, keys_gone_fn *gone, void *argument)
+/* Moves the cursor behind the page: it holds all keys with the first page->depth bits of the cursor.
+ * false when it was the last one. */
+static bool cursor_advance(const struct page *page, uint64_t *cursor)
 {
-	struct page *page = page_of(table, *cursor);
 	uint64_t next;
 
-	(void)page_filter(table, page, gone, argument);
-	/* The page holds all keys with the first page->depth bits of the cursor. */
 	if (page->depth == 0)
 		return false;
 	next = ((*cursor >> (64 - page->depth)) + 1) << (64 - page->depth);
@@ -365,4 +364,28 @@ bool keys_sweep_page(struct key_table *table, uint64_t *cursor, keys_gone_fn *go
 		return false;
 	*cursor = next;
 	return true;
+}
+
+bool keys_sweep_page(struct key_table *table, uint64_t *cursor, keys_gone_fn *gone, void *argument)
+{
+	struct page *page = page_of(table, *cursor);
+
+	(void)page_filter(table, page, gone, argument);
+	return cursor_advance(page, cursor);
+}
+
+bool keys_walk_page(const struct key_table *table, uint64_t *cursor, keys_each_fn *each,
+	void *argument)
+{
+	const struct page *page = page_of(table, *cursor);
+
+	for (uint32_t i = 0; i < PAGE_SLOTS; i++) {
+		uint64_t low = word_load(&page->slots[i].low);
+
+		if (low != 0)
+			each(argument,
+				(struct store_key){(uint32_t)low, word_load(&page->slots[i].high)},
+				(uint32_t)(low >> 32) - 1);
+	}
+	return cursor_advance(page, cursor);
 }

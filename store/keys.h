@@ -64,4 +64,12 @@ bool keys_remove(struct key_table *table, struct store_key key);
 typedef bool keys_gone_fn(void *argument, uint32_t number);
 bool keys_sweep_page(struct key_table *table, uint64_t *cursor, keys_gone_fn *gone, void *argument);
 
+/* The same without removing: calls each() for the slots of one page. key.low has the 32 bits that a
+ * slot keeps, with which keys_insert() makes the same slot. Keys that stay in the table during the
+ * whole walk are seen exactly once, even if others come and pages split between the calls. */
+typedef void keys_each_fn(void *argument, struct store_key key, uint32_t number);
+bool keys_walk_page(const struct key_table *table, uint64_t *cursor, keys_each_fn *each,
+	void *argument);
+#define KEYS_PAGE_MAX 255 /* slots of a page at most */
+
 #endif

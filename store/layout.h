@@ -110,4 +110,16 @@ static inline uint32_t store_tick(const struct store *store)
 /* ENDED -> LIVE, as of `tick`; nothing when it lives. Under the lock of the index or of the shard; false when the id is free. */
 bool series_revive(struct store *store, struct ring *ring, uint32_t tick);
 
+/* Between the two no series is removed and no id changes its owner: store_sweep() does nothing.
+ * Waits for one under way. */
+void removal_pause(struct store *store);
+void removal_resume(struct store *store);
+
+/* For a snapshot being loaded, before anyone else knows the store: makes the series of these pairs,
+ * `age` ticks after its last sample. STATUS_LIMIT: there is no room; STATUS_CONFLICT: it is there. */
+enum status series_restore(struct store *store, uint32_t *pairs, uint32_t count, uint32_t age,
+	uint32_t *series) MUST_CHECK;
+/* A further raw encoding of it; false when there is no room or the key is taken. */
+bool key_restore(struct store *store, struct store_key key, uint32_t series);
+
 #endif

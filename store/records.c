@@ -464,6 +464,42 @@ static bool next_listed(struct records *records, uint32_t *at, uint32_t end)
 	return found;
 }
 
+bool records_next(struct records *records, uint32_t *series)
+{
+	uint32_t id_end = atomic_load_explicit(&records->store->id_end, memory_order_acquire);
+
+	while (*series < id_end) {
+		uint32_t run_end = (*series / SWEEP_RUN + 1) * SWEEP_RUN;
+		uint32_t at = *series;
+
+		if (next_listed(records, &at, run_end < id_end ? run_end : id_end)) {
+			*series = at - 1;
+			return true;
+		}
+		*series = run_end;
+	}
+	return false;
+}
+
+bool records_restore(struct records *records, uint32_t series, int64_t t_ms, const void *bytes,
+	size_t size)
+{
+	struct entry *entry;
+	uint16_t generation;
+	bool stored = false;
+
+	if (size == 0 || size > RECORD_SIZE_MAX ||
+		!series_generation(records->store, series, false, &generation))
+		return false;
+	(void)pthread_mutex_lock(&records->lock);
+	if (segments_grow(&records->entries, series)) {
+		entry = entry_find(records, series, generation);
+		stored = entry_add(records, entry, t_ms, bytes, size) == RECORD_STORED;
+	}
+	(void)pthread_mutex_unlock(&records->lock);
+	return stored;
+}
+
 void records_sweep(struct records *records)
 {
 	uint32_t id_end = atomic_load_explicit(&records->store->id_end, memory_order_acquire);

@@ -83,6 +83,13 @@ struct record {
 /* *at starts at 0; false at the end. The bytes are in the copy. */
 bool record_next(const struct buf *copy, size_t *at, struct record *record);
 
+/* For snapshots. The first series from *series on that has records; false when there is none. */
+bool records_next(struct records *records, uint32_t *series);
+/* Puts a record back, in the order of records_copy(). Neither lets the series live on nor decides
+ * anything about it: whether more are wanted is asked again. false when there is no room. */
+bool records_restore(struct records *records, uint32_t series, int64_t t_ms, const void *bytes,
+	size_t size);
+
 /* Gives back what belongs to series that were removed; after store_sweep(). Short locks. */
 void records_sweep(struct records *records);
 

@@ -76,27 +76,101 @@ static uint32_t block_for_next(struct ring *ring, struct ring_memory *memory, in
 	return tail_take(ring, memory);
 }
 
+/* Makes `block` the open one; 0: the open one is given up and starts anew, with `lost` samples. */
+static void head_replace(struct ring *ring, struct ring_memory *memory, uint32_t block,
+	uint32_t lost)
+{
+	struct chunk *head = chunk_at(memory, ring->head);
+
+	if (block == 0) {
+		memory->overwritten += lost;
+		memory->samples -= lost;
+		return;
+	}
+	chunk_at(memory, block)->next = head->next;
+	head->next = block;
+	ring->head = block;
+}
+
 void ring_begin_chunk(struct ring *ring, struct ring_memory *memory, int64_t t_ms, uint64_t bits)
 {
 	size_t size = memory->blocks.cell_size;
 	struct chunk *head = chunk_at(memory, ring->head);
-	uint32_t block;
 
-	if (ring->end.count == 0) {
-		chunk_begin(&ring->end, head, size, t_ms, bits);
-		return;
-	}
-	chunk_seal(&ring->end, head);
-	block = block_for_next(ring, memory, t_ms);
-	if (block == 0) {
-		memory->overwritten += ring->end.count;
-		memory->samples -= ring->end.count;
-	} else {
-		chunk_at(memory, block)->next = head->next;
-		head->next = block;
-		ring->head = block;
+	if (ring->end.count > 0) {
+		chunk_seal(&ring->end, head);
+		head_replace(ring, memory, block_for_next(ring, memory, t_ms), ring->end.count);
 	}
 	chunk_begin(&ring->end, chunk_at(memory, ring->head), size, t_ms, bits);
+}
+
+uint32_t ring_chunk_count(const struct ring *ring, const struct ring_memory *memory)
+{
+	uint32_t count = 1;
+
+	if (ring->end.count == 0)
+		return 0;
+	for (uint32_t at = tail_of(ring, memory); at != ring->head; at = chunk_at(memory, at)->next)
+		count++;
+	return count;
+}
+
+uint64_t ring_dump(const struct ring *ring, const struct ring_memory *memory, unsigned char *place)
+{
+	uint64_t samples = ring->end.count;
+
+	for (uint32_t at = tail_of(ring, memory); at != ring->head;
+		at = chunk_at(memory, at)->next) {
+		memcpy(place, chunk_at(memory, at), memory->blocks.cell_size);
+		place += memory->blocks.cell_size;
+		samples += chunk_count(chunk_at(memory, at));
+	}
+	memcpy(place, chunk_at(memory, ring->head), ring_head_size(&ring->end));
+	return samples;
+}
+
+bool ring_dump_valid(const struct chunk_end *end, const unsigned char *blocks, uint32_t count,
+	size_t size)
+{
+	int64_t before_ms = INT64_MIN;
+
+	if (count == 0 || !chunk_end_valid(end, size))
+		return false;
+	for (uint32_t i = 0; i < count; i++) {
+		const struct chunk *chunk = (const void *)(blocks + i * size);
+
+		if (chunk_first_ms(chunk) <= before_ms ||
+			(i + 1 < count && chunk_count(chunk) == 0))
+			return false;
+		before_ms = chunk_first_ms(chunk);
+	}
+	return end->t_ms >= before_ms;
+}
+
+void ring_restore(struct ring *ring, struct ring_memory *memory, const struct chunk_end *end,
+	const unsigned char *blocks, uint32_t count)
+{
+	uint16_t owner = ring->end.owner;
+	size_t size = memory->blocks.cell_size;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct chunk *from = (const void *)(blocks + i * size);
+		bool open = i + 1 == count;
+		struct chunk *to;
+		uint32_t next;
+
+		if (i > 0)
+			head_replace(ring, memory,
+				block_for_next(ring, memory, chunk_first_ms(from)),
+				chunk_count(chunk_at(memory, ring->head)));
+		to = chunk_at(memory, ring->head);
+		next = to->next;
+		memcpy(to, from, open ? ring_head_size(end) : size);
+		to->next = next;
+		memory->samples += open ? end->count : chunk_count(to);
+	}
+	ring->end = *end;
+	ring->end.owner = owner;
 }
 
 void ring_copy_chunks(const struct ring *ring, const struct ring_memory *memory, int64_t from_ms,

@@ -100,6 +100,28 @@ static inline enum append_result ring_append(struct ring *ring, struct ring_memo
 	return bits == STORE_STALE_BITS ? APPEND_STALE_MARKER : APPEND_STORED;
 }
 
+/*
+ * For snapshots: the blocks of a ring one after the other, oldest first, the open one last and only
+ * as far as it is written; what is pending of it stands in ring->end.
+ */
+uint32_t ring_chunk_count(const struct ring *ring, const struct ring_memory *memory);
+/* Bytes that the open block takes. */
+static inline size_t ring_head_size(const struct chunk_end *end)
+{
+	return CHUNK_HEADER + end->position / 64u * 8;
+}
+/* Writes (count - 1) whole blocks and the open one; returns the samples in them. Not for an empty
+ * ring. */
+uint64_t ring_dump(const struct ring *ring, const struct ring_memory *memory, unsigned char *place);
+/* Whether appending to such blocks of `size` bytes and reading them is safe, whatever they hold:
+ * positions and states within their bounds, times of blocks ascending. */
+bool ring_dump_valid(const struct chunk_end *end, const unsigned char *blocks, uint32_t count,
+	size_t size);
+/* Fills a ring as ring_init() left it with valid blocks of the ring's own block size. Where memory
+ * is out the newest ones win. */
+void ring_restore(struct ring *ring, struct ring_memory *memory, const struct chunk_end *end,
+	const unsigned char *blocks, uint32_t count);
+
 /* Chunks copied out under the lock, to be decoded without it. */
 #define RING_COPY_BYTES 8192
 

@@ -148,7 +148,8 @@ bool store_newest(struct store *store, uint32_t series, struct store_point *poin
 bool store_is_stale(double value);
 
 /* Removes series that took no sample for ended_keep_ms; for a housekeeping thread, every 10 to 60 s.
- * Takes short locks. Returns how many were removed. A second caller at the same time returns 0. */
+ * Takes short locks. Returns how many were removed. A second caller at the same time returns 0, and
+ * so does everyone while a snapshot is written. */
 size_t store_sweep(struct store *store);
 
 struct store_stats {

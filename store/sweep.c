@@ -155,6 +155,17 @@ static uint32_t sweep_run(struct store *store, uint32_t id_end, uint32_t tick,
 	return count;
 }
 
+void removal_pause(struct store *store)
+{
+	while (atomic_flag_test_and_set(&store->sweeping))
+		clock_sleep_ms(1);
+}
+
+void removal_resume(struct store *store)
+{
+	atomic_flag_clear(&store->sweeping);
+}
+
 size_t store_sweep(struct store *store)
 {
 	uint32_t tick = store_tick(store);
