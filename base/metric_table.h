@@ -82,6 +82,16 @@
 		"Memory of these, a part of the store's, by kind.", "kind")                        \
 	METRIC(STORE_RECORD_BYTES_LIMIT, "nimbusguard_store_record_limit_bytes", METRIC_GAUGE,     \
 		"Memory that these may take at most, by kind.", "kind")                            \
+	METRIC(SNAPSHOT_TIME, "nimbusguard_snapshot_last_success_timestamp_seconds", METRIC_GAUGE, \
+		"When the newest snapshot on disk was taken; 0: there is none.", "")               \
+	METRIC(SNAPSHOT_DURATION, "nimbusguard_snapshot_duration_seconds", METRIC_GAUGE,           \
+		"Time that the last snapshot took to write.", "")                                  \
+	METRIC(SNAPSHOT_BYTES, "nimbusguard_snapshot_bytes", METRIC_GAUGE,                         \
+		"Size of the newest snapshot.", "")                                                \
+	METRIC(SNAPSHOT_FAILURES, "nimbusguard_snapshot_failures_total", METRIC_COUNTER,           \
+		"Snapshots that could not be written or were refused at start.", "operation")      \
+	METRIC(SNAPSHOT_LOADED, "nimbusguard_snapshot_loaded_series", METRIC_GAUGE,                \
+		"Series that were loaded from a snapshot at start.", "")                           \
 	METRIC(ALERTS_RECEIVED, "nimbusguard_alerts_received_total", METRIC_COUNTER,               \
 		"Alerts in webhook messages, by status.", "status")                                \
 	METRIC(ALERTS_INVALID, "nimbusguard_alerts_invalid_total", METRIC_COUNTER,                 \

@@ -109,6 +109,7 @@ static size_t demo_settings(const struct command_line *line, const char *kube_ur
 		{"guard.cooldown", "3m"},
 		{"log.level", "error"},
 		{"storage.memory-max", "64MiB"},
+		{"storage.snapshot-interval", "0s"},
 	};
 	size_t count = sizeof(defaults) / sizeof(defaults[0]);
 

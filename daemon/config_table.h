@@ -48,6 +48,10 @@
 		"Expected distance of samples, to size rings.")                                    \
 	SETTING(STORAGE_ENDED_KEEP, "storage.ended_keep", DURATION, "1h", 60000, 1000 * HOUR_MS,   \
 		NULL, false, "A series that ended is removed after this time.")                    \
+	SETTING(STORAGE_SNAPSHOT_INTERVAL, "storage.snapshot_interval", DURATION, "5m", 0,         \
+		24 * HOUR_MS, NULL, false,                                                         \
+		"How often the series are written to storage.path, for the next start; 0: "        \
+		"never, not at a stop either.")                                                    \
 	SETTING(INGEST_FUTURE_MAX, "ingest.future_max", DURATION, "10m", 1000, 24 * HOUR_MS, NULL, \
 		false, "Samples further ahead of the clock are refused.")                          \
 	SETTING(INGEST_BODY_MAX, "ingest.body_max", SIZE, "32MiB", 1024, 1 * GIB, NULL, false,     \

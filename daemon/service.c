@@ -22,6 +22,7 @@
 #include "daemon/intake.h"
 #include "daemon/review.h"
 #include "daemon/routes.h"
+#include "daemon/snapshots.h"
 #include "daemon/version.h"
 
 #define DRAIN_MS 10000
@@ -38,7 +39,8 @@ struct service {
 	char journal_path[4352];
 	struct store *store;
 	struct intake *intake;
-	struct backfill *backfill; /* NULL: off */
+	struct snapshots *snapshots; /* NULL when they are off */
+	struct backfill *backfill;   /* NULL: off */
 	struct analyzer *analyzer;
 	struct remediator *remediator;
 	struct access *access;
@@ -155,7 +157,7 @@ static void set_fixed_metrics(struct service *service)
 	metrics_set(METRIC_HTTP_SLOTS, (double)config_int(service->config, SETTING_WEB_SLOTS));
 }
 
-static enum status open_store(struct service *service, struct error *error)
+static enum status open_empty_store(struct service *service, struct error *error)
 {
 	const struct config *config = service->config;
 	struct store_limits limits = {
@@ -172,6 +174,29 @@ static enum status open_store(struct service *service, struct error *error)
 		return error->code;
 	service->intake = intake_open(config, service->store, service->clock, error);
 	return service->intake != NULL ? STATUS_OK : error->code;
+}
+
+static void close_store(struct service *service)
+{
+	intake_close(service->intake);
+	if (service->store != NULL)
+		store_close(service->store);
+	service->intake = NULL;
+	service->store = NULL;
+}
+
+static enum status open_store(struct service *service, struct error *error)
+{
+	enum status status = open_empty_store(service, error);
+	bool spoiled;
+
+	if (status != STATUS_OK || !snapshots_wanted(service->config))
+		return status;
+	snapshots_load(service->config, service->store, service->intake, &spoiled);
+	if (!spoiled)
+		return STATUS_OK;
+	close_store(service);
+	return open_empty_store(service, error);
 }
 
 static enum status open_backfill(struct service *service, struct error *error)
@@ -307,6 +332,13 @@ static enum status start(struct service *service, struct diagnostics *diagnostic
 			pthread_create(&service->sweeper, NULL, sweep, service) == 0;
 		if (!service->sweeper_runs)
 			status = error_set(error, STATUS_NO_MEMORY, "no thread for housekeeping");
+	}
+	/* Last: a service that did not start writes nothing over the file of one that runs. */
+	if (status == STATUS_OK && snapshots_wanted(service->config)) {
+		service->snapshots = snapshots_open(service->config, service->store,
+			service->intake, service->clock, error);
+		if (service->snapshots == NULL)
+			status = error->code;
 	}
 	return status;
 }
@@ -456,9 +488,9 @@ void service_close(struct service *service)
 		analyzer_close(service->analyzer);
 	if (service->access != NULL)
 		access_close(service->access);
-	intake_close(service->intake);
-	if (service->store != NULL)
-		store_close(service->store);
+	/* Nobody appends any more, and the journal is closed should this one be cut short. */
+	snapshots_close(service->snapshots);
+	close_store(service);
 	mem_free(service->routes);
 	config_close(service->reloaded);
 	config_close(service->config);

@@ -33,7 +33,7 @@ struct snapshot_header {
 	uint32_t end_size, block_size; /* of struct chunk_end, of the blocks of rings */
 	uint64_t nonce;
 	int64_t taken_ms;
-	struct hash_secret secret;
+	unsigned char secret[HASH_SECRET_BYTES];
 	uint64_t checksum; /* of all before */
 };
 

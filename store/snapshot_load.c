@@ -596,7 +596,7 @@ static enum status file_load(struct loader *loader)
 	if (status != STATUS_OK)
 		return status;
 	/* The raw keys in the file were hashed with it; nothing has been hashed yet. */
-	loader->store->secret = loader->header.secret;
+	hash_secret_restore(&loader->store->secret, loader->header.secret);
 	return pages_read(loader, true);
 }
 

@@ -392,7 +392,7 @@ static enum status header_write(struct writer *writer, int64_t taken_ms)
 	header.end_size = sizeof(struct chunk_end);
 	header.block_size = store->shards[0].memory.blocks.cell_size;
 	header.taken_ms = taken_ms;
-	header.secret = store->secret;
+	memcpy(header.secret, store->secret.bytes, sizeof(header.secret));
 	if (random_secret(&header.nonce, sizeof(header.nonce)) != STATUS_OK)
 		return error_set(writer->error, STATUS_IO, "the system gives no random bytes");
 	header.checksum = hash_checksum(&header, offsetof(struct snapshot_header, checksum), 0);
