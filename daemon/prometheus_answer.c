@@ -178,7 +178,7 @@ static enum status read_series(struct matrix *matrix, const struct json_span *en
 	matrix_series_fn *take, void *argument, struct matrix_counts *counts, struct error *error)
 {
 	struct json_span metric, values, histograms;
-	size_t pair_count, point_count;
+	size_t pair_count, point_count = 0;
 	enum status status;
 
 	counts->series++;

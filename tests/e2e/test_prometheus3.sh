@@ -55,6 +55,7 @@ of_nimbusguard() {
 }
 
 # Two lists of histograms of NAME as sorted lines "labels time count sum buckets", numbers as they are as doubles.
+# shellcheck disable=SC2016 # the dollars are jq's
 histogram_lines='
 	def number: if . == "+Inf" then infinite elif . == "-Inf" then -infinite elif . == "NaN" then nan else tonumber end;
 	.data.result[] | (.metric | del(.__name__) | tojson) as $labels | (.histograms // [])[] |
