@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "analyzers/minutes.h"
 #include "analyzers/robust.h"
 #include "analyzers/snapshot.h"
 #include "analyzers/window.h"
@@ -34,10 +35,13 @@
 #define REBIND_ALL_NS INT64_C(60000000000)
 #define POINTS_MAX 100000
 #define RELATIVE_FLOOR 1e-9
+#define SWEEP_MINUTES 60
 
 struct analyzer {
 	struct store *store;
 	const struct clock *clock;
+	struct rollup *rollup; /* may be NULL */
+	int64_t swept_minute;
 	pthread_mutex_t scan_lock;     /* one scan at a time; also guards config */
 	struct analyzer_config config; /* paths are not kept */
 	struct signal_set set;         /* written under both locks, read under either */
@@ -101,6 +105,7 @@ struct analyzer *analyzer_open(const struct analyzer_config *config, struct stor
 	findings_log_init(&analyzer->log);
 	analyzer->store = store;
 	analyzer->clock = config->clock;
+	analyzer->rollup = config->rollup;
 	keep_config(analyzer, config);
 	if (signal_set_load(&analyzer->set, config->signal_paths, config->signal_path_count,
 		    &diagnostics) != STATUS_OK)
@@ -320,6 +325,44 @@ static void publish(struct analyzer *analyzer, int64_t now_ms)
 	snapshot_release(previous);
 }
 
+/* The complete minutes of all signals into the 1-minute tier. A signal that several series claim has no
+ * value of its own: its minutes are gaps. */
+static void feed_minutes(struct analyzer *analyzer, int64_t now_ms)
+{
+	const struct minutes_source source = {analyzer->store, analyzer->rollup, now_ms,
+		analyzer->points, POINTS_MAX};
+	int64_t minute = rollup_minute_of(now_ms);
+	struct error error = {.code = STATUS_OK};
+	size_t refused = 0;
+
+	if (analyzer->rollup == NULL)
+		return;
+	if (minute < analyzer->swept_minute || minute >= analyzer->swept_minute + SWEEP_MINUTES) {
+		size_t freed = rollup_sweep(analyzer->rollup, minute);
+
+		if (freed > 0)
+			LOG_INFO("signals gone for longer than storage.rollup_retention",
+				LOG_UINT("signals", freed));
+		analyzer->swept_minute = minute;
+	}
+	for (size_t i = 0; i < analyzer->roster.count; i++) {
+		struct watched_workload *workload = &analyzer->roster.workloads[i];
+
+		for (int role = 0; role < ROLE_COUNT; role++) {
+			struct watched_signal *signal = &workload->signals[role];
+
+			if (signal->series == STORE_NO_SERIES || signal->duplicate)
+				continue;
+			refused += minutes_feed(&source, &workload->key, (enum signal_role)role,
+					   &analyzer->set.roles[role], signal->series, &signal->fed,
+					   &error) != STATUS_OK;
+		}
+	}
+	if (refused > 0)
+		LOG_WARN("minutes of signals were not kept", LOG_UINT("signals", refused),
+			LOG_ERROR_FIELD(&error));
+}
+
 void analyzer_scan(struct analyzer *analyzer)
 {
 	int64_t started_ns = clock_mono_ns(clock_system()), now_ms;
@@ -330,6 +373,7 @@ void analyzer_scan(struct analyzer *analyzer)
 	for (size_t i = 0; i < analyzer->roster.count; i++)
 		scan_workload(analyzer, &analyzer->roster.workloads[i], now_ms);
 	publish(analyzer, now_ms);
+	feed_minutes(analyzer, now_ms);
 	pthread_mutex_unlock(&analyzer->scan_lock);
 	metrics_observe(METRIC_SCAN_SECONDS,
 		(double)(clock_mono_ns(clock_system()) - started_ns) / 1e9);

@@ -19,6 +19,7 @@
 #include "base/quality.h"
 #include "base/workload.h"
 #include "base/yaml.h"
+#include "store/rollup.h"
 #include "store/store.h"
 
 struct analyzer_config {
@@ -32,6 +33,8 @@ struct analyzer_config {
 	int64_t history_ms;      /* window that the score is judged against */
 	int64_t history_min_ms;  /* less: QUALITY_TOO_SHORT, no finding */
 	const struct clock *clock;
+	struct rollup
+		*rollup; /* borrowed, filled by the scan; NULL: none. Not changed by a reload */
 	/* Called from the scan's thread with firing and resolved findings; may be NULL. */
 	void (*found)(void *argument, const struct event *finding);
 	void *found_argument;

@@ -16,6 +16,7 @@
 struct watched_signal {
 	uint32_t series; /* STORE_NO_SERIES: none */
 	bool duplicate;  /* several series claim it and still get samples */
+	int64_t fed;     /* up to which minute it was looked at for the 1-minute tier */
 	struct finding_tracker tracker;
 	struct judgement last;
 };

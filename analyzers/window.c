@@ -14,35 +14,7 @@
 #include <math.h>
 #include <stdbool.h>
 
-struct cursor {
-	double previous;
-	int64_t previous_ms;
-	bool started, reset_recent;
-};
-
-/* The measurement that a point carries: for a counter the rate since the point before it. */
-static bool measure(struct cursor *cursor, const struct signal_binding *binding,
-	const struct store_point *point, bool recent, double *value)
-{
-	double increase;
-	bool started = cursor->started;
-	int64_t elapsed_ms = point->t_ms - cursor->previous_ms;
-
-	if (binding->type == SIGNAL_GAUGE) {
-		*value = point->value;
-		return true;
-	}
-	increase = point->value - cursor->previous;
-	if (started && increase < 0) {
-		increase = point->value;
-		cursor->reset_recent = cursor->reset_recent || recent;
-	}
-	cursor->previous = point->value;
-	cursor->previous_ms = point->t_ms;
-	cursor->started = true;
-	*value = started && elapsed_ms > 0 ? increase * 1000 / (double)elapsed_ms : NAN;
-	return started && elapsed_ms > 0 && isfinite(*value);
-}
+#include "analyzers/measure.h"
 
 static enum quality judge(const struct window *window, const struct window_spec *spec,
 	const struct signal_binding *binding, bool ended, bool reset)
@@ -66,11 +38,11 @@ void window_build(struct window *window, const struct window_spec *spec,
 	const struct signal_binding *binding, const struct store_point *points, size_t count,
 	double *scratch)
 {
-	struct cursor cursor = {.started = false};
+	struct measure_cursor cursor = {.started = false};
 	int64_t recent_from_ms, first_ms = 0;
 	double sum = 0;
 	size_t recent = 0;
-	bool ended = false;
+	bool ended = false, reset_recent = false;
 
 	*window = (struct window){.quality = QUALITY_MISSING,
 		.value = NAN,
@@ -85,11 +57,14 @@ void window_build(struct window *window, const struct window_spec *spec,
 	recent_from_ms = window->newest_ms - spec->recent_ms;
 	for (size_t i = 0; i < count; i++) {
 		bool is_recent = points[i].t_ms > recent_from_ms;
+		bool reset = false;
 		double value;
 
-		if (!isfinite(points[i].value) ||
-			!measure(&cursor, binding, &points[i], is_recent, &value))
+		if (!measure_point(&cursor, binding->type, &points[i], &value, &reset)) {
+			reset_recent = reset_recent || (reset && is_recent);
 			continue;
+		}
+		reset_recent = reset_recent || (reset && is_recent);
 		if (window->samples++ == 0)
 			first_ms = points[i].t_ms;
 		window->newest = value;
@@ -109,5 +84,5 @@ void window_build(struct window *window, const struct window_spec *spec,
 		window->coverage = (double)window->history_count / expected;
 		window->coverage = window->coverage > 1 ? 1 : window->coverage;
 	}
-	window->quality = judge(window, spec, binding, ended, cursor.reset_recent);
+	window->quality = judge(window, spec, binding, ended, reset_recent);
 }

@@ -92,6 +92,22 @@
 		"Snapshots that could not be written or were refused at start.", "operation")      \
 	METRIC(SNAPSHOT_LOADED, "nimbusguard_snapshot_loaded_series", METRIC_GAUGE,                \
 		"Series that were loaded from a snapshot at start.", "")                           \
+	METRIC(ROLLUP_SIGNALS, "nimbusguard_rollup_signals", METRIC_GAUGE,                         \
+		"Signals in the 1-minute tier.", "")                                               \
+	METRIC(ROLLUP_SIGNALS_LIMIT, "nimbusguard_rollup_signals_limit", METRIC_GAUGE,             \
+		"Signals that the 1-minute tier may hold at most.", "")                            \
+	METRIC(ROLLUP_BYTES, "nimbusguard_rollup_bytes", METRIC_GAUGE,                             \
+		"File of the 1-minute tier: on disk, and of it in memory.", "kind")                \
+	METRIC(ROLLUP_WRITTEN, "nimbusguard_rollup_minutes_written_total", METRIC_COUNTER,         \
+		"Minutes of signals written to the 1-minute tier, also once more with more "       \
+		"samples.",                                                                        \
+		"")                                                                                \
+	METRIC(ROLLUP_GAPS, "nimbusguard_rollup_gaps_total", METRIC_COUNTER,                       \
+		"Minutes without samples between minutes of signals of the 1-minute tier.", "")    \
+	METRIC(ROLLUP_REFUSED, "nimbusguard_rollup_refused_total", METRIC_COUNTER,                 \
+		"What the 1-minute tier did not take, by reason: minutes (full, disk, late, "      \
+		"ahead), signals (damaged) or files (file).",                                      \
+		"reason")                                                                          \
 	METRIC(ALERTS_RECEIVED, "nimbusguard_alerts_received_total", METRIC_COUNTER,               \
 		"Alerts in webhook messages, by status.", "status")                                \
 	METRIC(ALERTS_INVALID, "nimbusguard_alerts_invalid_total", METRIC_COUNTER,                 \
