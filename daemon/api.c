@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "base/parse.h"
+#include "daemon/api.h"
 #include "daemon/api_records.h"
 #include "daemon/intake.h"
 #include "daemon/routes.h"
@@ -20,7 +21,7 @@
 #define QUERY_DEFAULT_MS 300000
 #define QUANTILES_MAX 16
 
-static void reply_built(struct request *request, struct buf *json, enum status status,
+void api_reply(struct request *request, struct buf *json, enum status status,
 	const struct error *error)
 {
 	if (status != STATUS_OK)
@@ -142,20 +143,20 @@ void route_series(struct request *request, void *argument)
 		labels_fini(&labels);
 	}
 	buf_add_char(&json, ']');
-	reply_built(request, &json, status, &error);
+	api_reply(request, &json, status, &error);
 	store_selection_fini(&selection);
 	buf_fini(&json);
 }
 
-static enum status read_range(const struct request *request, int64_t now_ms, int64_t *from_ms,
-	int64_t *to_ms, struct error *error)
+enum status api_read_range(const struct request *request, int64_t now_ms, int64_t default_ms,
+	int64_t *from_ms, int64_t *to_ms, struct error *error)
 {
 	const char *start = request_query(request, "start"), *end = request_query(request, "end");
 
 	*to_ms = now_ms;
 	if (end != NULL && parse_time(end, to_ms) != STATUS_OK)
 		return error_set(error, STATUS_BAD_INPUT, "end \"%.60s\" is no time", end);
-	*from_ms = *to_ms - QUERY_DEFAULT_MS;
+	*from_ms = *to_ms - default_ms;
 	if (start != NULL && parse_time(start, from_ms) != STATUS_OK)
 		return error_set(error, STATUS_BAD_INPUT, "start \"%.60s\" is no time", start);
 	if (*from_ms > *to_ms)
@@ -230,8 +231,8 @@ static enum status series_query_init(struct series_query *query, const struct re
 	enum status status = read_limit(request, 11000, POINTS_MAX, &query->limit, error);
 
 	if (status == STATUS_OK)
-		status = read_range(request, clock_now_ms(service_clock(query->service)),
-			&query->from_ms, &query->to_ms, error);
+		status = api_read_range(request, clock_now_ms(service_clock(query->service)),
+			QUERY_DEFAULT_MS, &query->from_ms, &query->to_ms, error);
 	if (status == STATUS_OK)
 		status = read_flag(request, "histograms", &query->histograms, error);
 	if (status == STATUS_OK)
@@ -336,15 +337,14 @@ void route_query(struct request *request, void *argument)
 			error_set(&error, status, "out of memory");
 	}
 	buf_add_text(&json, "]}");
-	reply_built(request, &json, status, &error);
+	api_reply(request, &json, status, &error);
 	series_query_fini(&query);
 	store_selection_fini(&selection);
 	buf_fini(&json);
 }
 
-/* namespace=, kind=, workload= (and cluster=): all of the first three, or none. */
-static enum status read_workload(const struct request *request, struct workload_key *key,
-	bool *given, struct error *error)
+enum status api_read_workload(const struct request *request, struct workload_key *key, bool *given,
+	struct error *error)
 {
 	const char *space = request_query(request, "namespace");
 	const char *kind = request_query(request, "kind");
@@ -382,14 +382,14 @@ void route_signals(struct request *request, void *argument)
 
 	buf_init(&json, ANSWER_MAX);
 	if (status == STATUS_OK)
-		status = read_workload(request, &key, &given, &error);
+		status = api_read_workload(request, &key, &given, &error);
 	if (status == STATUS_OK && analyzer == NULL)
 		status = error_set(&error, STATUS_NOT_FOUND, "analyze is not enabled");
 	if (status == STATUS_OK) {
 		error_set(&error, STATUS_NO_MEMORY, "out of memory");
 		status = analyzer_write_signals(analyzer, &json, given ? &key : NULL, limit);
 	}
-	reply_built(request, &json, status, &error);
+	api_reply(request, &json, status, &error);
 	buf_fini(&json);
 }
 
@@ -409,7 +409,7 @@ static void reply_list(struct request *request, struct service *service, list_fn
 		error_set(&error, STATUS_UNAVAILABLE, "the list could not be read");
 		status = write(service, request, &json, limit, &error);
 	}
-	reply_built(request, &json, status, &error);
+	api_reply(request, &json, status, &error);
 	buf_fini(&json);
 }
 
@@ -521,7 +521,7 @@ void route_why(struct request *request, void *argument)
 		if (status != STATUS_OK)
 			error_set(&error, status, "no incident or action \"%.80s\"", id);
 	}
-	reply_built(request, &json, status, &error);
+	api_reply(request, &json, status, &error);
 	buf_fini(&json);
 }
 
@@ -561,7 +561,7 @@ void route_action_change(struct request *request, void *argument)
 		buf_add_json_string(&json, id, strlen(id));
 		buf_add_char(&json, '}');
 	}
-	reply_built(request, &json, status, &error);
+	api_reply(request, &json, status, &error);
 	buf_fini(&json);
 }
 
@@ -585,7 +585,7 @@ void route_pause(struct request *request, void *argument)
 		status = remediator_pause(remediator, paused,
 			identity[0] != '\0' ? identity : "local", &error);
 	buf_printf(&json, "{\"paused\":%s}", paused ? "true" : "false");
-	reply_built(request, &json, status, &error);
+	api_reply(request, &json, status, &error);
 	buf_fini(&json);
 }
 
@@ -639,6 +639,6 @@ void route_status(struct request *request, void *argument)
 	buf_add_text(&json, "\"backfill\":");
 	backfill_write_json(service_backfill(service), &json);
 	buf_add_char(&json, '}');
-	reply_built(request, &json, STATUS_OK, &error);
+	api_reply(request, &json, STATUS_OK, &error);
 	buf_fini(&json);
 }

@@ -167,11 +167,11 @@ static int run(struct demo *demo, const struct command_line *line, const char *f
 		: EXIT_FAILED;
 }
 
-/* The journal of a demo is of no use later. */
+/* The state of a demo is of no use later. */
 static void remove_folder(const char *folder)
 {
 	static const char *const files[] = {"journal.sqlite", "journal.sqlite-wal",
-		"journal.sqlite-shm", "journal.sqlite-journal", "journal.sqlite-lock"};
+		"journal.sqlite-shm", "journal.sqlite-journal", "journal.sqlite-lock", "rollup.1m"};
 	char path[512];
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/parse.h"
 #include "remediations/freeze.h"
+#include "store/rollup.h"
 
 #define LIST_MAX 64
 #define FLAGS_MORE_MAX 64
@@ -397,6 +398,10 @@ static void check_whole(const struct config *config, struct diagnostics *diagnos
 		diagnostics_add(diagnostics, false, "analyze.history", 0, 0,
 			"is not longer than analyze.history_min by the minute that is judged: nothing "
 			"would ever be found");
+	if (config_int(config, SETTING_STORAGE_ROLLUP_RETENTION) > 0 &&
+		config_int(config, SETTING_STORAGE_ROLLUP_RETENTION) < ROLLUP_RETENTION_MIN_MS)
+		diagnostics_add(diagnostics, false, "storage.rollup_retention", 0, 0,
+			"is neither 0 nor a day at least");
 	if (config_int(config, SETTING_ANALYZE_HISTORY) >
 		config_int(config, SETTING_STORAGE_RETENTION))
 		diagnostics_add(diagnostics, true, "analyze.history", 0, 0,

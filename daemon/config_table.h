@@ -52,6 +52,12 @@
 		24 * HOUR_MS, NULL, false,                                                         \
 		"How often the series are written to storage.path, for the next start; 0: "        \
 		"never, not at a stop either.")                                                    \
+	SETTING(STORAGE_ROLLUP_RETENTION, "storage.rollup_retention", DURATION, "14d", 0,          \
+		90 * 24 * HOUR_MS, NULL, false,                                                    \
+		"How long minutes of signals are kept in a file of storage.path; 0: not, else a "  \
+		"day at least.")                                                                   \
+	SETTING(STORAGE_ROLLUP_SIGNALS_MAX, "storage.rollup_signals_max", INT, "30000", 1,         \
+		10000000, NULL, false, "Signals in that file, 99.6 kB each for 14 days.")          \
 	SETTING(INGEST_FUTURE_MAX, "ingest.future_max", DURATION, "10m", 1000, 24 * HOUR_MS, NULL, \
 		false, "Samples further ahead of the clock are refused.")                          \
 	SETTING(INGEST_BODY_MAX, "ingest.body_max", SIZE, "32MiB", 1024, 1 * GIB, NULL, false,     \

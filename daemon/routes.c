@@ -242,6 +242,7 @@ struct route *routes_build(struct service *service, size_t *count, struct error 
 		READ("metrics", "/metrics", serve_metrics),
 		READ("series", "/api/v1/series", route_series),
 		READ("query", "/api/v1/query", route_query),
+		READ("rollup", "/api/v1/rollup", route_rollup),
 		READ("signals", "/api/v1/signals", route_signals),
 		READ("workloads", "/api/v1/workloads", route_workloads),
 		READ("findings", "/api/v1/findings", route_findings),

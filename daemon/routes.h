@@ -23,6 +23,7 @@ enum status route_write_head(struct request *request, struct error *error);
 
 void route_series(struct request *request, void *argument);
 void route_query(struct request *request, void *argument);
+void route_rollup(struct request *request, void *argument);
 void route_signals(struct request *request, void *argument);
 void route_workloads(struct request *request, void *argument);
 void route_findings(struct request *request, void *argument);

@@ -38,6 +38,7 @@ struct service {
 	struct bundle bundle;
 	char journal_path[4352];
 	struct store *store;
+	struct rollup *rollup;
 	struct intake *intake;
 	struct snapshots *snapshots; /* NULL when they are off */
 	struct backfill *backfill;   /* NULL: off */
@@ -210,6 +211,31 @@ static enum status open_backfill(struct service *service, struct error *error)
 	return service->backfill != NULL ? STATUS_OK : error->code;
 }
 
+/* The tier is a help, not a need: without it (no disk space, a file in use) the service runs on and
+ * says so. */
+static enum status open_rollup(struct service *service, struct error *error)
+{
+	const struct config *config = service->config;
+	const struct rollup_limits limits = {.retention_ms = config_int(config,
+						     SETTING_STORAGE_ROLLUP_RETENTION),
+		.signals_max = (uint32_t)config_int(config, SETTING_STORAGE_ROLLUP_SIGNALS_MAX)};
+	const char *folder = config_text(config, SETTING_STORAGE_PATH);
+	char path[4352];
+
+	if (limits.retention_ms == 0)
+		return STATUS_OK;
+	if (file_make_folder(folder, error) != STATUS_OK)
+		return error->code;
+	if ((size_t)snprintf(path, sizeof(path), "%s/rollup.1m", folder) >= sizeof(path))
+		return error_set(error, STATUS_BAD_INPUT, "storage.path is too long");
+	service->rollup = rollup_open(path, &limits, service->clock, error);
+	metrics_set(METRIC_OPERATOR_HEALTH, service->rollup != NULL, "rollup");
+	if (service->rollup == NULL)
+		LOG_ERROR("the 1-minute tier is not kept", LOG_ERROR_FIELD(error));
+	error_reset(error);
+	return STATUS_OK;
+}
+
 static enum status open_analyzer(struct service *service, struct error *error)
 {
 	struct analyzer_config config;
@@ -217,6 +243,9 @@ static enum status open_analyzer(struct service *service, struct error *error)
 	service_analyzer_config(service->config, &service->bundle, service->clock, &config);
 	config.found = submit_finding;
 	config.found_argument = service;
+	if (open_rollup(service, error) != STATUS_OK)
+		return error->code;
+	config.rollup = service->rollup;
 	service->analyzer = analyzer_open(&config, service->store, error);
 	return service->analyzer != NULL ? STATUS_OK : error->code;
 }
@@ -486,6 +515,7 @@ void service_close(struct service *service)
 		remediator_close(service->remediator);
 	if (service->analyzer != NULL)
 		analyzer_close(service->analyzer);
+	rollup_close(service->rollup);
 	if (service->access != NULL)
 		access_close(service->access);
 	/* Nobody appends any more, and the journal is closed should this one be cut short. */
@@ -521,6 +551,11 @@ struct analyzer *service_analyzer(struct service *service)
 struct store *service_store(struct service *service)
 {
 	return service->store;
+}
+
+struct rollup *service_rollup(struct service *service)
+{
+	return service->rollup;
 }
 
 const struct clock *service_clock(const struct service *service)

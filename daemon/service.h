@@ -18,6 +18,7 @@
 #include "receiver/server.h"
 #include "remediations/remediator.h"
 #include "remote_write/ingest.h"
+#include "store/rollup.h"
 #include "store/store.h"
 
 struct service;
@@ -47,6 +48,7 @@ enum mode service_mode(struct service *service);
 struct remediator *service_remediator(struct service *service); /* NULL when the feature is off */
 struct analyzer *service_analyzer(struct service *service);
 struct store *service_store(struct service *service);
+struct rollup *service_rollup(struct service *service); /* NULL when it is not kept */
 const struct clock *service_clock(const struct service *service);
 bool service_ready(struct service *service, const char **reason);
 /* Calls watch for each finding as it goes to the engine, from the scan's thread; for the live view.

@@ -13,8 +13,8 @@
  * Ownership: keys and minutes are copied in and out.
  * Limits: signals_max signals, ROLLUP_KEY_MAX bytes a key. A signal without minutes for longer than
  *   the retention gives its place up. With all places taken a new signal is answered STATUS_LIMIT
- *   and counted; no disk space: STATUS_IO, likewise; known signals go on. About 99.3 kB a signal for 14 days,
- *   reserved on disk before it is used, 64 signals at a time.
+ *   and counted; no disk space: STATUS_IO, likewise; known signals go on. About 99.6 kB a signal for 14 days,
+ *   reserved on disk before it is used, 50 signals at a time.
  * Order: minutes of one signal ascend; see rollup_write() for those that do not.
  * Threads: rollup_write() and rollup_sweep() from one thread at a time; reading from any, meanwhile.
  */
@@ -31,7 +31,7 @@
 #define ROLLUP_KEY_MAX 480u
 #define ROLLUP_LATE_MINUTES 8u
 /* A minute further ahead of the clock is refused, and what is stored further ahead, by a clock that
- * was wrong, counts as none. */
+ * was wrong, counts as none; only the block that was open then was closed by it. */
 #define ROLLUP_AHEAD_MINUTES 1440u
 #define ROLLUP_NEVER INT64_C(-1)
 #define ROLLUP_RETENTION_MIN_MS (INT64_C(24) * 3600000)

@@ -24,7 +24,7 @@
 #include "store/rollup_block.h"
 
 #define ROLLUP_FILE_HEAD 65536u
-#define SEGMENT_SLOTS 64u
+#define SEGMENT_SLOTS 50u
 #define OPEN_MINUTES (BLOCK_MINUTES + ROLLUP_LATE_MINUTES)
 #define RECENT_BLOCKS 12u
 
