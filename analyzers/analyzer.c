@@ -41,6 +41,8 @@ struct analyzer {
 	struct store *store;
 	const struct clock *clock;
 	struct rollup *rollup; /* may be NULL */
+	bool (*history_comes)(void *argument);
+	void *history_argument;
 	int64_t swept_minute;
 	pthread_mutex_t scan_lock;     /* one scan at a time; also guards config */
 	struct analyzer_config config; /* paths are not kept */
@@ -106,6 +108,8 @@ struct analyzer *analyzer_open(const struct analyzer_config *config, struct stor
 	analyzer->store = store;
 	analyzer->clock = config->clock;
 	analyzer->rollup = config->rollup;
+	analyzer->history_comes = config->history_comes;
+	analyzer->history_argument = config->history_argument;
 	keep_config(analyzer, config);
 	if (signal_set_load(&analyzer->set, config->signal_paths, config->signal_path_count,
 		    &diagnostics) != STATUS_OK)
@@ -335,7 +339,9 @@ static void feed_minutes(struct analyzer *analyzer, int64_t now_ms)
 	struct error error = {.code = STATUS_OK};
 	size_t refused = 0;
 
-	if (analyzer->rollup == NULL)
+	if (analyzer->rollup == NULL ||
+		(analyzer->history_comes != NULL &&
+			analyzer->history_comes(analyzer->history_argument)))
 		return;
 	if (minute < analyzer->swept_minute || minute >= analyzer->swept_minute + SWEEP_MINUTES) {
 		size_t freed = rollup_sweep(analyzer->rollup, minute);

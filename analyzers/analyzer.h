@@ -33,8 +33,12 @@ struct analyzer_config {
 	int64_t history_ms;      /* window that the score is judged against */
 	int64_t history_min_ms;  /* less: QUALITY_TOO_SHORT, no finding */
 	const struct clock *clock;
-	struct rollup
-		*rollup; /* borrowed, filled by the scan; NULL: none. Not changed by a reload */
+	/* Borrowed, filled by the scan; NULL: none. Not changed by a reload. */
+	struct rollup *rollup;
+	/* Asked from the scan's thread: true while older samples are still to come, for which the minutes
+	 * then wait; NULL: never. Not changed by a reload. */
+	bool (*history_comes)(void *argument);
+	void *history_argument;
 	/* Called from the scan's thread with firing and resolved findings; may be NULL. */
 	void (*found)(void *argument, const struct event *finding);
 	void *found_argument;

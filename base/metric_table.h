@@ -98,7 +98,7 @@
 		"Signals that the 1-minute tier may hold at most.", "")                            \
 	METRIC(ROLLUP_BYTES, "nimbusguard_rollup_bytes", METRIC_GAUGE,                             \
 		"File of the 1-minute tier: on disk, and of it in memory.", "kind")                \
-	METRIC(ROLLUP_WRITTEN, "nimbusguard_rollup_minutes_written_total", METRIC_COUNTER,         \
+	METRIC(ROLLUP_WRITTEN, "nimbusguard_rollup_written_total", METRIC_COUNTER,                 \
 		"Minutes of signals written to the 1-minute tier, also once more with more "       \
 		"samples.",                                                                        \
 		"")                                                                                \

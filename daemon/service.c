@@ -236,6 +236,15 @@ static enum status open_rollup(struct service *service, struct error *error)
 	return STATUS_OK;
 }
 
+/* Minutes are written in order, so they wait for the samples from before the start. */
+static bool history_comes(void *argument)
+{
+	const struct service *service = argument;
+	enum backfill_state state = backfill_state(service->backfill);
+
+	return state == BACKFILL_WAITING || state == BACKFILL_RUNNING;
+}
+
 static enum status open_analyzer(struct service *service, struct error *error)
 {
 	struct analyzer_config config;
@@ -246,6 +255,8 @@ static enum status open_analyzer(struct service *service, struct error *error)
 	if (open_rollup(service, error) != STATUS_OK)
 		return error->code;
 	config.rollup = service->rollup;
+	config.history_comes = history_comes;
+	config.history_argument = service;
 	service->analyzer = analyzer_open(&config, service->store, error);
 	return service->analyzer != NULL ? STATUS_OK : error->code;
 }
@@ -504,13 +515,14 @@ void service_close(struct service *service)
 		service->server = NULL;
 	}
 	metrics_remove_collector(collect, service);
-	backfill_close(service->backfill);
 	if (service->sweeper_runs)
 		pthread_join(service->sweeper, NULL);
-	/* The analyzer's thread may still submit findings; it ends first. The remediator's engine may
-	 * still read signals; so the analyzer is closed after it: stop, close, close. */
+	/* The analyzer's thread may still submit findings and ask how the history comes; it ends first.
+	 * The remediator's engine may still read signals; so the analyzer is closed after it: stop,
+	 * close, close. */
 	if (service->analyzer != NULL)
 		analyzer_stop(service->analyzer);
+	backfill_close(service->backfill);
 	if (service->remediator != NULL)
 		remediator_close(service->remediator);
 	if (service->analyzer != NULL)

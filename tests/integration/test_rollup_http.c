@@ -151,7 +151,7 @@ static void samples_become_minutes(void **state)
 	AWAIT(&servers, all_but_the_last_there(), 60);
 	check_minutes();
 	assert_true(web_metric(service->url, "nimbusguard_rollup_signals") == 1);
-	assert_true(web_metric(service->url, "nimbusguard_rollup_minutes_written_total") >= 34);
+	assert_true(web_metric(service->url, "nimbusguard_rollup_written_total") >= 34);
 	assert_true(web_metric(service->url, "nimbusguard_rollup_gaps_total") == 5);
 	assert_true(web_metric(service->url, "nimbusguard_rollup_bytes{kind=\"disk\"}") > 1e6);
 	assert_true(web_metric(service->url, "nimbusguard_rollup_bytes{kind=\"resident\"}") > 0);

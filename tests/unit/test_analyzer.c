@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "analyzers/analyzer.h"
+#include "analyzers/minutes.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -485,6 +486,70 @@ static void a_reload_takes_new_signals_or_keeps_the_old(void **state)
 	close_world(&world);
 }
 
+static bool history_comes(void *argument)
+{
+	return *(bool *)argument;
+}
+
+/* The mean of a minute of shop/Deployment/web's cpu; NaN: a gap. */
+static double minute_mean(struct rollup *rollup, int64_t minute)
+{
+	char key[ROLLUP_KEY_MAX];
+	double mean;
+	const struct rollup_columns columns = {.mean = &mean};
+
+	(void)rollup_read(rollup, key, minutes_key(&web, ROLE_CPU, key), minute, minute + 1,
+		&columns);
+	return mean;
+}
+
+static void scans_fill_the_minutes_once_the_history_is_there(void **state)
+{
+	const struct rollup_limits limits = {.retention_ms = ROLLUP_RETENTION_MIN_MS,
+		.signals_max = 1};
+	const int64_t first = rollup_minute_of(T0) + 1;
+	bool coming = true;
+	char path[600];
+	struct world world;
+	struct error error;
+	struct rollup *rollup;
+
+	open_world(&world, signals);
+	snprintf(path, sizeof(path), "%s/rollup.1m", folder);
+	rollup = rollup_open(path, &limits, &world.clock.clock, &error);
+	assert_non_null(rollup);
+	analyzer_close(world.analyzer);
+	world.config.rollup = rollup;
+	world.config.history_comes = history_comes;
+	world.config.history_argument = &coming;
+	world.analyzer = analyzer_open(&world.config, world.store, &error);
+	assert_non_null(world.analyzer);
+	stream(&world, 40, 2);
+	assert_true(isnan(minute_mean(rollup, first)));
+	coming = false;
+	stream(&world, 1, 2);
+	for (int64_t minute = first; minute < first + 9; minute++)
+		assert_true(fabs(minute_mean(rollup, minute) - 2) < 1e-9);
+	/* No place for a second signal: told, counted, and the first goes on. */
+	for (int i = 0; i < 12; i++) {
+		sample(&world, "replicas", 3);
+		stream(&world, 1, 2);
+	}
+	assert_true(metrics_get(METRIC_ROLLUP_REFUSED, "full") >= 1);
+	/* What two series claim is a gap. */
+	for (int i = 0; i < 12; i++) {
+		sample_of(&world, "cpu", "other", "web", 5);
+		stream(&world, 1, 2);
+	}
+	assert_true(fabs(minute_mean(rollup, first + 10) - 2) < 1e-9);
+	assert_true(isnan(minute_mean(rollup, rollup_minute_of(now(&world)) - 1)));
+	analyzer_close(world.analyzer);
+	world.analyzer = NULL;
+	rollup_close(rollup);
+	assert_int_equal(unlink(path), 0);
+	close_world(&world);
+}
+
 static void bad_signals_open_nothing(void **state)
 {
 	struct world world;
@@ -629,6 +694,7 @@ int main(void)
 		cmocka_unit_test(workloads_are_known_once_they_were_seen),
 		cmocka_unit_test(the_page_shows_what_the_last_scan_saw),
 		cmocka_unit_test(a_reload_takes_new_signals_or_keeps_the_old),
+		cmocka_unit_test(scans_fill_the_minutes_once_the_history_is_there),
 		cmocka_unit_test(bad_signals_open_nothing),
 		cmocka_unit_test(memory_that_is_out_is_an_answer),
 		cmocka_unit_test(answers_that_do_not_fit_are_refused),
