@@ -31,17 +31,21 @@ void matrix_fini(struct matrix *matrix)
 	matrix_init(matrix);
 }
 
-/* The member of an object; false when there is none. */
-static bool member(const struct json_span *object, const char *name, struct json_span *value)
+/* The members of an object by these names (NULL-terminated), in one walk: an answer may be long. One
+ * that is not there has no text. */
+static void members(const struct json_span *object, const char *const *names,
+	struct json_span *values)
 {
 	struct json_walk walk;
-	struct json_span key;
+	struct json_span key, value;
 
+	for (size_t i = 0; names[i] != NULL; i++)
+		values[i] = (struct json_span){.kind = SPAN_NULL, .text = NULL};
 	json_walk_init(&walk, object);
-	while (object->kind == SPAN_OBJECT && json_walk_next(&walk, &key, value))
-		if (json_span_is(&key, name))
-			return true;
-	return false;
+	while (object->kind == SPAN_OBJECT && json_walk_next(&walk, &key, &value))
+		for (size_t i = 0; names[i] != NULL; i++)
+			if (json_span_is(&key, names[i]))
+				values[i] = value;
 }
 
 static bool room_for(void *block, size_t *max, size_t wanted, size_t size)
@@ -141,25 +145,89 @@ static bool read_pair(const struct json_span *pair, struct store_point *point)
 		read_value(&value, &point->value);
 }
 
+/* [1435781430.781,"1"] as Prometheus writes it, which is most of each answer: read without walking.
+ * `at` is within checked JSON. Returns what follows, or NULL: any other form. */
+static const char *read_plain_pair(const char *at, struct store_point *point)
+{
+	int64_t t_ms = 0;
+	int digits = 0, decimals = 0;
+	const char *text;
+	struct json_span value = {.kind = SPAN_STRING};
+
+	if (*at++ != '[')
+		return NULL;
+	for (; *at >= '0' && *at <= '9' && digits < 12; at++, digits++)
+		t_ms = t_ms * 10 + (*at - '0');
+	if (*at == '.')
+		for (at++; *at >= '0' && *at <= '9' && decimals < 3; at++, decimals++)
+			t_ms = t_ms * 10 + (*at - '0');
+	for (; decimals < 3; decimals++)
+		t_ms *= 10;
+	if (digits == 0 || at[0] != ',' || at[1] != '"')
+		return NULL;
+	text = at + 1;
+	for (at += 2; *at != '"'; at++)
+		if (*at == '\\')
+			return NULL;
+	value.text = text;
+	value.size = (size_t)(at + 1 - text);
+	if (at[1] != ']' || !read_value(&value, &point->value))
+		return NULL;
+	point->t_ms = t_ms;
+	return at + 2;
+}
+
+static enum status add_point(struct matrix *matrix, size_t count, struct error *error)
+{
+	if (room_for(&matrix->points, &matrix->point_max, count + 1, sizeof(*matrix->points)))
+		return STATUS_OK;
+	return error_set(error, STATUS_NO_MEMORY, "no memory for samples");
+}
+
+/* *count is 0 when one of the pairs is not plain: then all are read the other way. */
+static enum status read_plain_values(struct matrix *matrix, const struct json_span *values,
+	size_t *count, struct error *error)
+{
+	const char *at = values->text + 1;
+	enum status status = STATUS_OK;
+
+	*count = 0;
+	if (values->kind != SPAN_ARRAY)
+		return STATUS_OK;
+	while (status == STATUS_OK) {
+		status = add_point(matrix, *count, error);
+		if (status == STATUS_OK)
+			at = read_plain_pair(at, &matrix->points[*count]);
+		if (status == STATUS_OK && (at == NULL || (*at != ',' && *at != ']'))) {
+			*count = 0;
+			return STATUS_OK;
+		}
+		(*count)++;
+		if (status == STATUS_OK && *at++ == ']')
+			return STATUS_OK;
+	}
+	return status;
+}
+
 static enum status read_values(struct matrix *matrix, const struct json_span *values, size_t *count,
 	struct matrix_counts *counts, struct error *error)
 {
 	struct json_walk walk;
 	struct json_span pair;
+	enum status status = read_plain_values(matrix, values, count, error);
+	bool plain = *count > 0;
 
-	*count = 0;
 	json_walk_init(&walk, values);
-	while (values->kind == SPAN_ARRAY && json_walk_next(&walk, NULL, &pair)) {
-		if (!room_for(&matrix->points, &matrix->point_max, *count + 1,
-			    sizeof(*matrix->points)))
-			return error_set(error, STATUS_NO_MEMORY, "no memory for samples");
-		if (read_pair(&pair, &matrix->points[*count]))
+	while (status == STATUS_OK && !plain && values->kind == SPAN_ARRAY &&
+		json_walk_next(&walk, NULL, &pair)) {
+		status = add_point(matrix, *count, error);
+		if (status == STATUS_OK && read_pair(&pair, &matrix->points[*count]))
 			(*count)++;
 		else
 			counts->bad_samples++;
 	}
 	counts->samples += *count;
-	return STATUS_OK;
+	return status;
 }
 
 static uint64_t length_of(const struct json_span *array)
@@ -177,26 +245,27 @@ static uint64_t length_of(const struct json_span *array)
 static enum status read_series(struct matrix *matrix, const struct json_span *entry,
 	matrix_series_fn *take, void *argument, struct matrix_counts *counts, struct error *error)
 {
-	struct json_span metric, values, histograms;
+	static const char *const names[] = {"metric", "values", "histograms", NULL};
+	struct json_span found[3], *metric = &found[0], *values = &found[1];
 	size_t pair_count, point_count = 0;
 	enum status status;
 
 	counts->series++;
-	if (member(entry, "histograms", &histograms))
-		counts->histograms += length_of(&histograms);
-	if (!member(entry, "metric", &metric)) {
+	members(entry, names, found);
+	counts->histograms += length_of(&found[2]);
+	if (metric->text == NULL) {
 		counts->bad_series++;
 		return STATUS_OK;
 	}
-	if (!member(entry, "values", &values))
+	if (values->text == NULL)
 		return STATUS_OK;
-	status = read_labels(matrix, &metric, &pair_count, error);
+	status = read_labels(matrix, metric, &pair_count, error);
 	if (status == STATUS_BAD_INPUT) {
 		counts->bad_series++;
 		return STATUS_OK;
 	}
 	if (status == STATUS_OK)
-		status = read_values(matrix, &values, &point_count, counts, error);
+		status = read_values(matrix, values, &point_count, counts, error);
 	if (status != STATUS_OK || point_count == 0)
 		return status;
 	return take(argument, matrix->pairs, pair_count, matrix->points, point_count, error);
@@ -214,46 +283,48 @@ static void copy_text(char *copy, size_t size, const struct json_span *span)
 	mem_free(text);
 }
 
-static void read_warning(const struct json_span *root, struct matrix_counts *counts)
+static void read_warning(const struct json_span *warnings, struct matrix_counts *counts)
 {
-	struct json_span warnings, first;
+	struct json_span first;
 	struct json_walk walk;
 
-	if (!member(root, "warnings", &warnings) || warnings.kind != SPAN_ARRAY)
-		return;
-	json_walk_init(&walk, &warnings);
-	if (json_walk_next(&walk, NULL, &first))
+	json_walk_init(&walk, warnings);
+	if (warnings->kind == SPAN_ARRAY && json_walk_next(&walk, NULL, &first))
 		copy_text(counts->warning, sizeof(counts->warning), &first);
 }
 
-static enum status open_answer(const char *text, size_t size, struct json_span *root,
-	struct json_span *data, struct error *error)
+static enum status open_answer(const char *text, size_t size, struct json_span *data,
+	struct json_span *warnings, struct error *error)
 {
-	struct json_span word;
+	static const char *const names[] = {"status", "data", "warnings", NULL};
+	struct json_span root, found[3];
 
-	if (json_span_init(root, text, size, ANSWER_DEPTH, error) != STATUS_OK)
+	if (json_span_init(&root, text, size, ANSWER_DEPTH, error) != STATUS_OK)
 		return error_prefix(error, "the answer is no JSON");
-	if (!member(root, "status", &word) || !json_span_is(&word, "success") ||
-		!member(root, "data", data) || data->kind != SPAN_OBJECT)
+	members(&root, names, found);
+	if (!json_span_is(&found[0], "success") || found[1].kind != SPAN_OBJECT)
 		return error_set(error, STATUS_BAD_INPUT, "the answer has no status and data");
+	*data = found[1];
+	*warnings = found[2];
 	return STATUS_OK;
 }
 
 enum status matrix_read(struct matrix *matrix, const char *text, size_t size,
 	matrix_series_fn *take, void *argument, struct matrix_counts *counts, struct error *error)
 {
-	struct json_span root, data, type, result, entry;
+	static const char *const names[] = {"resultType", "result", NULL};
+	struct json_span data, warnings, entry, found[2];
 	struct json_walk walk;
-	enum status status = open_answer(text, size, &root, &data, error);
+	enum status status = open_answer(text, size, &data, &warnings, error);
 
 	memset(counts, 0, sizeof(*counts));
 	if (status != STATUS_OK)
 		return status;
-	if (!member(&data, "resultType", &type) || !json_span_is(&type, "matrix") ||
-		!member(&data, "result", &result) || result.kind != SPAN_ARRAY)
+	members(&data, names, found);
+	if (!json_span_is(&found[0], "matrix") || found[1].kind != SPAN_ARRAY)
 		return error_set(error, STATUS_BAD_INPUT, "the answer is no matrix of samples");
-	read_warning(&root, counts);
-	json_walk_init(&walk, &result);
+	read_warning(&warnings, counts);
+	json_walk_init(&walk, &found[1]);
 	while (status == STATUS_OK && json_walk_next(&walk, NULL, &entry))
 		status = read_series(matrix, &entry, take, argument, counts, error);
 	return status;
@@ -261,15 +332,15 @@ enum status matrix_read(struct matrix *matrix, const char *text, size_t size,
 
 void prometheus_failure_read(const char *text, size_t size, struct prometheus_failure *failure)
 {
-	struct json_span root, value;
+	static const char *const names[] = {"errorType", "error", NULL};
+	struct json_span root, found[2];
 	size_t length = 0;
 
 	memset(failure, 0, sizeof(*failure));
 	if (size > 0 && json_span_init(&root, text, size, ANSWER_DEPTH, NULL) == STATUS_OK) {
-		if (member(&root, "errorType", &value))
-			copy_text(failure->type, sizeof(failure->type), &value);
-		if (member(&root, "error", &value))
-			copy_text(failure->message, sizeof(failure->message), &value);
+		members(&root, names, found);
+		copy_text(failure->type, sizeof(failure->type), &found[0]);
+		copy_text(failure->message, sizeof(failure->message), &found[1]);
 	}
 	if (failure->message[0] != '\0')
 		return;
@@ -281,13 +352,15 @@ void prometheus_failure_read(const char *text, size_t size, struct prometheus_fa
 
 enum status prometheus_config_read(const char *text, size_t size, char **yaml, struct error *error)
 {
-	struct json_span root, data, value;
-	enum status status = open_answer(text, size, &root, &data, error);
+	static const char *const names[] = {"yaml", NULL};
+	struct json_span data, warnings, value;
+	enum status status = open_answer(text, size, &data, &warnings, error);
 
 	*yaml = NULL;
 	if (status != STATUS_OK)
 		return status;
-	if (!member(&data, "yaml", &value) || value.kind != SPAN_STRING)
+	members(&data, names, &value);
+	if (value.kind != SPAN_STRING)
 		return error_set(error, STATUS_BAD_INPUT, "the answer holds no configuration");
 	return json_span_strdup(&value, yaml, error);
 }

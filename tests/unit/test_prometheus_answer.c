@@ -77,6 +77,14 @@ static void samples_come_with_their_labels_and_times(void **state)
 	assert_int_equal(counts.bad_samples + counts.bad_series + counts.histograms, 0);
 	assert_int_equal(read_text(ANSWER("[]")), STATUS_OK);
 	assert_int_equal(counts.series, 0);
+	/* Forms that Prometheus does not write are as good. */
+	assert_int_equal(read_text(SERIES("[ [1.5, \"1\"] ,[25e-1,\"2\"],[3.0000001,\"\\u0033\"],"
+					  "[-4,\"4\"] ]")),
+		STATUS_OK);
+	assert_string_equal(seen.data, "__name__=up, 1500:1 2500:2 -4000:4;");
+	assert_int_equal(counts.bad_samples, 1);
+	assert_int_equal(read_text(SERIES("[[1.5,\"1\"],[2.25,\"2\"],[3.123,\"3\"]]")), STATUS_OK);
+	assert_string_equal(seen.data, "__name__=up, 1500:1 2250:2 3123:3;");
 }
 
 static void values_that_are_no_numbers_keep_the_bits_of_the_stream(void **state)
