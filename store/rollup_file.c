@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -148,6 +149,7 @@ static int reserve_all(const struct rollup_file *file, uint64_t size)
 static enum status map_all(struct rollup_file *file, uint64_t size, uint32_t segment_max,
 	struct error *error)
 {
+	CHECK(file->segment_size > 0);
 	uint64_t count = (size - ROLLUP_FILE_HEAD + file->segment_size - 1) / file->segment_size;
 	uint64_t whole = ROLLUP_FILE_HEAD + count * file->segment_size;
 	enum status status = STATUS_OK;
@@ -258,6 +260,7 @@ enum status rollup_file_resize(struct rollup_file *file, const char *path, uint3
 		status = rollup_file_open(&resized, beside, file->segment_max, error);
 	for (uint32_t i = 0; i < file->segment_count && status == STATUS_OK; i++) {
 		status = rollup_file_grow(&resized, error);
+		CHECK(resized.segments != NULL && file->segments != NULL);
 		for (uint32_t slot = 0; slot < SEGMENT_SLOTS && status == STATUS_OK; slot++)
 			copy_slot(file, &resized, i * SEGMENT_SLOTS + slot);
 	}
