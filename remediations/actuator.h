@@ -78,7 +78,9 @@ struct command_result {
 /* What the cluster says of a target before it is touched; the guard judges it. */
 struct observation {
 	bool found;
-	struct target target; /* uid, resource_version, workload filled */
+	/* uid, resource_version, workload filled: of the object that has the name now, which may be
+	 * another than the one whose uid was asked for. */
+	struct target target;
 	int32_t replicas, ready_replicas;
 	int64_t memory_limit_bytes,
 		cpu_limit_milli; /* of target.container, or the first; 0: none */
@@ -87,9 +89,11 @@ struct observation {
 	 * its owners, any that says paused or dry-run counts. */
 	bool managed, paused, paused_unclear, dry_run;
 	bool rollout_paused, terminating;
-	char owner_of_replicas[64]; /* "HorizontalPodAutoscaler/x" and so on, "" when none */
-	char git_owner[64];         /* "argocd:app", "flux:...", "" */
-	char restart_reason[64];    /* waiting reason or last termination of a pod's container */
+	bool unschedulable;             /* of a node */
+	char action_key[ACTION_ID_MAX]; /* nimbusguard.io/action of the object, "" when none */
+	char owner_of_replicas[64];     /* "HorizontalPodAutoscaler/x" and so on, "" when none */
+	char git_owner[64];             /* "argocd:app", "flux:...", "" */
+	char restart_reason[64]; /* waiting reason or last termination of a pod's container */
 	int32_t restart_count;
 	struct error error; /* STATUS_OK when the cluster answered */
 };

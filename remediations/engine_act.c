@@ -200,7 +200,8 @@ void engine_look(struct engine *engine, struct incident *incident)
 void engine_looked(struct engine *engine, struct incident *incident)
 {
 	struct action *action = incident_action(incident);
-	int applied = plan_applied(&action->plan, &action->target, incident->observation);
+	int applied =
+		plan_applied(&action->plan, &action->target, action->id, incident->observation);
 
 	/* A dry run changes nothing, so nothing can have been done. */
 	if (action->dry_run)

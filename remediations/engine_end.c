@@ -103,7 +103,8 @@ void engine_verify(struct engine *engine, struct incident *incident)
 	if (!action->dry_run &&
 		(action->plan.kind == ACTION_SCALE ||
 			action->plan.kind == ACTION_ADJUST_RESOURCES) &&
-		plan_applied(&action->plan, &action->target, incident->observation) == 0)
+		plan_applied(&action->plan, &action->target, action->id, incident->observation) ==
+			0)
 		not_effective(engine, incident, action, "reverted",
 			"Somebody else changed the value since.");
 	else

@@ -229,6 +229,16 @@ static bool argocd_app(const struct link *link, const char *tracking, size_t *si
 	return true;
 }
 
+/* A key that is too long is none of ours. */
+static void read_action_key(struct sight *sight)
+{
+	const char *key = kube_annotation(sight->chain[0].object, ANNOTATION_ACTION);
+	char *text = sight->observation->action_key;
+
+	if (key != NULL && strlen(key) < sizeof(sight->observation->action_key))
+		memcpy(text, key, strlen(key) + 1);
+}
+
 static void read_git_owner(struct sight *sight)
 {
 	char *text = sight->observation->git_owner;
@@ -418,6 +428,8 @@ static void read_replicas(struct sight *sight)
 			kube_number(json_object_get(state, "readyReplicas"), 0);
 	}
 	observation->rollout_paused = json_is_true(json_object_get(spec, "paused"));
+	observation->unschedulable =
+		top->kind == TARGET_NODE && json_is_true(json_object_get(spec, "unschedulable"));
 }
 
 static enum status read_limits(struct sight *sight)
@@ -481,8 +493,6 @@ static enum status read_target(struct sight *sight)
 	if (status != STATUS_OK)
 		return status;
 	sight->chain[sight->chain_size++] = (struct link){object, target->kind};
-	if (*target->uid != '\0' && strcmp(target->uid, kube_uid(object)) != 0)
-		return error_set(sight->error, STATUS_CONFLICT, "it is another object by now");
 	if (strlen(kube_uid(object)) >= sizeof(target->uid) ||
 		strlen(kube_resource_version(object)) >= sizeof(target->resource_version))
 		return error_set(sight->error, STATUS_LIMIT, "its uid or version is too long");
@@ -509,6 +519,7 @@ static enum status look_at(struct sight *sight)
 	if (status != STATUS_OK)
 		return status;
 	read_git_owner(sight);
+	read_action_key(sight);
 	read_replicas(sight);
 	read_restarts(sight);
 	for (size_t i = 0; i < sight->chain_size; i++)

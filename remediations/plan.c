@@ -304,7 +304,7 @@ void plan_invert(struct plan *plan, const struct plan *done, const struct target
 			action_kind_name(plan->kind));
 	/* Only what we wrote and nobody changed since is put back. */
 	if (!*plan->refusal.reason && observation && !observation->error.code &&
-		plan_applied(done, target, observation) != 1)
+		plan_applied(done, target, "", observation) != 1)
 		refusal_set(&plan->refusal, "changed_since",
 			"The value is no longer the one that was written: somebody else changed it.");
 	plan->basis =
@@ -312,29 +312,43 @@ void plan_invert(struct plan *plan, const struct plan *done, const struct target
 	plan->hash = plan_hash(plan, target);
 }
 
-int plan_applied(const struct plan *plan, const struct target *target,
+/* Another object has the name by now. */
+static bool is_another(const struct target *target, const struct observation *observation)
+{
+	return observation->found && *target->uid && *observation->target.uid &&
+		strcmp(target->uid, observation->target.uid) != 0;
+}
+
+static int pod_gone(const struct target *target, const struct observation *observation)
+{
+	/* A pod of the same name with another UID is its successor. */
+	if (!observation->found || observation->terminating)
+		return 1;
+	if (!*target->uid || !*observation->target.uid)
+		return -1;
+	return is_another(target, observation);
+}
+
+int plan_applied(const struct plan *plan, const struct target *target, const char *action_id,
 	const struct observation *observation)
 {
 	if (!observation || observation->error.code)
 		return -1;
+	if (plan->kind == ACTION_RESTART_POD)
+		return pod_gone(target, observation);
+	if (plan->kind != ACTION_TICKET && (!observation->found || is_another(target, observation)))
+		return 0;
 	switch (plan->kind) {
 	case ACTION_SCALE:
-		if (!observation->found)
-			return 0;
 		return observation->replicas == plan->replicas_after;
-	case ACTION_RESTART_POD:
-		/* A pod of the same name with another UID is its successor. */
-		if (!observation->found || observation->terminating)
-			return 1;
-		if (!*target->uid || !*observation->target.uid)
-			return -1;
-		return strcmp(target->uid, observation->target.uid) != 0;
 	case ACTION_ADJUST_RESOURCES:
-		if (!observation->found)
-			return 0;
 		return (!plan->memory_after ||
 			       observation->memory_limit_bytes == plan->memory_after) &&
 			(!plan->cpu_after || observation->cpu_limit_milli == plan->cpu_after);
+	case ACTION_RESTART_WORKLOAD:
+		return *action_id ? strcmp(observation->action_key, action_id) == 0 : -1;
+	case ACTION_CORDON:
+		return observation->unschedulable;
 	default:
 		return -1;
 	}

@@ -63,8 +63,9 @@ void plan_make(struct plan *plan, const struct plan_question *question);
 /* The inverse of a done plan, for the target as it is now; refused when the value is no longer ours. */
 void plan_invert(struct plan *plan, const struct plan *done, const struct target *target,
 	const struct observation *observation);
-/* Whether the target already is as the plan wants it: 1 yes, 0 surely not, -1 cannot be told. */
-int plan_applied(const struct plan *plan, const struct target *target,
+/* Whether the target already is as the plan wants it: 1 yes, 0 surely not, -1 cannot be told. A
+ * restart of a workload is told by the action's key on it; action_id "": not to be told. */
+int plan_applied(const struct plan *plan, const struct target *target, const char *action_id,
 	const struct observation *observation);
 /* The command, without its id and deadline. */
 void plan_command(const struct plan *plan, const struct target *target, struct command *command);

@@ -597,22 +597,48 @@ static void the_hash_binds_plan_and_state(void **state)
 	assert_true(first != scene->plan.hash);
 }
 
+static int applied(void)
+{
+	return plan_applied(&scene->plan, &scene->target, "a-1", &scene->observation);
+}
+
 static void what_was_done_is_told_by_the_cluster(void **state)
 {
 	planned(scale_by(AMOUNT_DELTA, 1), 2, 50);
-	assert_int_equal(plan_applied(&scene->plan, &scene->target, &scene->observation), 0);
+	assert_int_equal(applied(), 0);
 	scene->observation.replicas = 3;
-	assert_int_equal(plan_applied(&scene->plan, &scene->target, &scene->observation), 1);
+	assert_int_equal(applied(), 1);
 	error_set(&scene->observation.error, STATUS_TIMEOUT, "x");
-	assert_int_equal(plan_applied(&scene->plan, &scene->target, &scene->observation), -1);
-	assert_int_equal(plan_applied(&scene->plan, &scene->target, NULL), -1);
+	assert_int_equal(applied(), -1);
+	assert_int_equal(plan_applied(&scene->plan, &scene->target, "a-1", NULL), -1);
 	error_reset(&scene->observation.error);
 	scene->plan.kind = ACTION_RESTART_POD;
-	assert_int_equal(plan_applied(&scene->plan, &scene->target, &scene->observation), -1);
+	assert_int_equal(applied(), -1);
 	snprintf(scene->target.uid, UID_MAX, "u");
-	assert_int_equal(plan_applied(&scene->plan, &scene->target, &scene->observation), 0);
+	assert_int_equal(applied(), 0);
 	snprintf(scene->target.uid, UID_MAX, "old");
-	assert_int_equal(plan_applied(&scene->plan, &scene->target, &scene->observation), 1);
+	assert_int_equal(applied(), 1);
+	/* What another object of that name is like tells nothing of ours. */
+	scene->plan.kind = ACTION_SCALE;
+	assert_int_equal(applied(), 0);
+}
+
+static void restart_is_told_by_its_key_and_cordon_by_the_node(void **state)
+{
+	planned(scale_by(AMOUNT_DELTA, 1), 2, 50);
+	scene->plan.kind = ACTION_RESTART_WORKLOAD;
+	assert_int_equal(applied(), 0);
+	snprintf(scene->observation.action_key, ACTION_ID_MAX, "a-10");
+	assert_int_equal(applied(), 0);
+	snprintf(scene->observation.action_key, ACTION_ID_MAX, "a-1");
+	assert_int_equal(applied(), 1);
+	assert_int_equal(plan_applied(&scene->plan, &scene->target, "", &scene->observation), -1);
+	scene->plan.kind = ACTION_CORDON;
+	assert_int_equal(applied(), 0);
+	scene->observation.unschedulable = true;
+	assert_int_equal(applied(), 1);
+	scene->observation.found = false;
+	assert_int_equal(applied(), 0);
 }
 
 static void a_full_ledger_takes_nothing_more(void **state)
@@ -659,6 +685,7 @@ int main(void)
 		T(a_limit_that_is_not_set_is_not_raised),
 		T(the_hash_binds_plan_and_state),
 		T(what_was_done_is_told_by_the_cluster),
+		T(restart_is_told_by_its_key_and_cordon_by_the_node),
 		T(a_full_ledger_takes_nothing_more),
 	};
 

@@ -201,10 +201,29 @@ static void name_given_anew_is_noticed(void **state)
 				OWNER("apps/v1", "Deployment", "web", "d1")) "}"});
 
 	assert_error(seen, STATUS_CONFLICT, "ReplicaSet web-abc is another object by now");
+	/* Of the target itself the uid is told: whoever asked knows which one was meant. */
 	snprintf(target.uid, sizeof(target.uid), "d0");
 	kube_fixture_observe(fixture, &target, cluster, ARRAY_COUNT(cluster));
-	assert_error(seen, STATUS_CONFLICT, "it is another object by now");
-	assert_non_null(strstr(seen->error.text, "cannot look at shop/Deployment/web"));
+	assert_clear(seen);
+	assert_true(seen->found);
+	assert_string_equal(seen->target.uid, "d1");
+}
+
+static void key_of_the_last_action_and_a_cordon_are_told(void **state)
+{
+	const struct observation *seen = LOOK(*state, TARGET_DEPLOYMENT, "web",
+		{.start = DEPLOYMENT,
+			.body = DEPLOYMENT_BODY(NOTED("nimbusguard.io/action", "a-7"))});
+
+	assert_clear(seen);
+	assert_string_equal(seen->action_key, "a-7");
+	assert_false(seen->unschedulable);
+	LOOK(*state, TARGET_NODE, "n1",
+		{.start = "GET /api/v1/nodes/n1 ",
+			.body = "{" META("n1", "n", "") ",\"spec\":{\"unschedulable\":true}}"});
+	assert_clear(seen);
+	assert_string_equal(seen->action_key, "");
+	assert_true(seen->unschedulable);
 }
 
 static void owner_that_is_gone_is_an_error(void **state)
@@ -515,6 +534,7 @@ int main(void)
 		T(node_is_seen_without_a_namespace),
 		T(absent_target_is_no_error),
 		T(name_given_anew_is_noticed),
+		T(key_of_the_last_action_and_a_cordon_are_told),
 		T(owner_that_is_gone_is_an_error),
 		T(unknown_controller_owns_the_replicas),
 		T(autoscaler_of_the_workload_is_found),
