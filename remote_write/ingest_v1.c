@@ -297,6 +297,20 @@ static enum status take_guessed(struct ingest *ingest, size_t index)
 	return STATUS_OK;
 }
 
+/* Whose a guessed run of labels is. Without HA pairs that is its hash and nothing else. */
+static void identify_guess(struct ingest *ingest, size_t index)
+{
+	struct group *group = &ingest->group;
+	const struct wire run = wire_of(group->frames[index].at, group->labels_size[index]);
+	struct identity identity = {.keyed = false};
+
+	if (wire_left(&run) > 0)
+		identity = identify(ingest, &run);
+	group->plain[index] = identity.keyed;
+	group->standby[index] = identity.standby;
+	group->keys[index] = identity.key;
+}
+
 /* Frames, guesses and keys in one go, while the bytes are in the nearest cache: in steps of their own
  * the first one waits for a line of each frame. Returns how many frames there are. */
 static size_t read_group(struct ingest *ingest, struct decode_v1 *decode)
@@ -309,8 +323,15 @@ static size_t read_group(struct ingest *ingest, struct decode_v1 *decode)
 		if (!decode_v1_frame(decode, frame))
 			break;
 		group->labels_size[count] = series_tail(frame, &group->samples[count]);
-		group->keys[count] =
-			store_key_of(ingest->store, frame->at, group->labels_size[count]);
+		if (ingest->election != NULL) {
+			identify_guess(ingest, count);
+		} else {
+			group->plain[count] = group->labels_size[count] > 0;
+			group->standby[count] = false;
+			group->keys[count] =
+				store_key_of(ingest->store, frame->at, group->labels_size[count]);
+		}
+		ingest_expect_dropped(ingest, group->keys[count]);
 	}
 	return count;
 }
@@ -322,42 +343,10 @@ static enum status take_group(struct ingest *ingest, size_t count)
 	store_find_many(ingest->store, group->keys, count, group->series);
 	for (size_t i = 0; i < count; i++) {
 		enum status status = STATUS_OK;
-		if (group->labels_size[i] == 0) {
-			status = take_series(ingest, &group->frames[i]);
-		} else if (group->series[i] == STORE_NO_SERIES) {
-			status = take_guessed(ingest, i);
-		} else {
-			ingest->counts->series++;
-			add_sample(ingest, group->series[i], group->samples[i].t_ms,
-				group->samples[i].value);
-		}
-		if (status != STATUS_OK)
-			return status;
-	}
-	return STATUS_OK;
-}
-
-/* The same with rules: who is on standby and who was dropped is known before labels are read. */
-static enum status take_group_by_rules(struct ingest *ingest, size_t count)
-{
-	struct group *group = &ingest->group;
-
-	for (size_t i = 0; i < count; i++) {
-		const struct wire *frame = &group->frames[i];
-		struct wire run = wire_of(frame->at, series_tail(frame, &group->samples[i]));
-		struct identity identity = {.keyed = false};
-		if (run.at < run.end)
-			identity = identify(ingest, &run);
-		group->plain[i] = identity.keyed;
-		group->standby[i] = identity.standby;
-		group->keys[i] = identity.key;
-		ingest_expect_dropped(ingest, identity.key);
-	}
-	store_find_many(ingest->store, group->keys, count, group->series);
-	for (size_t i = 0; i < count; i++) {
 		if (ingest_settle(ingest, i))
 			continue;
-		enum status status = take_series(ingest, &group->frames[i]);
+		status = group->plain[i] ? take_guessed(ingest, i)
+					 : take_series(ingest, &group->frames[i]);
 		if (status != STATUS_OK)
 			return status;
 	}
@@ -369,16 +358,14 @@ void ingest_body_v1(struct ingest *ingest)
 	struct decode_v1 decode = decode_v1_of(ingest->decoded.bytes, ingest->decoded.size);
 	size_t count, allowed;
 	enum status status;
-	bool more = true, by_rules = ingest->dropped != NULL || ingest->election != NULL;
+	bool more = true;
 
 	series_labels_forget(&ingest->labels);
 	while (more) {
-		count = by_rules ? decode_v1_frames(&decode, ingest->group.frames, GROUP_MAX)
-				 : read_group(ingest, &decode);
+		count = read_group(ingest, &decode);
 		ingest->counts->metadata = decode.metadata;
 		allowed = ingest_allowed(ingest, count);
-		status = by_rules ? take_group_by_rules(ingest, allowed)
-				  : take_group(ingest, allowed);
+		status = take_group(ingest, allowed);
 		more = status == STATUS_OK && count == GROUP_MAX;
 		if (status == STATUS_OK && allowed < count) {
 			ingest_refuse_rest(ingest);
