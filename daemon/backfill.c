@@ -264,6 +264,7 @@ static void tell_failure(struct backfill *backfill, const struct backfill_job *j
 	const struct slice_outcome *outcome)
 {
 	bool smaller = outcome->result == SLICE_SMALLER, given_up = false;
+	const char *selector = job != NULL ? job->text : "";
 	int64_t wait_ms = 0;
 
 	metrics_inc(METRIC_BACKFILL_FAILURES, outcome->reason);
@@ -277,16 +278,15 @@ static void tell_failure(struct backfill *backfill, const struct backfill_job *j
 		LOG_ERROR("history is given up, the rings fill from the stream alone",
 			LOG_TEXT("reason", outcome->reason), LOG_ERROR_FIELD(&outcome->error));
 	else if (outcome->result == SLICE_REFUSED)
-		LOG_ERROR("history of a selector is given up", LOG_TEXT("selector", job->text),
+		LOG_ERROR("history of a selector is given up", LOG_TEXT("selector", selector),
 			LOG_TEXT("reason", outcome->reason), LOG_ERROR_FIELD(&outcome->error));
 	else if (smaller)
-		LOG_INFO("less history is asked for at a time", LOG_TEXT("selector", job->text),
+		LOG_INFO("less history is asked for at a time", LOG_TEXT("selector", selector),
 			LOG_TEXT("reason", outcome->reason), LOG_ERROR_FIELD(&outcome->error));
 	else
 		LOG_WARN("history is not to be had now, it is asked for again",
-			LOG_TEXT("selector", job != NULL ? job->text : ""),
-			LOG_TEXT("reason", outcome->reason), LOG_ERROR_FIELD(&outcome->error),
-			LOG_INT("retry_ms", wait_ms));
+			LOG_TEXT("selector", selector), LOG_TEXT("reason", outcome->reason),
+			LOG_ERROR_FIELD(&outcome->error), LOG_INT("retry_ms", wait_ms));
 }
 
 void backfill_count_series(struct backfill *backfill, uint32_t series)

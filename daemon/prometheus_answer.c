@@ -299,8 +299,10 @@ static enum status open_answer(const char *text, size_t size, struct json_span *
 	static const char *const names[] = {"status", "data", "warnings", NULL};
 	struct json_span root, found[3];
 
-	if (json_span_init(&root, text, size, ANSWER_DEPTH, error) != STATUS_OK)
-		return error_prefix(error, "the answer is no JSON");
+	if (json_span_init(&root, text, size, ANSWER_DEPTH, error) != STATUS_OK) {
+		error_prefix(error, "the answer is no JSON");
+		return STATUS_BAD_INPUT;
+	}
 	members(&root, names, found);
 	if (!json_span_is(&found[0], "success") || found[1].kind != SPAN_OBJECT)
 		return error_set(error, STATUS_BAD_INPUT, "the answer has no status and data");
