@@ -402,6 +402,48 @@ static void failed_allocation_is_an_answer(void **state)
 	}
 }
 
+static void a_draft_takes_the_name_when_it_is_whole(void **state)
+{
+	struct file_draft *draft, *second;
+	struct error error;
+	struct stat about;
+	char temporary[PATH_MAX + 16];
+	struct buf buf;
+
+	assert_int_equal(file_write_atomic(path, "old", 3, 0600, &error), STATUS_OK);
+	memset(synced, 0, sizeof(synced));
+	draft = file_draft_begin(path, 0640, &error);
+	assert_non_null(draft);
+	assert_int_equal(file_draft_add(draft, "ne", 2, &error), STATUS_OK);
+	assert_int_equal(first_byte_of(path), 'o');
+	/* One writer at a time. */
+	second = file_draft_begin(path, 0640, &error);
+	assert_null(second);
+	assert_int_equal(error.code, STATUS_BUSY);
+	assert_int_equal(file_draft_add(draft, "w", 1, &error), STATUS_OK);
+	assert_int_equal(file_draft_commit(draft, &error), STATUS_OK);
+	assert_string_equal(synced, "fD");
+	buf_init(&buf, 100);
+	assert_int_equal(file_read(path, &buf, &error), STATUS_OK);
+	assert_string_equal(buf.data, "new");
+	buf_fini(&buf);
+	assert_int_equal(stat(path, &about), 0);
+	assert_int_equal(about.st_mode & 0777, 0640);
+	/* Given up, or failed at the sync: the file stays, the draft goes. */
+	snprintf(temporary, sizeof(temporary), "%s.draft", path);
+	draft = file_draft_begin(path, 0640, &error);
+	assert_int_equal(file_draft_add(draft, "x", 1, &error), STATUS_OK);
+	assert_int_equal(stat(temporary, &about), 0);
+	file_draft_abort(draft);
+	assert_int_not_equal(stat(temporary, &about), 0);
+	draft = file_draft_begin(path, 0640, &error);
+	sync_errno = EIO;
+	assert_int_equal(file_draft_commit(draft, &error), STATUS_IO);
+	sync_errno = 0;
+	assert_int_not_equal(stat(temporary, &about), 0);
+	assert_int_equal(first_byte_of(path), 'n');
+}
+
 #define IN_PLACE(test) cmocka_unit_test_setup_teardown(test, make_place, remove_place)
 
 int main(void)
@@ -425,6 +467,7 @@ int main(void)
 		IN_PLACE(a_secret_is_read_without_its_newline),
 		IN_PLACE(what_is_no_secret_is_refused),
 		IN_PLACE(failed_allocation_is_an_answer),
+		IN_PLACE(a_draft_takes_the_name_when_it_is_whole),
 	};
 
 	return cmocka_run_group_tests_name("file", tests, NULL, NULL);
