@@ -38,6 +38,7 @@ BENCH_C := $(call pick,$(wildcard tests/bench/bench_*.c))
 BENCH_SH := $(call pick,$(wildcard tests/bench/bench_*.sh))
 RULES_YML := $(call pick,$(wildcard rules/prometheus/*.yml))
 RULES_TEST_YML := $(call pick,$(wildcard rules/prometheus/tests/*.yml))
+PLAYBOOK_TEST_YAML := $(call pick,$(wildcard rules/playbooks/*_test.yaml))
 E2E_SH := $(call pick,$(wildcard tests/e2e/test_*.sh))
 TSAN_C := $(if $(TEST_C),$(shell grep -l '^/\* run-under: tsan \*/' $(TEST_C)))
 
@@ -195,7 +196,8 @@ test_programs = $(call programs,$(TEST_MODE),$(TEST_C) $(FUZZ_C)) $(if $(MODE),,
 test_items = $(foreach p,$(call programs,$(TEST_MODE),$(TEST_C)),$(TEST_MODE):$(p)) $(TEST_SH:%=sh:$(TEST_MODE):%) \
 	$(if $(MODE),,$(foreach p,$(call programs,tsan,$(TSAN_C)),tsan:$(p))) \
 	$(foreach f,$(FUZZ_C:tests/fuzz/fuzz_%.c=%),$(TEST_MODE):$(B)/$(TEST_MODE)/tests/fuzz/fuzz_$(f):tests/fuzz/corpus/$(f)) \
-	$(RULES_YML:%=promtool-check:%) $(RULES_TEST_YML:%=promtool-test:%)
+	$(RULES_YML:%=promtool-check:%) $(RULES_TEST_YML:%=promtool-test:%) \
+	$(PLAYBOOK_TEST_YAML:%=playbook-test:$(TEST_MODE):%)
 servers = $(if $(filter tests/integration/% tests/e2e/% rules/%,$(1)),$(B)/servers/.unpacked)
 run_tests = tests/support/run_tests.sh $(abspath $(B)) $(abspath $(B)/servers)
 

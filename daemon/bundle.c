@@ -5,13 +5,14 @@
  * A program in .../bin finds its rules in ../share/nimbusguard/rules; one in a checkout's
  * build/<mode> finds them in ../../rules.
  */
+#include "daemon/bundle.h"
+
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/check.h"
-#include "daemon/service.h"
 
 #ifndef NIMBUSGUARD_SHARE
 #define NIMBUSGUARD_SHARE "/usr/local/share/nimbusguard"
@@ -186,4 +187,31 @@ void service_backfill_config(const struct config *config, struct bundle *bundle,
 		.label_value_max = (uint32_t)config_int(config, SETTING_INGEST_LABEL_VALUE_MAX),
 		.clock = clock,
 	};
+}
+
+/* The analyzer as the remediator's signal source. */
+static void read_signal(void *self, const struct workload_key *workload, enum signal_role role,
+	enum signal_fold fold, int64_t from_ms, int64_t to_ms, struct signal_reading *reading)
+{
+	analyzer_read(self, workload, role, (int)fold, from_ms, to_ms, &reading->quality,
+		&reading->value, &reading->newest_ms, &reading->samples);
+}
+
+static bool owner_of_pod(void *self, const char *cluster, const char *namespace_name,
+	const char *pod, struct workload_key *workload)
+{
+	return analyzer_owner_of_pod(self, cluster, namespace_name, pod, workload);
+}
+
+static bool knows_workload(void *self, const struct workload_key *workload)
+{
+	return analyzer_knows(self, workload);
+}
+
+struct signal_source signals_of_analyzer(struct analyzer *analyzer)
+{
+	return (struct signal_source){.self = analyzer,
+		.read = read_signal,
+		.owner_of_pod = owner_of_pod,
+		.knows = knows_workload};
 }

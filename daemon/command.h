@@ -15,7 +15,7 @@
 #define EXIT_USAGE 2
 
 #define FLAGS_MAX 128
-#define WORDS_MAX 32
+#define WORDS_MAX 1024
 
 /* The command line cut into flags and words. Flags of commands are kept apart from settings. */
 struct command_line {
@@ -40,8 +40,10 @@ int command_check(const struct command_line *line);
 int command_demo(const struct command_line *line);
 int command_actions(const struct command_line *line);
 int command_loadgen(const struct command_line *line);
+int command_test(const struct command_line *line);
 /* Their usage texts, with a newline at the end. That of serve is followed by its settings. */
-extern const char serve_flags[], check_flags[], demo_flags[], actions_flags[], loadgen_flags[];
+extern const char serve_flags[], check_flags[], demo_flags[], actions_flags[], loadgen_flags[],
+	test_flags[];
 
 /* Signals of serve and demo: SIGTERM and SIGINT end, SIGHUP reloads. Blocked in all threads and
  * waited for by the main thread. */

@@ -20,6 +20,8 @@ static const struct {
 	{"serve", "run the service (the default)", command_serve, serve_flags},
 	{"check", "check configuration, signals and playbooks, and show where each value is from",
 		command_check, check_flags},
+	{"test", "unit tests of playbooks: what is decided on these samples, alerts and objects",
+		command_test, test_flags},
 	{"demo", "run the service against a simulated cluster and show what happens", command_demo,
 		demo_flags},
 	{"actions", "list | show | why | approve | reject | undo, on a running service",
@@ -40,6 +42,7 @@ static const struct {
 	{"json", true},
 	{"no-color", true},
 	{"shuffle", true},
+	{"verbose", true},
 	{"docs", false},
 	{"duration", false},
 	{"speed", false},
@@ -229,6 +232,9 @@ static int read_line(struct command_line *line, int argc, char **argv)
 			line->command = argv[i];
 		} else if (line->word_count < WORDS_MAX) {
 			line->words[line->word_count++] = argv[i];
+		} else {
+			fprintf(stderr, "nimbusguard: more than %d words\n", WORDS_MAX);
+			return EXIT_USAGE;
 		}
 	}
 	return EXIT_GOOD;

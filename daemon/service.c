@@ -62,25 +62,6 @@ bool service_feature(const struct service *service, const char *feature)
 	return review_feature(service->config, feature);
 }
 
-/* The analyzer as the remediator's signal source. */
-static void read_signal(void *self, const struct workload_key *workload, enum signal_role role,
-	enum signal_fold fold, int64_t from_ms, int64_t to_ms, struct signal_reading *reading)
-{
-	analyzer_read(self, workload, role, (int)fold, from_ms, to_ms, &reading->quality,
-		&reading->value, &reading->newest_ms, &reading->samples);
-}
-
-static bool owner_of_pod(void *self, const char *cluster, const char *namespace_name,
-	const char *pod, struct workload_key *workload)
-{
-	return analyzer_owner_of_pod(self, cluster, namespace_name, pod, workload);
-}
-
-static bool knows_workload(void *self, const struct workload_key *workload)
-{
-	return analyzer_knows(self, workload);
-}
-
 /* A finding becomes an event of the engine; a full queue loses nothing: the finding holds, and the
  * analyzer tells it again at its next scan. */
 static void submit_finding(void *argument, const struct event *finding)
@@ -268,10 +249,7 @@ static enum status open_remediator(struct service *service, struct error *error)
 	service_remediator_config(service->config, &service->bundle, service->clock,
 		service->journal_path, sizeof(service->journal_path), &config);
 	if (service->analyzer != NULL)
-		config.signals = (struct signal_source){.self = service->analyzer,
-			.read = read_signal,
-			.owner_of_pod = owner_of_pod,
-			.knows = knows_workload};
+		config.signals = signals_of_analyzer(service->analyzer);
 	if (file_make_folder(config_text(service->config, SETTING_STORAGE_PATH), error) !=
 		STATUS_OK)
 		return error->code;

@@ -14,6 +14,7 @@
 #include "analyzers/analyzer.h"
 #include "base/clock.h"
 #include "daemon/backfill.h"
+#include "daemon/bundle.h"
 #include "daemon/config.h"
 #include "receiver/server.h"
 #include "remediations/remediator.h"
@@ -67,25 +68,5 @@ struct access *service_access(struct service *service);
 const char *service_signal_files(const struct service *service);
 const char *service_playbook_files(const struct service *service);
 bool service_feature(const struct service *service, const char *feature);
-
-/* Builds the remediator's and the analyzer's configuration from settings. The result points into
- * config and bundle (paths of bundled rules), which must outlive it. */
-struct bundle {
-	char signals[4096], playbooks[4096];
-	const char *signal_paths[1], *playbook_paths[1];
-	bool found;
-	char looked_in[8192]; /* folders, for messages */
-};
-
-/* Where the bundled rules are: beside the program (share/nimbusguard or the checkout's rules/). */
-void bundle_find(struct bundle *bundle);
-void service_analyzer_config(const struct config *config, struct bundle *bundle,
-	const struct clock *clock, struct analyzer_config *analyzer);
-void service_remediator_config(const struct config *config, struct bundle *bundle,
-	const struct clock *clock, char *journal_path, size_t journal_path_size,
-	struct remediator_config *remediator);
-/* Only to be used when backfill.url is not empty. */
-void service_backfill_config(const struct config *config, struct bundle *bundle,
-	const struct clock *clock, struct backfill_config *backfill);
 
 #endif

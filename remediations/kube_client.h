@@ -52,6 +52,16 @@ enum status kube_config_in_cluster(struct kube_client_config *config, char *url,
 struct kube_session *kube_session_open(struct kube_client *client) MUST_CHECK; /* NULL: no memory */
 void kube_session_close(struct kube_session *session);
 
+struct kube_request;
+/*
+ * A session whose calls are answered by `serve` on the caller's thread and never leave the process:
+ * a cluster in memory. serve returns the HTTP code, 0 as if no server were there, and gives the body
+ * in *body (the session's from then on; NULL: none). Nothing is retried.
+ */
+typedef int kube_serve_fn(void *argument, const struct kube_request *request, json_t **body);
+struct kube_session *kube_session_open_served(kube_serve_fn *serve,
+	void *argument) MUST_CHECK; /* NULL: no memory */
+
 enum kube_method { KUBE_GET, KUBE_PATCH, KUBE_DELETE };
 
 struct kube_request {

@@ -32,7 +32,7 @@
 
 /* ---- rules ---- */
 
-static void rules_close(struct rules *rules)
+void rules_close(struct rules *rules)
 {
 	if (!rules)
 		return;
@@ -42,7 +42,7 @@ static void rules_close(struct rules *rules)
 	mem_free(rules);
 }
 
-static enum status rules_open(const struct remediator_config *config, struct rules **opened,
+enum status rules_open(const struct remediator_config *config, struct rules **opened,
 	struct diagnostics *diagnostics)
 {
 	struct rules *rules = mem_zalloc(1, sizeof(*rules));
@@ -87,7 +87,7 @@ static enum status rules_open(const struct remediator_config *config, struct rul
 	return status;
 }
 
-static void engine_config_from(const struct remediator_config *config, struct rules *rules,
+void rules_engine_config(const struct remediator_config *config, struct rules *rules,
 	struct engine_config *engine)
 {
 	*engine = (struct engine_config){.playbooks = rules->playbooks,
@@ -304,7 +304,7 @@ struct remediator *remediator_open(const struct remediator_config *config, struc
 		first_diagnostic(&diagnostics, status, error);
 	diagnostics_fini(&diagnostics);
 	if (!status) {
-		engine_config_from(config, remediator->rules, &remediator->config);
+		rules_engine_config(config, remediator->rules, &remediator->config);
 		status = open_parts(remediator, config, error);
 	}
 	if (status) {
@@ -380,7 +380,7 @@ enum status remediator_reload(struct remediator *remediator, const struct remedi
 
 	if (status)
 		return status;
-	engine_config_from(config, rules, &engine);
+	rules_engine_config(config, rules, &engine);
 	pthread_mutex_lock(&remediator->reload_lock);
 	/* Whether anything is really done is decided at start, and so are the sizes. */
 	engine.dry_run = remediator->config.dry_run;

@@ -7,13 +7,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "base/matcher.h"
 #include "base/queue.h"
 #include "remediations/actuator.h"
 #include "remediations/board.h"
 #include "remediations/engine.h"
 #include "remediations/journal.h"
 #include "remediations/remediator.h"
+#include "remediations/rules.h"
 
 enum message_kind {
 	MESSAGE_EVENT,
@@ -55,14 +55,6 @@ struct control {
 	bool answered;
 	uint64_t ticket;      /* a pause waits for the commit of its note */
 	struct control *next; /* in remediator.pauses */
-};
-
-/* What a set of playbooks is made from; replaced as a whole by a reload. */
-struct rules {
-	struct playbooks *playbooks;
-	struct matchers opt_in;
-	bool opt_in_set;
-	struct freeze *freeze;
 };
 
 struct remediator {

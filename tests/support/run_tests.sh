@@ -4,6 +4,7 @@
 #   sh:MODE:SCRIPT            a script: exit status 0 is passed, 77 skipped, all else failed
 #   promtool-check:FILE       a rule file
 #   promtool-test:FILE        a promtool test of rules
+#   playbook-test:MODE:FILE   a test of playbooks, by the program built in that mode
 # TEST_JOBS items run at a time (default: one per processor), each with a TMPDIR of its own and a time limit. What fails
 # is shown in full. The last line is "N passed, N failed, N skipped"; the status is 1 when one failed or nothing ran.
 set -uo pipefail
@@ -48,7 +49,7 @@ trap cleanup EXIT
 trap 'exit 130' INT TERM
 
 mode=$kind
-[ "$kind" != sh ] || mode=$first
+case $kind in sh | playbook-test) mode=$first ;; esac
 export TMPDIR=$scratch
 export NIMBUSGUARD_SOURCE=$source_dir
 export NIMBUSGUARD_TEST_BIN=$RUN_BUILD/$mode/nimbusguard
@@ -68,6 +69,7 @@ limit=300
 case $kind in
 promtool-check) command=("$promtool" check rules "$first") name=$first ;;
 promtool-test) command=("$promtool" test rules "$first") name=$first ;;
+playbook-test) command=("$NIMBUSGUARD_TEST_BIN" test "$source_dir/$second") name=$second ;;
 sh) command=("$source_dir/$second") name=$second ;;
 *)
 	name="${first##*"/$kind/"} ($kind)"
@@ -117,7 +119,7 @@ judge_status() {
 	esac
 }
 case $kind in
-promtool-* | sh) tally=$(judge_status) ;;
+promtool-* | playbook-test | sh) tally=$(judge_status) ;;
 *) tally=$(judge_tap) ;;
 esac
 echo "$tally" >"${output%.out}.tally"
