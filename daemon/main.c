@@ -26,6 +26,8 @@ static const struct {
 		demo_flags},
 	{"actions", "list | show | why | approve | reject | undo, on a running service",
 		command_actions, actions_flags},
+	{"explain-target", "which object do these labels mean, and why", command_explain,
+		explain_flags},
 	{"loadgen", "send a load by remote write, measure and verify", command_loadgen,
 		loadgen_flags},
 };
@@ -44,6 +46,7 @@ static const struct {
 	{"shuffle", true},
 	{"verbose", true},
 	{"docs", false},
+	{"kind", false},
 	{"duration", false},
 	{"speed", false},
 	{"seed", false},
@@ -117,9 +120,9 @@ static int write_usage(FILE *out, const char *command)
 		return refuse_command(command);
 	fprintf(out, "usage: nimbusguard [command] [flags]\n\ncommands:\n");
 	for (size_t i = 0; i < ARRAY_COUNT(commands); i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
-	fprintf(out, "  %-8s print the version\n", "version");
-	fprintf(out, "  %-8s the flags of a command, with examples: nimbusguard help COMMAND\n\n",
+		fprintf(out, "  %-14s %s\n", commands[i].name, commands[i].help);
+	fprintf(out, "  %-14s print the version\n", "version");
+	fprintf(out, "  %-14s the flags of a command, with examples: nimbusguard help COMMAND\n\n",
 		"help");
 	fprintf(out, "All settings are flags of serve: nimbusguard help serve\n");
 	return EXIT_GOOD;

@@ -20,8 +20,34 @@ struct resolving {
 	const struct signal_source *signals;
 	struct target *target;
 	struct refusal *refusal;
-	bool exported; /* the plain discovery labels are the exporter's */
+	bool exported;                           /* the plain discovery labels are the exporter's */
+	const struct resolve_listener *listener; /* NULL: nobody listens */
 };
+
+const char *resolve_step_name(enum resolve_step step)
+{
+	static const char *const names[] = {
+#define X(id, name) name,
+		RESOLVE_STEP_TABLE(X)
+#undef X
+	};
+
+	return names[step];
+}
+
+PRINTF_LIKE(3, 4)
+static void tell(const struct resolving *at, enum resolve_step step, const char *format, ...)
+{
+	va_list arguments;
+	char text[SENTENCE_MAX];
+
+	if (!at->listener)
+		return;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	at->listener->step(at->listener->argument, step, text);
+}
 
 void refusal_set(struct refusal *refusal, const char *reason, const char *format, ...)
 {
@@ -57,6 +83,11 @@ static const char *discovery_label(const struct resolving *at, const char *name)
 
 	snprintf(exported, sizeof(exported), "exported_%s", name);
 	value = labels_get(at->labels, exported);
+	if (value)
+		tell(at, RESOLVE_RULE, "%s=%s is read, and not %s", exported, value, name);
+	else if (at->exported && labels_get(at->labels, name))
+		tell(at, RESOLVE_IGNORED, "%s=%s is the exporter's own: there is no %s", name,
+			labels_get(at->labels, name), exported);
 	return value || at->exported ? value : labels_get(at->labels, name);
 }
 
@@ -98,6 +129,7 @@ static bool take_cluster(const struct resolving *at)
 
 	if (!value)
 		return true;
+	tell(at, RESOLVE_RULE, "%s=%s names the cluster", name, value);
 	if (strlen(value) >= sizeof(at->target->cluster) || !utf8_valid(value, strlen(value)))
 		return refuse(at, "target_invalid",
 			"The name of the cluster in the labels is too long.");
@@ -119,6 +151,7 @@ static bool take_namespace(const struct resolving *at)
 		return refuse(at, "target_missing",
 			"The labels name no namespace, and no namespace is ever assumed.");
 	}
+	tell(at, RESOLVE_RULE, "the namespace is %s", value);
 	return take(at, "namespace", value, at->target->namespace_name,
 		sizeof(at->target->namespace_name));
 }
@@ -129,6 +162,8 @@ static bool take_container(const struct resolving *at)
 		? labels_get(at->labels, at->spec->container_label)
 		: discovery_label(at, "container");
 
+	if (value)
+		tell(at, RESOLVE_RULE, "the container is %s", value);
 	return !value ||
 		take(at, "container", value, at->target->container, sizeof(at->target->container));
 }
@@ -151,12 +186,14 @@ static bool pod_is_exporter(const struct resolving *at, const char *pod)
 	}
 	if (!prefix)
 		return false;
-	if (strstr(pod, "kube-state-metrics"))
-		return true;
+	prefix = strstr(pod, "kube-state-metrics") != NULL;
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		if (labels_get(at->labels, others[i]))
-			return true;
-	return false;
+		prefix = prefix || labels_get(at->labels, others[i]);
+	if (prefix)
+		tell(at, RESOLVE_IGNORED,
+			"pod=%s is the exporter's own: job or service is what its name begins with",
+			pod);
+	return prefix;
 }
 
 static bool key_set(const struct resolving *at, enum target_kind kind, const char *name,
@@ -181,6 +218,8 @@ static bool agree(const struct resolving *at, struct workload_key *found, enum t
 
 	if (!key_set(at, kind, name, &key))
 		return false;
+	tell(at, RESOLVE_CANDIDATE, "%s %s/%s by its labels", target_kind_name(kind),
+		key.namespace_name, key.name);
 	if (found->kind != TARGET_NONE && !workload_key_equal(found, &key)) {
 		refusal_set(at->refusal, "target_ambiguous",
 			"The labels name two workloads: %s %.80s and %s %.80s.",
@@ -230,10 +269,16 @@ static bool workload_from_pod(const struct resolving *at, const char *pod, struc
 {
 	const struct signal_source *signals = at->signals;
 
-	return signals && signals->owner_of_pod &&
-		signals->owner_of_pod(signals->self, at->target->cluster,
-			at->target->namespace_name, pod, key) &&
-		is_workload(key->kind);
+	if (!signals || !signals->owner_of_pod ||
+		!signals->owner_of_pod(signals->self, at->target->cluster,
+			at->target->namespace_name, pod, key) ||
+		!is_workload(key->kind)) {
+		tell(at, RESOLVE_RULE, "the owner of pod %s is not known", pod);
+		return false;
+	}
+	tell(at, RESOLVE_CANDIDATE, "%s %s/%s, for pod %s belongs to it",
+		target_kind_name(key->kind), key->namespace_name, key->name, pod);
+	return true;
 }
 
 static const char *pod_label(const struct resolving *at)
@@ -269,6 +314,7 @@ static bool resolve_pod(const struct resolving *at)
 			owner.name);
 		return false;
 	}
+	tell(at, RESOLVE_CANDIDATE, "Pod %s/%s", at->target->namespace_name, at->target->name);
 	at->target->kind = TARGET_POD;
 	at->target->workload = named.kind != TARGET_NONE ? named : owner;
 	return true;
@@ -305,7 +351,9 @@ static bool resolve_node(const struct resolving *at)
 	const char *node = at->spec->name_label ? labels_get(at->labels, at->spec->name_label)
 						: discovery_label(at, "node");
 
-	if (!node)
+	if (node)
+		tell(at, RESOLVE_CANDIDATE, "Node %s", node);
+	else
 		return refuse(at, "target_missing",
 			"The labels name no node; instance is where the exporter listens.");
 	at->target->kind = TARGET_NODE;
@@ -323,10 +371,38 @@ static void resolve_if_named(struct resolving at)
 		*at.target = nobody;
 }
 
+/* What never names anything, and which hand the plain labels come from. */
+static void tell_rules(const struct resolving *at)
+{
+	static const char *const nothing[] = {"instance", "job", "service"};
+
+	if (!at->listener)
+		return;
+	if (at->exported)
+		tell(at, RESOLVE_RULE,
+			"an exported_ label is there: namespace, pod, container and node are the "
+			"exporter's own, and only their exported_ forms name a target");
+	else
+		tell(at, RESOLVE_RULE,
+			"no exported_ label is there: namespace, pod, container and node are those "
+			"of what is told of");
+	for (size_t i = 0; i < sizeof(nothing) / sizeof(nothing[0]); i++)
+		if (labels_get(at->labels, nothing[i]))
+			tell(at, RESOLVE_IGNORED, "%s=%s never names a target", nothing[i],
+				labels_get(at->labels, nothing[i]));
+}
+
 bool target_resolve(const struct target_spec *spec, const struct labels *labels,
 	const struct signal_source *signals, struct target *target, struct refusal *refusal)
 {
-	struct resolving at = {spec, labels, signals, target, refusal, false};
+	return target_explain(spec, labels, signals, NULL, target, refusal);
+}
+
+bool target_explain(const struct target_spec *spec, const struct labels *labels,
+	const struct signal_source *signals, const struct resolve_listener *listener,
+	struct target *target, struct refusal *refusal)
+{
+	struct resolving at = {spec, labels, signals, target, refusal, false, listener};
 	enum target_kind wanted = spec->any_workload ? TARGET_NONE : spec->kind;
 
 	memset(target, 0, sizeof(*target));
@@ -334,6 +410,7 @@ bool target_resolve(const struct target_spec *spec, const struct labels *labels,
 	at.exported = labels_get(labels, "exported_namespace") ||
 		labels_get(labels, "exported_pod") || labels_get(labels, "exported_container") ||
 		labels_get(labels, "exported_node");
+	tell_rules(&at);
 	if (spec->none) {
 		resolve_if_named(at);
 		return true;

@@ -49,6 +49,32 @@ bool target_resolve(const struct target_spec *spec, const struct labels *labels,
 	const struct signal_source *signals, struct target *target,
 	struct refusal *refusal) MUST_CHECK;
 
+/* X(step, name): what a line of an explanation is about */
+#define RESOLVE_STEP_TABLE(X)                                                                      \
+	X(RESOLVE_RULE, "rule")           /* a rule, and what it says of these labels */           \
+	X(RESOLVE_CANDIDATE, "candidate") /* an object that labels name */                         \
+	X(RESOLVE_IGNORED, "ignored")     /* a label that names nothing, and why */
+
+enum resolve_step {
+#define X(step, name) step,
+	RESOLVE_STEP_TABLE(X)
+#undef X
+		RESOLVE_STEP_COUNT
+};
+
+const char *resolve_step_name(enum resolve_step step);
+
+/* Is told each step as it is made; text lives until it returns. */
+struct resolve_listener {
+	void *argument;
+	void (*step)(void *argument, enum resolve_step step, const char *text);
+};
+
+/* target_resolve() that tells how it comes to its answer. */
+bool target_explain(const struct target_spec *spec, const struct labels *labels,
+	const struct signal_source *signals, const struct resolve_listener *listener,
+	struct target *target, struct refusal *refusal) MUST_CHECK;
+
 /* A name that Kubernetes allows for an object: lower-case letters, digits, '-' and '.', at most 253
  * bytes, beginning and ending with a letter or digit. */
 bool object_name_valid(const char *name);
