@@ -13,6 +13,7 @@
 #include "daemon/intake.h"
 #include "daemon/routes.h"
 #include "daemon/service.h"
+#include "daemon/snapshots.h"
 #include "daemon/version.h"
 
 #define ANSWER_MAX (64 * 1024 * 1024)
@@ -53,6 +54,7 @@ static enum status read_limit(const struct request *request, size_t fallback, si
 struct selectors {
 	struct store *store;
 	size_t limit;
+	bool adjustable; /* the limit, by the request */
 	struct store_selection selection;
 	bool any;
 	enum status status;
@@ -78,7 +80,9 @@ static void add_selector(const char *text, void *argument)
 	matchers_fini(&matchers);
 	if (all->status == STATUS_LIMIT)
 		error_set(all->error, STATUS_LIMIT,
-			"more than %zu series match, narrow the selector or raise limit",
+			all->adjustable
+				? "more than %zu series match, narrow the selector or raise limit"
+				: "more than %zu series match, narrow the selector",
 			all->limit);
 	if (all->status != STATUS_OK) {
 		store_selection_fini(&one);
@@ -108,9 +112,12 @@ static void add_selector(const char *text, void *argument)
 }
 
 static enum status select_series(struct request *request, struct service *service, size_t limit,
-	struct store_selection *selection, struct error *error)
+	bool adjustable, struct store_selection *selection, struct error *error)
 {
-	struct selectors all = {.store = service_store(service), .limit = limit, .error = error};
+	struct selectors all = {.store = service_store(service),
+		.limit = limit,
+		.adjustable = adjustable,
+		.error = error};
 
 	request_query_each(request, "match[]", add_selector, &all);
 	if (all.status == STATUS_OK && !all.any)
@@ -130,7 +137,7 @@ void route_series(struct request *request, void *argument)
 
 	buf_init(&json, ANSWER_MAX);
 	if (status == STATUS_OK)
-		status = select_series(request, service, limit, &selection, &error);
+		status = select_series(request, service, limit, true, &selection, &error);
 	buf_add_char(&json, '[');
 	for (size_t i = 0; status == STATUS_OK && i < selection.count; i++) {
 		struct labels labels;
@@ -328,7 +335,7 @@ void route_query(struct request *request, void *argument)
 
 	buf_init(&json, ANSWER_MAX);
 	if (status == STATUS_OK)
-		status = select_series(request, argument, SERIES_LIMIT, &selection, &error);
+		status = select_series(request, argument, SERIES_LIMIT, false, &selection, &error);
 	buf_add_text(&json, "{\"resultType\":\"matrix\",\"result\":[");
 	start = json.size;
 	for (size_t i = 0; status == STATUS_OK && i < selection.count; i++) {
@@ -612,6 +619,21 @@ static void write_kill_switch(struct buf *json, struct remediator *remediator)
 	buf_add_text(json, "},");
 }
 
+/* Of the 1-minute tier; {"state":"off"} where it is not kept. */
+static void write_tier(struct buf *json, struct rollup *rollup)
+{
+	struct rollup_stats stats;
+
+	if (rollup == NULL) {
+		buf_add_text(json, "{\"state\":\"off\"}");
+		return;
+	}
+	rollup_stats(rollup, &stats);
+	buf_printf(json, "{\"state\":\"on\",\"signals\":%u,\"signals_max\":%u,\"bytes\":%llu}",
+		(unsigned)stats.signals, (unsigned)stats.signals_max,
+		(unsigned long long)stats.disk_bytes);
+}
+
 void route_status(struct request *request, void *argument)
 {
 	struct service *service = argument;
@@ -638,6 +660,10 @@ void route_status(struct request *request, void *argument)
 		(unsigned long long)stats.bytes);
 	buf_add_text(&json, "\"backfill\":");
 	backfill_write_json(service_backfill(service), &json);
+	buf_add_text(&json, ",\"snapshot\":");
+	snapshots_write_json(snapshots_wanted(config), &json);
+	buf_add_text(&json, ",\"rollup\":");
+	write_tier(&json, service_rollup(service));
 	buf_add_char(&json, '}');
 	api_reply(request, &json, STATUS_OK, &error);
 	buf_fini(&json);

@@ -163,7 +163,10 @@ static enum status answer(struct rollup *rollup, struct rollup_query *query, str
 	int64_t newest = rollup_newest(rollup, key, key_size);
 
 	if (newest == ROLLUP_NEVER)
-		return error_set(error, STATUS_NOT_FOUND, "there are no minutes of this signal");
+		return error_set(error, STATUS_NOT_FOUND, "there are no minutes of this signal%s",
+			query->workload.cluster[0] == '\0'
+				? " (no cluster was named: where series have one, it is needed)"
+				: "");
 	(void)rollup_read(rollup, key, key_size, query->from, query->to, &columns);
 	write_head(query, newest, json);
 	for (int column = 0; column < COLUMNS; column++)

@@ -182,7 +182,7 @@ static double progress_of(const struct backfill *backfill)
 	double done = 0, range = (double)(backfill->to_ms - backfill->from_ms);
 
 	if (backfill->job_count == 0 || range <= 0)
-		return backfill->ended_ns != 0 ? 1 : 0;
+		return backfill->ended_ns != 0 && backfill->state != BACKFILL_FAILED ? 1 : 0;
 	for (size_t i = 0; i < backfill->job_count; i++) {
 		const struct backfill_job *job = &backfill->jobs[i];
 
@@ -543,6 +543,8 @@ static void plan(struct backfill *backfill)
 			: backfill->config.range_ms;
 	}
 	(void)pthread_mutex_unlock(&backfill->lock);
+	LOG_INFO("history begins to be fetched", LOG_UINT("selectors", backfill->job_count),
+		LOG_DOUBLE("range_s", (double)backfill->config.range_ms / 1000));
 }
 
 static void finish(struct backfill *backfill)

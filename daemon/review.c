@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "receiver/listen.h"
 #include "receiver/server.h"
+#include "remote_write/selectors.h"
 
 bool review_feature(const struct config *config, const char *feature)
 {
@@ -120,6 +121,46 @@ static void require_bundle(const struct config *config, enum setting_id id, cons
 			bundle->looked_in, setting);
 }
 
+/* Each list by itself, so that all faults are told, each with its own place. */
+static void review_selectors(const struct config *config, struct diagnostics *diagnostics)
+{
+	static const struct {
+		enum setting_id id;
+		const char *name;
+	} lists[] = {{SETTING_INGEST_KEEP, "ingest.keep"}, {SETTING_INGEST_DROP, "ingest.drop"},
+		{SETTING_INGEST_HISTOGRAMS, "ingest.histograms"},
+		{SETTING_INGEST_EXEMPLARS, "ingest.exemplars"},
+		{SETTING_BACKFILL_MATCH, "backfill.match"}};
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		struct selectors selectors;
+		struct error error;
+		size_t count;
+		const char *const *texts = config_list(config, lists[i].id, &count);
+
+		if (selectors_init(&selectors, lists[i].name, texts, count, &error) == STATUS_OK)
+			selectors_fini(&selectors);
+		else
+			diagnostics_add(diagnostics, false, config_place(config, lists[i].id), 0, 0,
+				"%s", error.text);
+	}
+}
+
+/* What the intake would refuse at a start. */
+static void review_replicas(const struct config *config, struct diagnostics *diagnostics)
+{
+	const char *cluster = config_text(config, SETTING_INGEST_HA_CLUSTER_LABEL);
+	const char *replica = config_text(config, SETTING_INGEST_HA_REPLICA_LABEL);
+
+	if (config_bool(config, SETTING_INGEST_HA_ENABLED) &&
+		(cluster[0] == '\0' || replica[0] == '\0' || strcmp(cluster, replica) == 0))
+		diagnostics_add(diagnostics, false, config_place(config, SETTING_INGEST_HA_ENABLED),
+			0, 0,
+			"ingest.ha.cluster_label (\"%s\") and ingest.ha.replica_label (\"%s\") must "
+			"be two labels",
+			cluster, replica);
+}
+
 /* Opened without a store and closed again: nothing is asked of Prometheus. */
 static void review_backfill(const struct config *config, struct bundle *bundle,
 	const struct clock *clock, struct diagnostics *diagnostics)
@@ -150,6 +191,8 @@ enum status review_rules(const struct config *config, struct bundle *bundle,
 	char journal_path[4352];
 
 	advise(config, diagnostics);
+	review_selectors(config, diagnostics);
+	review_replicas(config, diagnostics);
 	if (review_feature(config, "analyze"))
 		require_bundle(config, SETTING_ANALYZE_SIGNALS, "analyze.signals", bundle->signals,
 			bundle, diagnostics);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/parse.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -184,4 +185,27 @@ void snapshots_close(struct snapshots *snapshots)
 	pthread_join(snapshots->writer, NULL);
 	write_one(snapshots);
 	mem_free(snapshots);
+}
+
+void snapshots_write_json(bool wanted, struct buf *json)
+{
+	double taken = metrics_get(METRIC_SNAPSHOT_TIME);
+	char time[32];
+
+	if (!wanted) {
+		buf_add_text(json, "{\"state\":\"off\"}");
+		return;
+	}
+	if (taken > 0) {
+		format_rfc3339((int64_t)(taken * 1000 + 0.5), time, sizeof(time));
+		buf_printf(json, "{\"state\":\"on\",\"taken\":\"%s\"", time);
+	} else {
+		buf_add_text(json, "{\"state\":\"none\",\"taken\":null");
+	}
+	buf_printf(json,
+		",\"bytes\":%.0f,\"loaded_series\":%.0f,\"write_failures\":%.0f,"
+		"\"load_failures\":%.0f}",
+		metrics_get(METRIC_SNAPSHOT_BYTES), metrics_get(METRIC_SNAPSHOT_LOADED),
+		metrics_get(METRIC_SNAPSHOT_FAILURES, "write"),
+		metrics_get(METRIC_SNAPSHOT_FAILURES, "load"));
 }

@@ -11,6 +11,7 @@
 #ifndef NIMBUSGUARD_DAEMON_SNAPSHOTS_H
 #define NIMBUSGUARD_DAEMON_SNAPSHOTS_H
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "daemon/config.h"
 #include "daemon/intake.h"
@@ -27,6 +28,9 @@ void snapshots_load(const struct config *config, struct store *store, struct int
 /* Begins to write. NULL: STATUS_NO_MEMORY. */
 struct snapshots *snapshots_open(const struct config *config, struct store *store,
 	struct intake *intake, const struct clock *clock, struct error *error) MUST_CHECK;
+/* {"state":"off"}, or state "none" (there is no file) or "on", taken, bytes, failures to write and to
+ * load since the start. wanted: snapshots_wanted(). Any thread. */
+void snapshots_write_json(bool wanted, struct buf *json);
 /* Writes the last one; nobody may append any more. NULL is allowed. */
 void snapshots_close(struct snapshots *snapshots);
 

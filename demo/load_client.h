@@ -16,7 +16,7 @@
 #include "base/error.h"
 
 #define LOAD_TIMEOUT_MS 60000
-#define LOAD_ANSWER_MAX 300
+#define LOAD_ANSWER_MAX 600
 
 struct load_target {
 	const char *url;     /* of the receiver: http(s)://host:port/path */

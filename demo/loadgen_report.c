@@ -170,9 +170,12 @@ static void write_verdict(FILE *out, const struct loadgen_result *result)
 		thousands(stored, a),
 		thousands(grown(result->before.series_created, result->after.series_created), b),
 		thousands((uint64_t)result->after.series, c));
-	if (stored > result->samples_accepted + result->samples_unknown)
+	if (stored > result->samples)
 		fprintf(out,
 			"            more than was sent from here: another sender is at work\n");
+	else if (stored > result->samples_accepted + result->samples_unknown)
+		fprintf(out, "            %s of them out of requests that were refused in part\n",
+			thousands(stored - result->samples_accepted - result->samples_unknown, a));
 }
 
 static void write_latency(FILE *out, const char *title, const struct latency *latency)

@@ -176,7 +176,8 @@ static enum status series_find_or_make(struct store *store, struct store_key key
 		return STATUS_OK;
 	}
 	if (atomic_load(&store->live) >= store->limits.series_max)
-		return error_set(error, STATUS_LIMIT, "the store holds %u series, its maximum",
+		return error_set(error, STATUS_LIMIT,
+			"the store holds %u series, its maximum (storage.series_max)",
 			store->limits.series_max);
 	id = list_pop(store, &store->ready);
 	*retry = id == NO_ID;
@@ -186,7 +187,8 @@ static enum status series_find_or_make(struct store *store, struct store_key key
 					      : 0;
 	if (set == 0) {
 		list_push(store, &store->ready, id);
-		return error_set(error, STATUS_LIMIT, "the store holds %llu bytes, its maximum",
+		return error_set(error, STATUS_LIMIT,
+			"the store holds %llu bytes, its maximum (storage.memory_max)",
 			(unsigned long long)store->limits.memory_max);
 	}
 	series_make(store, key, id, set);
@@ -216,7 +218,8 @@ enum status store_intern(struct store *store, struct store_key key, const struct
 		(void)pthread_mutex_unlock(&store->index_lock);
 		if (retry && !ids_make_ready(store))
 			return error_set(error, STATUS_LIMIT,
-				"the store has no room for another series in its %llu bytes",
+				"the store has no room for another series in its %llu bytes "
+				"(storage.memory_max)",
 				(unsigned long long)store->limits.memory_max);
 	}
 	return status;

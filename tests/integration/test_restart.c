@@ -112,6 +112,24 @@ static double metric(const char *name)
 	return value;
 }
 
+/* What GET /api/v1/status says of the snapshot. */
+static void assert_snapshot_told(const char *state, int64_t loaded_series, int64_t load_failures)
+{
+	json_t *data = nimbusguard_get(service, "status");
+	json_t *told = json_object_get(data, "snapshot");
+
+	assert_string_equal(json_string_value(json_object_get(told, "state")), state);
+	if (strcmp(state, "off") != 0) {
+		assert_true(json_is_string(json_object_get(told, "taken")) ==
+			(strcmp(state, "on") == 0));
+		assert_int_equal(json_integer_value(json_object_get(told, "loaded_series")),
+			loaded_series);
+		assert_int_equal(json_integer_value(json_object_get(told, "load_failures")),
+			load_failures);
+	}
+	json_decref(data);
+}
+
 static void forget(void)
 {
 	(void)unlink(file);
@@ -134,6 +152,7 @@ static void a_clean_stop_keeps_every_acknowledged_sample(void **state)
 	assert_true(json_equal(before, after));
 	assert_true(metric("nimbusguard_snapshot_loaded_series") == SERIES);
 	assert_true(server_said(service, "msg=\"snapshot loaded\""));
+	assert_snapshot_told("on", SERIES, 0);
 	/* The stream goes on into the same series, found by their raw labels. */
 	send_rounds(40, 10);
 	assert_true(metric("nimbusguard_store_series") == SERIES);
@@ -227,6 +246,7 @@ static void a_bad_file_is_refused_by_name_and_put_aside(void **state)
 	assert_int_equal(size_of(file), -1);
 	assert_true(metric("nimbusguard_snapshot_failures_total{operation=\"load\"}") == 1);
 	assert_true(metric("nimbusguard_store_series") == 0);
+	assert_snapshot_told("none", 0, 1);
 	/* It works without it, and its next snapshot is a good one. */
 	send_rounds(0, 10);
 	server_end(service);
@@ -236,6 +256,7 @@ static void a_bad_file_is_refused_by_name_and_put_aside(void **state)
 	/* Another one takes the place of the one put aside. */
 	assert_int_equal(truncate(file, 0), 0);
 	nimbusguard_start(&servers, service, never);
+	assert_snapshot_told("off", 0, 0);
 	assert_int_equal(size_of(file), 0);
 	server_end(service);
 	nimbusguard_start(&servers, service, at_stop);

@@ -211,6 +211,34 @@ static void off_loopback_access_control_is_needed(void **state)
 	refuses("web: {listen_address: nothing}\n", "n.yml:1: error: web.listen_address: ");
 }
 
+static void faulty_selectors_are_told_each_with_its_place(void **state)
+{
+	refuses("ingest:\n"
+		"  keep: ['up', '{job=\"a\"']\n"
+		"  drop: ['{job=~\"(\"}']\n"
+		"  histograms: ['up[']\n"
+		"  exemplars: ['rate(up[5m])']\n"
+		"backfill:\n"
+		"  match: ['up{job==\"a\"}']\n",
+		"n.yml:2: error: ingest.keep: {job=\"a\": column 9: ");
+	assert_int_equal(errors, 5);
+	assert_non_null(strstr(told, "n.yml:3: error: ingest.drop: {job=~\"(\"}: column "));
+	assert_non_null(strstr(told, "n.yml:4: error: ingest.histograms: "));
+	assert_non_null(strstr(told, "n.yml:5: error: ingest.exemplars: rate(up[5m]): column "));
+	assert_non_null(strstr(told, "n.yml:7: error: backfill.match: up{job==\"a\"}: column "));
+	silent("ingest: {keep: ['{job=\"a\"}'], drop: ['{job=~\"a.+\"}']}\n");
+}
+
+static void replicas_of_one_label_are_refused(void **state)
+{
+	refuses("ingest:\n  ha: {enabled: true, replica_label: cluster}\n",
+		"n.yml:2: error: ingest.ha.cluster_label (\"cluster\") and "
+		"ingest.ha.replica_label (\"cluster\") must be two labels");
+	refuses("ingest: {ha: {enabled: true, cluster_label: ''}}\n", "must be two labels");
+	silent("ingest: {ha: {enabled: true}}\n");
+	silent("ingest: {ha: {replica_label: cluster}}\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +250,8 @@ int main(void)
 			missing_bundled_rules_are_told_with_where_they_were_looked_for, with_rules),
 		cmocka_unit_test_setup(a_missing_file_is_told_with_who_named_it, with_rules),
 		cmocka_unit_test_setup(off_loopback_access_control_is_needed, with_rules),
+		cmocka_unit_test_setup(faulty_selectors_are_told_each_with_its_place, with_rules),
+		cmocka_unit_test_setup(replicas_of_one_label_are_refused, with_rules),
 	};
 
 	return cmocka_run_group_tests_name("review", tests, make_folder, remove_folder);
