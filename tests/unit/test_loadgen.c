@@ -453,6 +453,27 @@ static void samples_lost_behind_a_204_fail_the_run(void **state)
 	free(report);
 }
 
+static void what_refused_requests_left_is_no_other_sender(void **state)
+{
+	struct loadgen_result result = {.connections = 1,
+		.samples = 4000,
+		.requests = 10,
+		.samples_accepted = 2000,
+		.before = {.receiver = LOAD_NIMBUSGUARD},
+		.after = {.receiver = LOAD_NIMBUSGUARD, .stored = 2300}};
+	char *report = report_of(&result);
+
+	assert_non_null(strstr(report, "verified    2,300 samples stored"));
+	assert_non_null(strstr(report, " 300 of them out of requests that were refused in part\n"));
+	assert_null(strstr(report, "another sender"));
+	free(report);
+	result.after.stored = 4001;
+	report = report_of(&result);
+	assert_non_null(strstr(report, "another sender is at work"));
+	assert_null(strstr(report, "refused in part"));
+	free(report);
+}
+
 static void a_load_sent_twice_is_told_as_such(void **state)
 {
 	struct loadgen_config config = config_of(1000, 3);
@@ -682,6 +703,7 @@ int main(void)
 		WITH_RECEIVER(a_rate_is_never_exceeded),
 		WITH_RECEIVER(a_run_ends_when_its_samples_reach_the_present),
 		WITH_RECEIVER(stopping_by_hand_ends_cleanly_and_still_verifies),
+		cmocka_unit_test(what_refused_requests_left_is_no_other_sender),
 		cmocka_unit_test(refused_requests_are_counted_by_status_with_the_first_reason),
 		cmocka_unit_test(a_request_without_an_answer_ends_the_run_and_fails_it),
 		cmocka_unit_test(an_unreachable_target_is_named_with_what_to_do),
