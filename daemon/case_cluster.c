@@ -617,6 +617,10 @@ int case_cluster_serve(void *argument, const struct kube_request *request, json_
 
 	if (cluster->unreachable)
 		return 0;
+	if (cluster->permissions != NULL &&
+		!permissions_hold(cluster->permissions, request->method, request->path))
+		return refuse(body, 403, "Forbidden",
+			"the roles that nimbusguard rbac writes do not allow this call");
 	if (size >= sizeof(path))
 		return refuse(body, 404, "NotFound", "the path is too long");
 	memcpy(path, request->path, size);

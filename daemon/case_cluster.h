@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "base/yaml.h"
-#include "remediations/kube_client.h"
+#include "remediations/permissions.h"
 
 #define CASE_OBJECTS_MAX 1000
 
@@ -24,6 +24,8 @@ struct case_cluster {
 	uint64_t version;
 	unsigned uid_last;
 	bool unreachable; /* no call is answered */
+	/* What calls are allowed, as by the roles of `nimbusguard rbac`; NULL: all. */
+	const struct permissions *permissions;
 };
 
 enum status case_cluster_init(struct case_cluster *cluster) MUST_CHECK;

@@ -295,6 +295,8 @@ static enum status open_engine(struct world *world, struct bundle *bundle, struc
 	remediator.signals = signals_of_analyzer(world->analyzer);
 	if (rules_open(&remediator, &world->rules, world->diagnostics) != STATUS_OK)
 		return error_set(error, STATUS_BAD_INPUT, "the playbooks have errors");
+	permissions_of(&world->permissions, world->rules->playbooks);
+	world->cluster.permissions = &world->permissions;
 	rules_engine_config(&remediator, world->rules, &config);
 	world->engine = engine_open(&config, &ports, now_ms);
 	if (world->engine == NULL)

@@ -41,6 +41,8 @@ struct world {
 	int64_t scan_ms; /* between two scans */
 	struct engine *engine;
 	struct case_cluster cluster;
+	struct permissions
+		permissions; /* of the file's playbooks: the cluster allows nothing else */
 	struct kube_look look;
 	struct actuator dry, real; /* as in the product: real is closed with dry */
 	struct record *records;    /* the journal */

@@ -62,7 +62,7 @@ typedef int kube_serve_fn(void *argument, const struct kube_request *request, js
 struct kube_session *kube_session_open_served(kube_serve_fn *serve,
 	void *argument) MUST_CHECK; /* NULL: no memory */
 
-enum kube_method { KUBE_GET, KUBE_PATCH, KUBE_DELETE };
+enum kube_method { KUBE_GET, KUBE_PATCH, KUBE_DELETE, KUBE_POST };
 
 struct kube_request {
 	enum kube_method method;

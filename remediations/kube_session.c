@@ -173,7 +173,7 @@ static enum status make_headers(struct kube_session *session, const struct kube_
 static CURLcode set_request(struct kube_session *session, const struct kube_request *request,
 	const char *url, struct curl_slist *headers, int64_t timeout_ms)
 {
-	static const char *const methods[] = {"GET", "PATCH", "DELETE"};
+	static const char *const methods[] = {"GET", "PATCH", "DELETE", "POST"};
 	CURL *curl = session->curl;
 	CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, url);
 

@@ -1,0 +1,54 @@
+/*
+ * What the service must be allowed to do in a cluster: the verbs of each kind of action in one table
+ * beside the calls that need them (kube_observe.c, kube_send.c), folded over the enabled playbooks.
+ *
+ * Ownership: a set is a plain value; its texts are constants or copied.
+ * Limits: PERMISSIONS_MAX entries, more than the table can give.
+ * Order: by API group, resource, verb.
+ * Threads: pure, but for permissions_review(), which is the session's.
+ */
+#ifndef NIMBUSGUARD_REMEDIATIONS_PERMISSIONS_H
+#define NIMBUSGUARD_REMEDIATIONS_PERMISSIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "remediations/kube_client.h"
+#include "remediations/playbook.h"
+
+#define PERMISSIONS_MAX 64
+#define PERMISSION_FOR_MAX 256
+
+struct permission {
+	const char *group, *resource,
+		*verb;                      /* resource with its subresource: "deployments/scale" */
+	bool cluster_wide;                  /* the resource lives in no namespace */
+	const char *reason;                 /* what is done with it */
+	char playbooks[PERMISSION_FOR_MAX]; /* "a, b", cut with "..." */
+};
+
+struct permissions {
+	struct permission list[PERMISSIONS_MAX];
+	size_t count;
+};
+
+/* What this playbook needs, added to the set. One that is disabled needs nothing; one whose mode is
+ * observe or suggest never changes anything and only looks. */
+void permissions_add(struct permissions *permissions, const struct playbook *playbook);
+/* Of all playbooks. */
+void permissions_of(struct permissions *permissions, const struct playbooks *playbooks);
+
+/* Whether the set holds the call of an API server: method and path as kube_session_call() takes them.
+ * What every authenticated user may read (the discovery of API groups) is held by every set. */
+bool permissions_hold(const struct permissions *permissions, enum kube_method method,
+	const char *path);
+
+/*
+ * Asks the cluster by a SelfSubjectAccessReview whether we are allowed to. namespace_name: NULL or ""
+ * for all namespaces. Errors as kube_session_call(); *allowed is then false.
+ */
+enum status permission_review(struct kube_session *session, const struct permission *permission,
+	const char *namespace_name, bool *allowed, struct error *error) MUST_CHECK;
+
+#endif
