@@ -176,9 +176,14 @@ static void review_backfill(const struct config *config, struct bundle *bundle,
 	require_file(config, SETTING_BACKFILL_CA_FILE, "backfill.ca_file", diagnostics);
 	service_backfill_config(config, bundle, clock, &backfill);
 	opened = backfill_open(&backfill, NULL, &error);
-	if (opened == NULL)
-		diagnostics_add(diagnostics, false, config_place(config, SETTING_BACKFILL_URL), 0,
-			0, "%s", error.text);
+	if (opened == NULL) {
+		bool labels = strncmp(error.text, "backfill.external_labels", 24) == 0;
+
+		diagnostics_add(diagnostics, false,
+			config_place(config,
+				labels ? SETTING_BACKFILL_EXTERNAL_LABELS : SETTING_BACKFILL_URL),
+			0, 0, "%s", error.text);
+	}
 	backfill_close(opened);
 }
 

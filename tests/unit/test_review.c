@@ -226,6 +226,8 @@ static void faulty_selectors_are_told_each_with_its_place(void **state)
 	assert_non_null(strstr(told, "n.yml:4: error: ingest.histograms: "));
 	assert_non_null(strstr(told, "n.yml:5: error: ingest.exemplars: rate(up[5m]): column "));
 	assert_non_null(strstr(told, "n.yml:7: error: backfill.match: up{job==\"a\"}: column "));
+	refuses("backfill:\n  url: http://x\n  external_labels: [a]\n",
+		"n.yml:3: error: backfill.external_labels: \"a\" is no name=value");
 	silent("ingest: {keep: ['{job=\"a\"}'], drop: ['{job=~\"a.+\"}']}\n");
 }
 
