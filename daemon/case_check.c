@@ -188,9 +188,9 @@ static void tell_incident(const struct checking *at)
 	const struct incident *incident = at->incident;
 	struct buf *text = &at->world->result->text;
 
-	buf_printf(text, "    incident of %s: playbook %s, %s%s%s\n", event_name(&incident->event),
+	buf_printf(text, "    incident of %s: playbook %s, %s%s\n", event_name(&incident->event),
 		incident->playbook, incident->open ? "open" : "ended, ",
-		incident->open ? "" : outcome_name(incident->outcome), "");
+		incident->open ? "" : outcome_name(incident->outcome));
 	if (incident->target_refusal.reason[0] != '\0')
 		buf_printf(text, "    %s: %s\n", incident->target_refusal.reason,
 			incident->target_refusal.sentence);
@@ -323,9 +323,9 @@ static void expect_refusals(struct checking *at)
 
 /* ---- a check ---- */
 
-static void expect_nothing(struct checking *at, size_t count)
+static void expect_nothing(struct checking *at)
 {
-	if (count == 0)
+	if (at->incident == NULL)
 		return;
 	world_fail(at->world, at->check->node, at->check->at_ms);
 	buf_printf(&at->world->result->text, "expected nothing, got an incident\n");
@@ -367,7 +367,7 @@ void world_check(struct world *world, const struct case_check *check)
 	if (at.incident != NULL)
 		at.action = choose_action(at.incident, NULL);
 	if (check->nothing) {
-		expect_nothing(&at, count);
+		expect_nothing(&at);
 	} else if (at.incident == NULL) {
 		world_fail(world, check->node, check->at_ms);
 		buf_printf(&world->result->text,

@@ -222,8 +222,10 @@ static void read_cluster(struct reading *at, const struct yaml_node *map)
 {
 	const struct yaml_node *list = list_of(at, map, "cluster");
 
-	at->test->has_cluster = at->test->has_cluster || list != NULL;
-	for (size_t i = 0; i < length_of(list); i++) {
+	if (list == NULL)
+		return;
+	at->test->has_cluster = true;
+	for (size_t i = 0; i < list->child_count; i++) {
 		struct case_change *change = add_change(at, list->children[i]);
 
 		if (change != NULL)

@@ -49,6 +49,7 @@ static bool explain_one(struct explaining *at, struct event *event)
 	event->fingerprint = labels_fingerprint(&event->labels);
 	at->question.event = event;
 	explanation = explain(&at->question);
+	at->question.event = NULL;
 	if (explanation == NULL) {
 		fprintf(stderr, "nimbusguard: out of memory\n");
 		return false;

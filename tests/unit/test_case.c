@@ -386,8 +386,10 @@ static size_t run_text(const char *text)
 
 	write_text("p.yaml", playbook);
 	file = open_text(text);
-	if (file == NULL)
+	if (file == NULL) {
 		fail_msg("%s", told);
+		return 0;
+	}
 	diagnostics_init(&diagnostics);
 	run_status = case_run(file, &file->tests[0], &bundle, &options, &result, &diagnostics);
 	buf_init(&buf, 65536);
