@@ -78,7 +78,7 @@ struct kube_request {
  * STATUS_OK          2xx
  * STATUS_BAD_INPUT   400, 422: the server does not take what we sent
  * STATUS_UNAUTHENTICATED, STATUS_FORBIDDEN, STATUS_NOT_FOUND, STATUS_CONFLICT, STATUS_TOO_LARGE
- *                    401, 403, 404, 409 (and 410), 413
+ *                    401, 403, 404, 409 (and 410, and 422 for a uid), 413
  * STATUS_UNSUPPORTED 405, 406, 415, and 3xx, which is not followed
  * STATUS_BUSY        429
  * STATUS_UNAVAILABLE no connection, or one that broke; 500, 502, 503

@@ -246,8 +246,8 @@ static enum status code_status(int code)
 	return code >= 500 ? STATUS_UNAVAILABLE : STATUS_BAD_INPUT;
 }
 
-/* 429 with the cause DisruptionBudget comes from an eviction, not from a busy server. */
-static bool names_budget(const json_t *status)
+/* Whether a cause of the refusal has this text in this field. */
+static bool has_cause(const json_t *status, const char *field, const char *wanted)
 {
 	const json_t *causes = json_object_get(json_object_get(status, "details"), "causes");
 	const json_t *cause;
@@ -255,9 +255,9 @@ static bool names_budget(const json_t *status)
 
 	json_array_foreach(causes, i, cause)
 	{
-		const char *reason = json_string_value(json_object_get(cause, "reason"));
+		const char *text = json_string_value(json_object_get(cause, field));
 
-		if (reason != NULL && strcmp(reason, "DisruptionBudget") == 0)
+		if (text != NULL && strcmp(text, wanted) == 0)
 			return true;
 	}
 	return false;
@@ -272,7 +272,13 @@ static enum status judge_refusal(struct kube_session *session, json_t *object,
 	enum status status = code_status(answer->code);
 
 	if (object != NULL) {
-		answer->budget = answer->code == 429 && names_budget(object);
+		/* 429 with this cause comes from an eviction, not from a busy server. */
+		answer->budget =
+			answer->code == 429 && has_cause(object, "reason", "DisruptionBudget");
+		/* A uid in a patch is a precondition, but to the server a change of what can't be
+		 * changed. */
+		if (answer->code == 422 && has_cause(object, "field", "metadata.uid"))
+			status = STATUS_CONFLICT;
 		return error_set(error, status, "the API server answered %d %s: %s", answer->code,
 			reason != NULL ? reason : "", message != NULL ? message : "");
 	}

@@ -249,6 +249,19 @@ static void disruption_budget_is_not_a_busy_server(void **state)
 	assert_int_equal(outcome.attempts, 1);
 }
 
+/* As a real API server answers a patch with the uid of an object that was made anew. */
+static void foreign_uid_is_a_conflict(void **state)
+{
+	static const struct stub_rule rules[] = {{.start = "",
+		.code = 422,
+		.body = "{\"kind\":\"Status\",\"reason\":\"Invalid\",\"message\":\"m\",\"details\":"
+			"{\"causes\":[{\"reason\":\"FieldValueInvalid\",\"field\":\"metadata.uid\"}]}}"}};
+	struct fixture *fixture = *state;
+
+	use_rule(fixture, rules, 1);
+	assert_int_equal(call(fixture, KUBE_PATCH, 0).status, STATUS_CONFLICT);
+}
+
 static void refused_token_is_read_again_once(void **state)
 {
 	static const struct stub_rule rules[] = {{.start = "", .code = 401, .times = 1},
@@ -628,6 +641,7 @@ int main(void)
 		T(busy_server_is_asked_again),
 		T(retry_after_is_obeyed),
 		T(disruption_budget_is_not_a_busy_server),
+		T(foreign_uid_is_a_conflict),
 		T(refused_token_is_read_again_once),
 		T(token_is_read_again_when_old_and_kept_when_unreadable),
 		T(lost_connection_of_a_change_is_not_repeated),
