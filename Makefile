@@ -39,6 +39,7 @@ BENCH_SH := $(call pick,$(wildcard tests/bench/bench_*.sh))
 RULES_YML := $(call pick,$(wildcard rules/prometheus/*.yml))
 RULES_TEST_YML := $(call pick,$(wildcard rules/prometheus/tests/*.yml))
 PLAYBOOK_TEST_YAML := $(call pick,$(wildcard rules/playbooks/*_test.yaml))
+E2E_C := $(call pick,$(wildcard tests/e2e/test_*.c))
 E2E_SH := $(call pick,$(wildcard tests/e2e/test_*.sh))
 TSAN_C := $(if $(TEST_C),$(shell grep -l '^/\* run-under: tsan \*/' $(TEST_C)))
 
@@ -126,7 +127,7 @@ $(B)/$(1)/tests/%: $(B)/$(1)/tests/%.o $(B)/$(1)/libtestsupport.a $(B)/$(1)/libn
 	@echo "LINK  $(1) $$(@F)"
 	$(Q)$$(CC_$(1)) $$(LDFLAGS_$(1)) $$(LDFLAGS) -Wl,--as-needed -o $$@ $$^ $$(TEST_LDLIBS) $$(LDLIBS)
 
--include $(patsubst %.c,$(B)/$(1)/%.d,$(LIB_C) daemon/main.c $(SUPPORT_C) $(TEST_C) $(FUZZ_C) $(BENCH_C))
+-include $(patsubst %.c,$(B)/$(1)/%.d,$(LIB_C) daemon/main.c $(SUPPORT_C) $(TEST_C) $(E2E_C) $(FUZZ_C) $(BENCH_C))
 endef
 # The commit is named in what is released; elsewhere it would cost a rebuild with each commit.
 REVISION = $(or $(shell git rev-parse --short=12 HEAD 2>/dev/null || sed -n 2p .tarball-version 2>/dev/null),unknown)
@@ -212,16 +213,11 @@ check-one: ## one test program [T=tests/unit/test_x.c MODE=mode]
 		$(call servers,$(T))
 	@$(run_tests) $(TEST_MODE):$(call programs,$(TEST_MODE),$(T))
 
-e2e: ## tests against what Debian does not have: a current Prometheus from its Go module
+e2e: ## tests against what Debian does not have: Kubernetes and a current Prometheus, from Go modules [TESTS=word]
 	@$(deps) build test e2e
-ifeq ($(E2E_SH),)
-	@echo "e2e: tests/e2e/ holds no end-to-end test yet"
-	@echo "0 passed, 0 failed, 0 skipped"
-else
-	@+$(locked) $(call binary,release) $(call servers,$(E2E_SH))
-	@tests/e2e/build.sh $(B)/e2e
-	@$(run_tests) $(E2E_SH:%=sh:release:%)
-endif
+	@+$(locked) $(call binary,release) $(call programs,release,$(E2E_C)) $(call servers,$(E2E_SH))
+	@tests/e2e/build.sh $(B)/e2e $(E2E_C) $(E2E_SH)
+	@$(run_tests) $(foreach p,$(call programs,release,$(E2E_C)),release:$(p)) $(E2E_SH:%=sh:release:%)
 
 fuzz: ## every fuzzer for FUZZ_SECONDS, two at a time [FUZZ_SECONDS=60 TESTS=word]
 	@$(deps) build test fuzz

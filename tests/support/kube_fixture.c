@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "remediations/actuator_kube.h"
-
 static void take_result(void *argument, const struct command_result *result)
 {
 	struct kube_fixture *fixture = argument;
@@ -35,25 +33,38 @@ static void take_observation(void *argument, uint64_t ticket, const struct obser
 	pthread_mutex_unlock(&fixture->lock);
 }
 
-int kube_fixture_make(void **state)
+void kube_fixture_open(struct kube_fixture *fixture, struct actuator_kube_config config)
 {
-	struct kube_fixture *fixture = calloc(1, sizeof(*fixture));
 	struct actuator_sink sink = {fixture, take_observation, take_result};
-	struct actuator_kube_config config = {.queue_max = 8,
-		.timeout_ms = 400,
-		.clock = &fixture->clock.clock};
 	struct error error = {0};
-	char url[64];
 
 	pthread_mutex_init(&fixture->lock, NULL);
 	pthread_cond_init(&fixture->came, NULL);
 	clock_manual_init(&fixture->clock, INT64_C(1700000000000));
+	config.clock = &fixture->clock.clock;
+	if (actuator_kube_open(&fixture->actuator, &config, &sink, &error) != STATUS_OK)
+		fail_msg("%s", error.text);
+}
+
+void kube_fixture_close(struct kube_fixture *fixture)
+{
+	if (fixture->actuator.vtable != NULL)
+		fixture->actuator.vtable->close(fixture->actuator.self);
+	http_stub_close(fixture->stub);
+	pthread_cond_destroy(&fixture->came);
+	pthread_mutex_destroy(&fixture->lock);
+}
+
+int kube_fixture_make(void **state)
+{
+	struct kube_fixture *fixture = calloc(1, sizeof(*fixture));
+	char url[64];
+
 	fixture->stub = http_stub_open(NULL, 0, NULL, NULL);
 	assert_non_null(fixture->stub);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", http_stub_port(fixture->stub));
-	config.url = url;
-	if (actuator_kube_open(&fixture->actuator, &config, &sink, &error) != STATUS_OK)
-		fail_msg("%s", error.text);
+	kube_fixture_open(fixture,
+		(struct actuator_kube_config){.url = url, .queue_max = 8, .timeout_ms = 400});
 	*state = fixture;
 	return 0;
 }
@@ -62,11 +73,7 @@ int kube_fixture_remove(void **state)
 {
 	struct kube_fixture *fixture = *state;
 
-	if (fixture->actuator.vtable != NULL)
-		fixture->actuator.vtable->close(fixture->actuator.self);
-	http_stub_close(fixture->stub);
-	pthread_cond_destroy(&fixture->came);
-	pthread_mutex_destroy(&fixture->lock);
+	kube_fixture_close(fixture);
 	free(fixture);
 	return 0;
 }

@@ -10,7 +10,7 @@
 #include <pthread.h>
 
 #include "base/clock.h"
-#include "remediations/actuator.h"
+#include "remediations/actuator_kube.h"
 #include "tests/support/http_stub.h"
 
 struct kube_fixture {
@@ -25,6 +25,11 @@ struct kube_fixture {
 	uint64_t ticket;
 	unsigned finished, observed, done; /* done: results with COMMAND_DONE */
 };
+
+/* An actuator of this configuration, whose clock is set here, and no stub: for a real API server.
+ * *fixture is zero. */
+void kube_fixture_open(struct kube_fixture *fixture, struct actuator_kube_config config);
+void kube_fixture_close(struct kube_fixture *fixture);
 
 /* For cmocka's setup and teardown. */
 int kube_fixture_make(void **state);

@@ -54,6 +54,7 @@ export TMPDIR=$scratch
 export NIMBUSGUARD_SOURCE=$source_dir
 export NIMBUSGUARD_TEST_BIN=$RUN_BUILD/$mode/nimbusguard
 export NIMBUSGUARD_TEST_SERVERS=$RUN_SERVERS/usr/bin
+export NIMBUSGUARD_TEST_E2E=$RUN_BUILD/e2e
 export CMOCKA_MESSAGE_OUTPUT=TAP
 suppressions=$here/tsan.supp
 [ -e "$suppressions" ] || suppressions=

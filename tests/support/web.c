@@ -67,7 +67,9 @@ struct web_answer web_call(const char *method, const char *url, const struct web
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, all);
 	if (body != NULL) {
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
-		headers = curl_slist_append(headers, "Content-Type: application/json");
+		if (access == NULL || access->header == NULL ||
+			strncmp(access->header, "Content-Type:", 13) != 0)
+			headers = curl_slist_append(headers, "Content-Type: application/json");
 	}
 	give_access(curl, access, &headers);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);

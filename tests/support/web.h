@@ -24,7 +24,8 @@ struct web_answer {
 	double seconds;
 };
 
-/* access and body may be NULL; a body is sent as application/json. */
+/* access and body may be NULL; a body is sent as application/json, unless the access' header says
+ * otherwise. */
 struct web_answer web_call(const char *method, const char *url, const struct web_access *access,
 	const char *body);
 void web_answer_fini(struct web_answer *answer);

@@ -1,0 +1,31 @@
+// A control plane of Kubernetes in one program, for end-to-end tests: which of its parts runs is the
+// first argument; what follows it are that part's own flags.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+	"k8s.io/component-base/cli"
+	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
+	controllers "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+)
+
+func main() {
+	parts := map[string]func() *cobra.Command{
+		"etcd":                    etcdCommand,
+		"kube-apiserver":          apiserver.NewAPIServerCommand,
+		"kube-controller-manager": controllers.NewControllerManagerCommand,
+		"kube-scheduler":          func() *cobra.Command { return scheduler.NewSchedulerCommand() },
+		"kubelets":                kubeletsCommand,
+	}
+	if len(os.Args) < 2 || parts[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "usage: kubernetes etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kubelets FLAGS")
+		os.Exit(2)
+	}
+	command := parts[os.Args[1]]()
+	command.SetArgs(os.Args[2:])
+	os.Exit(cli.Run(command))
+}

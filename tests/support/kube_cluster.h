@@ -1,0 +1,72 @@
+/*
+ * A real Kubernetes for end-to-end tests: etcd, kube-apiserver, kube-controller-manager and
+ * kube-scheduler as processes on this machine, with certificates made on the spot, and two nodes on
+ * which a stand-in for the kubelet says that pods run. All parts are one program, which
+ * tests/e2e/build.sh builds from the Go modules of Kubernetes.
+ *
+ * Usage: kube_cluster_open() in the test's setup, kube_cluster_close() in its teardown, which ends
+ *   all processes and removes their folder.
+ * Limits: one pod costs nothing but its object; nothing is pulled and nothing runs.
+ * Threads: one.
+ */
+#ifndef NIMBUSGUARD_TESTS_SUPPORT_KUBE_CLUSTER_H
+#define NIMBUSGUARD_TESTS_SUPPORT_KUBE_CLUSTER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "tests/support/servers.h"
+
+struct kube_cluster {
+	struct servers parts; /* with the folder that everything is in */
+	struct server *etcd, *api, *controllers, *scheduler, *kubelets;
+	char ca_file[SERVER_PATH_MAX];
+};
+
+/* False when the program was not built: the test is to be skipped. */
+bool kube_cluster_there(void);
+/* Returns when the API server is ready and both nodes can take pods. */
+void kube_cluster_open(struct kube_cluster *cluster);
+void kube_cluster_close(struct kube_cluster *cluster);
+
+/* SIGKILL, and the same server over the same store again, with the wait until it is ready. */
+void kube_cluster_kill_api(struct kube_cluster *cluster);
+void kube_cluster_start_api(struct kube_cluster *cluster);
+
+/*
+ * Calls by an administrator. Bodies are formats of JSON, in which ' stands for "; their length is
+ * at most 8 KiB. PATCH is a strategic merge patch. The answer is the caller's (json_decref).
+ */
+json_t *kube_cluster_call(struct kube_cluster *cluster, const char *method, const char *path,
+	long *status, const char *body, ...) __attribute__((format(printf, 5, 6)));
+/* The test fails when it is not there. */
+json_t *kube_cluster_get(struct kube_cluster *cluster, const char *path);
+bool kube_cluster_has(struct kube_cluster *cluster, const char *path);
+/* POST that must be answered 201. */
+void kube_cluster_create(struct kube_cluster *cluster, const char *path, const char *body, ...)
+	__attribute__((format(printf, 3, 4)));
+void kube_cluster_patch(struct kube_cluster *cluster, const char *path, const char *body, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* A namespace whose service accounts are there. */
+void kube_cluster_namespace(struct kube_cluster *cluster, const char *name);
+/* A Deployment of one container, `app`, with a limit of 128Mi; returns when all its pods are ready.
+ * annotations: members of an object, in which ' stands for ", or "". */
+void kube_cluster_deployment(struct kube_cluster *cluster, const char *namespace_name,
+	const char *name, int replicas, const char *annotations);
+bool kube_cluster_rolled_out(struct kube_cluster *cluster, const char *namespace_name,
+	const char *name, int replicas);
+/* The pods of a Deployment: the list. */
+json_t *kube_cluster_pods(struct kube_cluster *cluster, const char *namespace_name,
+	const char *deployment);
+
+/* Writes a token of the service account to a file of the cluster's folder; path: its place, of
+ * SERVER_PATH_MAX bytes. secret: the token is good as long as this Secret is there; NULL: for an hour. */
+void kube_cluster_token(struct kube_cluster *cluster, const char *namespace_name,
+	const char *account, const char *secret, const char *file, char *path);
+
+/* The part of managedFields that this manager has on a subresource ("" for the object itself);
+ * NULL when there is none. */
+const json_t *kube_managed(const json_t *object, const char *manager, const char *subresource);
+
+#endif
