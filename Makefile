@@ -29,8 +29,8 @@ SUPPORT_C := $(filter-out tests/support/replay_main.c,$(wildcard tests/support/*
 PROTO := $(notdir $(basename $(wildcard tests/support/*.proto)))
 GEN_H := $(PROTO:%=$(B)/gen/%.pb-c.h)
 
-# TESTS=word keeps the tests whose path contains the word.
-pick = $(if $(TESTS),$(foreach t,$(1),$(if $(findstring $(TESTS),$(t)),$(t))),$(1))
+# TESTS="word ..." keeps the tests whose path contains one of the words.
+pick = $(if $(TESTS),$(foreach t,$(1),$(if $(strip $(foreach w,$(TESTS),$(findstring $(w),$(t)))),$(t))),$(1))
 TEST_C := $(call pick,$(wildcard $(TEST_KINDS:%=tests/%/test_*.c)))
 TEST_SH := $(call pick,$(wildcard $(TEST_KINDS:%=tests/%/test_*.sh)))
 FUZZ_C := $(call pick,$(wildcard tests/fuzz/fuzz_*.c))

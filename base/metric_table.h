@@ -53,7 +53,7 @@
 	METRIC(STORE_SERIES_LIMIT, "nimbusguard_store_series_limit", METRIC_GAUGE,                 \
 		"Series that may be in memory at most.", "")                                       \
 	METRIC(STORE_SERIES_CREATED, "nimbusguard_store_series_created_total", METRIC_COUNTER,     \
-		"Series created.", "")                                                             \
+		"Series created, without those of a snapshot.", "")                                \
 	METRIC(STORE_SERIES_REMOVED, "nimbusguard_store_series_removed_total", METRIC_COUNTER,     \
 		"Series removed, by reason.", "reason")                                            \
 	METRIC(STORE_BYTES, "nimbusguard_store_memory_bytes", METRIC_GAUGE,                        \

@@ -84,7 +84,7 @@ static void log_loaded(const char *path, const struct snapshot_stats *stats, int
 	if (stats->series_dropped > 0 || stats->samples_dropped > 0)
 		LOG_WARN("not all of the snapshot fits the limits and the clock of today",
 			LOG_UINT("series_dropped", stats->series_dropped),
-			LOG_UINT("samples_dropped", stats->samples_dropped));
+			LOG_UINT("samples_dropped_of_kept_series", stats->samples_dropped));
 	if (stats->recoded)
 		LOG_INFO("the samples were encoded anew, for blocks of another size");
 }

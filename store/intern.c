@@ -248,8 +248,8 @@ static enum status restore_locked(struct store *store, uint32_t *pairs, uint32_t
 	slot_of(store, id)->key_count = 0;
 	atomic_store_explicit(&ring_of(store, id)->life,
 		ring_life(store_tick(store) - age, RING_LIVE), memory_order_release);
+	/* Not counted as created: it was so before the restart, and churn graphs show what is new. */
 	atomic_fetch_add(&store->live, 1);
-	atomic_fetch_add(&store->created, 1);
 	atomic_fetch_add(&store->generation, 1);
 	*series = id;
 	return STATUS_OK;

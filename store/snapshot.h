@@ -43,7 +43,7 @@ struct snapshot_stats {
 	int64_t taken_ms; /* wall clock when it was begun */
 	/* Loading: */
 	uint64_t series_dropped;  /* no room for them within today's limits */
-	uint64_t samples_dropped; /* no room, or out of the time that this clock allows */
+	uint64_t samples_dropped; /* of the others: no room, or not of this clock */
 	bool recoded;             /* today's blocks have another size: samples were decoded */
 };
 

@@ -24,6 +24,7 @@ static void everything_comes_back_and_goes_on(void **state)
 	struct scene before, after;
 	struct matchers matchers;
 	struct store_selection selection;
+	struct store_stats counted;
 
 	scene_open(&before, &scene_limits);
 	scene_fill(&before);
@@ -36,6 +37,10 @@ static void everything_comes_back_and_goes_on(void **state)
 	assert_int_equal(after.stats.records, before.stats.records);
 	assert_int_equal(after.stats.series_dropped + after.stats.samples_dropped, 0);
 	assert_false(after.stats.recoded);
+	/* Nothing new came into being. */
+	store_stats(after.parts.store, &counted);
+	assert_int_equal(counted.series, SCENE_PODS);
+	assert_int_equal(counted.created, 0);
 	scene_same(&before, &after);
 	/* Another raw encoding is known, too. */
 	assert_int_equal(store_find(after.parts.store, scene_key(after.parts.store, 3, "alias")),
