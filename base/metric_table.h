@@ -153,6 +153,14 @@
 		"Ready replicas of a workload as last seen.", "namespace,workload_kind,workload")  \
 	METRIC(OUTCOMES, "nimbusguard_outcomes_total", METRIC_COUNTER,                             \
 		"Verified outcomes, by playbook and outcome.", "playbook,outcome")                 \
+	METRIC(TICKETS, "nimbusguard_tickets_total", METRIC_COUNTER,                               \
+		"Tries to tell a ticket service something, by what came of them: told, retry, "    \
+		"dead, skipped, unsure.",                                                          \
+		"service,operation,result")                                                        \
+	METRIC(TICKET_OUTBOX, "nimbusguard_ticket_outbox", METRIC_GAUGE,                           \
+		"What is still to be told to a ticket service.", "service")                        \
+	METRIC(TICKET_OLDEST, "nimbusguard_ticket_outbox_oldest_seconds", METRIC_GAUGE,            \
+		"Age of the oldest of it; 0: there is none.", "service")                           \
 	METRIC(JOURNAL_COMMIT_SECONDS, "nimbusguard_journal_commit_seconds", METRIC_HISTOGRAM,     \
 		"Time of a group commit of the journal, with its sync.", "")                       \
 	METRIC(JOURNAL_RECORDS, "nimbusguard_journal_records_total", METRIC_COUNTER,               \

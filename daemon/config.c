@@ -462,6 +462,7 @@ void config_close(struct config *config)
 		mem_free((char *)(uintptr_t)config->tokens[i].file);
 		mem_free(config->token_places[i]);
 	}
+	config_tickets_fini(config);
 	mem_free(config);
 }
 
@@ -509,6 +510,12 @@ const struct access_token *config_tokens(const struct config *config, size_t *co
 	return config->tokens;
 }
 
+const struct ticket_service *config_tickets(const struct config *config, size_t *count)
+{
+	*count = config->ticket_count;
+	return config->tickets;
+}
+
 enum setting_source config_source(const struct config *config, enum setting_id id)
 {
 	return config->values[id].source;
@@ -550,6 +557,8 @@ void config_fixed_changes(const struct config *old, const struct config *new, st
 	}
 	if (!tokens_equal(old, new))
 		buf_printf(text, "%sweb.tokens or web.user_roles", text->size > 0 ? ", " : "");
+	if (!config_tickets_equal(old, new))
+		buf_printf(text, "%stickets", text->size > 0 ? ", " : "");
 }
 
 bool config_flag_known(const char *name, bool *takes_value)
@@ -607,6 +616,7 @@ void config_write(const struct config *config, struct buf *buf)
 			buf_printf(buf, "web.user_roles[%s] = %s  # file\n", token->name,
 				access_role_name(token->role));
 	}
+	config_write_tickets(config, buf);
 }
 
 void config_write_usage(struct buf *buf)

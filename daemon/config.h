@@ -17,6 +17,7 @@
 #include "base/yaml.h"
 #include "daemon/config_table.h"
 #include "receiver/access.h"
+#include "remediations/ticket.h"
 
 enum setting_id {
 #define SETTING(id, path, type, fallback, min, max, choices, reloadable, help) SETTING_##id,
@@ -61,6 +62,9 @@ const char *const *config_list(const struct config *config, enum setting_id id, 
 
 /* web.tokens and web.user_roles ({user: role}, here without file) of the configuration file. */
 const struct access_token *config_tokens(const struct config *config, size_t *count);
+
+/* tickets: the services of the configuration file. */
+const struct ticket_service *config_tickets(const struct config *config, size_t *count);
 
 enum setting_source config_source(const struct config *config, enum setting_id id);
 /* Where the value stands, for messages: "nimbusguard.yml:3", "NIMBUSGUARD_MODE", "--mode"; the path

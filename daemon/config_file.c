@@ -35,7 +35,7 @@ static void report_unknown_key(const struct yaml_reader *reader, const struct ya
 	const char *section)
 {
 	char words[SETTING_COUNT + 1][64];
-	const char *known[SETTING_COUNT + 3];
+	const char *known[SETTING_COUNT + 4];
 	size_t count = 0, prefix = strlen(section);
 
 	for (int id = 0; id < SETTING_COUNT; id++) {
@@ -52,6 +52,8 @@ static void report_unknown_key(const struct yaml_reader *reader, const struct ya
 		known[count++] = "tokens";
 		known[count++] = "user_roles";
 	}
+	if (prefix == 0)
+		known[count++] = "tickets";
 	known[count] = NULL;
 	const char *nearest = nearest_word(node->key, known);
 	struct yaml_node place = {.line = node->key_line, .column = node->key_column};
@@ -206,6 +208,8 @@ void config_read_file(struct config *config, const struct yaml_reader *reader,
 				read_tokens(config, reader, child);
 			} else if (strcmp(path, "web.user_roles") == 0) {
 				read_user_roles(config, reader, child);
+			} else if (strcmp(path, "tickets") == 0) {
+				config_read_tickets(config, reader, child);
 			} else if (path_is_section(path) && depth < ARRAY_COUNT(stack)) {
 				stack[depth].node = child;
 				snprintf(stack[depth++].path, sizeof(stack[0].path), "%.63s", path);

@@ -40,6 +40,8 @@ struct config {
 	struct access_token tokens[CONFIG_TOKENS_MAX];
 	char *token_places[CONFIG_TOKENS_MAX];
 	size_t token_count;
+	struct ticket_service tickets[TICKET_SERVICES_MAX];
+	size_t ticket_count;
 };
 
 /* The next comma that separates elements of a list, or NULL. One inside the braces of a selector, or
@@ -48,6 +50,12 @@ const char *list_comma(const char *text);
 /* Replaces one value; the old one stays when the text is refused. */
 enum status setting_set(struct config *config, enum setting_id id, const char *text,
 	enum setting_source source, const char *place, struct error *error) MUST_CHECK;
+/* config_tickets.c: the list `tickets`. */
+void config_read_tickets(struct config *config, const struct yaml_reader *reader,
+	const struct yaml_node *list);
+void config_tickets_fini(struct config *config);
+bool config_tickets_equal(const struct config *a, const struct config *b);
+void config_write_tickets(const struct config *config, struct buf *buf);
 /* Reads the tree of a file; what is wrong goes to the reader's diagnostics. */
 void config_read_file(struct config *config, const struct yaml_reader *reader,
 	const struct yaml_node *root);

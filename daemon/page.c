@@ -168,6 +168,23 @@ static const char *plan_of(const struct gathered *page, const char *incident)
 	return NULL;
 }
 
+/* Of several tickets the first that has a place to look at, else the first. */
+static void gather_ticket(json_t *incident, struct page_incident *row)
+{
+	json_t *ticket;
+	size_t i;
+
+	json_array_foreach(json_object_get(incident, "tickets"), i, ticket)
+	{
+		const char *key = json_text(ticket, "key"), *url = json_text(ticket, "url");
+
+		if (row->ticket != NULL && (url == NULL || row->ticket_url != NULL))
+			continue;
+		row->ticket = url != NULL && key != NULL ? key : json_text(ticket, "service");
+		row->ticket_url = url;
+	}
+}
+
 static void gather_incidents(struct gathered *page, struct remediator *remediator)
 {
 	struct page_incident *rows;
@@ -194,6 +211,7 @@ static void gather_incidents(struct gathered *page, struct remediator *remediato
 		if (rows[i].id == NULL)
 			continue;
 		rows[i].plan = plan_of(page, rows[i].id);
+		gather_ticket(incident, &rows[i]);
 		if (i < STORIES_SHOWN)
 			gather_steps(page, remediator, &rows[i]);
 	}

@@ -333,9 +333,27 @@ static void write_steps(struct buf *buf, const struct page_incident *incident)
 	buf_add_text(buf, "</ol>");
 }
 
+static void write_ticket(struct buf *buf, const struct page_incident *incident)
+{
+	if (!incident->ticket)
+		return;
+	/* Only what a service's own URL begins with is a link. */
+	if (!incident->ticket_url || strncmp(incident->ticket_url, "http", 4) != 0) {
+		add_pair(buf, "ticket", incident->ticket);
+		return;
+	}
+	buf_add_text(buf, "<tr><th>ticket</th><td><a rel=\"noreferrer\" href=\"");
+	buf_add_html(buf, incident->ticket_url);
+	buf_add_text(buf, "\">");
+	buf_add_html(buf, incident->ticket);
+	buf_add_text(buf, "</a></td></tr>");
+}
+
 static void write_incident(struct buf *buf, const struct page_incident *incident)
 {
-	buf_printf(buf, "<details%s><summary>", incident->open ? " open" : "");
+	buf_add_text(buf, "<details id=\"");
+	buf_add_html(buf, incident->id ? incident->id : "");
+	buf_printf(buf, "\"%s><summary>", incident->open ? " open" : "");
 	add_element(buf, "span", incident->open ? "tag warn" : "tag", incident->state);
 	buf_add_text(buf, " <b>");
 	add_text(buf, incident->title);
@@ -349,6 +367,7 @@ static void write_incident(struct buf *buf, const struct page_incident *incident
 	add_pair(buf, "plan", incident->plan);
 	write_gates(buf, incident);
 	add_pair(buf, "outcome", incident->outcome);
+	write_ticket(buf, incident);
 	buf_add_text(buf, "</tbody></table></div>");
 	write_steps(buf, incident);
 	buf_add_text(buf, "</details>");

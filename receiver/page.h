@@ -52,6 +52,7 @@ struct page_step {
 
 struct page_incident {
 	const char *id, *title, *target, *playbook, *state, *plan, *outcome;
+	const char *ticket, *ticket_url; /* its key or service, and where it is; NULL: none */
 	bool open;
 	int64_t opened_ms;
 	const struct page_gate *gates;

@@ -133,6 +133,10 @@ enum status engine_approve(struct engine *engine, const char *action_id, const c
 enum status engine_undo(struct engine *engine, const char *action_id, const char *identity,
 	int64_t now_ms, struct error *error) MUST_CHECK;
 
+/* NULL when it is not in memory. These two only read: a port may ask them while it is called. */
+struct incident *engine_incident_of_action(const struct engine *engine, const char *action_id);
+/* The playbook that answers it, or NULL when that is gone. */
+struct playbook *engine_playbook(const struct engine *engine, const struct incident *incident);
 /* All incidents in memory, in no order; visit returns false to stop. */
 void engine_visit(const struct engine *engine,
 	bool (*visit)(void *argument, const struct incident *incident), void *argument);

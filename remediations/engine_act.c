@@ -203,15 +203,18 @@ void engine_looked(struct engine *engine, struct incident *incident)
 	int applied =
 		plan_applied(&action->plan, &action->target, action->id, incident->observation);
 
-	/* A dry run changes nothing, so nothing can have been done. */
-	if (action->dry_run)
+	/* A dry run changes nothing, so nothing can have been done. A ticket may be asked for once more: its
+	 * incident's key keeps it from being made twice. */
+	if (action->dry_run || action->plan.kind == ACTION_TICKET)
 		applied = 0;
 	if (applied == 1) {
 		engine_watch(engine, incident);
 	} else if (applied == 0) {
 		engine_failed(engine, incident, "not_done",
-			"The cluster says that it was not done.");
-	} else if (action->plan.kind == ACTION_TICKET || ++incident->looks >= LOOKS_MAX) {
+			action->plan.kind == ACTION_TICKET
+				? "Whether the ticket was taken is not known; it is asked for again."
+				: "The cluster says that it was not done.");
+	} else if (++incident->looks >= LOOKS_MAX) {
 		engine_set_state(engine, incident, action, STATE_HANDED_OVER, "outcome_unknown",
 			"Whether it was done can't be told.");
 		engine_tell(engine, incident, action, NEWS_ACTION, "unknown", action->sentence);

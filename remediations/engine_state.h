@@ -72,10 +72,8 @@ void engine_set_state(struct engine *engine, struct incident *incident, struct a
 /* Brings the list of live incidents in line with the incident's state. */
 void engine_keep_live(struct engine *engine, struct incident *incident);
 bool action_live(const struct action *action);
-struct playbook *engine_playbook(const struct engine *engine, const struct incident *incident);
 enum mode engine_mode(const struct engine *engine, const struct playbook *playbook);
 struct incident *engine_find(const struct engine *engine, const char *id);
-struct incident *engine_incident_of_action(const struct engine *engine, const char *action_id);
 /* A slot for the incident, whose id is set; false when all are taken by open ones. */
 bool engine_take_slot(struct engine *engine, struct incident *incident) MUST_CHECK;
 /* The incident has ended or was opened again: whether its slot may be taken. */

@@ -7,6 +7,10 @@
  * events   an event's identity, so that a repeat is known; number: its record
  * state    events_done: the engine's checkpoint
  *
+ * Versions: 1, the first; 2, records of kind ticket (6), which a program of version 1 does not know and
+ * must not open: the tables are the same. An older file is brought to the newest version in one
+ * transaction, after it was found whole.
+ *
  * The file is in write-ahead mode with synchronous=EXTRA: a commit appends to the log and syncs it
  * once, and what was committed survives the loss of power. (EXTRA differs from FULL only while the
  * file is created, in rollback mode: with FULL the rollback journal's removal is not synced, and
@@ -24,7 +28,7 @@
 #include "remediations/journal_file.h"
 
 #define APPLICATION_ID 0x4e474a4c /* "NGJL" */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 /* Keys of events are found through `events`, so that a new event costs one random page, not two.
  * Partial indexes leave out what would be empty. */
@@ -87,6 +91,28 @@ static enum status create(sqlite3 *connection, struct error *error)
 		status = run(connection, text, "cannot create the journal", error);
 	if (status == STATUS_OK)
 		return run(connection, "COMMIT", "cannot create the journal", error);
+	sqlite3_exec(connection, "ROLLBACK", NULL, NULL, NULL);
+	return status;
+}
+
+/* What leads from version i + 1 to the next. */
+static const char *const migrations[SCHEMA_VERSION - 1] = {""};
+
+static enum status migrate(sqlite3 *connection, int64_t version, struct error *error)
+{
+	static const char what[] = "cannot bring the journal to its new schema";
+	enum status status = run(connection, "BEGIN IMMEDIATE", what, error);
+	char text[64];
+
+	if (status != STATUS_OK)
+		return status;
+	for (; version < SCHEMA_VERSION && status == STATUS_OK; version++)
+		status = run(connection, migrations[version - 1], what, error);
+	snprintf(text, sizeof(text), "PRAGMA user_version=%d", SCHEMA_VERSION);
+	if (status == STATUS_OK)
+		status = run(connection, text, what, error);
+	if (status == STATUS_OK)
+		return run(connection, "COMMIT", what, error);
 	sqlite3_exec(connection, "ROLLBACK", NULL, NULL, NULL);
 	return status;
 }
@@ -200,7 +226,10 @@ enum status journal_schema_check(sqlite3 *connection, const char *path, struct e
 		return status;
 	if (application == 0)
 		return create(connection, error);
-	if (version < SCHEMA_VERSION)
+	if (version < 1)
 		return refuse_damaged(path, "it has no schema version", error);
-	return check_integrity(connection, path, error);
+	status = check_integrity(connection, path, error);
+	if (status == STATUS_OK && version < SCHEMA_VERSION)
+		status = migrate(connection, version, error);
+	return status;
 }

@@ -136,6 +136,11 @@ static bool replay_record(void *argument, const struct record *record)
 
 	remediator_show(replaying->remediator, record);
 	replaying->status = engine_replay(replaying->remediator->engine, record, replaying->error);
+	if (!replaying->status && replaying->remediator->tickets)
+		replaying->status = tickets_replay(replaying->remediator->tickets, record,
+			replaying->error);
+	if (replaying->remediator->tickets && record->kind == RECORD_TICKET)
+		remediator_show_tickets(replaying->remediator, record->incident);
 	return replaying->status == STATUS_OK;
 }
 
@@ -184,6 +189,27 @@ static enum status open_journal(struct remediator *remediator,
 	return remediator->journal ? STATUS_OK : error->code;
 }
 
+/* In a dry run nobody is told anything. */
+static enum status open_tickets(struct remediator *remediator,
+	const struct remediator_config *config, struct error *error)
+{
+	const struct tickets_config tickets = {
+		.outbox = {.services = config->tickets,
+			.service_count = config->ticket_count,
+			.gap_first_ms = config->ticket_gap_ms},
+		.external_url = config->external_url,
+		.clock = remediator->clock,
+		.journal = remediator->journal,
+		.argument = remediator,
+		.finished = remediator_ticket_finished,
+		.changed = remediator_ticket_changed};
+
+	if (!config->ticket_count || config->dry_run)
+		return STATUS_OK;
+	remediator->tickets = tickets_open(&tickets, error);
+	return remediator->tickets ? STATUS_OK : error->code;
+}
+
 /* The cluster's actuator reads for the dry run as well, which closes it. */
 static enum status open_actuators(struct remediator *remediator,
 	const struct remediator_config *config, struct error *error)
@@ -220,16 +246,20 @@ static enum status open_parts(struct remediator *remediator, const struct remedi
 
 	remediator->board = board_open(remediator->config.incident_max);
 	remediator->queue = queue_open(sizeof(struct message),
-		remediator->event_queue_max + answers + CONTROLS_MAX);
+		remediator->event_queue_max + answers + CONTROLS_MAX + TICKET_MESSAGES_MAX);
 	remediator->engine =
 		engine_open(&remediator->config, &ports, clock_now_ms(remediator->clock));
 	if (!remediator->board || !remediator->queue || !remediator->engine)
 		return error_set(error, STATUS_NO_MEMORY, "no memory for the engine");
 	status = open_journal(remediator, config, error);
 	if (!status)
+		status = open_tickets(remediator, config, error);
+	if (!status)
 		status = open_actuators(remediator, config, error);
 	if (!status)
 		status = replay(remediator, error);
+	if (!status && remediator->tickets)
+		status = tickets_start(remediator->tickets, error);
 	return status;
 }
 
@@ -352,8 +382,10 @@ void remediator_close(struct remediator *remediator)
 	}
 	if (remediator->dry.vtable)
 		remediator->dry.vtable->close(remediator->dry.self);
+	tickets_stop(remediator->tickets);
 	if (remediator->journal)
 		journal_close(remediator->journal);
+	tickets_close(remediator->tickets);
 	/* What was asked before the thread began, when opening failed half-way. */
 	while (remediator->queue && !queue_pop(remediator->queue, &message, 0))
 		message_fini(&message);

@@ -19,6 +19,8 @@
 #include "base/yaml.h"
 #include "remediations/signal_source.h"
 
+struct ticket_service;
+
 #define MODE_TABLE(X)                                                                              \
 	X(MODE_OBSERVE, "observe") /* decide and record, nothing else */                           \
 	X(MODE_SUGGEST, "suggest") /* and open a suggestion for people */                          \
@@ -68,6 +70,10 @@ struct remediator_config {
 	const char *kube_token_file, *kube_ca_file; /* may be NULL */
 	const struct clock *clock;
 	struct signal_source signals;
+	const struct ticket_service *tickets; /* borrowed until close; of the opening only */
+	size_t ticket_count;
+	const char *external_url; /* for links in tickets; NULL: none */
+	int64_t ticket_gap_ms;    /* tests: before the first repeat; 0: as usual */
 	const char *
 		opt_in_selector; /* label matchers of workloads managed without annotation; NULL: annotation only */
 };
@@ -134,6 +140,9 @@ enum status remediator_write_actions(struct remediator *remediator, struct buf *
 /* One incident or action with its decision record: every gate with value and bound, in plain
  * sentences and as data. STATUS_NOT_FOUND. */
 enum status remediator_write_why(struct remediator *remediator, const char *id, struct buf *json);
+
+/* What is under way to the ticket services, an element each; empty without them and in a dry run. */
+enum status remediator_write_tickets(struct remediator *remediator, struct buf *json);
 
 /* A line for each step as it happens, for the live view; called from the engine's thread. */
 typedef void remediator_watch_fn(void *argument, int64_t time_ms, const char *incident,

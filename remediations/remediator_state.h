@@ -14,13 +14,17 @@
 #include "remediations/journal.h"
 #include "remediations/remediator.h"
 #include "remediations/rules.h"
+#include "remediations/tickets.h"
+
+#define TICKET_MESSAGES_MAX 1024
 
 enum message_kind {
 	MESSAGE_EVENT,
 	MESSAGE_JOURNALED,
 	MESSAGE_OBSERVED,
 	MESSAGE_FINISHED,
-	MESSAGE_CONTROL
+	MESSAGE_CONTROL,
+	MESSAGE_TICKET
 };
 
 /* What the engine's thread is told. The pointers change hands with the message. */
@@ -33,6 +37,7 @@ struct message {
 		struct observation *observation;
 		struct command_result *result;
 		struct control *control;
+		char *incident; /* whose tickets changed */
 	} with;
 };
 
@@ -61,6 +66,7 @@ struct remediator {
 	const struct clock *clock;
 	struct journal *journal;
 	struct actuator dry, real; /* real: vtable NULL when there is no cluster; closed with dry */
+	struct tickets *tickets; /* NULL: no services, or a dry run */
 	struct engine *engine;
 	struct engine_config config; /* what the engine has; changed by reload only */
 	struct rules *rules;
@@ -68,6 +74,7 @@ struct remediator {
 	struct queue *queue;
 	unsigned event_queue_max;
 	atomic_uint events_waiting;
+	atomic_uint ticket_messages; /* in the queue, at most TICKET_MESSAGES_MAX */
 
 	struct control *pauses; /* that wait for their commit; the engine's thread only */
 
@@ -94,6 +101,11 @@ void remediator_note_pause(struct remediator *remediator);
 void message_fini(struct message *message);
 /* Puts an incident's, action's or event's record on the board. */
 void remediator_show(struct remediator *remediator, const struct record *record);
+/* The incident's tickets changed. */
+void remediator_show_tickets(struct remediator *remediator, const char *id);
 void remediator_collect(void *argument);
+/* From the threads of journal and tickets. */
+void remediator_ticket_finished(void *argument, const struct command_result *result);
+void remediator_ticket_changed(void *argument, const char *incident);
 
 #endif

@@ -33,6 +33,9 @@ void message_fini(struct message *message)
 	case MESSAGE_FINISHED:
 		mem_free(message->with.result);
 		break;
+	case MESSAGE_TICKET:
+		mem_free(message->with.incident);
+		break;
 	case MESSAGE_JOURNALED:
 	case MESSAGE_CONTROL:
 		break;
@@ -50,21 +53,60 @@ static void push(struct remediator *remediator, struct message *message)
 
 /* ---- ports ---- */
 
-struct ticket {
+struct submitted {
 	struct remediator *remediator;
 	uint64_t number;
 };
 
 static void journal_done(void *argument, enum status status, const uint64_t *numbers, size_t count)
 {
-	struct ticket *ticket = argument;
+	struct submitted *submitted = argument;
 	struct message message = {.kind = MESSAGE_JOURNALED,
 		.status = status,
-		.number = ticket->number};
+		.number = submitted->number};
 
 	(void)numbers, (void)count;
-	push(ticket->remediator, &message);
-	mem_free(ticket);
+	push(submitted->remediator, &message);
+	mem_free(submitted);
+}
+
+#define TICKETS ",\"tickets\":["
+
+/* An incident's body with what is known of its tickets at its end. */
+static void show_incident(struct remediator *remediator, const char *id, const char *body,
+	size_t size)
+{
+	struct buf json;
+
+	buf_init(&json, RECORD_BODY_MAX);
+	buf_add(&json, body, size - 1);
+	buf_add_text(&json, ",\"tickets\":");
+	tickets_write_incident(remediator->tickets, id, &json);
+	buf_add_char(&json, '}');
+	if (!buf_ok(&json) || board_put(remediator->board, BOARD_INCIDENTS, id, json.data))
+		LOG_WARN("no memory to show a record", LOG_TEXT("key", id));
+	buf_fini(&json);
+}
+
+/* The tickets changed: the incident's body is that on the board up to where its tickets begin. No text in
+ * it can hold that, for quotes are escaped there, and a label's value is no list. */
+void remediator_show_tickets(struct remediator *remediator, const char *id)
+{
+	const char *end = NULL, *at;
+	struct buf json;
+
+	buf_init(&json, RECORD_BODY_MAX);
+	if (!board_get(remediator->board, BOARD_INCIDENTS, id, &json) && buf_ok(&json)) {
+		for (at = json.data; (at = strstr(at, TICKETS)) != NULL; at++)
+			end = at;
+		if (end) {
+			json.size = (size_t)(end - json.data);
+			buf_add_char(&json, '}');
+		}
+		if (buf_ok(&json))
+			show_incident(remediator, id, json.data, json.size);
+	}
+	buf_fini(&json);
 }
 
 void remediator_show(struct remediator *remediator, const struct record *record)
@@ -80,6 +122,10 @@ void remediator_show(struct remediator *remediator, const struct record *record)
 	/* An alert is known by its fingerprint, the first part of its record's key. */
 	if (kind == BOARD_ALERTS)
 		strncpy(fingerprint, record->key, sizeof(fingerprint) - 1);
+	if (kind == BOARD_INCIDENTS && remediator->tickets) {
+		show_incident(remediator, record->key, record->body, strlen(record->body));
+		return;
+	}
 	if (board_put(remediator->board, kind, kind == BOARD_ALERTS ? fingerprint : record->key,
 		    record->body))
 		LOG_WARN("no memory to show a record", LOG_TEXT("key", record->key));
@@ -88,18 +134,18 @@ void remediator_show(struct remediator *remediator, const struct record *record)
 static enum status port_journal(void *self, uint64_t number, struct record *records, size_t count)
 {
 	struct remediator *remediator = self;
-	struct ticket *ticket = mem_alloc(sizeof(*ticket));
+	struct submitted *submitted = mem_alloc(sizeof(*submitted));
 	enum status status;
 
-	if (!ticket)
+	if (!submitted)
 		return STATUS_NO_MEMORY;
-	*ticket = (struct ticket){remediator, number};
+	*submitted = (struct submitted){remediator, number};
 	/* The journal takes the texts over, so they are shown before. */
 	for (size_t i = 0; i < count; i++)
 		remediator_show(remediator, &records[i]);
-	status = journal_submit(remediator->journal, records, count, journal_done, ticket);
+	status = journal_submit(remediator->journal, records, count, journal_done, submitted);
 	if (status)
-		mem_free(ticket);
+		mem_free(submitted);
 	return status;
 }
 
@@ -110,12 +156,23 @@ static enum status port_observe(void *self, uint64_t ticket, const struct target
 	return remediator->dry.vtable->observe(remediator->dry.self, ticket, target);
 }
 
-/* No ticket service is configured on this floor: the journal's record is the ticket. */
+/* Without ticket services the journal's record is the ticket. */
 static enum status open_ticket(struct remediator *remediator, const struct command *command)
 {
+	const struct incident *incident =
+		engine_incident_of_action(remediator->engine, command->action_id);
+	const struct playbook *playbook =
+		incident ? engine_playbook(remediator->engine, incident) : NULL;
+	const struct action *action =
+		incident ? incident_find_action(incident, command->action_id) : NULL;
 	struct command_result *result = mem_zalloc(1, sizeof(*result));
 	struct message message = {.kind = MESSAGE_FINISHED, .with.result = result};
 
+	if (remediator->tickets && action) {
+		mem_free(result);
+		return tickets_send(remediator->tickets, incident, action,
+			playbook ? playbook->runbook : NULL);
+	}
 	if (!result)
 		return STATUS_NO_MEMORY;
 	memcpy(result->action_id, command->action_id, sizeof(result->action_id));
@@ -180,6 +237,10 @@ static void tell_step(struct remediator *remediator, const struct news *news)
 
 static void port_told(void *self, const struct news *news)
 {
+	struct remediator *remediator = self;
+
+	if (remediator->tickets)
+		tickets_told(remediator->tickets, news);
 	switch (news->kind) {
 	case NEWS_STATE:
 		tell_step(self, news);
@@ -229,6 +290,25 @@ static void sink_finished(void *argument, const struct command_result *result)
 		return;
 	*message.with.result = *result;
 	push(argument, &message);
+}
+
+void remediator_ticket_finished(void *argument, const struct command_result *result)
+{
+	sink_finished(argument, result);
+}
+
+/* A change that finds no room is shown with the next one, and by the next record of the incident. */
+void remediator_ticket_changed(void *argument, const char *incident)
+{
+	struct message message = {.kind = MESSAGE_TICKET};
+	struct remediator *remediator = argument;
+
+	if (atomic_fetch_add(&remediator->ticket_messages, 1) < TICKET_MESSAGES_MAX)
+		message.with.incident = mem_strdup(incident);
+	if (message.with.incident && !queue_push(remediator->queue, &message))
+		return;
+	atomic_fetch_sub(&remediator->ticket_messages, 1);
+	message_fini(&message);
 }
 
 struct actuator_sink remediator_sink(struct remediator *remediator)
@@ -357,6 +437,8 @@ static void take_event(struct remediator *remediator, struct message *message, i
 		remediator_show(remediator, &record);
 	buf_fini(&body);
 	engine_event(remediator->engine, message->with.event, message->number, now_ms);
+	if (remediator->tickets)
+		tickets_resolved(remediator->tickets, message->with.event);
 	atomic_fetch_sub(&remediator->events_waiting, 1);
 }
 
@@ -383,6 +465,10 @@ static void take(struct remediator *remediator, struct message *message)
 		break;
 	case MESSAGE_CONTROL:
 		take_control(remediator, message->with.control, now_ms);
+		break;
+	case MESSAGE_TICKET:
+		atomic_fetch_sub(&remediator->ticket_messages, 1);
+		remediator_show_tickets(remediator, message->with.incident);
 		break;
 	}
 	message_fini(message);
@@ -445,6 +531,8 @@ void remediator_collect(void *argument)
 
 	remediator_kill_switch(remediator, &kill_switch);
 	metrics_set(METRIC_KILL_SWITCH, kill_switch.on);
+	if (remediator->tickets)
+		tickets_collect(remediator->tickets);
 	metrics_clear(METRIC_INCIDENTS);
 	board_count(remediator->board, BOARD_INCIDENTS, count_incidents, NULL);
 	metrics_set(METRIC_ACTIONS_PENDING,

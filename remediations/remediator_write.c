@@ -65,6 +65,15 @@ enum status remediator_write_actions(struct remediator *remediator, struct buf *
 		json);
 }
 
+enum status remediator_write_tickets(struct remediator *remediator, struct buf *json)
+{
+	if (remediator->tickets)
+		tickets_write_status(remediator->tickets, json);
+	else
+		buf_add_text(json, "[]");
+	return buf_ok(json) ? STATUS_OK : STATUS_TOO_LARGE;
+}
+
 /* ---- why ---- */
 
 struct telling {
@@ -175,6 +184,22 @@ static void tell_action(struct telling *telling, const struct record *record,
 	add_sentence(telling, record->time_ms, "Action ", line);
 }
 
+/* What a service was told, or why not. */
+static void tell_ticket(struct telling *telling, const struct record *record,
+	const struct json_span *body)
+{
+	char service[64], operation[32], state[32], key[160], error[300], line[768];
+
+	text_of(body, "service", service, sizeof(service));
+	text_of(body, "operation", operation, sizeof(operation));
+	text_of(body, "state", state, sizeof(state));
+	text_of(body, "key", key, sizeof(key));
+	text_of(body, "error", error, sizeof(error));
+	snprintf(line, sizeof(line), "%s of the ticket in %s: %s%s%s%s%s.", operation, service, state,
+		*key ? ", " : "", key, *error ? ": " : "", error);
+	add_sentence(telling, record->time_ms, "", line);
+}
+
 static bool tell_record(void *argument, const struct record *record)
 {
 	struct telling *telling = argument;
@@ -188,6 +213,8 @@ static bool tell_record(void *argument, const struct record *record)
 		tell_action(telling, record, &body);
 	else if (record->kind == RECORD_DECISION)
 		tell_decision(telling, record, &body);
+	else if (record->kind == RECORD_TICKET)
+		tell_ticket(telling, record, &body);
 	return true;
 }
 
@@ -263,6 +290,11 @@ enum status remediator_write_why(struct remediator *remediator, const char *id, 
 		buf_add_text(json, "{\"id\":");
 		buf_add_json_string(json, id, strlen(id));
 		buf_printf(json, ",\"incident\":%s", telling.incident ? telling.incident : "null");
+		buf_add_text(json, ",\"tickets\":");
+		if (remediator->tickets)
+			tickets_write_incident(remediator->tickets, incident, json);
+		else
+			buf_add_text(json, "[]");
 		write_part(json, "actions", &telling.action_list);
 		write_part(json, "sentences", &telling.sentences);
 		write_part(json, "decisions", &telling.decisions);

@@ -378,8 +378,27 @@ static void newer_schema_is_refused(void **state)
 	struct journal_fixture *fixture = *state;
 
 	journal_close(open_journal(fixture));
-	run_sql(fixture, "PRAGMA user_version=2");
-	assert_refused(fixture, STATUS_BAD_INPUT, "newer NimbusGuard (schema 2");
+	run_sql(fixture, "PRAGMA user_version=3");
+	assert_refused(fixture, STATUS_BAD_INPUT, "newer NimbusGuard (schema 3");
+}
+
+static void older_schema_is_brought_to_the_newest(void **state)
+{
+	struct journal_fixture *fixture = *state;
+	struct journal *journal = open_journal(fixture);
+	struct answer answer = ANSWER_INIT;
+	struct error error;
+
+	assert_int_equal(submit_event(journal, 1, true, &answer), STATUS_OK);
+	await_calls(&answer, 1);
+	journal_close(journal);
+	run_sql(fixture, "PRAGMA user_version=1");
+	journal = open_journal(fixture);
+	assert_int_equal(journal_check_chain(journal, &error), STATUS_OK);
+	journal_close(journal);
+	/* The check fails where the version in the file is another. */
+	run_sql(fixture, "CREATE TABLE w(x CHECK (x = 2));"
+			 "INSERT INTO w SELECT user_version FROM pragma_user_version; DROP TABLE w");
 }
 
 static void fill(struct journal *journal, int count)
@@ -712,6 +731,7 @@ int main(void)
 		T(checkpoint_note_rides_along),
 		T(foreign_file_is_refused_and_left_alone),
 		T(newer_schema_is_refused),
+		T(older_schema_is_brought_to_the_newest),
 		T(damaged_file_is_refused),
 		T(torn_file_is_refused),
 		T(journal_in_use_is_refused),

@@ -1,0 +1,50 @@
+/*
+ * HTTP to ticket services: the one place with libcurl for them. TLS is verified always, redirects and
+ * proxies of the environment are not followed, time and size of an answer are bounded.
+ *
+ * Ownership: a struct ticket_http owns its connection, kept alive between calls, and the last answer.
+ * Limits: TICKET_HTTP_TIMEOUT_MS a call, TICKET_ANSWER_MAX bytes of answer.
+ * Threads: one thread's own; `stop` is read while a call is under way.
+ */
+#ifndef NIMBUSGUARD_REMEDIATIONS_TICKET_HTTP_H
+#define NIMBUSGUARD_REMEDIATIONS_TICKET_HTTP_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#define TICKET_HTTP_TIMEOUT_MS 20000
+#define TICKET_HTTP_CONNECT_MS 10000
+#define TICKET_ANSWER_MAX (1u << 20)
+#define TICKET_HTTP_HEADERS_MAX 6
+
+struct ticket_http;
+
+/* NULL: out of memory. ca_file NULL: the system's authorities. stop: a call ends soon after it is
+ * true. Both are borrowed. */
+struct ticket_http *ticket_http_open(const char *ca_file, const atomic_bool *stop) MUST_CHECK;
+void ticket_http_close(struct ticket_http *http);
+
+struct ticket_call {
+	const char *method, *url; /* GET or POST */
+	const char *headers[TICKET_HTTP_HEADERS_MAX]; /* further ones, NULL behind the last */
+	const char *body;                             /* NULL: none */
+	size_t body_size;
+};
+
+struct ticket_answer {
+	int code;               /* 0: there was none */
+	int64_t retry_after_ms; /* as asked for by the service; 0: not */
+	const char *body;       /* NUL-terminated, "" when empty; lives until the next call */
+	size_t size;
+};
+
+/* STATUS_OK when an answer came, whatever its code. Otherwise why there is none, in words without the
+ * URL, which may be a secret: STATUS_TIMEOUT, STATUS_UNAVAILABLE, STATUS_TOO_LARGE, STATUS_NO_MEMORY. */
+enum status ticket_http_call(struct ticket_http *http, const struct ticket_call *call,
+	struct ticket_answer *answer, struct error *error) MUST_CHECK;
+
+#endif
