@@ -417,6 +417,75 @@ static void there_are_only_so_many_tokens(void **state)
 	assert_non_null(strstr(told, "more than 64 tokens and users"));
 }
 
+#define PD "{kind: pagerduty, name: pd, routing_key_file: /k}"
+
+static void ticket_services_are_read(void **state)
+{
+	struct config *config = load_file("tickets:\n- " PD "\n"
+		"- {kind: webhook, name: w, url: 'https://h/secret-path', secret_file: /s}\n"
+		"- {kind: jira, name: j, url: 'https://jira', token_file: /t, user: a@b, project: OPS,"
+		" issue_type: Bug, labels: [x, y], priorities: {critical: Highest},"
+		" close_transition: Done}\n");
+	const struct ticket_service *services;
+	struct config *none;
+	struct buf text;
+	size_t count;
+
+	if (config == NULL)
+		fail_msg("%s", told);
+	services = config_tickets(config, &count);
+	assert_int_equal(count, 3);
+	assert_string_equal(services[0].url, "https://events.pagerduty.com");
+	assert_string_equal(services[0].secret_file, "/k");
+	assert_int_equal(services[1].kind, TICKET_WEBHOOK);
+	assert_string_equal(services[2].priorities[TICKET_CRITICAL], "Highest");
+	assert_null(services[2].priorities[TICKET_INFO]);
+	assert_int_equal(services[2].label_count, 2);
+	assert_string_equal(services[2].close_transition, "Done");
+	buf_init(&text, 65536);
+	config_write(config, &text);
+	assert_non_null(strstr(text.data, "tickets[w] = {kind: webhook, secret_file: /s}"));
+	/* A webhook's URL may be a secret. */
+	assert_null(strstr(text.data, "secret-path"));
+	buf_reset(&text);
+	none = load_file("mode: observe\n");
+	config_fixed_changes(config, none, &text);
+	assert_string_equal(text.data, "tickets");
+	buf_fini(&text);
+	config_close(none);
+	config_close(config);
+}
+
+static void wrong_ticket_services_are_refused_at_their_place(void **state)
+{
+	refused_file("tickets: 1\n", "n.yml:1:10: error: tickets is no list");
+	refused_file("tickets: [1]\n", "a ticket service is a map");
+	refused_file("tickets:\n- {kind: pager, name: a}\n", "n.yml:2:10");
+	refused_file("tickets:\n- {kind: pagerduty, name: a}\n", "routing_key_file");
+	refused_file("tickets:\n- {kind: pagerduty, name: a, routing_key: x}\n", "unknown key");
+	refused_file("tickets:\n- {kind: pagerduty, name: a, token_file: x}\n", "unknown key");
+	refused_file("tickets:\n- {kind: pagerduty, name: 'a b', routing_key_file: x}\n",
+		"is not of letters");
+	refused_file("tickets:\n- " PD "\n- " PD "\n", "n.yml:3:26: error: a second service \"pd\"");
+	refused_file("tickets:\n- {kind: webhook, name: a, secret_file: x}\n", "url");
+	refused_file("tickets:\n- {kind: webhook, name: a, url: 'http://h.example', secret_file: x}\n",
+		"no https:// URL");
+	refused_file("tickets:\n- {kind: webhook, name: a, url: 'http://localhost.evil', secret_file: x}\n",
+		"no https:// URL");
+	refused_file("tickets:\n- {kind: webhook, name: a, url: 'https://u:p@h', secret_file: x}\n",
+		"no https:// URL");
+	refused_file("tickets:\n- {kind: jira, name: a, url: 'https://h', token_file: x, project: 'A B',"
+		     " issue_type: Bug}\n",
+		"no project's key");
+	refused_file("tickets:\n- {kind: jira, name: a, url: 'https://h', token_file: x, project: A,"
+		     " issue_type: Bug, labels: ['a b']}\n",
+		"a label is a text without blanks");
+	refused_file("tickets:\n- {kind: jira, name: a, url: 'https://h', token_file: x, project: A,"
+		     " issue_type: Bug, priorities: {page: High}}\n",
+		"unknown key");
+	refused_file("ticket: []\n", "did you mean \"tickets\"?");
+}
+
 static void changes_that_need_a_restart_are_named(void **state)
 {
 	struct config *old = load_file("mode: observe\nweb: {threads: 2}\n");
@@ -555,6 +624,8 @@ int main(void)
 		cmocka_unit_test(a_variable_that_names_nothing_is_warned_of),
 		cmocka_unit_test(tokens_and_roles_of_users_are_read),
 		cmocka_unit_test(there_are_only_so_many_tokens),
+		cmocka_unit_test(ticket_services_are_read),
+		cmocka_unit_test(wrong_ticket_services_are_refused_at_their_place),
 		cmocka_unit_test(changes_that_need_a_restart_are_named),
 		cmocka_unit_test(every_flag_is_known_by_its_name),
 		cmocka_unit_test(the_table_is_sound),
