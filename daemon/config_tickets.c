@@ -22,11 +22,12 @@ static const char *const severity_words[] = {"critical", "error", "warning", "in
 /* The keys of a kind. */
 static const char *const *keys_of(enum ticket_kind kind)
 {
-	static const char *const pagerduty[] = {"kind", "name", "url", "routing_key_file", "ca_file",
-		NULL};
+	static const char *const pagerduty[] = {"kind", "name", "url", "routing_key_file",
+		"ca_file", NULL};
 	static const char *const jira[] = {"kind", "name", "url", "token_file", "ca_file", "user",
 		"project", "issue_type", "labels", "priorities", "close_transition", NULL};
-	static const char *const webhook[] = {"kind", "name", "url", "secret_file", "ca_file", NULL};
+	static const char *const webhook[] = {"kind", "name", "url", "secret_file", "ca_file",
+		NULL};
 
 	return kind == TICKET_PAGERDUTY ? pagerduty : kind == TICKET_JIRA ? jira : webhook;
 }
@@ -55,7 +56,8 @@ static bool is_of(const char *text, const char *more, size_t max)
 /* Without TLS only to this machine: credentials and incidents do not cross a network in the clear. */
 static bool url_is_good(const char *url)
 {
-	static const char *const starts[] = {"http://127.0.0.1", "http://localhost", "http://[::1]"};
+	static const char *const starts[] = {"http://127.0.0.1", "http://localhost",
+		"http://[::1]"};
 	bool good = strncmp(url, "https://", 8) == 0 && url[8] != '\0' && url[8] != '/';
 
 	for (size_t i = 0; i < ARRAY_COUNT(starts); i++) {
@@ -74,8 +76,8 @@ static bool url_is_good(const char *url)
 /* ---- reading ---- */
 
 /* A copy of a text in *to; false when it is wrong, and told. */
-static bool read_copy(const struct yaml_reader *reader, const struct yaml_node *map, const char *key,
-	bool required, const char **to)
+static bool read_copy(const struct yaml_reader *reader, const struct yaml_node *map,
+	const char *key, bool required, const char **to)
 {
 	const char *text = NULL;
 

@@ -338,7 +338,9 @@ static void write_ticket(struct buf *buf, const struct page_incident *incident)
 	if (!incident->ticket)
 		return;
 	/* Only what a service's own URL begins with is a link. */
-	if (!incident->ticket_url || strncmp(incident->ticket_url, "http", 4) != 0) {
+	if (!incident->ticket_url ||
+		(strncmp(incident->ticket_url, "https://", 8) != 0 &&
+			strncmp(incident->ticket_url, "http://", 7) != 0)) {
 		add_pair(buf, "ticket", incident->ticket);
 		return;
 	}

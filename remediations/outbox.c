@@ -332,8 +332,7 @@ static bool not_needed(const struct outbox *outbox, const struct outbox_entry *e
 	if (entry->operation != TICKET_OPEN)
 		return ticket->state == OUTBOX_DEAD || ticket->state == OUTBOX_SKIPPED;
 	return ticket->closing &&
-		(!entry->again ||
-			outbox->config.services[ticket->service].kind != TICKET_WEBHOOK);
+		(!entry->again || outbox->config.services[ticket->service].kind != TICKET_WEBHOOK);
 }
 
 size_t outbox_take(struct outbox *outbox, size_t service, int64_t mono_ms, int64_t *wait_ms,
@@ -425,8 +424,8 @@ static void note_told(struct outbox *outbox, struct outbox_ticket *ticket,
 	if (result->url[0] != '\0')
 		memcpy(ticket->url, result->url, sizeof(ticket->url));
 	if (operation != TICKET_COMMENT)
-		set_state(outbox, ticket,
-			operation == TICKET_CLOSE ? OUTBOX_CLOSED : OUTBOX_OPEN, ticket->closing);
+		set_state(outbox, ticket, operation == TICKET_CLOSE ? OUTBOX_CLOSED : OUTBOX_OPEN,
+			ticket->closing);
 	ticket->error[0] = '\0';
 }
 
@@ -475,9 +474,9 @@ bool outbox_done(struct outbox *outbox, size_t slot, const struct ticket_result 
 	} else {
 		note_ended(outbox, ticket, entry, skipped, result->error.text);
 		service->dead += !skipped;
-		*word = !skipped ? "dead"
+		*word = !skipped                                          ? "dead"
 			: entry->operation == TICKET_OPEN && entry->again ? "unsure"
-								      : "skipped";
+									  : "skipped";
 	}
 	if (!write_record(outbox, slot, *word,
 		    result->verdict == TICKET_TOLD ? "" : result->error.text, NULL, now_ms, record))
@@ -501,9 +500,8 @@ void outbox_replayed_end(struct outbox *outbox, struct outbox_ticket *ticket, si
 	} else if (strcmp(record->state, "unsure") != 0) {
 		bool skipped = strcmp(record->state, "skipped") == 0;
 
-		note_ended(outbox, ticket,
-			&(struct outbox_entry){.operation = entry->operation}, skipped,
-			record->error);
+		note_ended(outbox, ticket, &(struct outbox_entry){.operation = entry->operation},
+			skipped, record->error);
 		outbox->services[ticket->service].dead += !skipped;
 	}
 	outbox_free_entry(outbox, slot);

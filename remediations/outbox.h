@@ -4,7 +4,8 @@
  *
  * Each thing to be told is an entry with two records under the same key, its id: "queued" with the whole
  * event, committed before the first try, and one that says how it ended (told, dead, skipped; unsure is an
- * opening that may have been told and whose end is told instead). An entry without the second is told again after a restart; the ticket's key makes that harmless.
+ * opening that may have been told and whose end is told instead). An entry without the second is told
+ * again after a restart; the ticket's key makes that harmless.
  *
  *   UNWRITTEN -> WRITTEN   outbox_written()   its first record is committed
  *   WRITTEN   -> SENDING   outbox_take()      it is due, its service not resting, its ticket's next
@@ -65,7 +66,8 @@ size_t outbox_take(struct outbox *outbox, size_t service, int64_t mono_ms, int64
 	bool *skip);
 
 struct outbox_item {
-	char id[TICKET_ID_MAX], opening_id[TICKET_ID_MAX]; /* opening_id: of the ticket's first entry */
+	char id[TICKET_ID_MAX],
+		opening_id[TICKET_ID_MAX]; /* opening_id: of the ticket's first entry */
 	char incident[INCIDENT_ID_MAX], external[TICKET_EXTERNAL_MAX];
 	char key[TICKET_KEY_MAX]; /* as the opening said it */
 	enum ticket_operation operation;
@@ -74,8 +76,8 @@ struct outbox_item {
 
 void outbox_item(const struct outbox *outbox, size_t slot, struct outbox_item *item);
 
-/* What came of the try. True when the entry ended: its word ("told", "dead", "skipped", "unsure") and its second
- * record are given (record.body NULL: out of memory). */
+/* What came of the try. True when the entry ended: its word ("told", "dead", "skipped", "unsure") and
+ * its second record are given (record.body NULL: out of memory). */
 bool outbox_done(struct outbox *outbox, size_t slot, const struct ticket_result *result,
 	int64_t now_ms, int64_t mono_ms, const char **word, struct record *record);
 

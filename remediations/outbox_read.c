@@ -30,8 +30,7 @@ static size_t find_entry(const struct outbox *outbox, const struct outbox_ticket
 	unsigned number)
 {
 	for (size_t i = 0; i < outbox->entry_max; i++)
-		if (outbox->entries[i].state != ENTRY_FREE &&
-			outbox->entries[i].number == number &&
+		if (outbox->entries[i].state != ENTRY_FREE && outbox->entries[i].number == number &&
 			&outbox->tickets[outbox->entries[i].ticket] == ticket)
 			return i;
 	return OUTBOX_NONE;
@@ -194,8 +193,7 @@ void outbox_state(const struct outbox *outbox, size_t service, int64_t now_ms, i
 	for (size_t i = 0; i < outbox->entry_max; i++) {
 		const struct outbox_entry *entry = &outbox->entries[i];
 
-		if (entry->state == ENTRY_FREE ||
-			outbox->tickets[entry->ticket].service != service)
+		if (entry->state == ENTRY_FREE || outbox->tickets[entry->ticket].service != service)
 			continue;
 		state->queued++;
 		if (entry->queued_ms < oldest)

@@ -255,7 +255,7 @@ void ticket_event_fill(struct ticket_event *event, enum ticket_operation operati
 	ticket_text_copy(event->title, sizeof(event->title),
 		text == NULL && action != NULL ? action->plan.title : event->name);
 	ticket_text_copy(event->text, sizeof(event->text),
-		text != NULL           ? text
+		text != NULL             ? text
 			: action != NULL ? action->plan.text
 					 : "");
 	if (operation == TICKET_OPEN)
@@ -337,7 +337,7 @@ void ticket_event_words(struct buf *text, const struct ticket_event *event)
 	add_part(text, "Alert", event->name);
 	add_part(text, "Target", event->target);
 	add_part(text, "Since", when);
-	add_part(text, "Severity", ticket_severity_name(event->severity));
+	add_part(text, "Severity", ticket_severity_name((int)event->severity));
 	add_part(text, "Why", event->sentence);
 	add_part(text, "Playbook", event->playbook);
 	add_part(text, "Incident", event->incident);

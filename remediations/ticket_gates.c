@@ -72,8 +72,7 @@ static bool visit(void *argument, const struct record *record)
 	buf_reset(&gates->text);
 	buf_init(&json, TEXT_MAX);
 	gates_write_told(&json, &list);
-	if (buf_ok(&json) &&
-		json_span_init(&told, json.data, json.size, 16, NULL) == STATUS_OK)
+	if (buf_ok(&json) && json_span_init(&told, json.data, json.size, 16, NULL) == STATUS_OK)
 		write_gates(&told, &gates->text);
 	buf_fini(&json);
 	return !gates->other;

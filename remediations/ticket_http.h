@@ -29,7 +29,7 @@ struct ticket_http *ticket_http_open(const char *ca_file, const atomic_bool *sto
 void ticket_http_close(struct ticket_http *http);
 
 struct ticket_call {
-	const char *method, *url; /* GET or POST */
+	const char *method, *url;                     /* GET or POST */
 	const char *headers[TICKET_HTTP_HEADERS_MAX]; /* further ones, NULL behind the last */
 	const char *body;                             /* NULL: none */
 	size_t body_size;

@@ -33,8 +33,9 @@ struct jira {
 
 static bool is_issue_key(const char *key)
 {
-	size_t size = key != NULL ? strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-						 "0123456789_-")
+	size_t size = key != NULL ? strspn(key,
+					    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+					    "0123456789_-")
 				  : 0;
 
 	return size > 0 && size < ISSUE_KEY_MAX && key[size] == '\0';
@@ -59,8 +60,7 @@ static bool authorize(struct jira *jira)
 			session->secret);
 		if (size > 0 && (size_t)size < sizeof(plain)) {
 			memcpy(session->authorization, start, sizeof(start));
-			EVP_EncodeBlock(
-				(unsigned char *)session->authorization + sizeof(start) - 1,
+			EVP_EncodeBlock((unsigned char *)session->authorization + sizeof(start) - 1,
 				(const unsigned char *)plain, size);
 		}
 		explicit_bzero(plain, sizeof(plain));

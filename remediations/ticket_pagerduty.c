@@ -74,7 +74,7 @@ static void begin_payload(struct buf *json, const struct ticket_event *event)
 static void write_trigger(struct buf *json, const struct ticket_event *event)
 {
 	begin_payload(json, event);
-	buf_printf(json, ",\"severity\":\"%s\"", ticket_severity_name(event->severity));
+	buf_printf(json, ",\"severity\":\"%s\"", ticket_severity_name((int)event->severity));
 	add_known(json, "component", event->workload);
 	add_known(json, "group", event->namespace_name);
 	add_known(json, "class", event->name);

@@ -35,9 +35,9 @@ struct ticket_task {
 
 struct ticket_result {
 	enum ticket_verdict verdict;
-	bool pause; /* the service as a whole wants a rest: it is busy, or cannot be reached */
-	bool gone;  /* it wants no more at all */
-	int code;   /* of HTTP; 0: no answer */
+	bool pause;      /* the service as a whole wants a rest: it is busy, or cannot be reached */
+	bool gone;       /* it wants no more at all */
+	int code;        /* of HTTP; 0: no answer */
 	int64_t wait_ms; /* at least so long before the next try; 0: as usual */
 	char external[TICKET_EXTERNAL_MAX]; /* "" when not known */
 	char url[TICKET_LINK_MAX];          /* of the ticket for people; "" when not known */

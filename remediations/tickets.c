@@ -83,8 +83,8 @@ struct batch {
 
 static void finish(struct tickets *tickets, const char *action_id, enum status status)
 {
-	struct command_result result = {.outcome = status == STATUS_OK ? COMMAND_DONE
-								     : COMMAND_FAILED};
+	struct command_result result = {
+		.outcome = status == STATUS_OK ? COMMAND_DONE : COMMAND_FAILED};
 
 	if (*action_id == '\0')
 		return;
@@ -110,7 +110,8 @@ static void settle(struct batch *batch, enum status status)
 	pthread_mutex_unlock(&tickets->lock);
 }
 
-static void committed(void *argument, enum status status, const uint64_t *numbers, size_t record_count)
+static void committed(void *argument, enum status status, const uint64_t *numbers,
+	size_t record_count)
 {
 	struct batch *batch = argument;
 
@@ -183,8 +184,8 @@ enum status tickets_send(struct tickets *tickets, const struct incident *inciden
 
 	if (event == NULL)
 		return STATUS_NO_MEMORY;
-	ticket_event_fill(event, TICKET_OPEN, incident, action, tickets->external_url, runbook, NULL,
-		now_ms(tickets));
+	ticket_event_fill(event, TICKET_OPEN, incident, action, tickets->external_url, runbook,
+		NULL, now_ms(tickets));
 	status = put(tickets, event, OUTBOX_NONE, action->id);
 	if (status == STATUS_LIMIT)
 		LOG_ERROR("the outbox of tickets is full", LOG_TEXT("incident", incident->id));
@@ -236,7 +237,8 @@ void tickets_told(struct tickets *tickets, const struct news *news)
 	if (ended)
 		snprintf(text, sizeof(text), "The incident ended, %s. %s", news->word, news->text);
 	else
-		snprintf(text, sizeof(text), "%s: %s. %s", news->action->id, news->word, news->text);
+		snprintf(text, sizeof(text), "%s: %s. %s", news->action->id, news->word,
+			news->text);
 	ticket_event_fill(event, ended ? TICKET_CLOSE : TICKET_COMMENT, news->incident,
 		news->action, tickets->external_url, NULL, text, now_ms(tickets));
 	add(tickets, event, OUTBOX_NONE);
@@ -372,9 +374,9 @@ static void log_end(const struct worker *worker, const struct outbox_item *item,
 	const char *operation = ticket_operation_name((int)item->operation);
 
 	if (strcmp(word, "dead") == 0)
-		LOG_ERROR("a ticket service was not told, and will not be", LOG_TEXT("service", name),
-			LOG_TEXT("operation", operation), LOG_TEXT("incident", item->incident),
-			LOG_ERROR_FIELD(&result->error));
+		LOG_ERROR("a ticket service was not told, and will not be",
+			LOG_TEXT("service", name), LOG_TEXT("operation", operation),
+			LOG_TEXT("incident", item->incident), LOG_ERROR_FIELD(&result->error));
 	else
 		LOG_INFO_OF(item->incident, "ticket", LOG_TEXT("service", name),
 			LOG_TEXT("operation", operation), LOG_TEXT("incident", item->incident),
@@ -598,7 +600,8 @@ void tickets_write_status(struct tickets *tickets, struct buf *json)
 			"%s{\"service\":\"%s\",\"kind\":\"%s\",\"queued\":%zu,\"dead\":%llu,"
 			"\"gone\":%s,\"oldest_seconds\":",
 			i ? "," : "", service->name, ticket_kind_name((int)service->kind),
-			state.queued, (unsigned long long)state.dead, state.gone ? "true" : "false");
+			state.queued, (unsigned long long)state.dead,
+			state.gone ? "true" : "false");
 		buf_add_json_number(json, (double)state.oldest_ms / 1000);
 		buf_add_text(json, ",\"paused_seconds\":");
 		buf_add_json_number(json, (double)state.pause_ms / 1000);

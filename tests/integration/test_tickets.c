@@ -187,8 +187,8 @@ static void no_secret_anywhere(void)
 		assert_null(strstr(api, secrets[i]));
 		no_file_has(service->proc.log_path, secrets[i]);
 		for (size_t j = 0; j < 2; j++) {
-			snprintf(path, sizeof(path), "%s/%s/%s", servers.folder,
-				service->name, files[j]);
+			snprintf(path, sizeof(path), "%s/%s/%s", servers.folder, service->name,
+				files[j]);
 			no_file_has(path, secrets[i]);
 		}
 	}
@@ -213,7 +213,8 @@ static void a_ticket_is_opened_at_each_service_and_closed_with_its_alert(void **
 	/* A repeat of the alert is no second ticket. */
 	send_alert("one", true);
 	send_alert("one", false);
-	AWAIT(&servers, count_requests("POST /v2/enqueue", "\"event_action\":\"resolve\"") == 1, 60);
+	AWAIT(&servers, count_requests("POST /v2/enqueue", "\"event_action\":\"resolve\"") == 1,
+		60);
 	AWAIT(&servers, count_requests("POST /hook", "incident.resolved") == 1, 60);
 	AWAIT(&servers,
 		count_requests("POST /rest/api/2/issue/OPS-1/comment", "The alert ended") == 1, 60);

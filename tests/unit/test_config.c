@@ -421,7 +421,8 @@ static void there_are_only_so_many_tokens(void **state)
 
 static void ticket_services_are_read(void **state)
 {
-	struct config *config = load_file("tickets:\n- " PD "\n"
+	struct config *config = load_file(
+		"tickets:\n- " PD "\n"
 		"- {kind: webhook, name: w, url: 'https://h/secret-path', secret_file: /s}\n"
 		"- {kind: jira, name: j, url: 'https://jira', token_file: /t, user: a@b, project: OPS,"
 		" issue_type: Bug, labels: [x, y], priorities: {critical: Highest},"
@@ -466,22 +467,28 @@ static void wrong_ticket_services_are_refused_at_their_place(void **state)
 	refused_file("tickets:\n- {kind: pagerduty, name: a, token_file: x}\n", "unknown key");
 	refused_file("tickets:\n- {kind: pagerduty, name: 'a b', routing_key_file: x}\n",
 		"is not of letters");
-	refused_file("tickets:\n- " PD "\n- " PD "\n", "n.yml:3:26: error: a second service \"pd\"");
+	refused_file("tickets:\n- " PD "\n- " PD "\n",
+		"n.yml:3:27: error: a second service \"pd\"");
 	refused_file("tickets:\n- {kind: webhook, name: a, secret_file: x}\n", "url");
-	refused_file("tickets:\n- {kind: webhook, name: a, url: 'http://h.example', secret_file: x}\n",
+	refused_file(
+		"tickets:\n- {kind: webhook, name: a, url: 'http://h.example', secret_file: x}\n",
 		"no https:// URL");
-	refused_file("tickets:\n- {kind: webhook, name: a, url: 'http://localhost.evil', secret_file: x}\n",
+	refused_file(
+		"tickets:\n- {kind: webhook, name: a, url: 'http://localhost.evil', secret_file: x}\n",
 		"no https:// URL");
 	refused_file("tickets:\n- {kind: webhook, name: a, url: 'https://u:p@h', secret_file: x}\n",
 		"no https:// URL");
-	refused_file("tickets:\n- {kind: jira, name: a, url: 'https://h', token_file: x, project: 'A B',"
-		     " issue_type: Bug}\n",
+	refused_file(
+		"tickets:\n- {kind: jira, name: a, url: 'https://h', token_file: x, project: 'A B',"
+		" issue_type: Bug}\n",
 		"no project's key");
-	refused_file("tickets:\n- {kind: jira, name: a, url: 'https://h', token_file: x, project: A,"
-		     " issue_type: Bug, labels: ['a b']}\n",
+	refused_file(
+		"tickets:\n- {kind: jira, name: a, url: 'https://h', token_file: x, project: A,"
+		" issue_type: Bug, labels: ['a b']}\n",
 		"a label is a text without blanks");
-	refused_file("tickets:\n- {kind: jira, name: a, url: 'https://h', token_file: x, project: A,"
-		     " issue_type: Bug, priorities: {page: High}}\n",
+	refused_file(
+		"tickets:\n- {kind: jira, name: a, url: 'https://h', token_file: x, project: A,"
+		" issue_type: Bug, priorities: {page: High}}\n",
 		"unknown key");
 	refused_file("ticket: []\n", "did you mean \"tickets\"?");
 }

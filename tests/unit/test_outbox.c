@@ -19,8 +19,8 @@
 #define NOW INT64_C(1700000000000)
 #define RECORDS_MAX 256
 
-static const struct ticket_service services[] = {
-	{.kind = TICKET_PAGERDUTY, .name = "pd"}, {.kind = TICKET_WEBHOOK, .name = "hook"}};
+static const struct ticket_service services[] = {{.kind = TICKET_PAGERDUTY, .name = "pd"},
+	{.kind = TICKET_WEBHOOK, .name = "hook"}};
 
 struct desk {
 	struct outbox *outbox;

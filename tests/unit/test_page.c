@@ -37,8 +37,11 @@ static const struct page_step steps[] = {{1767322800000, "PROPOSED", ""},
 	{1767322801000, EVIL, EVIL}, {1767322802000, "DONE", NULL}};
 static const struct page_incident incidents[] = {{"i-1", "PodCrashLooping", "shop/Pod/web-1",
 							 "restart", "blocked", "delete pod", NULL,
+							 "OPS-1",
+							 "https://jira.example.org/browse/OPS-1",
 							 true, 1767322800000, gates, 3, steps, 3},
-	{EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, false, 0, NULL, 0, NULL, 0}};
+	{EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, "https://" EVIL, false, 0, NULL, 0, NULL,
+		0}};
 
 static struct page_status full(void)
 {
@@ -95,7 +98,7 @@ static void nothing_from_outside_is_markup(void **state)
 	for (const char *at = text; (at = strstr(at, "&lt;script&gt;")) != NULL; at++)
 		count++;
 	/* Every text field holds it once: a field that is not shown shows here. */
-	assert_int_equal(count, 1 + 1 + 6 + 2 + 2 + 1 + 3 + 2 + 2 + 7 + 2);
+	assert_int_equal(count, 1 + 1 + 6 + 2 + 2 + 1 + 3 + 2 + 2 + 10 + 2);
 	mem_free(text);
 }
 
@@ -209,9 +212,32 @@ static void page_that_does_not_fit_says_so(void **state)
 	}
 }
 
+static void a_ticket_is_a_link_to_its_service(void **state)
+{
+	struct page_incident incident = incidents[0];
+	struct page_status status = full();
+	struct buf page;
+
+	buf_init(&page, 1 << 20);
+	page_write_status(&page, &status);
+	assert_non_null(
+		strstr(page.data, "href=\"https://jira.example.org/browse/OPS-1\">OPS-1</a>"));
+	assert_non_null(strstr(page.data, "<details id=\"i-1\""));
+	/* What a service could say of itself is no script. */
+	incident.ticket_url = "javascript:alert(1)";
+	status.incidents = &incident;
+	status.incident_count = 1;
+	buf_reset(&page);
+	page_write_status(&page, &status);
+	assert_null(strstr(page.data, "javascript:"));
+	assert_non_null(strstr(page.data, "OPS-1"));
+	buf_fini(&page);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_ticket_is_a_link_to_its_service),
 		cmocka_unit_test(nothing_from_outside_is_markup),
 		cmocka_unit_test(what_is_not_known_is_a_dash),
 		cmocka_unit_test(values_are_shown_in_their_units),

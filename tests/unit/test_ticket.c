@@ -95,7 +95,7 @@ static void use(struct place *place, enum ticket_kind kind)
 {
 	place->service.kind = kind;
 	write_secret(place,
-		kind == TICKET_PAGERDUTY ? ROUTING_KEY "\n"
+		kind == TICKET_PAGERDUTY      ? ROUTING_KEY "\n"
 			: kind == TICKET_JIRA ? TOKEN "\n"
 					      : WHSEC "\n");
 }
@@ -168,8 +168,7 @@ static void secrets_of_another_form_sign_nothing(void **state)
 	struct error error;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(
-			ticket_webhook_sign(bad[i], "m", 1, "{}", 2, signatures, &error),
+		assert_int_equal(ticket_webhook_sign(bad[i], "m", 1, "{}", 2, signatures, &error),
 			STATUS_BAD_INPUT);
 }
 
@@ -198,12 +197,17 @@ static void texts_are_cut_between_characters(void **state)
 	assert_cut("short", 10, 100, "\"short\"");
 	assert_cut("0123456789", 10, 100, "\"0123456789\"");
 	assert_cut("0123456789a", 10, 100, "\"0123456...\"");
-	assert_cut("\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4", 4, 100, "\"\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\"");
+	assert_cut("\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4", 4, 100,
+		"\"\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\"");
 	assert_cut("\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4", 4, 100, "\"\xc3\xa4...\"");
 	/* Seven bytes: two whole characters and the dots. */
 	assert_cut("\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4", 100, 7, "\"\xc3\xa4\xc3\xa4...\"");
 	assert_cut("a\nb\tc", 100, 100, "\"a b c\"");
-	assert_cut("a\xff" "b", 100, 100, "\"a\xef\xbf\xbd" "b\"");
+	assert_cut("a\xff"
+		   "b",
+		100, 100,
+		"\"a\xef\xbf\xbd"
+		"b\"");
 	ticket_text_copy(small, sizeof(small), "abcd\xc3\xa4");
 	assert_string_equal(small, "abcd");
 	/* Somebody cut it before. */
@@ -406,8 +410,8 @@ static void a_webhook_is_signed_over_what_is_sent(void **state)
 static void a_webhook_is_tried_again_after_all_but_success_and_410(void **state)
 {
 	static const struct meaning meanings[] = {{200, TICKET_TOLD}, {204, TICKET_TOLD},
-		{400, TICKET_LATER}, {404, TICKET_LATER}, {410, TICKET_REFUSED}, {429, TICKET_LATER},
-		{502, TICKET_LATER}, {504, TICKET_LATER}};
+		{400, TICKET_LATER}, {404, TICKET_LATER}, {410, TICKET_REFUSED},
+		{429, TICKET_LATER}, {502, TICKET_LATER}, {504, TICKET_LATER}};
 	struct place *place = *state;
 	size_t before;
 
@@ -424,14 +428,21 @@ static void a_webhook_is_tried_again_after_all_but_success_and_410(void **state)
 
 /* ---- Jira ---- */
 
-#define NO_ISSUE {.start = "POST /rest/api/2/search", .body = "{\"issues\":[]}"}
+#define NO_ISSUE                                                                                   \
+	{                                                                                          \
+		.start = "POST /rest/api/2/search", .body = "{\"issues\":[]}"                      \
+	}
 #define ONE_ISSUE                                                                                  \
-	{.start = "POST /rest/api/2/search", .body = "{\"issues\":[{\"id\":\"1\",\"key\":\"OPS-7\"}]}"}
+	{                                                                                          \
+		.start = "POST /rest/api/2/search",                                                \
+		.body = "{\"issues\":[{\"id\":\"1\",\"key\":\"OPS-7\"}]}"                          \
+	}
 
 static void jira_creates_one_issue_after_it_searched(void **state)
 {
 	static const struct stub_rule rules[] = {NO_ISSUE,
-		{.start = "POST /rest/api/2/issue ", .code = 201,
+		{.start = "POST /rest/api/2/issue ",
+			.code = 201,
 			.body = "{\"id\":\"10\",\"key\":\"OPS-8\",\"self\":\"x\"}"}};
 	struct place *place = *state;
 	json_t *body, *fields;
@@ -457,8 +468,7 @@ static void jira_creates_one_issue_after_it_searched(void **state)
 	assert_string_equal(text_of(fields, "summary", NULL), "two lines");
 	assert_string_equal(text_of(fields, "priority", "name"), "Highest");
 	assert_non_null(strstr(text_of(fields, "description", NULL), "scale had no effect"));
-	assert_string_equal(
-		json_string_value(json_array_get(json_object_get(fields, "labels"), 1)),
+	assert_string_equal(json_string_value(json_array_get(json_object_get(fields, "labels"), 1)),
 		"nimbusguard/prod/shop/web/i-1");
 	assert_int_equal(json_array_size(json_object_get(fields, "labels")), 3);
 	json_decref(body);
@@ -586,7 +596,9 @@ static void jira_summary_is_cut_at_255_characters(void **state)
 static void no_memory_is_tried_again_and_nothing_is_lost(void **state)
 {
 	struct place *place = *state;
-	struct stub_rule rule = {.start = "", .code = 200, .body = "{\"issues\":[{\"key\":\"A-1\"}]}"};
+	struct stub_rule rule = {.start = "",
+		.code = 200,
+		.body = "{\"issues\":[{\"key\":\"A-1\"}]}"};
 
 	http_stub_rules(place->stub, &rule, 1);
 	for (int kind = 0; kind < TICKET_KIND_COUNT; kind++) {
