@@ -234,6 +234,30 @@ static void a_refusal_for_good_ends_with_a_ticket(void **st)
 	bench_close(bench);
 }
 
+static void a_ticket_that_a_crash_cut_off_is_asked_for_again(void **st)
+{
+	struct bench *bench = bench_open(MODE_AUTO, false);
+
+	bench->observation.managed = false;
+	alert(bench, "Saturated", true, START_MS);
+	/* Up to the command, whose answer never comes. */
+	for (int i = 0; i < 20 && bench->sent_count == 0; i++) {
+		answer_observe(bench);
+		answer_journal(bench, STATUS_OK);
+	}
+	assert_int_equal(bench->sent_count, 1);
+	bench_restart(bench);
+	for (int i = 0; i < 10 && !only(bench)->ended_ms; i++) {
+		settle(bench);
+		pass(bench, 60000);
+	}
+	assert_int_equal(bench->sent[bench->sent_count - 1].kind, ACTION_TICKET);
+	assert_int_equal(bench->sent_count, 2);
+	assert_string_equal(bench->outcome, "handed_over");
+	assert_string_equal(only(bench)->sentence, "A ticket was opened.");
+	bench_close(bench);
+}
+
 static void no_answer_is_looked_into_before_anything_is_repeated(void **st)
 {
 	struct bench *bench = bench_open(MODE_AUTO, false);
@@ -435,6 +459,7 @@ int main(void)
 		cmocka_unit_test(a_waiting_incident_ends_with_its_alert),
 		cmocka_unit_test(a_refusal_that_passes_is_asked_again),
 		cmocka_unit_test(a_refusal_for_good_ends_with_a_ticket),
+		cmocka_unit_test(a_ticket_that_a_crash_cut_off_is_asked_for_again),
 		cmocka_unit_test(no_answer_is_looked_into_before_anything_is_repeated),
 		cmocka_unit_test(a_crash_after_sending_asks_the_cluster),
 		cmocka_unit_test(a_crash_before_sending_acts_once),

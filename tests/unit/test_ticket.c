@@ -537,6 +537,7 @@ static void jira_closes_by_the_name_of_a_transition_and_comments_once(void **sta
 	tell(place);
 	assert_int_equal(place->result.verdict, TICKET_TOLD);
 	assert_int_equal(http_stub_request_count(place->stub), 4);
+	assert_int_equal(strncmp(http_stub_request(place->stub, 3), "GET ", 4), 0);
 	/* Without a transition only the comment says that it is over. */
 	place->service.close_transition = NULL;
 	place->event.operation = TICKET_CLOSE;
