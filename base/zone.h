@@ -20,11 +20,11 @@
 
 struct zone;
 
-/* "Europe/Berlin"; *zone is NULL for "UTC". STATUS_BAD_INPUT when the database has no such zone or
+/* "Europe/Berlin"; *opened is NULL for "UTC". STATUS_BAD_INPUT when the database has no such zone or
  * there is no database, STATUS_NO_MEMORY. */
-enum status zone_open(const char *name, struct zone **zone, struct error *error) MUST_CHECK;
+enum status zone_open(const char *name, struct zone **opened, struct error *error) MUST_CHECK;
 /* The same from a file's bytes. */
-enum status zone_read(const void *bytes, size_t size, struct zone **zone,
+enum status zone_read(const void *bytes, size_t size, struct zone **opened,
 	struct error *error) MUST_CHECK;
 void zone_close(struct zone *zone);
 

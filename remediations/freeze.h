@@ -28,7 +28,7 @@
 struct freeze;
 
 /* STATUS_BAD_INPUT names the window, the column in it, and what was expected there. */
-enum status freeze_open(const char *const *texts, size_t count, struct freeze **freeze,
+enum status freeze_open(const char *const *texts, size_t count, struct freeze **opened,
 	struct error *error) MUST_CHECK;
 /* Only reads them. */
 enum status freeze_check(const char *const *texts, size_t count, struct error *error) MUST_CHECK;

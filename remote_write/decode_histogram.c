@@ -217,16 +217,18 @@ static void read_head(struct wire message, struct histogram *histogram, int64_t 
 	int64_t *t_ms)
 {
 	struct wire_tag tag;
-	uint64_t bits;
 
 	while (message.at < message.end && wire_tag(&message, &tag)) {
 		bool known = tag.field <= HISTOGRAM_START_TIMESTAMP;
-		if (known && tag.type == WIRE_VARINT && wire_varint(&message, &bits))
+		uint64_t bits = 0;
+		if (known && (tag.type == WIRE_VARINT || tag.type == WIRE_FIXED64)) {
+			if (tag.type == WIRE_VARINT ? !wire_varint(&message, &bits)
+						    : !wire_fixed64(&message, &bits))
+				return;
 			take_number(histogram, tag.field, bits, schema, t_ms);
-		else if (known && tag.type == WIRE_FIXED64 && wire_fixed64(&message, &bits))
-			take_number(histogram, tag.field, bits, schema, t_ms);
-		else if (message.fault != NULL || !wire_skip(&message, tag.type))
+		} else if (!wire_skip(&message, tag.type)) {
 			return;
+		}
 	}
 }
 

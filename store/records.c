@@ -401,7 +401,7 @@ static size_t entry_copy(const struct records *records, const struct entry *entr
 		if (head->t_ms < from_ms || head->t_ms > to_ms)
 			continue;
 		written = (struct copy_head){head->t_ms, head->size};
-		if (needed + sizeof(written) + head->size <= size) {
+		if (room != NULL && needed + sizeof(written) + head->size <= size) {
 			memcpy(room + needed, &written, sizeof(written));
 			record_read(records, head, room + needed + sizeof(written));
 		}

@@ -137,7 +137,7 @@ static enum status open_table(struct rollup *rollup, struct error *error)
 	rollup->index_mask = index_size - 1;
 	rollup->index = mem_zalloc(index_size, sizeof(*rollup->index));
 	rollup->places = mem_zalloc((size_t)segments * SEGMENT_SLOTS, sizeof(*rollup->places));
-	rollup->segment_locks = mem_zalloc(segments, sizeof(*rollup->segment_locks));
+	rollup->segment_locks = mem_zalloc(segments, sizeof(pthread_mutex_t));
 	if (rollup->index == NULL || rollup->places == NULL || rollup->segment_locks == NULL)
 		return error_set(error, STATUS_NO_MEMORY,
 			"no memory for the table of the 1-minute tier");
