@@ -137,8 +137,8 @@ static bool replay_record(void *argument, const struct record *record)
 	remediator_show(replaying->remediator, record);
 	replaying->status = engine_replay(replaying->remediator->engine, record, replaying->error);
 	if (!replaying->status && replaying->remediator->tickets)
-		replaying->status = tickets_replay(replaying->remediator->tickets, record,
-			replaying->error);
+		replaying->status =
+			tickets_replay(replaying->remediator->tickets, record, replaying->error);
 	if (replaying->remediator->tickets && record->kind == RECORD_TICKET)
 		remediator_show_tickets(replaying->remediator, record->incident);
 	return replaying->status == STATUS_OK;
@@ -193,10 +193,9 @@ static enum status open_journal(struct remediator *remediator,
 static enum status open_tickets(struct remediator *remediator,
 	const struct remediator_config *config, struct error *error)
 {
-	const struct tickets_config tickets = {
-		.outbox = {.services = config->tickets,
-			.service_count = config->ticket_count,
-			.gap_first_ms = config->ticket_gap_ms},
+	const struct tickets_config tickets = {.outbox = {.services = config->tickets,
+						       .service_count = config->ticket_count,
+						       .gap_first_ms = config->ticket_gap_ms},
 		.external_url = config->external_url,
 		.clock = remediator->clock,
 		.journal = remediator->journal,

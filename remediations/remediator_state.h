@@ -66,7 +66,7 @@ struct remediator {
 	const struct clock *clock;
 	struct journal *journal;
 	struct actuator dry, real; /* real: vtable NULL when there is no cluster; closed with dry */
-	struct tickets *tickets; /* NULL: no services, or a dry run */
+	struct tickets *tickets;   /* NULL: no services, or a dry run */
 	struct engine *engine;
 	struct engine_config config; /* what the engine has; changed by reload only */
 	struct rules *rules;

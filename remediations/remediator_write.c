@@ -195,8 +195,8 @@ static void tell_ticket(struct telling *telling, const struct record *record,
 	text_of(body, "state", state, sizeof(state));
 	text_of(body, "key", key, sizeof(key));
 	text_of(body, "error", error, sizeof(error));
-	snprintf(line, sizeof(line), "%s of the ticket in %s: %s%s%s%s%s.", operation, service, state,
-		*key ? ", " : "", key, *error ? ": " : "", error);
+	snprintf(line, sizeof(line), "%s of the ticket in %s: %s%s%s%s%s.", operation, service,
+		state, *key ? ", " : "", key, *error ? ": " : "", error);
 	add_sentence(telling, record->time_ms, "", line);
 }
 

@@ -397,8 +397,9 @@ static void older_schema_is_brought_to_the_newest(void **state)
 	assert_int_equal(journal_check_chain(journal, &error), STATUS_OK);
 	journal_close(journal);
 	/* The check fails where the version in the file is another. */
-	run_sql(fixture, "CREATE TABLE w(x CHECK (x = 2));"
-			 "INSERT INTO w SELECT user_version FROM pragma_user_version; DROP TABLE w");
+	run_sql(fixture,
+		"CREATE TABLE w(x CHECK (x = 2));"
+		"INSERT INTO w SELECT user_version FROM pragma_user_version; DROP TABLE w");
 }
 
 static void fill(struct journal *journal, int count)
