@@ -202,7 +202,7 @@
 		"Replicas are never raised above this.")                                           \
 	SETTING(GUARD_CONFIDENCE_MIN, "guard.confidence_min", DOUBLE, "0.8", 0, 1, NULL, true,     \
 		"Confidence that a finding must have to cause an action.")                         \
-	SETTING(JOURNAL_KEEP, "journal.keep", DURATION, "90d", 3600000, 87600 * HOUR_MS, NULL,     \
+	SETTING(JOURNAL_KEEP, "journal.keep", DURATION, "30d", 3600000, 87600 * HOUR_MS, NULL,     \
 		false, "Ended records are kept for so long.")                                      \
 	SETTING(FEATURES, "enable_feature", LIST, "ingest,analyze,remediate", 0, 0, NULL, false,   \
 		"Parts that run: ingest, analyze, remediate.")                                     \

@@ -182,7 +182,7 @@ static enum status open_journal(struct remediator *remediator,
 	const struct journal_config journal = {.path = config->journal_path,
 		.vfs = config->journal_vfs,
 		.queue_max = JOURNAL_QUEUE_MAX,
-		.keep_ms = JOURNAL_KEEP_MS,
+		.keep_ms = config->journal_keep_ms > 0 ? config->journal_keep_ms : JOURNAL_KEEP_MS,
 		.clock = config->clock};
 
 	remediator->journal = journal_open(&journal, error);

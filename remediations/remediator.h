@@ -56,6 +56,7 @@ struct guard_limits {
 struct remediator_config {
 	const char *journal_path;
 	const char *journal_vfs; /* tests; NULL */
+	int64_t journal_keep_ms; /* ended records are kept for so long; 0: 30 days */
 	const char *const
 		*playbook_paths; /* files or folders (*.yaml, *.yml, without *_test.yaml) */
 	size_t playbook_path_count;
