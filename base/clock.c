@@ -80,13 +80,18 @@ int64_t clock_thread_cpu_ns(void)
 	return read_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
-void clock_sleep_ms(int64_t ms)
+void clock_sleep_ns(int64_t ns)
 {
 	struct timespec span;
 
-	if (ms <= 0)
+	if (ns <= 0)
 		return;
-	span.tv_sec = (time_t)(ms / 1000);
-	span.tv_nsec = (long)(ms % 1000) * NS_PER_MS;
+	span.tv_sec = (time_t)(ns / NS_PER_S);
+	span.tv_nsec = (long)(ns % NS_PER_S);
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &span, NULL);
+}
+
+void clock_sleep_ms(int64_t ms)
+{
+	clock_sleep_ns(ms * NS_PER_MS);
 }

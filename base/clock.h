@@ -38,4 +38,7 @@ int64_t clock_thread_cpu_ns(void);
 /* Sleeps on the monotonic clock; returns early on a signal. */
 void clock_sleep_ms(int64_t ms);
 
+/* The same in nanoseconds. */
+void clock_sleep_ns(int64_t ns);
+
 #endif

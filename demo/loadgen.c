@@ -20,7 +20,7 @@
 #include "base/random.h"
 #include "remote_write/encode.h"
 
-#define POLL_MS 20
+#define POLL_NS (20 * INT64_C(1000000))
 #define PROGRESS_LIVE_NS INT64_C(200000000)
 #define PROGRESS_LINE_NS INT64_C(5000000000)
 /* What a body may take before compression: far above what LOADGEN_BATCH_MAX series need. */
@@ -222,8 +222,7 @@ static enum status send_body(struct connection *connection, const struct load_bo
 static bool wait_due(const struct run *run, int64_t due_ns)
 {
 	for (;;) {
-		int64_t now_ns = clock_mono_ns(clock_system()),
-			left_ms = (due_ns - now_ns) / 1000000;
+		int64_t now_ns = clock_mono_ns(clock_system()), left_ns = due_ns - now_ns;
 		int64_t duration_ms = run->config->duration_ms;
 
 		if (atomic_load(run->stop) || atomic_load(&run->failed))
@@ -231,9 +230,9 @@ static bool wait_due(const struct run *run, int64_t due_ns)
 		if (duration_ms > 0 &&
 			run->spent_ns + (now_ns - run->phase_ns) >= duration_ms * 1000000)
 			return false;
-		if (left_ms <= 0)
+		if (left_ns <= 0)
 			return true;
-		clock_sleep_ms(left_ms < POLL_MS ? left_ms : POLL_MS);
+		clock_sleep_ns(left_ns < POLL_NS ? left_ns : POLL_NS);
 	}
 }
 
@@ -313,7 +312,7 @@ static enum status work(struct run *run, void *(*task)(void *), bool sending, st
 	}
 	while (atomic_load(&run->working) > 0) {
 		show_progress(run, sending);
-		clock_sleep_ms(POLL_MS);
+		clock_sleep_ns(POLL_NS);
 	}
 	for (uint32_t i = 0; i < run->connection_count; i++) {
 		struct connection *connection = &run->connections[i];
