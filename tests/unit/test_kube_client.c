@@ -222,15 +222,16 @@ static void retry_after_is_obeyed(void **state)
 			{.start = ""}};
 	struct fixture *fixture = *state;
 	int64_t began = clock_mono_ns(clock_system());
+	struct outcome outcome;
 
 	use_rule(fixture, rules, 2);
 	assert_int_equal(call(fixture, KUBE_GET, 0).status, STATUS_OK);
 	assert_true(clock_mono_ns(clock_system()) - began >= INT64_C(1000000000));
-	/* No time for the wait: the answer comes at once. */
+	/* No time for the wait: there is no second attempt. */
 	use_rule(fixture, rules, 2);
-	began = clock_mono_ns(clock_system());
-	assert_int_equal(call(fixture, KUBE_GET, 500).status, STATUS_BUSY);
-	assert_true(clock_mono_ns(clock_system()) - began < INT64_C(400000000));
+	outcome = call(fixture, KUBE_GET, 500);
+	assert_int_equal(outcome.status, STATUS_BUSY);
+	assert_int_equal(outcome.attempts, 1);
 }
 
 static void disruption_budget_is_not_a_busy_server(void **state)
@@ -415,19 +416,17 @@ static void *stop_soon(void *argument)
 
 static void stopping_ends_waits_and_reads(void **state)
 {
-	static const struct stub_rule slow[] = {{.start = "GET", .delay_ms = 1500}};
+	/* Waited for, it would be answered with 200. */
+	static const struct stub_rule slow[] = {{.start = "GET", .delay_ms = 3000}};
 	struct fixture *fixture = *state;
-	int64_t began;
 	pthread_t thread;
 
-	fixture->config.timeout_ms = 5000;
+	fixture->config.timeout_ms = 10000;
 	use_rule(fixture, slow, 1);
 	connect_client(fixture);
-	began = clock_mono_ns(clock_system());
 	assert_int_equal(pthread_create(&thread, NULL, stop_soon, fixture->client), 0);
 	assert_int_equal(call(fixture, KUBE_GET, 0).status, STATUS_UNAVAILABLE);
 	pthread_join(thread, NULL);
-	assert_true(clock_mono_ns(clock_system()) - began < INT64_C(1400000000));
 }
 
 static void assert_url(const char *url, enum status status, const char *words)

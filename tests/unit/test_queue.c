@@ -76,10 +76,10 @@ static void an_empty_queue_waits_as_long_as_it_was_told(void **state)
 
 	assert_non_null(queue);
 	assert_int_equal(queue_pop(queue, &value, 0), STATUS_TIMEOUT);
-	assert_true(elapsed_ms(since) < 1000);
+	assert_true(elapsed_ms(since) < 10000);
 	since = clock_mono_ns(clock_system());
 	assert_int_equal(queue_pop(queue, &value, 60), STATUS_TIMEOUT);
-	assert_in_range(elapsed_ms(since), 60, 5000);
+	assert_in_range(elapsed_ms(since), 60, 30000);
 	assert_int_equal(queue_pop_many(queue, &value, 1, 10), 0);
 	queue_close(queue);
 }
