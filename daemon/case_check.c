@@ -73,7 +73,7 @@ const struct incident *world_incident(struct world *world, const char *alert,
 {
 	struct finding_incident at = {.alert = alert, .labels = labels};
 
-	engine_visit(world->engine, visit_incident, &at);
+	engine_visit(world->sandbox.engine, visit_incident, &at);
 	*count = at.count;
 	return at.newest;
 }
