@@ -4,6 +4,7 @@
  */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -532,12 +533,40 @@ void route_why(struct request *request, void *argument)
 	buf_fini(&json);
 }
 
+/* hash=<16 hex digits>: what the person was shown, as approval_hash of the action told it. */
+static enum status read_seen(const struct request *request, uint64_t *seen, struct error *error)
+{
+	const char *text = request_query(request, "hash");
+
+	*seen = 0;
+	if (text == NULL)
+		return STATUS_OK;
+	if (strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16)
+		return error_set(error, STATUS_BAD_INPUT,
+			"hash \"%.40s\" is not the 16 hex digits of an approval_hash", text);
+	*seen = strtoull(text, NULL, 16);
+	return STATUS_OK;
+}
+
+static enum status change_action(struct remediator *remediator, const char *id, const char *verb,
+	const struct person *person, struct error *error)
+{
+	if (strcmp(verb, "/approve") == 0 || strcmp(verb, "/reject") == 0)
+		return remediator_approve(remediator, id, person, strcmp(verb, "/approve") == 0,
+			error);
+	if (strcmp(verb, "/undo") == 0)
+		return remediator_undo(remediator, id, person, error);
+	return error_set(error, STATUS_NOT_FOUND, "\"%.20s\" is none of /approve, /reject, /undo",
+		verb);
+}
+
 /* POST /api/v1/actions/<id>/approve|reject|undo */
 void route_action_change(struct request *request, void *argument)
 {
 	struct remediator *remediator = service_remediator(argument);
 	const char *rest = request_rest(request), *slash = strrchr(rest, '/');
-	const char *identity = request_identity(request);
+	struct person person = {.identity = request_identity(request),
+		.role = access_role_name(request_role(request))};
 	char id[128];
 	struct error error;
 	struct buf json;
@@ -545,8 +574,8 @@ void route_action_change(struct request *request, void *argument)
 
 	error_reset(&error);
 	buf_init(&json, 4096);
-	if (identity[0] == '\0')
-		identity = "local";
+	if (person.identity[0] == '\0')
+		person.identity = "local";
 	if (remediator == NULL || slash == NULL || (size_t)(slash - rest) >= sizeof(id)) {
 		status = remediator == NULL
 			? no_remediator(&error)
@@ -554,16 +583,9 @@ void route_action_change(struct request *request, void *argument)
 				  "use /api/v1/actions/<id>/approve, /reject or /undo");
 	} else {
 		snprintf(id, sizeof(id), "%.*s", (int)(slash - rest), rest);
-		if (strcmp(slash, "/approve") == 0 || strcmp(slash, "/reject") == 0)
-			status = remediator_approve(remediator, id, identity,
-				strcmp(slash, "/approve") == 0, &error);
-		else if (strcmp(slash, "/undo") == 0)
-			status = remediator_undo(remediator, id, identity, &error);
-		else
-			status = error_set(&error, STATUS_NOT_FOUND,
-				"\"%.20s\" is none of /approve, "
-				"/reject, /undo",
-				slash);
+		status = read_seen(request, &person.seen, &error);
+		if (status == STATUS_OK)
+			status = change_action(remediator, id, slash, &person, &error);
 		buf_add_text(&json, "{\"id\":");
 		buf_add_json_string(&json, id, strlen(id));
 		buf_add_char(&json, '}');

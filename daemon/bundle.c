@@ -76,6 +76,9 @@ void service_analyzer_config(const struct config *config, struct bundle *bundle,
 
 static void guard_config(const struct config *config, struct guard_limits *guard)
 {
+	const char *const *words;
+	size_t word_count;
+
 	guard_limits_default(guard);
 	guard->cooldown_ms = config_int(config, SETTING_GUARD_COOLDOWN);
 	guard->startup_grace_ms = config_int(config, SETTING_GUARD_STARTUP_GRACE);
@@ -91,6 +94,9 @@ static void guard_config(const struct config *config, struct guard_limits *guard
 	guard->cumulative_change_max = config_double(config, SETTING_GUARD_CHANGE_MAX);
 	guard->replicas_max = (int32_t)config_int(config, SETTING_GUARD_REPLICAS_MAX);
 	guard->confidence_min = config_double(config, SETTING_GUARD_CONFIDENCE_MIN);
+	words = config_list(config, SETTING_GUARD_TWO_PERSONS, &word_count);
+	/* Checked when it was set. */
+	(void)!two_persons_parse(words, word_count, &guard->two_persons, NULL);
 }
 
 static const char *text_or_null(const struct config *config, enum setting_id id)
@@ -120,6 +126,8 @@ void service_remediator_config(const struct config *config, struct bundle *bundl
 	remediator->paused = config_bool(config, SETTING_PAUSED);
 	guard_config(config, &remediator->guard);
 	remediator->freeze = config_list(config, SETTING_GUARD_FREEZE, &remediator->freeze_count);
+	remediator->approval_wait_ms = config_int(config, SETTING_GUARD_APPROVAL_WAIT);
+	remediator->approval_valid_ms = config_int(config, SETTING_GUARD_APPROVAL_VALID);
 	remediator->event_queue_max = (unsigned)config_int(config, SETTING_EVENT_QUEUE_MAX);
 	remediator->incident_max = (unsigned)config_int(config, SETTING_INCIDENTS_MAX);
 	remediator->kube_url = text_or_null(config, SETTING_KUBE_URL);

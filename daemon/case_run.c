@@ -226,7 +226,7 @@ static void give_events(struct world *world)
 
 static void say(struct world *world, const struct case_word *word)
 {
-	static const char *const who = "test";
+	static const struct person who = {.identity = "test", .role = ""};
 	int64_t now_ms = sandbox_now_ms(&world->sandbox);
 	const struct incident *incident;
 	const struct action *action;
@@ -235,7 +235,8 @@ static void say(struct world *world, const struct case_word *word)
 	size_t count;
 
 	if (word->kind == CASE_PAUSE || word->kind == CASE_RESUME) {
-		(void)engine_pause(world->sandbox.engine, word->kind == CASE_PAUSE, who, now_ms);
+		(void)engine_pause(world->sandbox.engine, word->kind == CASE_PAUSE, who.identity,
+			now_ms);
 		return;
 	}
 	incident = world_incident(world, word->alert, NULL, &count);
@@ -247,9 +248,9 @@ static void say(struct world *world, const struct case_word *word)
 		return;
 	}
 	if (word->kind == CASE_UNDO)
-		status = engine_undo(world->sandbox.engine, action->id, who, now_ms, &error);
+		status = engine_undo(world->sandbox.engine, action->id, &who, now_ms, &error);
 	else
-		status = engine_approve(world->sandbox.engine, action->id, who,
+		status = engine_approve(world->sandbox.engine, action->id, &who,
 			word->kind == CASE_APPROVE, now_ms, &error);
 	if (status == STATUS_OK)
 		return;

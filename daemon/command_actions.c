@@ -4,6 +4,7 @@
  *   nimbusguard actions list [STATE]
  *   nimbusguard actions show ID     the record: what was planned, when, and what became of it
  *   nimbusguard actions why ID      the story, and each gate of each decision with what it saw
+ *   nimbusguard actions why-not ID  what stands in the way now, and what would have to change
  *   nimbusguard actions approve|reject|undo ID
  *
  * --url (or NIMBUSGUARD_URL) names the service; without it the address is that of a service with the
@@ -182,6 +183,39 @@ static void print_why(json_t *why, const char *id)
 		printf("\nno decision of the guard yet\n");
 }
 
+/* Of the newest decision what refuses it or waits for a person, a line each. */
+static void print_why_not(json_t *why, const char *id)
+{
+	json_t *decision, *newest = NULL, *gate;
+	size_t i, shown = 0;
+
+	json_array_foreach(json_object_get(why, "decisions"), i, decision)
+	{
+		if (json_is_array(json_object_get(decision, "gates")) &&
+			(id[0] != 'a' || strcmp(text_of(decision, "action"), id) == 0))
+			newest = decision;
+	}
+	if (newest == NULL) {
+		printf("no decision of the guard yet\n");
+		return;
+	}
+	printf("%s  %s: %s\n", text_of(newest, "time"), text_of(newest, "action"),
+		text_of(newest, "verdict"));
+	json_array_foreach(json_object_get(newest, "gates"), i, gate)
+	{
+		const char *reason = text_of(gate, "reason");
+
+		if (!json_is_true(json_object_get(gate, "refuses")) &&
+			strcmp(text_of(gate, "verdict"), "approval") != 0)
+			continue;
+		printf("  %s: %s\n", *reason != '\0' ? reason : text_of(gate, "gate"),
+			text_of(gate, "text"));
+		shown++;
+	}
+	if (shown == 0)
+		printf("  nothing stood in its way\n");
+}
+
 /* "name: value", texts as they are, with their control characters escaped as JSON does. */
 static void print_field(const char *outer, const char *name, json_t *value)
 {
@@ -205,12 +239,16 @@ static void print_record(json_t *record)
 {
 	const char *name, *inner;
 	json_t *value, *part;
+	size_t i;
 
 	json_object_foreach(record, name, value)
 	{
 		print_field("", name, value);
 		json_object_foreach(value, inner, part) print_field(name, inner, part);
 	}
+	json_array_foreach(json_object_get(record, "approvals"), i, part)
+		printf("approval: %s (%s) at %s, good until %s\n", text_of(part, "by"),
+			text_of(part, "role"), text_of(part, "given_at"), text_of(part, "until"));
 }
 
 /* The action of this id as the answer lists it, or the incident. */
@@ -224,7 +262,9 @@ static json_t *record_of(json_t *why, const char *id)
 	return json_object_get(why, "incident");
 }
 
-static int show(const struct call *call, const char *id, bool why)
+enum view { VIEW_RECORD, VIEW_WHY, VIEW_WHY_NOT };
+
+static int show(const struct call *call, const char *id, enum view view)
 {
 	char path[128];
 	json_t *data, *record;
@@ -235,9 +275,11 @@ static int show(const struct call *call, const char *id, bool why)
 		return EXIT_FAILED;
 	record = record_of(data, id);
 	if (call->json)
-		print_json(why || !json_is_object(record) ? data : record);
-	else if (why)
+		print_json(view != VIEW_RECORD || !json_is_object(record) ? data : record);
+	else if (view == VIEW_WHY)
 		print_why(data, id);
+	else if (view == VIEW_WHY_NOT)
+		print_why_not(data, id);
 	else
 		print_record(record);
 	json_decref(data);
@@ -255,7 +297,7 @@ static int change_action(const struct call *call, const char *verb, const char *
 		return EXIT_FAILED;
 	json_decref(data);
 	/* The word was taken; what came of it is what counts, so it is shown. */
-	return show(call, id, true);
+	return show(call, id, VIEW_WHY);
 }
 
 static int run(const struct call *call, const struct command_line *line)
@@ -266,9 +308,11 @@ static int run(const struct call *call, const struct command_line *line)
 
 	if (strcmp(verb, "list") == 0)
 		return list_actions(call, line);
-	if (!change && strcmp(verb, "show") != 0 && strcmp(verb, "why") != 0) {
+	if (!change && strcmp(verb, "show") != 0 && strcmp(verb, "why") != 0 &&
+		strcmp(verb, "why-not") != 0) {
 		fprintf(stderr,
-			"nimbusguard: actions list | show | why | approve | reject | undo\n");
+			"nimbusguard: actions list | show | why | why-not | approve | "
+			"reject | undo\n");
 		return EXIT_USAGE;
 	}
 	if (line->word_count != 2 || !id_valid(line->words[1])) {
@@ -276,7 +320,10 @@ static int run(const struct call *call, const struct command_line *line)
 		return EXIT_USAGE;
 	}
 	return change ? change_action(call, verb, line->words[1])
-		      : show(call, line->words[1], strcmp(verb, "why") == 0);
+		      : show(call, line->words[1],
+				strcmp(verb, "why") == 0               ? VIEW_WHY
+					: strcmp(verb, "why-not") == 0 ? VIEW_WHY_NOT
+								       : VIEW_RECORD);
 }
 
 /* Whether the web configuration asks for TLS; what is wrong with it is the service's to tell. */
@@ -356,6 +403,7 @@ const char actions_flags[] =
 	"  list [STATE]        all, or those in one state, such as awaiting_approval (the default)\n"
 	"  show ID             the record: what was planned, when, and what became of it\n"
 	"  why ID              its story, and each gate of each decision with what it saw\n"
+	"  why-not ID          what stands in its way now, and what would have to change\n"
 	"  approve ID          lets an action that awaits approval go on\n"
 	"  reject ID           ends it\n"
 	"  undo ID             proposes the inverse of an action that was done\n\nflags:\n"

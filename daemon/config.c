@@ -200,6 +200,8 @@ enum status setting_set(struct config *config, enum setting_id id, const char *t
 
 	if (status == STATUS_OK && id == SETTING_GUARD_FREEZE)
 		status = freeze_check(value.list, value.list_count, error);
+	if (status == STATUS_OK && id == SETTING_GUARD_TWO_PERSONS)
+		status = two_persons_parse(value.list, value.list_count, &(uint32_t){0}, error);
 	if (status == STATUS_OK) {
 		value.text = mem_strdup(text);
 		value.place = place != NULL ? mem_strdup(place) : NULL;

@@ -202,6 +202,15 @@
 		"Replicas are never raised above this.")                                           \
 	SETTING(GUARD_CONFIDENCE_MIN, "guard.confidence_min", DOUBLE, "0.8", 0, 1, NULL, true,     \
 		"Confidence that a finding must have to cause an action.")                         \
+	SETTING(GUARD_APPROVAL_WAIT, "guard.approval_wait", DURATION, "1h", 60000, 168 * HOUR_MS,  \
+		NULL, true, "A plan waits so long for people, then it is handed over.")            \
+	SETTING(GUARD_APPROVAL_VALID, "guard.approval_valid", DURATION, "15m", 10000,              \
+		24 * HOUR_MS, NULL, true,                                                          \
+		"An approval that could not be carried out for so long is void.")                  \
+	SETTING(GUARD_TWO_PERSONS, "guard.two_persons", LIST, "", 0, 0, NULL, true,                \
+		"Actions that two persons of different identity have to approve, in mode auto "    \
+		"too: `destructive` (what restarts or removes pods), or an action such as "        \
+		"`scale`.")                                                                        \
 	SETTING(JOURNAL_KEEP, "journal.keep", DURATION, "30d", 3600000, 87600 * HOUR_MS, NULL,     \
 		false, "Ended records are kept for so long.")                                      \
 	SETTING(FEATURES, "enable_feature", LIST, "ingest,analyze,remediate", 0, 0, NULL, false,   \

@@ -152,8 +152,8 @@ static void gather_steps(struct gathered *page, struct remediator *remediator,
 	buf_fini(&text);
 }
 
-/* What was planned, in the words of the last action that belongs to the incident. */
-static const char *plan_of(const struct gathered *page, const char *incident)
+/* The last action that belongs to the incident, or NULL. */
+static json_t *last_action(const struct gathered *page, const char *incident)
 {
 	json_t *action;
 	size_t i;
@@ -163,9 +163,43 @@ static const char *plan_of(const struct gathered *page, const char *incident)
 		const char *of = json_text(action, "incident");
 
 		if (of != NULL && strcmp(of, incident) == 0)
-			return json_text(json_object_get(action, "plan"), "words");
+			return action;
 	}
 	return NULL;
+}
+
+/* "ann (approve) until <time>; waits for two persons until <time>". NULL: nobody has to say anything. */
+static const char *approval_of(struct gathered *page, json_t *action)
+{
+	json_t *approval, *approvals = json_object_get(action, "approvals");
+	const char *until = json_text(action, "expires_at"), *by = json_text(action, "approved_by");
+	const char *text = NULL;
+	struct buf words;
+	size_t i;
+
+	buf_init(&words, 4096);
+	json_array_foreach(approvals, i, approval)
+	{
+		const char *name = json_text(approval, "by"), *role = json_text(approval, "role");
+		const char *end = json_text(approval, "until");
+
+		buf_printf(&words, "%s%s (%s), good until %s", i > 0 ? "; " : "",
+			name != NULL ? name : "", role != NULL ? role : "no role",
+			end != NULL ? end : "");
+	}
+	if (until != NULL)
+		buf_printf(&words, "%swaits for %s until %s", words.size > 0 ? "; " : "",
+			json_integer_value(json_object_get(action, "approvals_needed")) > 1
+				? "two persons"
+				: "a person",
+			until);
+	else if (by != NULL)
+		buf_printf(&words, "%scarried out on the word of %s", words.size > 0 ? "; " : "",
+			by);
+	if (buf_ok(&words) && words.size > 0)
+		text = arena_strndup(&page->arena, words.data, words.size);
+	buf_fini(&words);
+	return text;
 }
 
 /* Of several tickets the first that has a place to look at, else the first. */
@@ -188,7 +222,7 @@ static void gather_ticket(json_t *incident, struct page_incident *row)
 static void gather_incidents(struct gathered *page, struct remediator *remediator)
 {
 	struct page_incident *rows;
-	json_t *incident;
+	json_t *incident, *action;
 	size_t i, count = json_array_size(page->incidents);
 
 	page->status.incident_total = count;
@@ -210,7 +244,9 @@ static void gather_incidents(struct gathered *page, struct remediator *remediato
 			.opened_ms = json_time(incident, "opened_at")};
 		if (rows[i].id == NULL)
 			continue;
-		rows[i].plan = plan_of(page, rows[i].id);
+		action = last_action(page, rows[i].id);
+		rows[i].plan = json_text(json_object_get(action, "plan"), "words");
+		rows[i].approval = approval_of(page, action);
 		gather_ticket(incident, &rows[i]);
 		if (i < STORIES_SHOWN)
 			gather_steps(page, remediator, &rows[i]);

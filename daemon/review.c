@@ -225,6 +225,19 @@ enum status review_rules(const struct config *config, struct bundle *bundle,
 	return diagnostics->errors == errors ? STATUS_OK : STATUS_BAD_INPUT;
 }
 
+/* Without access control everybody is the same person, so that the second word never comes. */
+static void review_two_persons(const struct config *config, struct diagnostics *diagnostics)
+{
+	size_t count;
+
+	(void)config_list(config, SETTING_GUARD_TWO_PERSONS, &count);
+	if (count > 0)
+		diagnostics_add(diagnostics, true, config_place(config, SETTING_GUARD_TWO_PERSONS),
+			0, 0,
+			"guard.two_persons: without --web.config.file or web.tokens persons can't be "
+			"told apart, and nothing that needs two of them is ever done");
+}
+
 struct access *review_access(const struct config *config, struct diagnostics *diagnostics)
 {
 	const char *address = config_text(config, SETTING_WEB_LISTEN_ADDRESS);
@@ -259,6 +272,8 @@ struct access *review_access(const struct config *config, struct diagnostics *di
 			address);
 		good = false;
 	}
+	if (good && opened != NULL && !access_enabled(opened))
+		review_two_persons(config, diagnostics);
 	if (good)
 		return opened;
 	access_close(opened);

@@ -367,6 +367,8 @@ static void write_incident(struct buf *buf, const struct page_incident *incident
 	add_pair(buf, "id", incident->id);
 	add_pair(buf, "playbook", incident->playbook);
 	add_pair(buf, "plan", incident->plan);
+	if (incident->approval)
+		add_pair(buf, "approval", incident->approval);
 	write_gates(buf, incident);
 	add_pair(buf, "outcome", incident->outcome);
 	write_ticket(buf, incident);

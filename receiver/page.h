@@ -59,6 +59,7 @@ struct page_incident {
 	size_t gate_count;
 	const struct page_step *steps;
 	size_t step_count;
+	const char *approval; /* who approved it and who still has to; NULL: nobody has to */
 };
 
 struct page_status {

@@ -54,6 +54,30 @@ bool mode_parse(const char *name, enum mode *mode)
 	return false;
 }
 
+enum status two_persons_parse(const char *const *words, size_t count, uint32_t *kinds,
+	struct error *error)
+{
+	for (size_t i = 0; i < count; i++) {
+		bool known = false;
+
+		for (unsigned kind = 0; kind < ACTION_KIND_COUNT; kind++) {
+			if (kind == ACTION_TICKET ||
+				(strcmp(words[i], action_kind_name((enum action_kind)kind)) != 0 &&
+					(strcmp(words[i], "destructive") != 0 ||
+						!action_kind_disruptive((enum action_kind)kind))))
+				continue;
+			*kinds |= UINT32_C(1) << kind;
+			known = true;
+		}
+		if (!known)
+			return error_set(error, STATUS_BAD_INPUT,
+				"\"%.40s\" is neither \"destructive\" nor an action that changes "
+				"something",
+				words[i]);
+	}
+	return STATUS_OK;
+}
+
 void guard_limits_default(struct guard_limits *limits)
 {
 	*limits = (struct guard_limits){

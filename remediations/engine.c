@@ -51,6 +51,7 @@ void engine_times_default(struct engine_times *times)
 		.retry = 5000,
 		.wait_max = 60 * 60000,
 		.approval_max = 60 * 60000,
+		.approval_valid = 15 * 60000,
 		.verify_grace = 10 * 60000,
 	};
 }
@@ -290,6 +291,7 @@ static void resolve(struct engine *engine, struct incident *incident)
 	incident->firing = false;
 	incident->updated_ms = engine->now_ms;
 	if (only_waits(incident)) {
+		engine_void_resolved(engine, incident);
 		engine_end_resolved(engine, incident);
 		return;
 	}

@@ -29,14 +29,15 @@
 
 /* How long the engine waits for what, before it goes on without. All in milliseconds. */
 struct engine_times {
-	int64_t observe;      /* for an observation */
-	int64_t send;         /* from WRITTEN to the command's deadline */
-	int64_t send_margin;  /* after the deadline for the answer */
-	int64_t journal;      /* for a commit */
-	int64_t retry;        /* before the next try after a failure */
-	int64_t wait_max;     /* in BLOCKED */
-	int64_t approval_max; /* in AWAITING_APPROVAL */
-	int64_t verify_grace; /* for a signal that cannot be read when verification is due */
+	int64_t observe;        /* for an observation */
+	int64_t send;           /* from WRITTEN to the command's deadline */
+	int64_t send_margin;    /* after the deadline for the answer */
+	int64_t journal;        /* for a commit */
+	int64_t retry;          /* before the next try after a failure */
+	int64_t wait_max;       /* in BLOCKED */
+	int64_t approval_max;   /* in AWAITING_APPROVAL */
+	int64_t approval_valid; /* that a yes is good for */
+	int64_t verify_grace;   /* for a signal that cannot be read when verification is due */
 };
 
 void engine_times_default(struct engine_times *times);
@@ -128,9 +129,16 @@ uint64_t engine_pause(struct engine *engine, bool paused, const char *identity, 
 bool engine_paused(const struct engine *engine);
 /* Who set the kill switch to what it is ("" when nobody did), and since when. */
 const char *engine_paused_by(const struct engine *engine, int64_t *since_ms);
-enum status engine_approve(struct engine *engine, const char *action_id, const char *identity,
-	bool approve, int64_t now_ms, struct error *error) MUST_CHECK;
-enum status engine_undo(struct engine *engine, const char *action_id, const char *identity,
+/*
+ * A person's yes or no to an action that waits for it. A yes is for the plan and the state of the
+ * target as they were shown, for times.approval_valid, and only for as long as the alert fires; what
+ * two persons have to approve needs two of different identity. STATUS_NOT_FOUND; STATUS_CONFLICT when
+ * it does not wait, was shown otherwise, or has this person's yes; STATUS_FORBIDDEN in mode suggest.
+ */
+enum status engine_approve(struct engine *engine, const char *action_id,
+	const struct person *person, bool approve, int64_t now_ms, struct error *error) MUST_CHECK;
+/* Proposes the inverse of a done action, with the person's yes. */
+enum status engine_undo(struct engine *engine, const char *action_id, const struct person *person,
 	int64_t now_ms, struct error *error) MUST_CHECK;
 
 /* NULL when it is not in memory. These two only read: a port may ask them while it is called. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/parse.h"
 #include "remediations/engine_state.h"
 
 static const struct playbook_step *step_of(const struct playbook *playbook,
@@ -49,7 +50,6 @@ void engine_begin_step(struct engine *engine, struct incident *incident)
 	if (step_of(playbook, action))
 		action->plan.kind = step_of(playbook, action)->action;
 	incident->blocked_since_ms = engine->now_ms;
-	incident->approver[0] = '\0';
 	incident->decided = 0;
 	engine_set_state(engine, incident, action, STATE_PROPOSED, "", "%s: %s by playbook %s.",
 		event_name(&incident->event), action_kind_name(action->plan.kind),
@@ -210,24 +210,10 @@ static void make_plan(struct engine *engine, struct incident *incident, struct a
 		plan_make(&action->plan, &question);
 }
 
-/* A yes is worth something only for the plan that was shown and the target as it was then. */
-static bool check_approval(struct engine *engine, struct incident *incident, struct action *action)
+void engine_judge(struct engine *engine, struct incident *incident)
 {
-	if (!*incident->approver)
-		return false;
-	/* Without a look there is nothing to hold it against yet. */
-	if (incident->not_looked || *action->undo_of || action->approved_hash == action->plan.hash)
-		return true;
-	incident->approver[0] = '\0';
-	action->approved_hash = 0;
-	engine_tell(engine, incident, action, NEWS_REFUSAL, "approval_void",
-		"The target changed since the plan was shown; it must be approved anew.");
-	return false;
-}
-
-static void judge(struct engine *engine, struct incident *incident, struct action *action,
-	struct playbook *playbook)
-{
+	struct action *action = incident_action(incident);
+	struct playbook *playbook = engine_playbook(engine, incident);
 	const struct guard_limits *limits = playbook ? &playbook->guard : &engine->config.limits;
 	struct test_result conditions[PLAYBOOK_CONDITIONS_MAX];
 	struct ledger_entry entry;
@@ -260,7 +246,9 @@ static void judge(struct engine *engine, struct incident *incident, struct actio
 			&incident->target.workload, engine->now_ms, 0, &conditions[i]);
 	question.frozen_until_ms =
 		freeze_until(engine->config.freeze, engine->now_ms, &question.freeze_window);
-	question.by_person = check_approval(engine, incident, action);
+	engine_check_approvals(engine, incident, action);
+	question.by_person = engine_approved(action);
+	question.action = action;
 	question.storm_alerts = engine->expected +
 		storm_count(&engine->storm, engine->now_ms - limits->storm_window_ms);
 	question.live_on_target = count_live(engine, incident, &entry);
@@ -335,13 +323,19 @@ static void block(struct engine *engine, struct incident *incident, struct actio
 
 static void await_approval(struct engine *engine, struct incident *incident, struct action *action)
 {
+	char until[32];
+
 	if (action->state != STATE_AWAITING_APPROVAL)
 		incident->blocked_since_ms = engine->now_ms;
-	engine_set_state(engine, incident, action, STATE_AWAITING_APPROVAL, "mode",
-		"Planned: %s. It waits for a person's approval.", action->plan.words);
+	action->expires_ms = incident->blocked_since_ms + engine->config.times.approval_max;
+	format_rfc3339(action->expires_ms, until, sizeof(until));
+	engine_set_state(engine, incident, action, STATE_AWAITING_APPROVAL,
+		*action->void_reason ? action->void_reason : "mode",
+		"%s%sPlanned: %s. It waits for %s approval until %s.", action->void_sentence,
+		*action->void_sentence ? " " : "", action->plan.words,
+		action->approvals_needed > 1 ? "two persons'" : "a person's", until);
 	engine_record(engine, incident, &engine->decision);
-	engine_wait(engine, incident, WAIT_APPROVAL,
-		incident->blocked_since_ms + engine->config.times.approval_max);
+	engine_wait(engine, incident, WAIT_APPROVAL, action->expires_ms);
 }
 
 void engine_decide(struct engine *engine, struct incident *incident)
@@ -355,13 +349,16 @@ void engine_decide(struct engine *engine, struct incident *incident)
 	action->dry_run = engine->config.dry_run || engine_mode(engine, playbook) == MODE_OBSERVE ||
 		(incident->observation && incident->observation->dry_run);
 	pin_target(incident, action);
-	judge(engine, incident, action, playbook);
+	engine_judge(engine, incident);
 	news = tell_decision(engine, incident, action);
 	switch (engine->decision.verdict) {
 	case DECISION_CLEARED:
-		if (*incident->approver)
-			memcpy(action->approved_by, incident->approver,
+		if (action->approval_count) {
+			approvals_write(action, false, action->approved_by,
 				sizeof(action->approved_by));
+			action->approved_hash = action->approval_hash;
+		}
+		action->expires_ms = 0;
 		engine_set_state(engine, incident, action, STATE_CLEARED, "", "%s: %s.",
 			action->dry_run ? "Cleared for a dry run" : "Cleared", action->plan.words);
 		engine_write(engine, incident);
@@ -390,7 +387,9 @@ static void give_up(struct engine *engine, struct incident *incident, struct act
 	}
 	if (action->state == STATE_AWAITING_APPROVAL) {
 		engine_set_state(engine, incident, action, STATE_BLOCKED, "approval_expired",
-			"Nobody approved it in time: %s.", action->plan.words);
+			action->approval_count ? "No second person approved it in time: %s."
+					       : "Nobody approved it in time: %s.",
+			action->plan.words);
 	} else {
 		snprintf(words, sizeof(words), "Waited in vain: %s", action->sentence);
 		engine_set_state(engine, incident, action, STATE_BLOCKED,

@@ -428,6 +428,17 @@ enum status engine_replay(struct engine *engine, const struct record *record, st
 	return status;
 }
 
+/* A restart gives people no more time, and forgets no approval. */
+static void resume_waiting(struct engine *engine, struct incident *incident, struct action *action)
+{
+	if (!action->expires_ms)
+		action->expires_ms = engine->now_ms + engine->config.times.approval_max;
+	if (engine_approved(action))
+		engine_ask(engine, incident, WAIT_OBSERVATION);
+	else
+		engine_wait(engine, incident, WAIT_APPROVAL, action->expires_ms);
+}
+
 /* An open incident goes on where its last record left it. */
 static void resume(struct engine *engine, struct incident *incident)
 {
@@ -452,8 +463,7 @@ static void resume(struct engine *engine, struct incident *incident)
 	} else if (action->ended) {
 		engine_wait(engine, incident, WAIT_RETRY, engine->now_ms);
 	} else if (action->state == STATE_AWAITING_APPROVAL) {
-		engine_wait(engine, incident, WAIT_APPROVAL,
-			engine->now_ms + engine->config.times.approval_max);
+		resume_waiting(engine, incident, action);
 	} else {
 		engine_ask(engine, incident, WAIT_OBSERVATION);
 	}

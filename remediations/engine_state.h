@@ -99,6 +99,25 @@ void engine_expire(struct engine *engine, struct incident *incident);
 struct ledger_entry engine_entry(const struct engine *engine, const struct incident *incident,
 	const struct action *action);
 
+/* The guard's verdict on the incident's action as things are now, in engine->decision. */
+void engine_judge(struct engine *engine, struct incident *incident);
+
+/* engine_approve.c */
+/* How many persons the action needs by its kind and the mode; 0: none. */
+unsigned engine_approvals_needed(const struct engine *engine, const struct incident *incident,
+	const struct action *action);
+/* Holds the approvals against the plan that was made just now, the target as it is, and the time:
+ * what does not fit is void, with its reason in the action. */
+void engine_check_approvals(struct engine *engine, struct incident *incident,
+	struct action *action);
+bool engine_approved(const struct action *action);
+/* A new last action that is to undo this one, in an incident that is open again if it was not. NULL:
+ * there is no room for it. */
+struct action *engine_begin_undo(struct engine *engine, struct incident *incident,
+	struct action *action);
+/* The alert ended: what was approved and not sent is void, and the record says so. */
+void engine_void_resolved(struct engine *engine, struct incident *incident);
+
 /* engine_act.c */
 void engine_write(struct engine *engine, struct incident *incident);
 void engine_send(struct engine *engine, struct incident *incident);

@@ -132,6 +132,29 @@ static void judge_mode(const struct guard_question *question, struct gate_result
 	}
 }
 
+/* Where the mode asks for one person, or the kind of action for two, whatever the mode is. */
+static void judge_persons(const struct guard_question *question, struct gate_result *result)
+{
+	const struct action *action = question->action;
+	char names[GATE_TEXT_MAX];
+
+	if (!action || !action->approvals_needed) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	approvals_write(action, true, names, sizeof(names));
+	gate_saw(result, "%s", *names ? names : "nobody yet");
+	gate_wanted(result, "%s",
+		action->approvals_needed > 1 ? "two different persons" : "a person");
+	if (question->by_person)
+		return;
+	result->verdict = GATE_APPROVAL;
+	if (!*action->void_reason)
+		return;
+	memcpy(result->reason, action->void_reason, sizeof(result->reason));
+	gate_saw(result, "%.*s", GATE_TEXT_MAX - 1, action->void_sentence);
+}
+
 static void judge_freeze(const struct guard_question *question, struct gate_result *result)
 {
 	char until[32];
@@ -387,6 +410,7 @@ static judge_fn *const judges[GATE_COUNT] = {
 	[GATE_FIRING] = judge_firing,
 	[GATE_KILL_SWITCH] = judge_kill_switch,
 	[GATE_MODE] = judge_mode,
+	[GATE_PERSONS] = judge_persons,
 	[GATE_FREEZE] = judge_freeze,
 	[GATE_STARTUP] = judge_startup,
 	[GATE_STORM] = judge_storm,

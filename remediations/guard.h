@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "base/event.h"
 #include "base/json_span.h"
+#include "remediations/incident.h"
 #include "remediations/ledger.h"
 #include "remediations/plan.h"
 #include "remediations/playbook.h"
@@ -37,6 +38,9 @@
 		"The kill switch is on", "Post paused=false to /api/v1/pause to switch it off.")                         \
 	X(GATE_MODE, "mode", false, "the mode lets it be done",                                                          \
 		"Mode observe never changes anything", "Set mode approve or auto to act.")                               \
+	X(GATE_PERSONS, "approval", false, "everybody who has to has approved just this",                                \
+		"Not everybody who has to has approved it",                                                              \
+		"Approve it with nimbusguard actions approve.")                                                          \
 	X(GATE_FREEZE, "freeze", false, "no freeze window is open", "A freeze window is open",                           \
 		"Wait for its end, or take it out of guard.freeze.")                                                     \
 	X(GATE_STARTUP, "startup_grace", false, "the service has been up for the start-up grace",                        \
@@ -183,7 +187,8 @@ struct guard_question {
 	bool dry_run, kill_switch;
 	const char *kill_switch_by; /* who set it; NULL: not known */
 	int64_t kill_switch_since_ms;
-	bool by_person; /* a person asked for just this, or approved it */
+	bool by_person; /* as many persons as it needs asked for just this, or approved it */
+	const struct action *action; /* its approvals; NULL: it has none and needs none */
 	bool undo;
 	unsigned storm_alerts; /* firing events in the storm window */
 	const struct event *event;

@@ -105,6 +105,20 @@ struct action *incident_add_action(struct incident *incident)
 	return action;
 }
 
+void approvals_write(const struct action *action, bool roles, char *text, size_t size)
+{
+	size_t used = 0;
+
+	*text = '\0';
+	for (unsigned i = 0; i < action->approval_count && used < size; i++) {
+		const struct approval *approval = &action->approvals[i];
+		const char *role = roles ? approval->role : "";
+
+		used += (size_t)snprintf(text + used, size - used, "%s%s%s%s%s", i ? ", " : "",
+			approval->by, *role ? " (" : "", role, *role ? ")" : "");
+	}
+}
+
 const char *incident_state_name(const struct incident *incident)
 {
 	const struct action *action = incident_action(incident);

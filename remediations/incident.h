@@ -71,6 +71,17 @@ enum outcome {
 
 const char *outcome_name(enum outcome outcome);
 
+#define APPROVALS_MAX 2
+#define ROLE_MAX 16
+
+/* A person's yes: to this plan, on a target in this state, until then. */
+struct approval {
+	char by[IDENTITY_MAX], role[ROLE_MAX];
+	int64_t given_ms, until_ms;
+	uint64_t plan_hash,
+		state_hash; /* plan_hash 0: an undo that was asked for before it was planned */
+};
+
 struct action {
 	char id[ACTION_ID_MAX];
 	char undo_of[ACTION_ID_MAX]; /* "" when it is no undo */
@@ -85,8 +96,17 @@ struct action {
 	struct plan plan;
 	struct target target;
 	int64_t proposed_ms, written_ms, sent_ms, done_ms, ended_ms;
-	char approved_by[IDENTITY_MAX];
-	uint64_t approved_hash; /* 0: not approved */
+	char asked_by[IDENTITY_MAX]; /* the person who proposed it; "" when a playbook did */
+	int64_t expires_ms;          /* until when it waits for people; 0: it does not */
+	uint64_t approval_hash;      /* of plan and target as last shown; 0: not yet */
+	uint64_t state_hash;         /* the target's part of it */
+	struct approval approvals[APPROVALS_MAX];
+	unsigned approval_count, approvals_needed;
+	char void_reason
+		[REASON_MAX]; /* why earlier ones are worth nothing; "" when there were none */
+	char void_sentence[SENTENCE_MAX];
+	char approved_by[IDENTITY_MAX]; /* who approved what was carried out: "ann, ben" */
+	uint64_t approved_hash;         /* 0: not approved */
 
 	/* Not journaled: the submission that holds the newest state, and whether it was committed. */
 	uint64_t last_ticket;
@@ -136,7 +156,6 @@ struct incident {
 	bool settled;       /* the last record is in the journal */
 	unsigned looks;
 	struct observation *observation; /* NULL until asked */
-	char approver[IDENTITY_MAX];     /* a yes that is being checked against the target */
 	uint64_t decided; /* hash of the last decision record, so that repeats are left out */
 	uint32_t slot;
 	struct incident *next_same; /* in the engine's index by fingerprint */
@@ -151,6 +170,8 @@ struct action *incident_action(const struct incident *incident);
 struct action *incident_find_action(const struct incident *incident, const char *id);
 /* A new last action in PROPOSED with the next number; NULL when there are ACTIONS_MAX or memory is out. */
 struct action *incident_add_action(struct incident *incident) MUST_CHECK;
+/* Who has approved it: "ann, ben", or with their roles "ann (approve), ben (admin)". */
+void approvals_write(const struct action *action, bool roles, char *text, size_t size);
 /* The state shown for it: its last action's, or proposed, blocked or handed_over. */
 const char *incident_state_name(const struct incident *incident);
 

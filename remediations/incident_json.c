@@ -94,8 +94,24 @@ static const struct field action_fields[] = {
 	FIELD_NAMED("sent_at", FIELD_TIME, struct action, sent_ms),
 	FIELD_NAMED("done_at", FIELD_TIME, struct action, done_ms),
 	FIELD_NAMED("ended_at", FIELD_TIME, struct action, ended_ms),
+	FIELD(FIELD_TEXT, struct action, asked_by),
+	FIELD_NAMED("expires_at", FIELD_TIME, struct action, expires_ms),
+	FIELD(FIELD_HASH, struct action, approval_hash),
+	FIELD(FIELD_HASH, struct action, state_hash),
+	FIELD(FIELD_UNSIGNED, struct action, approvals_needed),
+	FIELD_NAMED("approval_void", FIELD_TEXT, struct action, void_reason),
+	FIELD_NAMED("approval_void_because", FIELD_TEXT, struct action, void_sentence),
 	FIELD(FIELD_TEXT, struct action, approved_by),
 	FIELD(FIELD_HASH, struct action, approved_hash),
+};
+
+static const struct field approval_fields[] = {
+	FIELD(FIELD_TEXT, struct approval, by),
+	FIELD(FIELD_TEXT, struct approval, role),
+	FIELD_NAMED("given_at", FIELD_TIME, struct approval, given_ms),
+	FIELD_NAMED("until", FIELD_TIME, struct approval, until_ms),
+	FIELD(FIELD_HASH, struct approval, plan_hash),
+	FIELD(FIELD_HASH, struct approval, state_hash),
 };
 
 static const struct field incident_fields[] = {
@@ -133,11 +149,46 @@ static void write_target(struct buf *json, const struct target *target)
 	buf_add_char(json, '}');
 }
 
+static void write_approvals(struct buf *json, const struct action *action)
+{
+	buf_add_text(json, ",\"approvals\":[");
+	for (unsigned i = 0; i < action->approval_count; i++) {
+		buf_add_text(json, i ? ",{" : "{");
+		fields_write(json, approval_fields, ARRAY_COUNT(approval_fields),
+			&action->approvals[i]);
+		buf_add_char(json, '}');
+	}
+	buf_add_char(json, ']');
+}
+
+/* Older records have none. */
+static enum status read_approvals(const struct json_span *object, struct action *action,
+	struct error *error)
+{
+	struct json_span list, value;
+	struct json_walk walk;
+
+	if (!fields_find(object, "approvals", &list))
+		return STATUS_OK;
+	json_walk_init(&walk, &list);
+	while (json_walk_next(&walk, NULL, &value)) {
+		if (action->approval_count == APPROVALS_MAX)
+			return error_set(error, STATUS_BAD_INPUT, "approvals: more than %d",
+				APPROVALS_MAX);
+		if (fields_read(&value, approval_fields, ARRAY_COUNT(approval_fields),
+			    &action->approvals[action->approval_count], error))
+			return error_prefix(error, "approvals");
+		action->approval_count++;
+	}
+	return STATUS_OK;
+}
+
 void action_write_json(struct buf *json, const struct action *action,
 	const struct incident *incident)
 {
 	buf_add_char(json, '{');
 	fields_write(json, action_fields, ARRAY_COUNT(action_fields), action);
+	write_approvals(json, action);
 	buf_printf(json, ",\"incident\":\"%s\",\"playbook\":\"%s\",\"kind\":\"%s\",\"plan\":{",
 		incident->id, incident->playbook, action_kind_name(action->plan.kind));
 	fields_write(json, plan_fields, ARRAY_COUNT(plan_fields), &action->plan);
@@ -198,6 +249,9 @@ enum status action_read_json(struct action *action, const char *text, size_t siz
 		return error_prefix(error, "plan");
 	if (!*action->id)
 		return error_set(error, STATUS_BAD_INPUT, "id is absent");
+	status = read_approvals(&root, action, error);
+	if (status)
+		return status;
 	return read_target(&root, &action->target, error);
 }
 

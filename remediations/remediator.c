@@ -100,6 +100,10 @@ void rules_engine_config(const struct remediator_config *config, struct rules *r
 		.signals = config->signals,
 		.incident_max = config->incident_max ? config->incident_max : INCIDENTS_DEFAULT};
 	engine_times_default(&engine->times);
+	if (config->approval_wait_ms)
+		engine->times.approval_max = config->approval_wait_ms;
+	if (config->approval_valid_ms)
+		engine->times.approval_valid = config->approval_valid_ms;
 }
 
 enum status remediator_check(const struct remediator_config *config,
@@ -563,20 +567,20 @@ enum status remediator_pause(struct remediator *remediator, bool paused, const c
 }
 
 enum status remediator_approve(struct remediator *remediator, const char *action_id,
-	const char *identity, bool approve, struct error *error)
+	const struct person *person, bool approve, struct error *error)
 {
 	struct control control = {.kind = CONTROL_APPROVE,
 		.flag = approve,
 		.id = action_id,
-		.identity = identity};
+		.person = person};
 
 	return ask(remediator, &control, error);
 }
 
 enum status remediator_undo(struct remediator *remediator, const char *action_id,
-	const char *identity, struct error *error)
+	const struct person *person, struct error *error)
 {
-	struct control control = {.kind = CONTROL_UNDO, .id = action_id, .identity = identity};
+	struct control control = {.kind = CONTROL_UNDO, .id = action_id, .person = person};
 
 	return ask(remediator, &control, error);
 }

@@ -51,7 +51,12 @@ struct guard_limits {
 	double cumulative_change_max; /* factor on replicas or memory against the first seen, in window_ms */
 	int32_t replicas_max;
 	double confidence_min; /* of findings and proposals */
+	uint32_t two_persons;  /* bits 1 << enum action_kind: two persons have to approve these */
 };
+
+/* Adds what the words name to *kinds: "destructive", or an action. STATUS_BAD_INPUT names the word. */
+enum status two_persons_parse(const char *const *words, size_t count, uint32_t *kinds,
+	struct error *error) MUST_CHECK;
 
 struct remediator_config {
 	const char *journal_path;
@@ -66,6 +71,8 @@ struct remediator_config {
 	struct guard_limits guard;
 	const char *const *freeze; /* windows as in remediations/freeze.h */
 	size_t freeze_count;
+	int64_t approval_wait_ms;  /* for people, then it is handed over; 0: an hour */
+	int64_t approval_valid_ms; /* of a yes; 0: a quarter of an hour */
 	unsigned event_queue_max, incident_max;
 	const char *kube_url; /* API server base URL; NULL: none, observations are unavailable */
 	const char *kube_token_file, *kube_ca_file; /* may be NULL */
@@ -121,12 +128,18 @@ struct kill_switch {
 
 void remediator_kill_switch(struct remediator *remediator, struct kill_switch *state);
 
+/* Who says a word on an action, as the API's credentials tell. */
+struct person {
+	const char *identity, *role;
+	uint64_t seen; /* approval_hash of the action as it was shown to them; 0: not told */
+};
+
 /* People's words on a waiting action; the error says why not. */
 enum status remediator_approve(struct remediator *remediator, const char *action_id,
-	const char *identity, bool approve, struct error *error) MUST_CHECK;
+	const struct person *person, bool approve, struct error *error) MUST_CHECK;
 /* Proposes the inverse of a done action as a new action. */
 enum status remediator_undo(struct remediator *remediator, const char *action_id,
-	const char *identity, struct error *error) MUST_CHECK;
+	const struct person *person, struct error *error) MUST_CHECK;
 
 /* JSON arrays or objects, newest first, for the API, the page and the commands. limit 0: 200. */
 enum status remediator_write_alerts(struct remediator *remediator, struct buf *json, size_t limit);

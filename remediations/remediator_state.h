@@ -54,6 +54,7 @@ struct control {
 	enum control_kind kind;
 	bool flag;
 	const char *id, *identity;
+	const struct person *person; /* of an approval or an undo */
 	const struct engine_config *config;
 	enum status status;
 	struct error error;

@@ -408,12 +408,11 @@ static void take_control(struct remediator *remediator, struct control *control,
 		take_pause(remediator, control, now_ms);
 		return;
 	case CONTROL_APPROVE:
-		status = engine_approve(engine, control->id, control->identity, control->flag,
-			now_ms, &control->error);
+		status = engine_approve(engine, control->id, control->person, control->flag, now_ms,
+			&control->error);
 		break;
 	case CONTROL_UNDO:
-		status = engine_undo(engine, control->id, control->identity, now_ms,
-			&control->error);
+		status = engine_undo(engine, control->id, control->person, now_ms, &control->error);
 		break;
 	case CONTROL_CONFIGURE:
 		status = engine_configure(engine, control->config);

@@ -22,6 +22,8 @@
 #include "base/mem.h"
 #include "tests/support/engine_sim.h"
 
+static const struct person ann = {.identity = "ann", .role = "approve"};
+
 #define STEPS 90
 
 static struct playbooks *playbooks;
@@ -239,13 +241,13 @@ static void people(struct sim *sim)
 		return;
 	if (sim_chance(sim, 80) && sim->approved_count < SENDS) {
 		memcpy(sim->approved[sim->approved_count++], id, ACTION_ID_MAX);
-		if (engine_approve(sim->engine, id, "ann", true, sim->now_ms, &error))
+		if (engine_approve(sim->engine, id, &ann, true, sim->now_ms, &error))
 			sim->approved_count--;
 	} else if (sim_chance(sim, 30)) {
-		(void)!engine_approve(sim->engine, id, "ann", false, sim->now_ms, &error);
+		(void)!engine_approve(sim->engine, id, &ann, false, sim->now_ms, &error);
 	}
 	if (sim_chance(sim, 10) && sim->config.mode == MODE_AUTO)
-		(void)!engine_undo(sim->engine, id, "ann", sim->now_ms, &error);
+		(void)!engine_undo(sim->engine, id, &ann, sim->now_ms, &error);
 }
 
 static void others(struct sim *sim)

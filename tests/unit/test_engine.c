@@ -16,6 +16,8 @@
 #include "remediations/engine.h"
 #include "tests/support/engine_bench.h"
 
+static const struct person ann = {.identity = "ann", .role = "approve"};
+
 /* ---- tests ---- */
 
 static void an_alert_becomes_a_cure(void **st)
@@ -326,17 +328,17 @@ static void approval_is_for_the_plan_that_was_shown(void **st)
 	assert_int_equal(bench->sent_count, 0);
 	snprintf(id, sizeof(id), "%s", incident_action(only(bench))->id);
 	bench->observation.replicas = 4;
-	assert_int_equal(engine_approve(bench->engine, id, "ann", true, bench->now_ms, &error),
+	assert_int_equal(engine_approve(bench->engine, id, &ann, true, bench->now_ms, &error),
 		STATUS_OK);
 	settle(bench);
 	assert_int_equal(bench->sent_count, 0);
-	assert_true(refused_for(bench, "approval_void"));
-	assert_int_equal(engine_approve(bench->engine, id, "ann", true, bench->now_ms, &error),
+	assert_true(refused_for(bench, "approval_plan_changed"));
+	assert_int_equal(engine_approve(bench->engine, id, &ann, true, bench->now_ms, &error),
 		STATUS_OK);
 	settle(bench);
 	assert_int_equal(bench->sent_count, 1);
 	assert_string_equal(incident_action(only(bench))->approved_by, "ann");
-	assert_int_equal(engine_approve(bench->engine, id, "ann", true, bench->now_ms, &error),
+	assert_int_equal(engine_approve(bench->engine, id, &ann, true, bench->now_ms, &error),
 		STATUS_CONFLICT);
 	bench_close(bench);
 }
@@ -348,8 +350,8 @@ static void suggestions_are_never_carried_out(void **st)
 
 	alert(bench, "Saturated", true, START_MS);
 	settle(bench);
-	assert_int_equal(engine_approve(bench->engine, incident_action(only(bench))->id, "ann",
-				 true, bench->now_ms, &error),
+	assert_int_equal(engine_approve(bench->engine, incident_action(only(bench))->id, &ann, true,
+				 bench->now_ms, &error),
 		STATUS_FORBIDDEN);
 	pass(bench, 3 * 3600000);
 	settle(bench);
@@ -368,12 +370,12 @@ static void undo_puts_back_only_what_is_still_ours(void **st)
 	settle(bench);
 	bench->observation.replicas = 3;
 	snprintf(id, sizeof(id), "%s", incident_action(only(bench))->id);
-	assert_int_equal(engine_undo(bench->engine, id, "ann", bench->now_ms, &error), STATUS_OK);
+	assert_int_equal(engine_undo(bench->engine, id, &ann, bench->now_ms, &error), STATUS_OK);
 	settle(bench);
 	assert_int_equal(bench->sent_count, 2);
 	assert_int_equal(bench->sent[1].replicas_after, 2);
 	assert_string_equal(bench->outcome, "rolled_back");
-	assert_int_equal(engine_undo(bench->engine, id, "ann", bench->now_ms, &error),
+	assert_int_equal(engine_undo(bench->engine, id, &ann, bench->now_ms, &error),
 		STATUS_CONFLICT);
 	bench_close(bench);
 
@@ -382,7 +384,7 @@ static void undo_puts_back_only_what_is_still_ours(void **st)
 	settle(bench);
 	bench->observation.replicas = 9;
 	snprintf(id, sizeof(id), "%s", incident_action(only(bench))->id);
-	assert_int_equal(engine_undo(bench->engine, id, "ann", bench->now_ms, &error), STATUS_OK);
+	assert_int_equal(engine_undo(bench->engine, id, &ann, bench->now_ms, &error), STATUS_OK);
 	settle(bench);
 	assert_int_equal(bench->sent_count, 1);
 	assert_true(refused_for(bench, "changed_since"));

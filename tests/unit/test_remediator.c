@@ -25,6 +25,8 @@
 #include "remediations/journal.h"
 #include "remediations/remediator.h"
 
+static const struct person ann = {.identity = "ann", .role = "approve"};
+
 static const char restart_text[] = "playbook: restart\n"
 				   "trigger: {alert: ['alertname=\"CrashLoop\"'], range: 1s}\n"
 				   "target: {kind: Pod}\n"
@@ -397,10 +399,10 @@ static void people_get_an_answer(void **state)
 	struct place *place = *state;
 	struct error error;
 
-	assert_int_equal(remediator_approve(place->remediator, "a-x-1", "ann", true, &error),
+	assert_int_equal(remediator_approve(place->remediator, "a-x-1", &ann, true, &error),
 		STATUS_NOT_FOUND);
 	assert_non_null(strstr(error.text, "a-x-1"));
-	assert_int_equal(remediator_undo(place->remediator, "a-x-1", "ann", &error),
+	assert_int_equal(remediator_undo(place->remediator, "a-x-1", &ann, &error),
 		STATUS_NOT_FOUND);
 }
 
