@@ -1,5 +1,6 @@
 /*
- * The same choice as the service's actuator makes: kubernetes.url, else the pod's service account.
+ * The same choice as the service's actuator makes: kubernetes.url or
+ * kubernetes.kubeconfig, else the pod's service account.
  */
 #include "daemon/cluster_client.h"
 
@@ -22,12 +23,14 @@ enum status cluster_client_open(struct cluster_client *cluster, const struct con
 {
 	struct kube_client_config client = {.url = text_or_null(config, SETTING_KUBE_URL),
 		.token_file = text_or_null(config, SETTING_KUBE_TOKEN_FILE),
-		.ca_file = text_or_null(config, SETTING_KUBE_CA_FILE)};
+		.ca_file = text_or_null(config, SETTING_KUBE_CA_FILE),
+		.kubeconfig = text_or_null(config, SETTING_KUBE_CONFIG),
+		.context = text_or_null(config, SETTING_KUBE_CONTEXT)};
 	enum status status = STATUS_OK;
 	char url[512];
 
 	*cluster = (struct cluster_client){NULL, NULL};
-	if (client.url == NULL)
+	if (client.url == NULL && client.kubeconfig == NULL)
 		status = kube_config_in_cluster(&client, url, sizeof(url), error);
 	if (status == STATUS_OK)
 		status = kube_client_open(&cluster->client, &client, error);

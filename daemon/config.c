@@ -370,6 +370,29 @@ static void read_flags(struct config *config, const struct config_flag *flags, s
 	}
 }
 
+/* Two ways to say which cluster is meant would be two clusters. */
+static void check_cluster(const struct config *config, struct diagnostics *diagnostics)
+{
+	static const struct {
+		enum setting_id id;
+		const char *path;
+	} others[] = {{SETTING_KUBE_URL, "kubernetes.url"},
+		{SETTING_KUBE_TOKEN_FILE, "kubernetes.token_file"},
+		{SETTING_KUBE_CA_FILE, "kubernetes.ca_file"}};
+
+	if (config_text(config, SETTING_KUBE_CONFIG)[0] == '\0') {
+		if (config_text(config, SETTING_KUBE_CONTEXT)[0] != '\0')
+			diagnostics_add(diagnostics, false, "kubernetes.context", 0, 0,
+				"is of no use without kubernetes.kubeconfig");
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_COUNT(others); i++)
+		if (config_text(config, others[i].id)[0] != '\0')
+			diagnostics_add(diagnostics, false, others[i].path, 0, 0,
+				"stands beside kubernetes.kubeconfig, which says it too: give one of "
+				"them");
+}
+
 /* What no single value can say. */
 static void check_whole(const struct config *config, struct diagnostics *diagnostics)
 {
@@ -391,6 +414,7 @@ static void check_whole(const struct config *config, struct diagnostics *diagnos
 	if (prefix[0] != '\0' && (prefix[0] != '/' || prefix[strlen(prefix) - 1] == '/'))
 		diagnostics_add(diagnostics, false, "web.route_prefix", 0, 0,
 			"\"%s\" must start with / and not end with one", prefix);
+	check_cluster(config, diagnostics);
 	if (config_double(config, SETTING_ANALYZE_THRESHOLD_CLOSE) >
 		config_double(config, SETTING_ANALYZE_THRESHOLD))
 		diagnostics_add(diagnostics, false, "analyze.threshold_close", 0, 0,

@@ -166,6 +166,11 @@
 		"Incidents in memory.")                                                            \
 	SETTING(KUBE_URL, "kubernetes.url", TEXT, "", 0, 0, NULL, false,                           \
 		"API server; empty: inside a cluster its own, elsewhere none.")                    \
+	SETTING(KUBE_CONFIG, "kubernetes.kubeconfig", TEXT, "", 0, 0, NULL, false,                 \
+		"kubeconfig file that says how to reach the cluster, in place of kubernetes.url, " \
+		"token_file and ca_file; $KUBECONFIG is not read.")                                \
+	SETTING(KUBE_CONTEXT, "kubernetes.context", TEXT, "", 0, 0, NULL, false,                   \
+		"Context of that file; empty: its current-context.")                               \
 	SETTING(KUBE_TOKEN_FILE, "kubernetes.token_file", TEXT, "", 0, 0, NULL, false,             \
 		"File with the bearer token.")                                                     \
 	SETTING(KUBE_CA_FILE, "kubernetes.ca_file", TEXT, "", 0, 0, NULL, false,                   \

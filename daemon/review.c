@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "receiver/listen.h"
 #include "receiver/server.h"
+#include "remediations/kube_config.h"
 #include "remote_write/selectors.h"
 
 bool review_feature(const struct config *config, const char *feature)
@@ -32,6 +33,8 @@ const char *review_cluster(const struct config *config)
 
 	if (url[0] != '\0')
 		return url;
+	if (config_text(config, SETTING_KUBE_CONFIG)[0] != '\0')
+		return config_text(config, SETTING_KUBE_CONFIG);
 	return getenv("KUBERNETES_SERVICE_HOST") != NULL ? "in-cluster" : NULL;
 }
 
@@ -77,6 +80,19 @@ static void require_file(const struct config *config, enum setting_id id, const 
 	if (path[0] != '\0' && access(path, R_OK) != 0)
 		diagnostics_add(diagnostics, false, config_place(config, id), 0, 0,
 			"%s: cannot open %s: %s", setting, path, strerror(errno));
+}
+
+static void review_kubeconfig(const struct config *config, struct diagnostics *diagnostics)
+{
+	const char *path = config_text(config, SETTING_KUBE_CONFIG);
+	size_t from = diagnostics->count;
+
+	if (path[0] == '\0')
+		return;
+	kube_config_close(
+		kube_config_read(path, config_text(config, SETTING_KUBE_CONTEXT), diagnostics));
+	add_place(diagnostics, from, path, "kubernetes.kubeconfig",
+		config_place(config, SETTING_KUBE_CONFIG));
 }
 
 /* A part that runs and can do nothing is taken for one that works. */
@@ -206,6 +222,7 @@ enum status review_rules(const struct config *config, struct bundle *bundle,
 			bundle->playbooks, bundle, diagnostics);
 		require_file(config, SETTING_KUBE_TOKEN_FILE, "kubernetes.token_file", diagnostics);
 		require_file(config, SETTING_KUBE_CA_FILE, "kubernetes.ca_file", diagnostics);
+		review_kubeconfig(config, diagnostics);
 	}
 	if (diagnostics->errors != errors)
 		return STATUS_BAD_INPUT;

@@ -228,10 +228,13 @@ static enum status open_client(struct actuator_kube *kube,
 	struct kube_client_config client = {.url = config->url,
 		.token_file = config->token_file,
 		.ca_file = config->ca_file,
+		.kubeconfig = config->kubeconfig,
+		.context = config->context,
 		.timeout_ms = config->timeout_ms};
 	char url[512];
 
-	if (config->url == NULL || *config->url == '\0') {
+	if ((config->url == NULL || *config->url == '\0') &&
+		(config->kubeconfig == NULL || *config->kubeconfig == '\0')) {
 		enum status status = kube_config_in_cluster(&client, url, sizeof(url), error);
 
 		if (status != STATUS_OK)

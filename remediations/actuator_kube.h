@@ -18,14 +18,16 @@ struct actuator_kube_config {
 	const char *url;           /* NULL or "": the service account of the pod that we run in */
 	const char *token_file;    /* NULL or "": none; with url only */
 	const char *ca_file;       /* NULL or "": the system's; with url only */
+	const char *kubeconfig;    /* NULL or "": none; in place of the three above */
+	const char *context;       /* of it; NULL or "": its current-context */
 	unsigned threads;          /* 0: 2 */
 	unsigned queue_max;        /* 0: 1024 */
 	int64_t timeout_ms;        /* 0: 10,000 */
 	const struct clock *clock; /* of deadlines */
 };
 
-/* STATUS_BAD_INPUT: the URL is no https:// one (http:// is for loopback only) or a file cannot be
- * read; STATUS_NOT_FOUND: no url and not in a cluster; STATUS_NO_MEMORY. Asks nothing of the cluster
+/* STATUS_BAD_INPUT: the URL is no https:// one (http:// is for loopback only), a file cannot be
+ * read or the kubeconfig has a fault; STATUS_NOT_FOUND: no url and not in a cluster; STATUS_NO_MEMORY. Asks nothing of the cluster
  * yet. */
 enum status actuator_kube_open(struct actuator *actuator, const struct actuator_kube_config *config,
 	const struct actuator_sink *sink, struct error *error) MUST_CHECK;

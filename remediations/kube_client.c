@@ -1,8 +1,10 @@
 /*
- * What all sessions of a client share: the server's address, and the bearer token, which is read
- * again from its file once a minute and when the server refused it (tokens of service accounts
- * rotate). Files are opened by path each time, as they are links that are swapped. A token that
- * cannot be read leaves the old one in force: it may still be good.
+ * What all sessions of a client share: the server's address, how it is trusted, and who we are
+ * (kube_config_credentials.c).
+ *
+ * A server that is known by another name than that of its address (tls-server-name) is called by that
+ * name, in the request's URL too, so that its certificate is checked against it; the connection goes to
+ * the address, and the Host header names it.
  */
 #include "remediations/kube_client.h"
 
@@ -16,10 +18,13 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/log.h"
 #include "base/mem.h"
+#include "remediations/curl_setup.h"
+#include "remediations/kube_config.h"
+#include "remediations/kube_config_credentials.h"
 #include "remediations/kube_session.h"
 
 #define MS_NS INT64_C(1000000)
@@ -28,21 +33,16 @@
 struct kube_client {
 	struct kube_client_config config; /* texts owned */
 	char *url, *token_file, *ca_file;
+	char *peer_url, *connect_to, *host_header; /* where a name for TLS is given; else NULL */
+	char *namespace_name;
+	struct kube_config *kubeconfig; /* NULL: none */
+	struct kube_credentials *credentials;
+	struct kube_peer peer;
 	atomic_bool stopped;
 
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	/* under lock */
-	char *token;
-	int64_t token_read_ns;
 };
-
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-
-static void init_curl(void)
-{
-	CHECK(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
-}
 
 static char *copy_text(const char *text, bool *failed)
 {
@@ -104,32 +104,149 @@ static enum status check_url(const char *url, struct error *error)
 	return status;
 }
 
-/* Reads the token's file; on failure the old token stays. */
-static enum status read_token(struct kube_client *client, struct error *error)
+/* The URL with the server's name for TLS in place of its host, and how to get there all the same. */
+static enum status name_peer(struct kube_client *client, const char *name, struct error *error)
 {
-	char *token, *old;
-	enum status status = file_read_secret(client->token_file, &token, error);
+	CURLU *parts = curl_url();
+	char *host = NULL, *port = NULL, *path = NULL;
+	enum status status = STATUS_OK;
+	struct buf text;
 
-	if (status != STATUS_OK)
-		return status;
-	/* A line break would end the header and begin one of somebody else's choice. */
-	if (strpbrk(token, "\r\n") != NULL || *token == '\0') {
-		mem_free(token);
-		return error_set(error, STATUS_BAD_INPUT, "%s holds no token", client->token_file);
+	buf_init(&text, KUBE_PATH_MAX);
+	if (parts == NULL || curl_url_set(parts, CURLUPART_URL, client->url, 0) != CURLUE_OK ||
+		curl_url_get(parts, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
+		curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK ||
+		curl_url_get(parts, CURLUPART_PATH, &path, 0) != CURLUE_OK)
+		status = error_set(error, STATUS_NO_MEMORY, "no memory for a URL");
+	if (status == STATUS_OK && !kube_name_valid(name))
+		status = error_set(error, STATUS_BAD_INPUT,
+			"tls-server-name \"%.100s\" is no name of a host", name);
+	if (status == STATUS_OK) {
+		buf_printf(&text, "https://%s:%s%s", name, port,
+			strcmp(path, "/") != 0 ? path : "");
+		client->peer_url = buf_take(&text, NULL);
+		buf_reset(&text);
+		buf_printf(&text, "%s:%s:%s:%s", name, port, host, port);
+		client->connect_to = buf_take(&text, NULL);
+		buf_reset(&text);
+		buf_printf(&text, "Host: %s:%s", host, port);
+		client->host_header = buf_take(&text, NULL);
+		if (client->peer_url == NULL || client->connect_to == NULL ||
+			client->host_header == NULL)
+			status = error_set(error, STATUS_NO_MEMORY, "no memory for a URL");
 	}
-	pthread_mutex_lock(&client->lock);
-	old = client->token;
-	client->token = token;
-	client->token_read_ns = clock_mono_ns(clock_system());
-	pthread_mutex_unlock(&client->lock);
-	mem_free(old);
+	buf_fini(&text);
+	curl_free(host);
+	curl_free(port);
+	curl_free(path);
+	curl_url_cleanup(parts);
+	return status;
+}
+
+static enum status require_file(const char *path, const char *what, struct error *error)
+{
+	if (path == NULL || access(path, R_OK) == 0)
+		return STATUS_OK;
+	return error_set(error, STATUS_NOT_FOUND, "cannot read the %s file %s", what, path);
+}
+
+static enum status require_files(const struct kube_client *client, struct error *error)
+{
+	const struct curl_setup *setup = &client->peer.setup;
+	enum status status = require_file(setup->ca_file, "CA", error);
+
+	if (status == STATUS_OK)
+		status = require_file(setup->cert_file, "client certificate", error);
+	return status == STATUS_OK ? require_file(setup->key_file, "client key", error) : status;
+}
+
+/* What a session needs to connect. */
+static enum status fill_peer(struct kube_client *client, struct error *error)
+{
+	const struct kube_config *kubeconfig = client->kubeconfig;
+	struct kube_peer *peer = &client->peer;
+	bool tls = strncmp(client->url, "https:", 6) == 0;
+	enum status status = STATUS_OK;
+
+	peer->setup = (struct curl_setup){.ca_file = client->ca_file, .connection_age_s = 600};
+	if (kubeconfig != NULL) {
+		peer->setup.ca_file = kubeconfig->ca_file;
+		peer->setup.ca_pem = kubeconfig->ca_pem;
+		peer->setup.cert_file = kubeconfig->cert_file;
+		peer->setup.cert_pem = kubeconfig->cert_pem;
+		peer->setup.key_file = kubeconfig->key_file;
+		peer->setup.key_pem = kubeconfig->key_pem;
+		peer->setup.proxy_url = tls ? kubeconfig->proxy_url : NULL;
+		if (tls && kubeconfig->tls_server_name != NULL)
+			status = name_peer(client, kubeconfig->tls_server_name, error);
+	}
+	peer->url = client->peer_url != NULL ? client->peer_url : client->url;
+	peer->connect_to = client->connect_to;
+	peer->host_header = client->host_header;
+	return status == STATUS_OK ? require_files(client, error) : status;
+}
+
+static bool is_stopped(const void *client)
+{
+	return kube_client_stopped(client);
+}
+
+static enum status open_credentials(struct kube_client *client, struct error *error)
+{
+	const struct kube_config *kubeconfig = client->kubeconfig;
+	struct kube_credentials_source source = {.token_file = client->token_file,
+		.token_age_ms = client->config.token_age_ms,
+		.stop = is_stopped,
+		.stop_argument = client};
+
+	if (kubeconfig != NULL) {
+		source.token_file = kubeconfig->token_file;
+		source.token = kubeconfig->token;
+		source.plugin = kubeconfig->exec != NULL ? kubeconfig : NULL;
+	}
+	return kube_credentials_open(&client->credentials, &source, error);
+}
+
+/* The namespace of the pod; without one there is none to tell. */
+static char *read_namespace(bool *failed)
+{
+	char *text = NULL;
+	enum status status = file_read_secret(SERVICE_ACCOUNT "namespace", &text, NULL);
+
+	*failed |= status == STATUS_NO_MEMORY;
+	return status == STATUS_OK ? text : NULL;
+}
+
+static enum status fill_texts(struct kube_client *client, const struct kube_client_config *config,
+	struct error *error)
+{
+	const char *url = config->url;
+	bool failed = false;
+
+	if (config->kubeconfig != NULL && config->kubeconfig[0] != '\0') {
+		enum status status = kube_config_open(&client->kubeconfig, config->kubeconfig,
+			config->context, error);
+
+		if (status != STATUS_OK)
+			return error_prefix(error, "kubeconfig");
+		url = client->kubeconfig->server;
+		client->namespace_name = copy_text(client->kubeconfig->namespace_name, &failed);
+	} else {
+		client->token_file = copy_text(config->token_file, &failed);
+		client->ca_file = copy_text(config->ca_file, &failed);
+		client->namespace_name = read_namespace(&failed);
+	}
+	client->url = copy_text(url, &failed);
+	if (failed)
+		return error_set(error, STATUS_NO_MEMORY, "no memory for the Kubernetes client");
+	if (client->url == NULL)
+		return error_set(error, STATUS_BAD_INPUT, "the Kubernetes URL is empty");
 	return STATUS_OK;
 }
 
 static enum status fill_client(struct kube_client *client, const struct kube_client_config *config,
 	struct error *error)
 {
-	bool failed = false;
 	enum status status;
 
 	client->config = *config;
@@ -139,24 +256,23 @@ static enum status fill_client(struct kube_client *client, const struct kube_cli
 		client->config.token_age_ms = 60000;
 	if (client->config.backoff_ms <= 0)
 		client->config.backoff_ms = 100;
-	client->url = copy_text(config->url, &failed);
-	client->token_file = copy_text(config->token_file, &failed);
-	client->ca_file = copy_text(config->ca_file, &failed);
-	if (failed)
-		return error_set(error, STATUS_NO_MEMORY, "no memory for the Kubernetes client");
-	if (client->url == NULL)
-		return error_set(error, STATUS_BAD_INPUT, "the Kubernetes URL is empty");
-	status = check_url(client->url, error);
+	status = fill_texts(client, config, error);
+	if (status == STATUS_OK)
+		status = check_url(client->url, error);
 	if (status != STATUS_OK)
-		return status;
+		return client->kubeconfig == NULL
+			? status
+			: error_prefix(error, "kubeconfig %s, context \"%s\"",
+				  client->kubeconfig->file, client->kubeconfig->context);
 	for (size_t size = strlen(client->url); size > 0 && client->url[size - 1] == '/'; size--)
 		client->url[size - 1] = '\0';
 	client->config.url = client->url;
+	client->config.token_file = client->token_file;
 	client->config.ca_file = client->ca_file;
-	if (client->ca_file != NULL && access(client->ca_file, R_OK) != 0)
-		return error_set(error, STATUS_NOT_FOUND, "cannot read the CA file %s",
-			client->ca_file);
-	return client->token_file != NULL ? read_token(client, error) : STATUS_OK;
+	client->config.kubeconfig = NULL;
+	client->config.context = NULL;
+	status = fill_peer(client, error);
+	return status == STATUS_OK ? open_credentials(client, error) : status;
 }
 
 static void init_lock(struct kube_client *client)
@@ -177,7 +293,7 @@ enum status kube_client_open(struct kube_client **opened, const struct kube_clie
 	enum status status;
 
 	*opened = NULL;
-	pthread_once(&curl_once, init_curl);
+	curl_setup_init();
 	if (client == NULL)
 		return error_set(error, STATUS_NO_MEMORY, "no memory for the Kubernetes client");
 	init_lock(client);
@@ -196,8 +312,13 @@ void kube_client_close(struct kube_client *client)
 		return;
 	pthread_cond_destroy(&client->wake);
 	pthread_mutex_destroy(&client->lock);
-	mem_free(client->token);
+	kube_credentials_close(client->credentials);
+	kube_config_close(client->kubeconfig);
 	mem_free(client->url);
+	mem_free(client->peer_url);
+	mem_free(client->connect_to);
+	mem_free(client->host_header);
+	mem_free(client->namespace_name);
 	mem_free(client->token_file);
 	mem_free(client->ca_file);
 	mem_free(client);
@@ -235,41 +356,20 @@ bool kube_client_pause(struct kube_client *client, int64_t ms)
 	return !kube_client_stopped(client);
 }
 
-/* Whether it is time to read the token again. The time is noted by whoever finds it so, so that one
- * thread reads while the others go on with what there is. */
-static bool token_due(struct kube_client *client, bool refused)
+const struct kube_peer *kube_client_peer(const struct kube_client *client)
 {
-	int64_t now_ns = clock_mono_ns(clock_system());
-	bool due;
-
-	pthread_mutex_lock(&client->lock);
-	due = refused || now_ns - client->token_read_ns >= client->config.token_age_ms * MS_NS;
-	if (due)
-		client->token_read_ns = now_ns;
-	pthread_mutex_unlock(&client->lock);
-	return due;
+	return &client->peer;
 }
 
-enum status kube_client_token(struct kube_client *client, bool refused, char **header,
-	struct error *error)
+enum status kube_client_credential(struct kube_client *client, uint64_t refused,
+	struct kube_credential *credential, struct error *error)
 {
-	static const char begin[] = "Authorization: Bearer ";
-	struct error reading;
-	size_t size;
+	return kube_credentials_get(client->credentials, refused, credential, error);
+}
 
-	*header = NULL;
-	if (client->token_file == NULL)
-		return STATUS_OK;
-	if (token_due(client, refused) && read_token(client, &reading) != STATUS_OK)
-		LOG_WARN("the Kubernetes token was not read again", LOG_ERROR_FIELD(&reading));
-	pthread_mutex_lock(&client->lock);
-	size = sizeof(begin) + strlen(client->token);
-	*header = mem_alloc(size);
-	if (*header != NULL)
-		snprintf(*header, size, "%s%s", begin, client->token);
-	pthread_mutex_unlock(&client->lock);
-	return *header != NULL ? STATUS_OK
-			       : error_set(error, STATUS_NO_MEMORY, "no memory for the token");
+const char *kube_client_namespace(const struct kube_client *client)
+{
+	return client->namespace_name != NULL ? client->namespace_name : "default";
 }
 
 enum status kube_config_in_cluster(struct kube_client_config *config, char *url, size_t size,

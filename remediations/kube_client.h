@@ -1,6 +1,6 @@
 /*
- * Calls to a Kubernetes API server: JSON over HTTP with a bearer token, TLS verified, answers
- * bounded, errors told apart, retries only where they are safe.
+ * Calls to a Kubernetes API server: JSON over HTTP with a bearer token or a client certificate, TLS
+ * verified, answers bounded, errors told apart, retries only where they are safe.
  *
  * Ownership: the client holds address and token for all its sessions; a session is one connection.
  * Limits: answers of KUBE_ANSWER_MAX bytes, texts of requests as the caller makes them; each attempt
@@ -26,16 +26,21 @@ struct kube_client_config {
 	const char *url;        /* https://host:port[/prefix]; http:// for loopback only */
 	const char *token_file; /* NULL: none */
 	const char *ca_file;    /* NULL: the system's authorities */
-	int64_t timeout_ms;     /* of one attempt; 0: 10,000 */
-	int64_t token_age_ms;   /* the token's file is read again after this; 0: 60,000 */
-	int64_t backoff_ms;     /* before the first retry, doubled for each further one; 0: 100 */
+	const char
+		*kubeconfig;  /* a file that says all of the above, which are then NULL; or NULL */
+	const char *context;  /* of it; NULL: its current-context */
+	int64_t timeout_ms;   /* of one attempt; 0: 10,000 */
+	int64_t token_age_ms; /* the token's file is read again after this; 0: 60,000 */
+	int64_t backoff_ms;   /* before the first retry, doubled for each further one; 0: 100 */
 };
 
 struct kube_client;
 struct kube_session;
 
-/* STATUS_BAD_INPUT for a URL that cannot be used, what file_read_secret() gives for the token,
- * STATUS_NOT_FOUND for the CA file, STATUS_NO_MEMORY. Connects to nothing yet. */
+/* STATUS_BAD_INPUT for a URL that cannot be used or a kubeconfig with a fault (with its place), what
+ * file_read_secret() gives for the token, STATUS_NOT_FOUND for the CA file, STATUS_NO_MEMORY. Connects
+ * to nothing yet and runs no plugin. The kubeconfig is read now; the files that it names are read
+ * again as they change. */
 enum status kube_client_open(struct kube_client **opened, const struct kube_client_config *config,
 	struct error *error) MUST_CHECK;
 /* No session may be open. */
@@ -43,6 +48,10 @@ void kube_client_close(struct kube_client *client);
 /* From now on nothing is retried, reads under way end with STATUS_UNAVAILABLE; a change under way is
  * awaited. */
 void kube_client_stop(struct kube_client *client);
+
+/* The namespace that the kubeconfig's context names, else that of the pod that we run in, else
+ * "default". */
+const char *kube_client_namespace(const struct kube_client *client);
 
 /* The address and files of the pod's service account. STATUS_NOT_FOUND: we do not run in a cluster.
  * url: of at least 512 bytes, to which config->url will point. */
@@ -98,7 +107,8 @@ struct kube_answer {
 
 /* Retried: reads on STATUS_BUSY, STATUS_UNAVAILABLE and STATUS_TIMEOUT; changes on STATUS_BUSY
  * (but for `budget`) and when nothing was sent; all once on STATUS_UNAUTHENTICATED, with the token
- * read again. At most KUBE_ATTEMPTS_MAX attempts, Retry-After obeyed up to 5 s. */
+ * read again. At most KUBE_ATTEMPTS_MAX attempts, Retry-After obeyed with a little
+ * chance on top; where it is longer than 30 s or goes past the deadline the answer is given back. */
 #define KUBE_ATTEMPTS_MAX 4
 enum status kube_session_call(struct kube_session *session, const struct kube_request *request,
 	struct kube_answer *answer, struct error *error) MUST_CHECK;

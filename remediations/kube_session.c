@@ -17,11 +17,14 @@
 #include "remediations/kube_session.h"
 
 #define MS_NS INT64_C(1000000)
-#define RETRY_AFTER_MAX_MS 5000
+#define RETRY_AFTER_MAX_S 30
 
 struct kube_session {
 	struct kube_client *client;
 	CURL *curl;
+	struct curl_slist *connect_to; /* NULL: as the URL says */
+	uint64_t certificate;          /* version of the plugin's that is set; 0: none */
+	uint64_t used;                 /* version of the credential of the last attempt */
 	struct buf body;
 	struct random random;
 	bool is_read;         /* of the call under way */
@@ -49,47 +52,20 @@ static int watch_stop(void *argument, curl_off_t a, curl_off_t b, curl_off_t c, 
 	return session->is_read && kube_client_stopped(session->client);
 }
 
-static bool set_options(struct kube_session *session)
+static bool open_curl(struct kube_session *session)
 {
-	const struct kube_client_config *config = kube_client_config_of(session->client);
-	CURL *curl = session->curl;
-	CURLcode code = CURLE_OK;
+	const struct kube_peer *peer = kube_client_peer(session->client);
+	struct curl_setup setup = peer->setup;
 
-#define SET(option, value)                                                                         \
-	do {                                                                                       \
-		if (code == CURLE_OK)                                                              \
-			code = curl_easy_setopt(curl, option, value);                              \
-	} while (0)
-	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	SET(CURLOPT_PROTOCOLS_STR, "http,https");
-	SET(CURLOPT_FOLLOWLOCATION, 0L);
-	SET(CURLOPT_PATH_AS_IS, 1L);
-	/* A proxy from the environment has no business between us and the cluster. */
-	SET(CURLOPT_PROXY, "");
-	SET(CURLOPT_SSL_VERIFYPEER, 1L);
-	SET(CURLOPT_SSL_VERIFYHOST, 2L);
-	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	/* Authorities rotate too: they are read anew for each connection. */
-	SET(CURLOPT_CA_CACHE_TIMEOUT, 0L);
-	if (config->ca_file != NULL) {
-		SET(CURLOPT_CAINFO, config->ca_file);
-		SET(CURLOPT_CAPATH, NULL);
-	}
-	SET(CURLOPT_TCP_NODELAY, 1L);
-	SET(CURLOPT_TCP_KEEPALIVE, 1L);
-	SET(CURLOPT_TCP_KEEPIDLE, 30L);
-	SET(CURLOPT_TCP_KEEPINTVL, 10L);
-	SET(CURLOPT_MAXAGE_CONN, 600L);
-	SET(CURLOPT_MAXCONNECTS, 1L);
-	SET(CURLOPT_WRITEFUNCTION, take_body);
-	SET(CURLOPT_WRITEDATA, session);
-	SET(CURLOPT_NOPROGRESS, 0L);
-	SET(CURLOPT_XFERINFOFUNCTION, watch_stop);
-	SET(CURLOPT_XFERINFODATA, session);
-	SET(CURLOPT_USERAGENT, "nimbusguard");
-#undef SET
-	return code == CURLE_OK;
+	setup.take = take_body;
+	setup.watch = watch_stop;
+	setup.argument = session;
+	session->curl = curl_setup_open(&setup);
+	if (session->curl == NULL || peer->connect_to == NULL)
+		return session->curl != NULL;
+	return curl_setup_add(&session->connect_to, peer->connect_to) &&
+		curl_easy_setopt(session->curl, CURLOPT_CONNECT_TO, session->connect_to) ==
+		CURLE_OK;
 }
 
 struct kube_session *kube_session_open(struct kube_client *client)
@@ -104,8 +80,7 @@ struct kube_session *kube_session_open(struct kube_client *client)
 	if (random_secret(&seed, sizeof(seed)) != STATUS_OK)
 		seed = (uint64_t)clock_mono_ns(clock_system());
 	random_init(&session->random, seed);
-	session->curl = curl_easy_init();
-	if (session->curl == NULL || !set_options(session)) {
+	if (!open_curl(session)) {
 		kube_session_close(session);
 		return NULL;
 	}
@@ -130,6 +105,7 @@ void kube_session_close(struct kube_session *session)
 		return;
 	if (session->curl != NULL)
 		curl_easy_cleanup(session->curl);
+	curl_slist_free_all(session->connect_to);
 	buf_fini(&session->body);
 	mem_free(session);
 }
@@ -142,31 +118,41 @@ void kube_answer_fini(struct kube_answer *answer)
 
 /* --- one attempt --- */
 
-static bool add_header(struct curl_slist **headers, const char *text)
+static bool fill_headers(const struct kube_session *session, const struct kube_request *request,
+	const struct kube_credential *credential, struct curl_slist **headers)
 {
-	struct curl_slist *longer = curl_slist_append(*headers, text);
+	const char *host = kube_client_peer(session->client)->host_header;
+	char type[128];
 
-	if (longer != NULL)
-		*headers = longer;
-	return longer != NULL;
+	snprintf(type, sizeof(type), "Content-Type: %s",
+		request->content_type != NULL ? request->content_type : "application/json");
+	return curl_setup_add(headers, "Accept: application/json") &&
+		/* Without it libcurl would wait for "100 Continue" before a large body. */
+		curl_setup_add(headers, "Expect:") &&
+		(host == NULL || curl_setup_add(headers, host)) &&
+		(credential->header == NULL || curl_setup_add(headers, credential->header)) &&
+		(request->body == NULL || curl_setup_add(headers, type));
 }
 
+/* Who we are, in the headers and for TLS. refused: the server did not take the last credential. */
 static enum status make_headers(struct kube_session *session, const struct kube_request *request,
 	bool refused, struct curl_slist **headers, struct error *error)
 {
-	char *token = NULL, type[128];
-	enum status status = kube_client_token(session->client, refused, &token, error);
+	struct kube_credential credential;
+	enum status status = kube_client_credential(session->client, refused ? session->used : 0,
+		&credential, error);
 	bool good;
 
 	if (status != STATUS_OK)
 		return status;
-	snprintf(type, sizeof(type), "Content-Type: %s",
-		request->content_type != NULL ? request->content_type : "application/json");
-	good = add_header(headers, "Accept: application/json") &&
-		/* Without it libcurl would wait for "100 Continue" before a large body. */
-		add_header(headers, "Expect:") && (token == NULL || add_header(headers, token)) &&
-		(request->body == NULL || add_header(headers, type));
-	mem_free(token);
+	session->used = credential.version;
+	good = fill_headers(session, request, &credential, headers);
+	if (good && credential.cert_pem != NULL && session->certificate != credential.version) {
+		session->certificate = credential.version;
+		good = curl_setup_certificate(session->curl, credential.cert_pem,
+			       credential.key_pem) == CURLE_OK;
+	}
+	kube_credential_fini(&credential);
 	return good ? STATUS_OK : error_set(error, STATUS_NO_MEMORY, "no memory for headers");
 }
 
@@ -219,6 +205,9 @@ static enum status judge_transport(struct kube_session *session, CURLcode code, 
 	case CURLE_SSL_CACERT_BADFILE:
 		return error_set(error, STATUS_UNAVAILABLE,
 			"the API server's certificate cannot be trusted: %s", words);
+	case CURLE_SSL_CERTPROBLEM:
+		return error_set(error, STATUS_UNAUTHENTICATED,
+			"our client certificate or its key cannot be used: %s", words);
 	default:
 		return error_set(error, STATUS_UNAVAILABLE, "cannot reach the API server: %s",
 			words);
@@ -313,7 +302,7 @@ static enum status judge_answer(struct kube_session *session, struct kube_answer
 static enum status attempt(struct kube_session *session, const struct kube_request *request,
 	int64_t timeout_ms, bool refused, struct kube_answer *answer, struct error *error)
 {
-	const struct kube_client_config *config = kube_client_config_of(session->client);
+	const struct kube_peer *peer = kube_client_peer(session->client);
 	struct curl_slist *headers = NULL;
 	char url[KUBE_PATH_MAX + 1024];
 	long code = 0, request_size = 0;
@@ -322,7 +311,7 @@ static enum status attempt(struct kube_session *session, const struct kube_reque
 
 	answer->code = 0;
 	answer->sent = false;
-	if (snprintf(url, sizeof(url), "%s%s", config->url, request->path) >= (int)sizeof(url))
+	if (snprintf(url, sizeof(url), "%s%s", peer->url, request->path) >= (int)sizeof(url))
 		return error_set(error, STATUS_BAD_INPUT, "the path of the call is too long");
 	status = make_headers(session, request, refused, &headers, error);
 	if (status != STATUS_OK) {
@@ -358,7 +347,8 @@ static bool may_retry(const struct kube_request *request, const struct kube_answ
 }
 
 /* How long to wait before the next attempt: doubled each time, with chance so that many clients do
- * not come back at once, and not shorter than the server asks for. */
+ * not come back at once, and never shorter than the server asks for; -1: it asks for so long that the
+ * call is better given back. */
 static int64_t backoff_ms(struct kube_session *session, unsigned attempts)
 {
 	const struct kube_client_config *config = kube_client_config_of(session->client);
@@ -367,8 +357,12 @@ static int64_t backoff_ms(struct kube_session *session, unsigned attempts)
 
 	wait_ms += (int64_t)random_below(&session->random, (uint64_t)wait_ms + 1);
 	if (curl_easy_getinfo(session->curl, CURLINFO_RETRY_AFTER, &asked_s) == CURLE_OK &&
-		asked_s > 0)
-		wait_ms = asked_s > RETRY_AFTER_MAX_MS / 1000 ? RETRY_AFTER_MAX_MS : asked_s * 1000;
+		asked_s > 0) {
+		if (asked_s > RETRY_AFTER_MAX_S)
+			return -1;
+		wait_ms = asked_s * 1000 +
+			(int64_t)random_below(&session->random, (uint64_t)asked_s * 100 + 1);
+	}
 	return wait_ms;
 }
 
@@ -435,6 +429,8 @@ enum status kube_session_call(struct kube_session *session, const struct kube_re
 		if (answer->attempts >= KUBE_ATTEMPTS_MAX || !may_retry(request, answer, status))
 			return status;
 		wait_ms = backoff_ms(session, answer->attempts);
+		if (wait_ms < 0)
+			return status;
 		if (request->deadline_ns != 0 &&
 			clock_mono_ns(clock_system()) + wait_ms * MS_NS >= request->deadline_ns)
 			return status;

@@ -1,20 +1,31 @@
 /*
- * What a session needs of its client. Only for kube_client.c and kube_session.c.
+ * What a session needs of its client. Only for kube_client.c, kube_session.c and kube_watch.c.
  *
  * Threads: any.
  */
 #ifndef NIMBUSGUARD_REMEDIATIONS_KUBE_SESSION_H
 #define NIMBUSGUARD_REMEDIATIONS_KUBE_SESSION_H
 
+#include "remediations/curl_setup.h"
 #include "remediations/kube_client.h"
+#include "remediations/kube_config_credentials.h"
 
 const struct kube_client_config *kube_client_config_of(const struct kube_client *client);
 bool kube_client_stopped(const struct kube_client *client);
 /* Waits; false when the client was stopped. */
 bool kube_client_pause(struct kube_client *client, int64_t ms);
-/* The Authorization header (mem_free), NULL where there is no token. refused: the server did not
- * take the last one, so the file is read again. */
-enum status kube_client_token(struct kube_client *client, bool refused, char **header,
-	struct error *error) MUST_CHECK;
+
+/* How to reach the server; lives as long as the client. */
+struct kube_peer {
+	const char *url;         /* to which a path is added */
+	const char *connect_to;  /* for CURLOPT_CONNECT_TO; NULL: not needed */
+	const char *host_header; /* NULL: the URL's */
+	struct curl_setup setup; /* without its functions */
+};
+
+const struct kube_peer *kube_client_peer(const struct kube_client *client);
+/* As kube_credentials_get(). */
+enum status kube_client_credential(struct kube_client *client, uint64_t refused,
+	struct kube_credential *credential, struct error *error) MUST_CHECK;
 
 #endif

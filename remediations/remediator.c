@@ -220,6 +220,8 @@ static enum status open_actuators(struct remediator *remediator,
 	const struct actuator_kube_config kube = {.url = config->kube_url,
 		.token_file = config->kube_token_file,
 		.ca_file = config->kube_ca_file,
+		.kubeconfig = config->kube_config,
+		.context = config->kube_context,
 		.clock = config->clock};
 	const struct actuator_sink sink = remediator_sink(remediator);
 	struct actuator reader = {0};

@@ -76,6 +76,7 @@ struct remediator_config {
 	unsigned event_queue_max, incident_max;
 	const char *kube_url; /* API server base URL; NULL: none, observations are unavailable */
 	const char *kube_token_file, *kube_ca_file; /* may be NULL */
+	const char *kube_config, *kube_context; /* a kubeconfig in place of these; may be NULL */
 	const struct clock *clock;
 	struct signal_source signals;
 	const struct ticket_service *tickets; /* borrowed until close; of the opening only */

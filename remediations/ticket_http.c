@@ -3,11 +3,11 @@
  */
 #include "remediations/ticket_http.h"
 
-#include <curl/curl.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "remediations/curl_setup.h"
 
 #define RETRY_AFTER_MAX_S 86400
 
@@ -34,53 +34,25 @@ static int watch_stop(void *argument, curl_off_t a, curl_off_t b, curl_off_t c, 
 	return http->stop != NULL && atomic_load(http->stop);
 }
 
-static bool set_options(struct ticket_http *http, const char *ca_file)
-{
-	CURL *curl = http->curl;
-	CURLcode code = CURLE_OK;
-
-#define SET(option, value)                                                                         \
-	do {                                                                                       \
-		if (code == CURLE_OK)                                                              \
-			code = curl_easy_setopt(curl, option, value);                              \
-	} while (0)
-	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	SET(CURLOPT_PROTOCOLS_STR, "http,https");
-	SET(CURLOPT_FOLLOWLOCATION, 0L);
-	SET(CURLOPT_PROXY, "");
-	SET(CURLOPT_SSL_VERIFYPEER, 1L);
-	SET(CURLOPT_SSL_VERIFYHOST, 2L);
-	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	SET(CURLOPT_CA_CACHE_TIMEOUT, 0L);
-	if (ca_file != NULL) {
-		SET(CURLOPT_CAINFO, ca_file);
-		SET(CURLOPT_CAPATH, NULL);
-	}
-	SET(CURLOPT_TIMEOUT_MS, (long)TICKET_HTTP_TIMEOUT_MS);
-	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)TICKET_HTTP_CONNECT_MS);
-	SET(CURLOPT_MAXCONNECTS, 1L);
-	SET(CURLOPT_MAXAGE_CONN, 60L);
-	SET(CURLOPT_WRITEFUNCTION, take_body);
-	SET(CURLOPT_WRITEDATA, http);
-	SET(CURLOPT_NOPROGRESS, 0L);
-	SET(CURLOPT_XFERINFOFUNCTION, watch_stop);
-	SET(CURLOPT_XFERINFODATA, http);
-	SET(CURLOPT_USERAGENT, "nimbusguard");
-#undef SET
-	return code == CURLE_OK;
-}
-
 struct ticket_http *ticket_http_open(const char *ca_file, const atomic_bool *stop)
 {
 	struct ticket_http *http = mem_zalloc(1, sizeof(*http));
+	struct curl_setup setup = {.ca_file = ca_file,
+		.connection_age_s = 60,
+		.take = take_body,
+		.watch = watch_stop};
 
 	if (http == NULL)
 		return NULL;
 	http->stop = stop;
 	buf_init(&http->body, TICKET_ANSWER_MAX);
-	http->curl = curl_easy_init();
-	if (http->curl == NULL || !set_options(http, ca_file)) {
+	setup.argument = http;
+	http->curl = curl_setup_open(&setup);
+	if (http->curl == NULL ||
+		curl_easy_setopt(http->curl, CURLOPT_TIMEOUT_MS, (long)TICKET_HTTP_TIMEOUT_MS) !=
+			CURLE_OK ||
+		curl_easy_setopt(http->curl, CURLOPT_CONNECTTIMEOUT_MS,
+			(long)TICKET_HTTP_CONNECT_MS) != CURLE_OK) {
 		ticket_http_close(http);
 		return NULL;
 	}
@@ -97,24 +69,15 @@ void ticket_http_close(struct ticket_http *http)
 	mem_free(http);
 }
 
-static bool add_header(struct curl_slist **headers, const char *text)
-{
-	struct curl_slist *longer = curl_slist_append(*headers, text);
-
-	if (longer != NULL)
-		*headers = longer;
-	return longer != NULL;
-}
-
 static bool make_headers(const struct ticket_call *call, struct curl_slist **headers)
 {
 	/* Without the empty Expect libcurl would wait for "100 Continue" before a large body. */
-	bool good = add_header(headers, "Accept: application/json") &&
-		add_header(headers, "Expect:") &&
-		(call->body == NULL || add_header(headers, "Content-Type: application/json"));
+	bool good = curl_setup_add(headers, "Accept: application/json") &&
+		curl_setup_add(headers, "Expect:") &&
+		(call->body == NULL || curl_setup_add(headers, "Content-Type: application/json"));
 
 	for (size_t i = 0; good && i < TICKET_HTTP_HEADERS_MAX && call->headers[i] != NULL; i++)
-		good = add_header(headers, call->headers[i]);
+		good = curl_setup_add(headers, call->headers[i]);
 	return good;
 }
 

@@ -221,6 +221,12 @@ static bool use_tls(struct http_stub *stub, const char *certificate, const char 
 		SSL_CTX_use_PrivateKey_file(stub->context, key, SSL_FILETYPE_PEM) == 1;
 }
 
+static bool demand_certificates(struct http_stub *stub, const char *authority)
+{
+	SSL_CTX_set_verify(stub->context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	return SSL_CTX_load_verify_locations(stub->context, authority, NULL) == 1;
+}
+
 static bool bind_port(struct http_stub *stub)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
@@ -240,11 +246,18 @@ static bool bind_port(struct http_stub *stub)
 struct http_stub *http_stub_open(const struct stub_rule *rules, size_t count,
 	const char *certificate, const char *key)
 {
+	return http_stub_open_mutual(rules, count, certificate, key, NULL);
+}
+
+struct http_stub *http_stub_open_mutual(const struct stub_rule *rules, size_t count,
+	const char *certificate, const char *key, const char *client_ca)
+{
 	struct http_stub *stub = calloc(1, sizeof(*stub));
 
 	pthread_mutex_init(&stub->lock, NULL);
 	http_stub_rules(stub, rules, count);
-	if ((certificate != NULL && !use_tls(stub, certificate, key)) || !bind_port(stub) ||
+	if ((certificate != NULL && !use_tls(stub, certificate, key)) ||
+		(client_ca != NULL && !demand_certificates(stub, client_ca)) || !bind_port(stub) ||
 		pthread_create(&stub->acceptor, NULL, accept_all, stub) != 0) {
 		free(stub);
 		return NULL;

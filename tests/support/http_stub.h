@@ -34,6 +34,9 @@ struct stub_rule {
 /* certificate, key: PEM files for TLS, or NULL. NULL when it cannot be opened. */
 struct http_stub *http_stub_open(const struct stub_rule *rules, size_t count,
 	const char *certificate, const char *key);
+/* The same with TLS, and only for clients with a certificate of this authority. */
+struct http_stub *http_stub_open_mutual(const struct stub_rule *rules, size_t count,
+	const char *certificate, const char *key, const char *client_ca);
 void http_stub_close(struct http_stub *stub);
 /* Other rules, all unused. */
 void http_stub_rules(struct http_stub *stub, const struct stub_rule *rules, size_t count);

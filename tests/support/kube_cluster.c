@@ -200,8 +200,9 @@ void kube_cluster_start_api(struct kube_cluster *cluster)
 		"--service-account-key-file=FOLDER/accounts.pem",
 		"--service-account-signing-key-file=FOLDER/accounts.key",
 		"--service-account-issuer=https://kubernetes.default.svc",
-		"--token-auth-file=FOLDER/tokens.csv", "--authorization-mode=RBAC",
-		"--service-cluster-ip-range=10.0.0.0/24", "--cert-dir=FOLDER", NULL};
+		"--client-ca-file=FOLDER/ca.pem", "--token-auth-file=FOLDER/tokens.csv",
+		"--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24",
+		"--cert-dir=FOLDER", NULL};
 
 	snprintf(port, sizeof(port), "--secure-port=%u", cluster->api->port.number);
 	start(cluster, cluster->api, flags);
@@ -217,6 +218,7 @@ static void write_secrets(struct kube_cluster *cluster)
 {
 	struct certificate ca = certificate_make("kubernetes", CERTIFICATE_CA, NULL, 86400);
 	struct certificate api = certificate_make("kube-apiserver", CERTIFICATE_SERVER, &ca, 86400);
+	struct certificate person = certificate_make("person", CERTIFICATE_CLIENT, &ca, 86400);
 	struct certificate accounts =
 		certificate_make("service-accounts", CERTIFICATE_CA, NULL, 86400);
 	char config[BODY_MAX];
@@ -226,7 +228,10 @@ static void write_secrets(struct kube_cluster *cluster)
 		servers_write(&cluster->parts, "api.key", ""));
 	certificate_write(&accounts, servers_write(&cluster->parts, "accounts.pem", ""),
 		servers_write(&cluster->parts, "accounts.key", ""));
+	certificate_write(&person, servers_write(&cluster->parts, "person.pem", ""),
+		servers_write(&cluster->parts, "person.key", ""));
 	certificate_free(&ca);
+	certificate_free(&person);
 	certificate_free(&api);
 	certificate_free(&accounts);
 	servers_write(&cluster->parts, "tokens.csv",

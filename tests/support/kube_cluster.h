@@ -23,6 +23,9 @@ struct kube_cluster {
 	char ca_file[SERVER_PATH_MAX];
 };
 
+/* In the folder: person.pem and person.key, a client certificate of the user `person`, who may do
+ * nothing until a role is bound to them. */
+
 /* False when the program was not built: the test is to be skipped. */
 bool kube_cluster_there(void);
 /* Returns when the API server is ready and both nodes can take pods. */

@@ -358,6 +358,16 @@ static void what_no_single_value_can_say_is_checked(void **state)
 	config_close(config);
 }
 
+static void one_way_to_the_cluster_is_enough(void **state)
+{
+	(void)state;
+	refused_file("kubernetes:\n  kubeconfig: a\n  url: https://b\n",
+		"kubernetes.url: error: stands beside kubernetes.kubeconfig");
+	refused_file("kubernetes:\n  kubeconfig: a\n  token_file: b\n", "kubernetes.token_file");
+	refused_file("kubernetes:\n  kubeconfig: a\n  ca_file: b\n", "kubernetes.ca_file");
+	refused_flag("kubernetes.context", "x", "is of no use without kubernetes.kubeconfig");
+}
+
 static void a_variable_that_names_nothing_is_warned_of(void **state)
 {
 	static const char *const environment[] = {"NIMBUSGUARD_MOOD=observe",
@@ -628,6 +638,7 @@ int main(void)
 		cmocka_unit_test(a_list_has_an_end),
 		cmocka_unit_test(features_are_checked),
 		cmocka_unit_test(what_no_single_value_can_say_is_checked),
+		cmocka_unit_test(one_way_to_the_cluster_is_enough),
 		cmocka_unit_test(a_variable_that_names_nothing_is_warned_of),
 		cmocka_unit_test(tokens_and_roles_of_users_are_read),
 		cmocka_unit_test(there_are_only_so_many_tokens),

@@ -234,6 +234,37 @@ static void retry_after_is_obeyed(void **state)
 	assert_int_equal(outcome.attempts, 1);
 }
 
+static void wait_that_is_too_long_is_the_callers(void **state)
+{
+	static const struct stub_rule rules[] =
+		{{.start = "", .code = 503, .headers = "Retry-After: 31\r\n", .times = 1},
+			{.start = ""}};
+	struct fixture *fixture = *state;
+	struct outcome outcome;
+
+	use_rule(fixture, rules, 2);
+	outcome = call(fixture, KUBE_GET, 0);
+	assert_int_equal(outcome.status, STATUS_UNAVAILABLE);
+	assert_int_equal(outcome.attempts, 1);
+}
+
+/* Whether it was carried out the server does not say; who asked has to look. */
+static void failed_change_is_not_repeated_blindly(void **state)
+{
+	static const int codes[] = {500, 502, 503, 504, 409, 410, 422};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < ARRAY_COUNT(codes); i++) {
+		const struct stub_rule rules[] = {{.start = "", .code = codes[i], .times = 1},
+			{.start = ""}};
+
+		use_rule(fixture, rules, 2);
+		assert_int_equal(call(fixture, KUBE_PATCH, 0).attempts, 1);
+		use_rule(fixture, rules, 2);
+		assert_int_equal(call(fixture, KUBE_POST, 0).attempts, 1);
+	}
+}
+
 static void disruption_budget_is_not_a_busy_server(void **state)
 {
 	static const struct stub_rule rules[] = {{.start = "",
@@ -638,6 +669,8 @@ int main(void)
 		T(request_is_what_the_server_expects),
 		T(refusals_are_told_apart),
 		T(busy_server_is_asked_again),
+		T(wait_that_is_too_long_is_the_callers),
+		T(failed_change_is_not_repeated_blindly),
 		T(retry_after_is_obeyed),
 		T(disruption_budget_is_not_a_busy_server),
 		T(foreign_uid_is_a_conflict),
