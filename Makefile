@@ -23,7 +23,7 @@ ROOMS := base store remote_write receiver analyzers remediations demo daemon
 # In the order they are started: the slow ones first.
 TEST_KINDS := integration sim golden unit
 
-LIB_C := $(filter-out daemon/main.c,$(wildcard $(ROOMS:%=%/*.c)))
+LIB_C := $(filter-out daemon/main.c,$(wildcard $(ROOMS:%=%/*.c) $(ROOMS:%=%/*/*.c)))
 SUPPORT_C := $(filter-out tests/support/replay_main.c,$(wildcard tests/support/*.c))
 # Only tests compare with generated decoders.
 PROTO := $(notdir $(basename $(wildcard tests/support/*.proto)))

@@ -230,9 +230,13 @@ static void write_amount(int64_t value, bool bytes, bool milli, char *text, size
 }
 
 static void expect_step(struct checking *at, const char *key, const struct case_step *step,
-	int64_t from, int64_t to)
+	const struct changes *changes, enum change_field field)
 {
-	bool bytes = strcmp(key, "memory") == 0, milli = strcmp(key, "cpu") == 0;
+	const struct change *change = changes_find(changes, field);
+	int64_t from = change != NULL ? change->before : 0;
+	int64_t to = change != NULL ? change->after : 0;
+	bool bytes = change_field_unit(field) == UNIT_BYTES;
+	bool milli = change_field_unit(field) == UNIT_MILLICORES;
 	char expected[160], came[160] = "", a[64], b[64];
 
 	if (!step->set || (step->from == from && step->to == to))
@@ -274,9 +278,9 @@ static void expect_plan(struct checking *at)
 	static const struct plan no_plan;
 	const struct plan *plan = at->action != NULL ? &at->action->plan : &no_plan;
 
-	expect_step(at, "replicas", &check->replicas, plan->replicas_before, plan->replicas_after);
-	expect_step(at, "memory", &check->memory, plan->memory_before, plan->memory_after);
-	expect_step(at, "cpu", &check->cpu, plan->cpu_before, plan->cpu_after);
+	expect_step(at, "replicas", &check->replicas, &plan->changes, CHANGE_REPLICAS);
+	expect_step(at, "memory", &check->memory, &plan->changes, CHANGE_MEMORY_LIMIT);
+	expect_step(at, "cpu", &check->cpu, &plan->changes, CHANGE_CPU_LIMIT);
 	if (check->dry_run >= 0 &&
 		(at->action == NULL || at->action->dry_run != (check->dry_run == 1)))
 		differ(at, "dry_run", check->dry_run ? "true" : "false",

@@ -348,7 +348,7 @@ static void read_expectation(struct reading *at, const struct yaml_node *map,
 	static const char *const known[] = {"playbook", "action", "target", "replicas", "memory",
 		"cpu", "state", "refused", "outcome", "reason", "dry_run", NULL};
 	static const char *const actions[] = {
-#define X(kind, name, disruptive, inverse) name,
+#define X(kind, name) #name,
 		ACTION_TABLE(X)
 #undef X
 			NULL};

@@ -1,15 +1,16 @@
 /*
- * The words of the action side: names of actions and modes, and the guard's limits before anybody
- * configured any.
+ * The words of the action side: names of actions and modes, what the classes of actions say of them,
+ * commands in words, and the guard's limits before anybody configured any.
  */
 #include <string.h>
 
 #include "base/check.h"
-#include "remediations/actuator.h"
+#include "remediations/actions/action_class.h"
 #include "remediations/remediator.h"
+#include "remediations/words.h"
 
-static const char *const action_names[ACTION_KIND_COUNT] = {
-#define X(kind, name, disruptive, inverse) [kind] = name,
+static const struct action_class *const classes[ACTION_KIND_COUNT] = {
+#define X(kind, name) [kind] = &action_##name,
 	ACTION_TABLE(X)
 #undef X
 };
@@ -20,19 +21,82 @@ static const char *const mode_names[MODE_COUNT] = {
 #undef X
 };
 
-const char *action_kind_name(enum action_kind kind)
+const struct action_class *action_class(enum action_kind kind)
 {
 	CHECK((unsigned)kind < ACTION_KIND_COUNT);
-	return action_names[kind];
+	return classes[kind];
+}
+
+const char *action_kind_name(enum action_kind kind)
+{
+	return action_class(kind)->name;
 }
 
 bool action_kind_parse(const char *name, enum action_kind *kind)
 {
 	for (unsigned i = 0; i < ACTION_KIND_COUNT; i++) {
-		if (!strcmp(name, action_names[i])) {
+		if (!strcmp(name, classes[i]->name)) {
 			*kind = (enum action_kind)i;
 			return true;
 		}
+	}
+	return false;
+}
+
+bool action_kind_disruptive(enum action_kind kind)
+{
+	return action_class(kind)->disruptive;
+}
+
+bool action_kind_destructive(enum action_kind kind)
+{
+	return action_class(kind)->destructive;
+}
+
+bool action_kind_has_inverse(enum action_kind kind)
+{
+	return action_class(kind)->inverse;
+}
+
+bool action_kind_reads_back(enum action_kind kind)
+{
+	return action_class(kind)->reads_back;
+}
+
+void command_describe(const struct command *command, char *text, size_t size)
+{
+	struct words words;
+
+	words_init(&words, text, size);
+	action_class(command->kind)->describe(&words, command);
+}
+
+bool observation_value(const struct observation *observation, enum change_field field,
+	int64_t *value)
+{
+	switch (field) {
+	case CHANGE_REPLICAS:
+		*value = observation->replicas;
+		return true;
+	case CHANGE_MEMORY_LIMIT:
+		*value = observation->memory_limit_bytes;
+		return true;
+	case CHANGE_CPU_LIMIT:
+		*value = observation->cpu_limit_milli;
+		return true;
+	case CHANGE_PAUSED:
+		*value = observation->rollout_paused;
+		return true;
+	case CHANGE_UNSCHEDULABLE:
+		*value = observation->unschedulable;
+		return true;
+	case CHANGE_MEMORY_REQUEST:
+	case CHANGE_CPU_REQUEST:
+	case CHANGE_REPLICAS_MIN:
+	case CHANGE_REPLICAS_MAX:
+	case CHANGE_REVISION:
+	case CHANGE_FIELD_COUNT:
+		break;
 	}
 	return false;
 }

@@ -16,18 +16,19 @@
 
 #include "base/error.h"
 #include "base/workload.h"
+#include "remediations/change.h"
 
-/* X(kind, name in playbooks, disruptive, has an inverse) */
+/* X(kind, name in playbooks): each is a class of its own in actions/<name>.c, action_<name>. */
 #define ACTION_TABLE(X)                                                                            \
-	X(ACTION_SCALE, "scale", false, true)                                                      \
-	X(ACTION_RESTART_POD, "restart_pod", true, false)                                          \
-	X(ACTION_RESTART_WORKLOAD, "restart_workload", true, false)                                \
-	X(ACTION_ADJUST_RESOURCES, "adjust_resources", true, true)                                 \
-	X(ACTION_CORDON, "cordon", false, true)                                                    \
-	X(ACTION_TICKET, "ticket", false, false)
+	X(ACTION_SCALE, scale)                                                                     \
+	X(ACTION_RESTART_POD, restart_pod)                                                         \
+	X(ACTION_RESTART_WORKLOAD, restart_workload)                                               \
+	X(ACTION_ADJUST_RESOURCES, adjust_resources)                                               \
+	X(ACTION_CORDON, cordon)                                                                   \
+	X(ACTION_TICKET, ticket)
 
 enum action_kind {
-#define X(kind, name, disruptive, inverse) kind,
+#define X(kind, name) kind,
 	ACTION_TABLE(X)
 #undef X
 		ACTION_KIND_COUNT
@@ -35,25 +36,35 @@ enum action_kind {
 
 const char *action_kind_name(enum action_kind kind);
 bool action_kind_parse(const char *name, enum action_kind *kind);
+/* Whether it interrupts what runs. */
 bool action_kind_disruptive(enum action_kind kind);
+/* Whether two persons may be required for it: what it takes away does not come back by itself. */
+bool action_kind_destructive(enum action_kind kind);
 bool action_kind_has_inverse(enum action_kind kind);
+/* Whether what it wrote can be read back from its target later, to see that nobody changed it. */
+bool action_kind_reads_back(enum action_kind kind);
 
 #define ACTION_ID_MAX 64
 #define ACTION_TEXT_MAX 1024
+
+/* An object that is written in a target's stead, in its namespace: its autoscaler. */
+struct object_ref {
+	enum target_kind kind; /* TARGET_NONE: the target itself is written */
+	char name[OBJECT_NAME_MAX];
+	char uid[UID_MAX];
+	char resource_version[UID_MAX];
+};
 
 /* A change with absolute values, so that repeating it is harmless. */
 struct command {
 	char action_id[ACTION_ID_MAX]; /* idempotency key */
 	enum action_kind kind;
-	struct target target; /* with uid and resource_version where the cluster was asked */
-	bool server_dry_run;  /* ask the API server to check only (dryRun=All) */
-	int64_t deadline_ms;  /* not sent after this time */
-	int32_t replicas_before, replicas_after; /* ACTION_SCALE */
-	int64_t memory_bytes_before,
-		memory_bytes_after; /* ACTION_ADJUST_RESOURCES, limits; 0: not touched */
-	int64_t cpu_milli_before, cpu_milli_after;
-	bool uncordon;              /* ACTION_CORDON: the inverse */
-	char title[256];            /* ACTION_TICKET */
+	struct target target;     /* with uid and resource_version where the cluster was asked */
+	struct object_ref object; /* what is written, where that is not the target */
+	bool server_dry_run;      /* ask the API server to check only (dryRun=All) */
+	int64_t deadline_ms;      /* not sent after this time */
+	struct changes changes;   /* empty for what has no value: a restart, a ticket */
+	char title[256];          /* ACTION_TICKET */
 	char text[ACTION_TEXT_MAX]; /* reason for the object's annotation, the ticket's body */
 };
 
@@ -97,6 +108,10 @@ struct observation {
 	int32_t restart_count;
 	struct error error; /* STATUS_OK when the cluster answered */
 };
+
+/* The value that a field has by this observation; false when it does not tell. */
+bool observation_value(const struct observation *observation, enum change_field field,
+	int64_t *value);
 
 struct actuator_vtable {
 	/* Starts to look at a target; the answer comes through `observed`. STATUS_BUSY when full. */

@@ -246,7 +246,7 @@ static enum status check_undo(const struct engine *engine, const struct incident
 	if (!action->done_ms)
 		return error_set(error, STATUS_CONFLICT, "action %s was not done: it is %s",
 			action->id, action_state_name(action->state));
-	if (action->plan.kind != ACTION_SCALE && action->plan.kind != ACTION_ADJUST_RESOURCES)
+	if (!action_kind_has_inverse(action->plan.kind))
 		return error_set(error, STATUS_UNSUPPORTED, "%s has no inverse",
 			action_kind_name(action->plan.kind));
 	if (action->state == STATE_ROLLED_BACK)

@@ -112,20 +112,16 @@ struct ledger_entry engine_entry(const struct engine *engine, const struct incid
 	const struct action *action)
 {
 	struct ledger_entry entry = {.time_ms = engine->now_ms, .kind = action->plan.kind};
-	const struct plan *plan = &action->plan;
+	const struct change *measured = changes_measured(&action->plan.changes);
 
 	ledger_key(&entry, &action->target);
 	memcpy(entry.action_id, action->id, sizeof(entry.action_id));
 	/* Only its equality counts; the event's own key mixes names in the same way. */
 	entry.playbook = engine_event_key(&(struct event){.fingerprint = 0}, incident->playbook,
 		&(struct target){.kind = TARGET_NONE});
-	if (plan->kind == ACTION_SCALE) {
-		entry.before = plan->replicas_before;
-		entry.after = plan->replicas_after;
-	} else if (plan->kind == ACTION_ADJUST_RESOURCES) {
-		entry.before =
-			(double)(plan->memory_after ? plan->memory_before : plan->cpu_before);
-		entry.after = (double)(plan->memory_after ? plan->memory_after : plan->cpu_after);
+	if (measured) {
+		entry.before = (double)measured->before;
+		entry.after = (double)measured->after;
 	}
 	return entry;
 }

@@ -14,9 +14,7 @@
 static bool must_read_back(const struct incident *incident, const struct action *action)
 {
 	return !action->dry_run &&
-		(action->plan.kind == ACTION_SCALE ||
-			action->plan.kind == ACTION_ADJUST_RESOURCES) &&
-		!incident->looks;
+		action_kind_reads_back(action->plan.kind) && !incident->looks;
 }
 
 static void end_dry_run(struct engine *engine, struct incident *incident, struct action *action,
@@ -100,9 +98,7 @@ void engine_verify(struct engine *engine, struct incident *incident)
 		return;
 	}
 	incident->observe_asked = false;
-	if (!action->dry_run &&
-		(action->plan.kind == ACTION_SCALE ||
-			action->plan.kind == ACTION_ADJUST_RESOURCES) &&
+	if (!action->dry_run && action_kind_reads_back(action->plan.kind) &&
 		plan_applied(&action->plan, &action->target, action->id, incident->observation) ==
 			0)
 		not_effective(engine, incident, action, "reverted",

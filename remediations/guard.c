@@ -8,6 +8,7 @@
  */
 #include "remediations/guard.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -276,13 +277,24 @@ static void judge_plan(const struct guard_question *question, struct gate_result
 
 static void judge_replicas_max(const struct guard_question *question, struct gate_result *result)
 {
-	if (question->plan->kind != ACTION_SCALE || question->undo) {
+	const struct changes *changes = &question->plan->changes;
+	bool any = false;
+	int64_t most = 0;
+
+	for (unsigned i = 0; i < changes->count; i++) {
+		if (!change_field_replicas(changes->list[i].field))
+			continue;
+		any = true;
+		if (changes->list[i].after > most)
+			most = changes->list[i].after;
+	}
+	if (!any || question->undo) {
 		result->verdict = GATE_NOT_ASKED;
 		return;
 	}
-	gate_saw(result, "%d", question->plan->replicas_after);
+	gate_saw(result, "%" PRId64, most);
 	gate_wanted(result, "at most %d", question->limits->replicas_max);
-	if (question->plan->replicas_after > question->limits->replicas_max)
+	if (most > question->limits->replicas_max)
 		gate_refuse_for_good(result);
 }
 

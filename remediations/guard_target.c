@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "remediations/actions/action_class.h"
 #include "remediations/guard_gates.h"
 
 static const struct observation *seen_target(const struct guard_question *question)
@@ -161,8 +162,13 @@ void judge_paused_unclear(const struct guard_question *question, struct gate_res
 
 void judge_rollout(const struct guard_question *question, struct gate_result *result)
 {
-	const struct observation *observation = look(question, result);
+	const struct observation *observation;
 
+	if (action_class(question->plan->kind)->while_paused) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	observation = look(question, result);
 	if (!observation)
 		return;
 	gate_saw(result, "%s", observation->rollout_paused ? "spec.paused is true" : "not paused");
@@ -175,7 +181,7 @@ void judge_owned(const struct guard_question *question, struct gate_result *resu
 {
 	const struct observation *observation;
 
-	if (question->plan->kind != ACTION_RESTART_POD) {
+	if (!action_class(question->plan->kind)->needs_pod_owner) {
 		result->verdict = GATE_NOT_ASKED;
 		return;
 	}
@@ -191,7 +197,7 @@ void judge_replicas_owner(const struct guard_question *question, struct gate_res
 {
 	const struct observation *observation;
 
-	if (question->plan->kind != ACTION_SCALE) {
+	if (!action_class(question->plan->kind)->writes_replicas) {
 		result->verdict = GATE_NOT_ASKED;
 		return;
 	}
@@ -206,10 +212,9 @@ void judge_replicas_owner(const struct guard_question *question, struct gate_res
 
 void judge_git_owner(const struct guard_question *question, struct gate_result *result)
 {
-	enum action_kind kind = question->plan->kind;
 	const struct observation *observation;
 
-	if (kind != ACTION_SCALE && kind != ACTION_ADJUST_RESOURCES) {
+	if (!action_class(question->plan->kind)->writes_manifest) {
 		result->verdict = GATE_NOT_ASKED;
 		return;
 	}

@@ -61,10 +61,6 @@ static const struct field plan_fields[] = {
 	FIELD_ENUM("basis", struct plan, basis, basis_word),
 	FIELD_NAMED("refused", FIELD_TEXT, struct plan, refusal.reason),
 	FIELD_NAMED("refused_because", FIELD_TEXT, struct plan, refusal.sentence),
-	FIELD_NAMED("memory_bytes_before", FIELD_AMOUNT, struct plan, memory_before),
-	FIELD_NAMED("memory_bytes_after", FIELD_AMOUNT, struct plan, memory_after),
-	FIELD_NAMED("cpu_milli_before", FIELD_AMOUNT, struct plan, cpu_before),
-	FIELD_NAMED("cpu_milli_after", FIELD_AMOUNT, struct plan, cpu_after),
 	FIELD(FIELD_BOOL, struct plan, shrinks),
 	FIELD(FIELD_HASH, struct plan, hash),
 	FIELD(FIELD_TEXT, struct plan, words),
@@ -72,10 +68,12 @@ static const struct field plan_fields[] = {
 	FIELD(FIELD_TEXT, struct plan, text),
 };
 
-/* Only of a plan to scale: zero replicas is a number there and not "not known". */
-static const struct field scale_fields[] = {
-	FIELD(FIELD_I32, struct plan, replicas_before),
-	FIELD(FIELD_I32, struct plan, replicas_after),
+/* Where another object than the target is written. */
+static const struct field object_fields[] = {
+	FIELD_ENUM("kind", struct object_ref, kind, target_kind_word),
+	FIELD(FIELD_TEXT, struct object_ref, name),
+	FIELD(FIELD_TEXT, struct object_ref, uid),
+	FIELD(FIELD_TEXT, struct object_ref, resource_version),
 };
 
 static const struct field action_fields[] = {
@@ -192,9 +190,12 @@ void action_write_json(struct buf *json, const struct action *action,
 	buf_printf(json, ",\"incident\":\"%s\",\"playbook\":\"%s\",\"kind\":\"%s\",\"plan\":{",
 		incident->id, incident->playbook, action_kind_name(action->plan.kind));
 	fields_write(json, plan_fields, ARRAY_COUNT(plan_fields), &action->plan);
-	if (action->plan.kind == ACTION_SCALE) {
-		buf_add_char(json, ',');
-		fields_write(json, scale_fields, ARRAY_COUNT(scale_fields), &action->plan);
+	buf_add_text(json, ",\"changes\":");
+	changes_write_json(json, &action->plan.changes);
+	if (action->plan.object.kind != TARGET_NONE) {
+		buf_add_text(json, ",\"object\":{");
+		fields_write(json, object_fields, ARRAY_COUNT(object_fields), &action->plan.object);
+		buf_add_char(json, '}');
 	}
 	buf_add_char(json, '}');
 	write_target(json, &action->target);
@@ -230,6 +231,21 @@ static enum status read_target(const struct json_span *object, struct target *ta
 	return STATUS_OK;
 }
 
+static enum status read_plan(const struct json_span *object, struct plan *plan, struct error *error)
+{
+	struct json_span value;
+
+	if (fields_read(object, plan_fields, ARRAY_COUNT(plan_fields), plan, error))
+		return error->code;
+	if (fields_find(object, "object", &value) &&
+		fields_read(&value, object_fields, ARRAY_COUNT(object_fields), &plan->object,
+			error))
+		return error_prefix(error, "object");
+	if (fields_find(object, "changes", &value))
+		return changes_read_json(&value, &plan->changes, error);
+	return changes_read_older(object, &plan->changes, error);
+}
+
 enum status action_read_json(struct action *action, const char *text, size_t size,
 	struct error *error)
 {
@@ -244,8 +260,7 @@ enum status action_read_json(struct action *action, const char *text, size_t siz
 		return status;
 	if (!fields_find(&root, "plan", &plan))
 		return error_set(error, STATUS_BAD_INPUT, "plan is absent");
-	if (fields_read(&plan, plan_fields, ARRAY_COUNT(plan_fields), &action->plan, error) ||
-		fields_read(&plan, scale_fields, ARRAY_COUNT(scale_fields), &action->plan, error))
+	if (read_plan(&plan, &action->plan, error))
 		return error_prefix(error, "plan");
 	if (!*action->id)
 		return error_set(error, STATUS_BAD_INPUT, "id is absent");

@@ -1,20 +1,19 @@
 /*
- * Each kind of action is one request with a precondition, so that sending it twice does no more than
- * sending it once:
+ * A command of one request with a precondition, so that sending it twice does no more than sending it
+ * once:
  *
- *   scale             PATCH .../scale, merge: replicas, resourceVersion and uid
- *   restart_pod       DELETE with the uid
- *   restart_workload  PATCH, merge: kubectl's restartedAt on the pod template; the action's key
- *   adjust_resources  PATCH, strategic merge: limits of one container; the action's key
- *   cordon            PATCH, merge: unschedulable; the action's key
- *   ticket            nothing of the cluster
+ *   check -> prepare -> request -> done
+ *               ^          | 409
+ *               +- judge <-+
  *
  * 409 means that the object changed since it was looked at, often only its status. Then it is read
  * again: if it is as wanted, the command is done; if what the guard judged is as it was, it is sent
  * again with the new version, a few times; otherwise it failed.
  *
- * A failure after the request may have reached the server leaves the outcome unknown, unless the
- * server itself refused it.
+ * A command of many calls is asked to go on, again and again, until it is done or its time is over.
+ *
+ * A failure after a change may have reached the server leaves the outcome unknown, unless the server
+ * itself refused it.
  */
 #include "remediations/kube_send.h"
 
@@ -25,43 +24,32 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "remediations/actions/action_class.h"
 #include "remediations/kube_object.h"
 #include "remediations/kube_observe.h"
-#include "remediations/quantity.h"
 
 #define CONFLICTS_MAX 3
-#define BODY_MAX 8192
-#define MERGE_PATCH "application/merge-patch+json"
-#define STRATEGIC_PATCH "application/strategic-merge-patch+json"
 #define FIELD_MANAGER "nimbusguard"
 
-struct sending {
-	struct kube_session *session;
-	const struct clock *clock;
-	const struct command *command;
-	char container[OBJECT_NAME_MAX];
-	char resource_version[UID_MAX]; /* precondition of the next attempt */
-	char restarted_at[32];
-	bool already; /* the cluster was as wanted before we sent anything that took effect */
-};
-
-/* --- bodies --- */
+static const struct action_class *class_of(const struct sending *sending)
+{
+	return action_class(sending->command->kind);
+}
 
 static void add_text(struct buf *body, const char *text)
 {
 	buf_add_json_string(body, text, strlen(text));
 }
 
-/* "metadata":{...} with the preconditions, and the key for what has annotations of its own. */
-static void add_metadata(struct buf *body, const struct sending *sending, bool annotated)
+void sending_add_metadata(struct buf *body, const struct sending *sending)
 {
 	const struct command *command = sending->command;
 
 	buf_add_text(body, "\"metadata\":{\"resourceVersion\":");
-	add_text(body, sending->resource_version);
+	add_text(body, sending->object.resource_version);
 	buf_add_text(body, ",\"uid\":");
-	add_text(body, command->target.uid);
-	if (annotated) {
+	add_text(body, sending->object.uid);
+	if (class_of(sending)->way == ACTION_BY_KEY) {
 		buf_add_text(body, ",\"annotations\":{\"" ANNOTATION_ACTION "\":");
 		add_text(body, command->action_id);
 		buf_add_text(body, ",\"" ANNOTATION_REASON "\":");
@@ -71,85 +59,14 @@ static void add_metadata(struct buf *body, const struct sending *sending, bool a
 	buf_add_char(body, '}');
 }
 
-static void add_limits(struct buf *body, const struct command *command)
+void sending_add_query(struct buf *path, const struct sending *sending)
 {
-	const char *comma = "";
-	char text[32];
-
-	if (command->memory_bytes_after != 0) {
-		quantity_write_bytes(command->memory_bytes_after, text, sizeof(text));
-		buf_printf(body, "\"memory\":\"%s\"", text);
-		comma = ",";
-	}
-	if (command->cpu_milli_after != 0) {
-		quantity_write_milli(command->cpu_milli_after, text, sizeof(text));
-		buf_printf(body, "%s\"cpu\":\"%s\"", comma, text);
-	}
-}
-
-static void write_body(struct buf *body, const struct sending *sending)
-{
-	const struct command *command = sending->command;
-
-	buf_add_char(body, '{');
-	switch (command->kind) {
-	case ACTION_SCALE:
-		add_metadata(body, sending, false);
-		buf_printf(body, ",\"spec\":{\"replicas\":%" PRId32 "}", command->replicas_after);
-		break;
-	case ACTION_RESTART_POD:
-		buf_add_text(body,
-			"\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\","
-			"\"preconditions\":{\"uid\":");
-		add_text(body, command->target.uid);
-		buf_add_text(body, command->server_dry_run ? "},\"dryRun\":[\"All\"]" : "}");
-		break;
-	case ACTION_RESTART_WORKLOAD:
-		add_metadata(body, sending, true);
-		buf_printf(body,
-			",\"spec\":{\"template\":{\"metadata\":{\"annotations\":{"
-			"\"kubectl.kubernetes.io/restartedAt\":\"%s\"}}}}",
-			sending->restarted_at);
-		break;
-	case ACTION_ADJUST_RESOURCES:
-		add_metadata(body, sending, true);
-		buf_add_text(body, ",\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":");
-		add_text(body, sending->container);
-		buf_add_text(body, ",\"resources\":{\"limits\":{");
-		add_limits(body, command);
-		buf_add_text(body, "}}}]}}}");
-		break;
-	case ACTION_CORDON:
-		add_metadata(body, sending, true);
-		buf_printf(body, ",\"spec\":{\"unschedulable\":%s}",
-			command->uncordon ? "false" : "true");
-		break;
-	case ACTION_TICKET:
-	case ACTION_KIND_COUNT:
-		break;
-	}
-	buf_add_char(body, '}');
-}
-
-/* --- one request --- */
-
-static enum status write_path(struct buf *path, const struct sending *sending, struct error *error)
-{
-	const struct command *command = sending->command;
-	const struct target *target = &command->target;
-	enum status status =
-		kube_object_path(path, target->kind, target->namespace_name, target->name, error);
-
-	if (status != STATUS_OK || command->kind == ACTION_RESTART_POD)
-		return status;
-	if (command->kind == ACTION_SCALE)
-		buf_add_text(path, "/scale");
 	buf_add_text(path, "?fieldManager=" FIELD_MANAGER);
-	if (command->server_dry_run)
+	if (sending->command->server_dry_run)
 		buf_add_text(path, "&dryRun=All");
-	return buf_ok(path) ? STATUS_OK
-			    : error_set(error, STATUS_NO_MEMORY, "no memory for a path");
 }
+
+/* --- one call --- */
 
 /* The command's deadline, which is by the clock on the wall, on the monotonic one. */
 static int64_t deadline_ns(const struct sending *sending)
@@ -163,114 +80,93 @@ static int64_t deadline_ns(const struct sending *sending)
 	return clock_mono_ns(clock_system()) + left_ms * 1000000;
 }
 
-/* *sent: the server may have seen it and has not refused it. */
-static enum status call(struct sending *sending, bool *sent, struct error *error)
+enum status sending_call(struct sending *sending, enum kube_method method, const char *path,
+	const char *content_type, const char *body, json_t **object, struct error *error)
 {
-	const struct command *command = sending->command;
-	struct kube_request request = {.method = command->kind == ACTION_RESTART_POD ? KUBE_DELETE
-										     : KUBE_PATCH,
-		.content_type = command->kind == ACTION_RESTART_POD ? "application/json"
-			: command->kind == ACTION_ADJUST_RESOURCES  ? STRATEGIC_PATCH
-								    : MERGE_PATCH,
+	struct kube_request request = {.method = method,
+		.path = path,
+		.content_type = content_type,
+		.body = body,
 		.deadline_ns = deadline_ns(sending)};
 	struct kube_answer answer;
+	enum status status = kube_session_call(sending->session, &request, &answer, error);
+
+	/* A 4xx or a redirect is a refusal; what else went wrong may have gone wrong after the
+	 * change. */
+	if (method != KUBE_GET)
+		sending->sent = answer.sent && !(answer.code >= 300 && answer.code < 500);
+	if (object != NULL)
+		*object = status == STATUS_OK ? json_incref(answer.object) : NULL;
+	kube_answer_fini(&answer);
+	return status;
+}
+
+static enum status write_path(struct buf *path, const struct sending *sending, struct error *error)
+{
+	const struct object_ref *object = &sending->object;
+	enum status status = kube_object_path(path, object->kind,
+		sending->command->target.namespace_name, object->name, error);
+
+	if (status != STATUS_OK || sending->action->method == KUBE_DELETE)
+		return status;
+	if (sending->action->subresource != NULL)
+		buf_add_text(path, sending->action->subresource);
+	sending_add_query(path, sending);
+	return buf_ok(path) ? STATUS_OK
+			    : error_set(error, STATUS_NO_MEMORY, "no memory for a path");
+}
+
+static enum status call(struct sending *sending, struct error *error)
+{
+	const struct kube_action *action = sending->action;
 	struct buf path, body;
 	enum status status;
 
-	*sent = false;
+	sending->sent = false;
 	buf_init(&path, KUBE_PATH_MAX);
-	buf_init(&body, BODY_MAX);
+	buf_init(&body, SENDING_BODY_MAX);
 	status = write_path(&path, sending, error);
-	write_body(&body, sending);
+	action->write_body(&body, sending);
 	if (status == STATUS_OK && !buf_ok(&body))
 		status = error_set(error, STATUS_NO_MEMORY, "no memory for the request");
-	if (status == STATUS_OK) {
-		request.path = path.data;
-		request.body = body.data;
-		status = kube_session_call(sending->session, &request, &answer, error);
-		/* A 4xx or a redirect is a refusal; what else went wrong may have gone wrong after
-		 * the change. */
-		*sent = answer.sent && !(answer.code >= 300 && answer.code < 500);
-		kube_answer_fini(&answer);
-	}
+	if (status == STATUS_OK)
+		status = sending_call(sending, action->method, path.data, action->content_type,
+			body.data, NULL, error);
 	buf_fini(&path);
 	buf_fini(&body);
 	return status;
 }
 
-/* --- after a conflict --- */
-
-static bool limits_are(const struct sending *sending, const json_t *object, int64_t memory,
-	int64_t cpu)
+enum status sending_read(struct sending *sending, json_t **object, struct error *error)
 {
-	const struct command *command = sending->command;
-	const json_t *container = kube_container(object, command->target.kind, sending->container);
-	int64_t memory_now, cpu_now;
-
-	return container != NULL &&
-		kube_limits(container, &memory_now, &cpu_now, NULL) == STATUS_OK &&
-		(command->memory_bytes_after == 0 || memory_now == memory) &&
-		(command->cpu_milli_after == 0 || cpu_now == cpu);
-}
-
-static bool is_as_wanted(const struct sending *sending, const json_t *object)
-{
-	const struct command *command = sending->command;
-	const char *key = kube_annotation(object, ANNOTATION_ACTION);
-
-	switch (command->kind) {
-	case ACTION_SCALE:
-		return kube_number(kube_get(object, "spec", "replicas", NULL), 1) ==
-			command->replicas_after;
-	case ACTION_RESTART_WORKLOAD:
-		return key != NULL && strcmp(key, command->action_id) == 0;
-	case ACTION_ADJUST_RESOURCES:
-		return limits_are(sending, object, command->memory_bytes_after,
-			command->cpu_milli_after);
-	case ACTION_CORDON:
-		return json_is_true(kube_get(object, "spec", "unschedulable", NULL)) !=
-			command->uncordon;
-	case ACTION_RESTART_POD:
-	case ACTION_TICKET:
-	case ACTION_KIND_COUNT:
-		break;
-	}
-	return false;
-}
-
-/* Whether what the guard judged is still so, as far as the object itself tells. */
-static bool is_as_judged(const struct sending *sending, const json_t *object)
-{
-	const struct command *command = sending->command;
-	enum kube_flag managed = kube_annotation_flag(object, ANNOTATION_MANAGED);
-	enum kube_flag paused = kube_annotation_flag(object, ANNOTATION_PAUSED);
-
-	if (paused == KUBE_FLAG_TRUE || paused == KUBE_FLAG_UNCLEAR || managed == KUBE_FLAG_FALSE ||
-		managed == KUBE_FLAG_UNCLEAR || kube_terminating(object) ||
-		json_is_true(kube_get(object, "spec", "paused", NULL)))
-		return false;
-	if (command->kind == ACTION_SCALE)
-		return kube_number(kube_get(object, "spec", "replicas", NULL), 1) ==
-			command->replicas_before;
-	if (command->kind == ACTION_ADJUST_RESOURCES)
-		return limits_are(sending, object, command->memory_bytes_before,
-			command->cpu_milli_before);
-	return true;
-}
-
-static enum status read_again(struct sending *sending, json_t **object, struct error *error)
-{
-	const struct target *target = &sending->command->target;
 	struct buf path;
 	enum status status;
 
 	*object = NULL;
 	buf_init(&path, KUBE_PATH_MAX);
-	status = kube_object_path(&path, target->kind, target->namespace_name, target->name, error);
+	status = kube_object_path(&path, sending->object.kind,
+		sending->command->target.namespace_name, sending->object.name, error);
 	if (status == STATUS_OK)
 		status = kube_read(sending->session, path.data, object, error);
 	buf_fini(&path);
 	return status;
+}
+
+/* --- after a conflict --- */
+
+/* Whether what the guard judged is still so, as far as the object itself tells. */
+static bool is_as_judged(const struct sending *sending, const json_t *object)
+{
+	enum kube_flag managed = kube_annotation_flag(object, ANNOTATION_MANAGED);
+	enum kube_flag paused = kube_annotation_flag(object, ANNOTATION_PAUSED);
+
+	if (paused == KUBE_FLAG_TRUE || paused == KUBE_FLAG_UNCLEAR || managed == KUBE_FLAG_FALSE ||
+		managed == KUBE_FLAG_UNCLEAR || kube_terminating(object))
+		return false;
+	if (!class_of(sending)->while_paused &&
+		json_is_true(kube_get(object, "spec", "paused", NULL)))
+		return false;
+	return sending->action->is_judged == NULL || sending->action->is_judged(sending, object);
 }
 
 /* STATUS_OK: send again with the new version, or (`already`) nothing is left to do. */
@@ -279,19 +175,22 @@ static enum status judge_conflict(struct sending *sending, const json_t *object,
 {
 	const char *version = kube_resource_version(object);
 
-	if (strcmp(kube_uid(object), sending->command->target.uid) != 0) {
+	if (strcmp(kube_uid(object), sending->object.uid) != 0) {
 		/* The pod that was to go is gone, and another one has its name. */
-		sending->already = sending->command->kind == ACTION_RESTART_POD;
+		sending->already = class_of(sending)->gone_is_done;
 		return sending->already
 			? STATUS_OK
 			: error_set(error, STATUS_CONFLICT, "it is another object by now");
 	}
-	sending->already = is_as_wanted(sending, object);
+	sending->already = sending->action->is_wanted != NULL &&
+		sending->action->is_wanted(sending, object);
 	if (sending->already)
 		return STATUS_OK;
-	if (!is_as_judged(sending, object) || strlen(version) >= sizeof(sending->resource_version))
+	if (!is_as_judged(sending, object) ||
+		strlen(version) >= sizeof(sending->object.resource_version))
 		return error_set(error, STATUS_CONFLICT, "it changed since it was looked at");
-	snprintf(sending->resource_version, sizeof(sending->resource_version), "%s", version);
+	snprintf(sending->object.resource_version, sizeof(sending->object.resource_version), "%s",
+		version);
 	return STATUS_OK;
 }
 
@@ -299,9 +198,9 @@ static enum status resolve_conflict(struct sending *sending, struct error *error
 {
 	struct error reading;
 	json_t *object;
-	enum status status = read_again(sending, &object, &reading);
+	enum status status = sending_read(sending, &object, &reading);
 
-	if (status == STATUS_NOT_FOUND && sending->command->kind == ACTION_RESTART_POD) {
+	if (status == STATUS_NOT_FOUND && class_of(sending)->gone_is_done) {
 		sending->already = true;
 		return STATUS_OK;
 	}
@@ -315,82 +214,44 @@ static enum status resolve_conflict(struct sending *sending, struct error *error
 
 /* --- a command --- */
 
-/* Whether the kind of action fits the kind of object. */
-static bool fits(enum action_kind action, enum target_kind kind)
-{
-	switch (action) {
-	case ACTION_SCALE:
-		return kind == TARGET_DEPLOYMENT || kind == TARGET_STATEFULSET ||
-			kind == TARGET_REPLICASET;
-	case ACTION_RESTART_POD:
-		return kind == TARGET_POD;
-	case ACTION_RESTART_WORKLOAD:
-	case ACTION_ADJUST_RESOURCES:
-		return kind == TARGET_DEPLOYMENT || kind == TARGET_STATEFULSET ||
-			kind == TARGET_DAEMONSET;
-	case ACTION_CORDON:
-		return kind == TARGET_NODE;
-	case ACTION_TICKET:
-	case ACTION_KIND_COUNT:
-		break;
-	}
-	return false;
-}
-
 static enum status check_command(const struct sending *sending, struct error *error)
 {
 	const struct command *command = sending->command;
 	const struct target *target = &command->target;
+	const struct kube_action *action = sending->action;
 
-	if (!fits(command->kind, target->kind))
+	if (action == NULL || (action->targets & TARGET_BIT(target->kind)) == 0)
 		return error_set(error, STATUS_BAD_INPUT, "%s does not fit a %s",
 			action_kind_name(command->kind), target_kind_name(target->kind));
-	if (*target->uid == '\0' ||
-		(*target->resource_version == '\0' && command->kind != ACTION_RESTART_POD))
+	if (*sending->object.uid == '\0' ||
+		(*sending->object.resource_version == '\0' &&
+			class_of(sending)->way != ACTION_BY_UID))
 		return error_set(error, STATUS_BAD_INPUT,
 			"nobody has looked at it: its uid and version are not known");
-	if (command->kind == ACTION_SCALE && command->replicas_after < 0)
-		return error_set(error, STATUS_BAD_INPUT, "replicas must not be negative");
-	if (command->kind == ACTION_ADJUST_RESOURCES &&
-		(command->memory_bytes_after < 0 || command->cpu_milli_after < 0 ||
-			(command->memory_bytes_after == 0 && command->cpu_milli_after == 0)))
-		return error_set(error, STATUS_BAD_INPUT, "no limit to set");
+	if (action->check != NULL) {
+		enum status status = action->check(command, error);
+
+		if (status != STATUS_OK)
+			return status;
+	}
 	if (command->deadline_ms != 0 && clock_now_ms(sending->clock) > command->deadline_ms)
 		return error_set(error, STATUS_TIMEOUT, "its time had passed: not sent");
 	return STATUS_OK;
 }
 
-/* A patch of containers goes by name: without one the workload must have just one container. */
-static enum status name_container(struct sending *sending, struct error *error)
+static enum status carry_out(struct sending *sending, struct error *error)
 {
-	const struct target *target = &sending->command->target;
-	enum status status;
-	json_t *object;
-	const char *only;
-
-	snprintf(sending->container, sizeof(sending->container), "%s", target->container);
-	if (sending->command->kind != ACTION_ADJUST_RESOURCES || *target->container != '\0')
-		return STATUS_OK;
-	status = read_again(sending, &object, error);
-	if (status != STATUS_OK)
-		return status;
-	only = kube_only_container(object, target->kind);
-	if (only == NULL || strlen(only) >= sizeof(sending->container))
-		status = error_set(error, STATUS_BAD_INPUT,
-			"it has several containers and the command names none");
-	else
-		snprintf(sending->container, sizeof(sending->container), "%s", only);
-	json_decref(object);
-	return status;
-}
-
-static enum status carry_out(struct sending *sending, bool *sent, struct error *error)
-{
+	const struct action_class *class = class_of(sending);
 	enum status status;
 
 	for (int conflicts = 0;; conflicts++) {
-		status = call(sending, sent, error);
-		if (status == STATUS_NOT_FOUND && sending->command->kind == ACTION_RESTART_POD) {
+		if (sending->action->prepare != NULL) {
+			status = sending->action->prepare(sending, error);
+			if (status != STATUS_OK || sending->already)
+				return status;
+		}
+		status = call(sending, error);
+		if (status == STATUS_NOT_FOUND && class->gone_is_done) {
 			sending->already = true;
 			return STATUS_OK;
 		}
@@ -400,48 +261,100 @@ static enum status carry_out(struct sending *sending, bool *sent, struct error *
 		if (status != STATUS_OK || sending->already)
 			return status;
 		/* A delete's precondition is the uid alone: the same one again would fail again. */
-		if (sending->command->kind == ACTION_RESTART_POD)
+		if (class->way == ACTION_BY_UID)
 			return error_set(error, STATUS_CONFLICT, "the pod could not be deleted");
 	}
 }
 
-static void open_ticket(const struct command *command, struct command_result *result)
+void kube_send_begin(struct sending *sending, struct kube_session *session,
+	const struct clock *clock, const struct command *command)
 {
-	LOG_INFO("ticket", LOG_TEXT("action", command->action_id),
-		LOG_TEXT("title", command->title), LOG_TEXT("text", command->text));
-	result->outcome = COMMAND_DONE;
+	const struct target *target = &command->target;
+
+	*sending = (struct sending){.session = session,
+		.clock = clock,
+		.command = command,
+		.action = action_class(command->kind)->kube,
+		.object = command->object};
+	if (command->object.kind == TARGET_NONE) {
+		sending->object.kind = target->kind;
+		memcpy(sending->object.name, target->name, sizeof(target->name));
+		memcpy(sending->object.uid, target->uid, sizeof(target->uid));
+		memcpy(sending->object.resource_version, target->resource_version,
+			sizeof(target->resource_version));
+	}
+	format_rfc3339(clock_now_ms(clock), sending->now, sizeof(sending->now));
 }
 
-void kube_send(struct kube_session *session, const struct clock *clock,
-	const struct command *command, struct command_result *result)
+static void finish(struct sending *sending, enum status status, struct command_result *result)
 {
-	struct sending sending = {.session = session, .clock = clock, .command = command};
-	bool sent = false;
-	enum status status;
+	size_t used = strlen(result->detail), room = sizeof(result->detail) - used;
 
+	if (sending->action != NULL && sending->action->end != NULL)
+		sending->action->end(sending, status);
+	json_decref(sending->prepared);
+	sending->prepared = NULL;
+	if (status == STATUS_OK) {
+		error_reset(&result->error);
+		result->outcome = COMMAND_DONE;
+		if (sending->already)
+			snprintf(result->detail + used, room, " (already so)");
+	} else if (sending->sent) {
+		result->outcome = COMMAND_UNKNOWN;
+	}
+}
+
+/* Many calls: the first look is the same as for one. */
+static enum status go_on(struct sending *sending, int64_t *again_ms, struct error *error)
+{
+	const struct command *command = sending->command;
+	enum status status = sending->action->go_on(sending, again_ms, error);
+
+	if (status == STATUS_BUSY && command->deadline_ms != 0 &&
+		clock_now_ms(sending->clock) + *again_ms > command->deadline_ms)
+		return error_set(error, STATUS_TIMEOUT, "its time is over: %s", sending->progress);
+	return status;
+}
+
+bool kube_send_go_on(struct sending *sending, int64_t *again_ms, struct command_result *result)
+{
+	const struct command *command = sending->command;
+	enum status status = STATUS_OK;
+	bool begun = *sending->progress != '\0';
+
+	*again_ms = 0;
 	*result = (struct command_result){.outcome = COMMAND_FAILED,
 		.dry_run = command->server_dry_run};
 	snprintf(result->action_id, sizeof(result->action_id), "%s", command->action_id);
 	command_describe(command, result->detail, sizeof(result->detail));
 	if (command->kind == ACTION_TICKET) {
-		open_ticket(command, result);
-		return;
+		LOG_INFO("ticket", LOG_TEXT("action", command->action_id),
+			LOG_TEXT("title", command->title), LOG_TEXT("text", command->text));
+		finish(sending, STATUS_OK, result);
+		return true;
 	}
-	snprintf(sending.resource_version, sizeof(sending.resource_version), "%s",
-		command->target.resource_version);
-	format_rfc3339(clock_now_ms(clock), sending.restarted_at, sizeof(sending.restarted_at));
-	status = check_command(&sending, &result->error);
-	if (status == STATUS_OK)
-		status = name_container(&sending, &result->error);
-	if (status == STATUS_OK)
-		status = carry_out(&sending, &sent, &result->error);
-	if (status == STATUS_OK) {
-		error_reset(&result->error);
-		result->outcome = COMMAND_DONE;
-		if (sending.already)
-			snprintf(result->detail + strlen(result->detail),
-				sizeof(result->detail) - strlen(result->detail), " (already so)");
-	} else if (sent) {
-		result->outcome = COMMAND_UNKNOWN;
+	if (!begun)
+		status = check_command(sending, &result->error);
+	if (status == STATUS_OK && sending->action->go_on != NULL) {
+		if (!begun)
+			snprintf(sending->progress, sizeof(sending->progress), "begun");
+		status = go_on(sending, again_ms, &result->error);
+		if (status == STATUS_BUSY)
+			return false;
+	} else if (status == STATUS_OK) {
+		status = carry_out(sending, &result->error);
 	}
+	finish(sending, status, result);
+	return true;
+}
+
+void kube_send(struct kube_session *session, const struct clock *clock,
+	const struct command *command, struct command_result *result)
+{
+	struct sending sending;
+	int64_t again_ms;
+
+	kube_send_begin(&sending, session, clock, command);
+	while (!kube_send_go_on(&sending, &again_ms, result))
+		clock_sleep_ms(again_ms);
 }

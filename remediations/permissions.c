@@ -1,8 +1,8 @@
 /*
- * The table has a line for each call: which verb on which resource, for which targets and actions.
- * A line without an action is needed to look at a target, which comes before every change and after
- * it. The discovery of the API group keda.sh is allowed to every authenticated user by the role
- * system:discovery that clusters come with, and so is a SelfSubjectAccessReview by system:basic-user.
+ * What must be read of each kind of target stands in the table below, for that comes before every
+ * change and after it; what else an action needs is told by its class. The discovery of the API group
+ * keda.sh is allowed to every authenticated user by the role system:discovery that clusters come with,
+ * and so is a SelfSubjectAccessReview by system:basic-user.
  */
 #include "remediations/permissions.h"
 
@@ -10,80 +10,53 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "remediations/actions/action_class.h"
 #include "remediations/kube_object.h"
 
-#define BIT(value) (1u << (unsigned)(value))
-#define LOOK 0u /* for any action that changes the cluster */
 #define SCALED                                                                                     \
-	(BIT(TARGET_DEPLOYMENT) | BIT(TARGET_STATEFULSET) | BIT(TARGET_REPLICASET) |               \
-		BIT(TARGET_POD))
-#define WORKLOADS (BIT(TARGET_DEPLOYMENT) | BIT(TARGET_STATEFULSET) | BIT(TARGET_DAEMONSET))
-#define ANY_OF_A_NAMESPACE (WORKLOADS | BIT(TARGET_REPLICASET) | BIT(TARGET_POD))
-#define TEMPLATES (BIT(ACTION_RESTART_WORKLOAD) | BIT(ACTION_ADJUST_RESOURCES))
+	(TARGET_BIT(TARGET_DEPLOYMENT) | TARGET_BIT(TARGET_STATEFULSET) |                          \
+		TARGET_BIT(TARGET_REPLICASET) | TARGET_BIT(TARGET_POD))
+#define OF_A_NAMESPACE (TARGETS_WORKLOAD | TARGET_BIT(TARGET_REPLICASET) | TARGET_BIT(TARGET_POD))
+#define STATE "the target's state, before a change and after it"
+#define OWNERS "a pod's chain of owners"
 
-static const struct need {
-	const char *group, *resource, *verb;
-	unsigned targets, actions; /* bits of enum target_kind and enum action_kind */
-	const char *reason;
-} needs[] = {
-	{"", "namespaces", "get", ANY_OF_A_NAMESPACE, LOOK,
+static const struct action_need looks[] = {
+	{"", "namespaces", "get", OF_A_NAMESPACE,
 		"annotations that opt a namespace in or pause it"},
-	{"", "pods", "get", BIT(TARGET_POD), LOOK,
-		"the target's state, before a change and after it"},
-	{"", "nodes", "get", BIT(TARGET_NODE), LOOK,
-		"the target's state, before a change and after it"},
-	{"apps", "deployments", "get", BIT(TARGET_DEPLOYMENT), LOOK,
-		"the target's state, before a change and after it"},
-	{"apps", "statefulsets", "get", BIT(TARGET_STATEFULSET), LOOK,
-		"the target's state, before a change and after it"},
-	{"apps", "daemonsets", "get", BIT(TARGET_DAEMONSET), LOOK,
-		"the target's state, before a change and after it"},
-	{"apps", "replicasets", "get", BIT(TARGET_POD), LOOK, "a pod's chain of owners"},
-	{"apps", "deployments", "get", BIT(TARGET_POD), LOOK, "a pod's chain of owners"},
-	{"apps", "statefulsets", "get", BIT(TARGET_POD), LOOK, "a pod's chain of owners"},
-	{"apps", "daemonsets", "get", BIT(TARGET_POD), LOOK, "a pod's chain of owners"},
-	{"batch", "jobs", "get", BIT(TARGET_POD), LOOK, "a pod's chain of owners"},
-	{"batch", "cronjobs", "get", BIT(TARGET_POD), LOOK, "a pod's chain of owners"},
-	{"autoscaling", "horizontalpodautoscalers", "list", SCALED, LOOK,
+	{"", "pods", "get", TARGET_BIT(TARGET_POD), STATE},
+	{"", "nodes", "get", TARGET_BIT(TARGET_NODE), STATE},
+	{"apps", "deployments", "get", TARGET_BIT(TARGET_DEPLOYMENT), STATE},
+	{"apps", "statefulsets", "get", TARGET_BIT(TARGET_STATEFULSET), STATE},
+	{"apps", "daemonsets", "get", TARGET_BIT(TARGET_DAEMONSET), STATE},
+	{"apps", "replicasets", "get", TARGET_BIT(TARGET_POD), OWNERS},
+	{"apps", "deployments", "get", TARGET_BIT(TARGET_POD), OWNERS},
+	{"apps", "statefulsets", "get", TARGET_BIT(TARGET_POD), OWNERS},
+	{"apps", "daemonsets", "get", TARGET_BIT(TARGET_POD), OWNERS},
+	{"batch", "jobs", "get", TARGET_BIT(TARGET_POD), OWNERS},
+	{"batch", "cronjobs", "get", TARGET_BIT(TARGET_POD), OWNERS},
+	{"autoscaling", "horizontalpodautoscalers", "list", SCALED,
 		"whether an autoscaler owns the replicas"},
-	{"keda.sh", "scaledobjects", "list", SCALED, LOOK,
+	{"keda.sh", "scaledobjects", "list", SCALED,
 		"whether KEDA owns the replicas, where it is installed"},
-
-	{"apps", "deployments/scale", "patch", BIT(TARGET_DEPLOYMENT), BIT(ACTION_SCALE),
-		"scale: writes the replicas"},
-	{"apps", "statefulsets/scale", "patch", BIT(TARGET_STATEFULSET), BIT(ACTION_SCALE),
-		"scale: writes the replicas"},
-	{"", "pods", "delete", BIT(TARGET_POD), BIT(ACTION_RESTART_POD),
-		"restart_pod: deletes the pod, with its uid as precondition"},
-	{"apps", "deployments", "patch", BIT(TARGET_DEPLOYMENT), TEMPLATES,
-		"restart_workload, adjust_resources: writes the pod template"},
-	{"apps", "statefulsets", "patch", BIT(TARGET_STATEFULSET), TEMPLATES,
-		"restart_workload, adjust_resources: writes the pod template"},
-	{"apps", "daemonsets", "patch", BIT(TARGET_DAEMONSET), TEMPLATES,
-		"restart_workload, adjust_resources: writes the pod template"},
-	{"", "nodes", "patch", BIT(TARGET_NODE), BIT(ACTION_CORDON),
-		"cordon: writes whether pods may be scheduled"},
 };
 
 static unsigned targets_of(const struct playbook *playbook)
 {
 	if (playbook->target.none)
 		return 0;
-	return playbook->target.any_workload ? WORKLOADS : BIT(playbook->target.kind);
+	return playbook->target.any_workload ? TARGETS_WORKLOAD : TARGET_BIT(playbook->target.kind);
 }
 
-/* Kinds of which an action can change something; of others it is refused before it is sent. */
-static unsigned actions_of(const struct playbook *playbook)
+/* Whether a step changes something; tickets look at nothing. */
+static bool changes_something(const struct playbook *playbook)
 {
-	unsigned actions = 0;
-
 	for (size_t i = 0; i < playbook->step_count; i++)
-		if (playbook->steps[i].action != ACTION_TICKET)
-			actions |= BIT(playbook->steps[i].action);
-	return actions;
+		if (!action_class(playbook->steps[i].action)->is_told)
+			return true;
+	return false;
 }
 
-static int compare(const struct permission *a, const struct need *b)
+static int compare(const struct permission *a, const struct action_need *b)
 {
 	int order = strcmp(a->group, b->group);
 
@@ -107,7 +80,29 @@ static void add_name(struct permission *permission, const char *name)
 		snprintf(permission->playbooks + size, room - size, ", ...");
 }
 
-static void add_need(struct permissions *permissions, const struct need *need, const char *name)
+/* "scale: writes the replicas"; what is done alike by several is said once: "a, b: writes it". */
+static void add_reason(struct permission *permission, const char *action, const char *reason)
+{
+	char before[sizeof(permission->reason)];
+	const char *same;
+	struct words words;
+
+	memcpy(before, permission->reason, sizeof(before));
+	same = strstr(before, reason);
+	/* One reason to look is enough. */
+	if (*action == '\0' ? *before != '\0'
+			    : same != NULL && (same < before + 2 || strstr(before, action) != NULL))
+		return;
+	words_init(&words, permission->reason, sizeof(permission->reason));
+	if (same != NULL)
+		words_add(&words, "%.*s, %s: %s", (int)(same - 2 - before), before, action, same);
+	else
+		words_add(&words, "%s%s%s%s%s", before, *before != '\0' ? "; " : "", action,
+			*action != '\0' ? ": " : "", reason);
+}
+
+static void add_need(struct permissions *permissions, const struct action_need *need,
+	const char *action, const char *name)
 {
 	struct permission *list = permissions->list;
 	size_t at = 0;
@@ -118,25 +113,36 @@ static void add_need(struct permissions *permissions, const struct need *need, c
 		CHECK(permissions->count < PERMISSIONS_MAX);
 		memmove(&list[at + 1], &list[at], (permissions->count - at) * sizeof(*list));
 		permissions->count++;
-		list[at] = (struct permission){need->group, need->resource, need->verb,
-			strcmp(need->resource, "nodes") == 0, need->reason, ""};
+		list[at] = (struct permission){.group = need->group,
+			.resource = need->resource,
+			.verb = need->verb,
+			.cluster_wide = strcmp(need->resource, "nodes") == 0};
 	}
+	add_reason(&list[at], action, need->reason);
 	add_name(&list[at], name);
+}
+
+static void add_needs(struct permissions *permissions, const struct action_need *needs,
+	size_t count, const char *action, const struct playbook *playbook)
+{
+	unsigned targets = targets_of(playbook);
+
+	for (size_t i = 0; i < count; i++)
+		if ((needs[i].targets & targets) != 0)
+			add_need(permissions, &needs[i], action, playbook->name);
 }
 
 void permissions_add(struct permissions *permissions, const struct playbook *playbook)
 {
-	unsigned targets = targets_of(playbook), actions = actions_of(playbook);
 	bool acts = playbook->mode == MODE_APPROVE || playbook->mode == MODE_AUTO;
 
-	/* Tickets look at nothing. */
-	if (!playbook->enabled || actions == 0)
+	if (!playbook->enabled || !changes_something(playbook))
 		return;
-	for (size_t i = 0; i < ARRAY_COUNT(needs); i++) {
-		if ((needs[i].targets & targets) == 0)
-			continue;
-		if (needs[i].actions == LOOK || (acts && (needs[i].actions & actions) != 0))
-			add_need(permissions, &needs[i], playbook->name);
+	add_needs(permissions, looks, ARRAY_COUNT(looks), "", playbook);
+	for (size_t i = 0; acts && i < playbook->step_count; i++) {
+		const struct action_class *class = action_class(playbook->steps[i].action);
+
+		add_needs(permissions, class->needs, class->need_count, class->name, playbook);
 	}
 }
 

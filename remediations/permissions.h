@@ -1,9 +1,9 @@
 /*
- * What the service must be allowed to do in a cluster: the verbs of each kind of action in one table
- * beside the calls that need them (kube_observe.c, kube_send.c), folded over the enabled playbooks.
+ * What the service must be allowed to do in a cluster: the verbs of looking at a target and
+ * those of each action (its class, actions/), folded over the enabled playbooks.
  *
  * Ownership: a set is a plain value; its texts are constants or copied.
- * Limits: PERMISSIONS_MAX entries, more than the table can give.
+ * Limits: PERMISSIONS_MAX entries, more than the tables can give.
  * Order: by API group, resource, verb.
  * Threads: pure, but for permissions_review(), which is the session's.
  */
@@ -24,7 +24,7 @@ struct permission {
 	const char *group, *resource,
 		*verb;                      /* resource with its subresource: "deployments/scale" */
 	bool cluster_wide;                  /* the resource lives in no namespace */
-	const char *reason;                 /* what is done with it */
+	char reason[PERMISSION_FOR_MAX];    /* what is done with it */
 	char playbooks[PERMISSION_FOR_MAX]; /* "a, b", cut with "..." */
 };
 

@@ -5,13 +5,13 @@
  */
 #include "remediations/plan.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/parse.h"
+#include "remediations/actions/action_class.h"
 
 #define SIGNAL_LOOK_MS (5 * 60000)
 
@@ -27,12 +27,12 @@ const char *plan_basis_name(enum plan_basis basis)
 	return basis_names[basis];
 }
 
-static bool observed(const struct plan_question *question)
+bool plan_observed(const struct plan_question *question)
 {
 	return question->observation && !question->observation->error.code;
 }
 
-static bool read_signal(const struct plan_question *question, enum signal_role role, double *value)
+bool plan_read_signal(const struct plan_question *question, enum signal_role role, double *value)
 {
 	struct signal_reading reading = {.quality = QUALITY_MISSING, .value = NAN};
 	const struct signal_source *signals = question->signals;
@@ -45,9 +45,7 @@ static bool read_signal(const struct plan_question *question, enum signal_role r
 	return reading.quality == QUALITY_GOOD && isfinite(reading.value);
 }
 
-/* The value that an amount leads to from `before`, held between the bounds (0: none). */
-static double amount_apply(const struct amount *amount, double before, double lowest,
-	double highest)
+double amount_apply(const struct amount *amount, double before, double lowest, double highest)
 {
 	double after = amount->value;
 
@@ -66,140 +64,26 @@ static double amount_apply(const struct amount *amount, double before, double lo
 	return after;
 }
 
-static void format_amount(const struct amount *amount, const char *of, char *text, size_t size)
-{
-	snprintf(text, size, "%s %+g%s of a value that is not known without a cluster", of,
-		amount->value, amount->kind == AMOUNT_PERCENT ? " %" : "");
-}
-
-static void plan_scale(struct plan *plan, const struct plan_question *question)
-{
-	const struct playbook_step *step = question->step;
-	double before = 0, after, highest = question->replicas_max;
-
-	if (observed(question)) {
-		before = question->observation->replicas;
-	} else if (read_signal(question, ROLE_REPLICAS, &before) && before >= 0 && before < 1e6) {
-		before = rint(before);
-		plan->basis = PLAN_FROM_SIGNALS;
-	} else {
-		plan->basis = PLAN_FROM_LABELS;
-		if (step->replicas.kind != AMOUNT_ABSOLUTE) {
-			format_amount(&step->replicas, "replicas", plan->words,
-				sizeof(plan->words));
-			refusal_set(&plan->refusal, "replicas_unknown",
-				"Neither the cluster nor a series tells how many replicas there are.");
-			return;
-		}
-	}
-	if (step->replicas_max && (highest <= 0 || step->replicas_max < highest))
-		highest = step->replicas_max;
-	after = amount_apply(&step->replicas, before, step->replicas_min ? step->replicas_min : 1,
-		highest);
-	plan->replicas_before = (int32_t)before;
-	plan->replicas_after = (int32_t)after;
-	plan->shrinks = after < before;
-	snprintf(plan->words, sizeof(plan->words), "replicas %d -> %d", plan->replicas_before,
-		plan->replicas_after);
-	if (before <= 0 && plan->basis == PLAN_FROM_CLUSTER)
-		refusal_set(&plan->refusal, "scaled_to_zero",
-			"The workload stands at 0 replicas: somebody switched it off.");
-	else if (plan->replicas_after == plan->replicas_before)
-		refusal_set(&plan->refusal, "no_change",
-			"The workload already has %d replicas, which is as far as this step may go.",
-			plan->replicas_before);
-}
-
-/* One resource of adjust_resources; returns whether it changes. */
-static bool plan_resource(struct plan *plan, const struct amount *amount, double before,
-	int64_t lowest, int64_t highest, int64_t *stored_before, int64_t *stored_after)
+void plan_add_change(struct plan *plan, const struct step_change *change, int64_t before,
+	int64_t highest)
 {
 	double after;
 
-	if (amount->kind == AMOUNT_NONE)
-		return false;
-	after = amount_apply(amount, before, (double)lowest, (double)highest);
-	*stored_before = (int64_t)before;
-	*stored_after = (int64_t)after;
-	plan->shrinks = plan->shrinks || after < before;
-	return *stored_after != *stored_before;
+	if (change->highest && (highest <= 0 || change->highest < highest))
+		highest = change->highest;
+	after = amount_apply(
+		&change->amount, (double)before, (double)change->lowest, (double)highest);
+	changes_set(&plan->changes, change->field, before, (int64_t)after);
 }
 
-/* Limits as they are; false when they are not known, and then the plan says so. */
-static bool limits_before(struct plan *plan, const struct plan_question *question, double *memory,
-	double *cpu)
+void plan_refuse_unknown(struct plan *plan, const struct step_change *change, const char *reason,
+	const char *sentence)
 {
-	double use, share;
-
-	if (observed(question)) {
-		*memory = (double)question->observation->memory_limit_bytes;
-		*cpu = (double)question->observation->cpu_limit_milli;
-		return true;
-	}
-	plan->basis = PLAN_FROM_SIGNALS;
-	if (question->step->cpu.kind != AMOUNT_NONE) {
-		if (!read_signal(question, ROLE_CPU, &use) ||
-			!read_signal(question, ROLE_CPU_UTILIZATION, &share) || share <= 0)
-			return false;
-		*cpu = rint(use / share * 1000);
-	}
-	if (question->step->memory.kind != AMOUNT_NONE) {
-		if (!read_signal(question, ROLE_MEMORY, &use) ||
-			!read_signal(question, ROLE_MEMORY_UTILIZATION, &share) || share <= 0)
-			return false;
-		*memory = rint(use / share);
-	}
-	return true;
-}
-
-static void resource_words(struct plan *plan)
-{
-	char before[32], after[32], memory[96] = "", cpu[96] = "";
-
-	if (plan->memory_after) {
-		format_size((uint64_t)plan->memory_before, before, sizeof(before));
-		format_size((uint64_t)plan->memory_after, after, sizeof(after));
-		snprintf(memory, sizeof(memory), "memory limit %s -> %s", before, after);
-	}
-	if (plan->cpu_after)
-		snprintf(cpu, sizeof(cpu), "%scpu limit %" PRId64 "m -> %" PRId64 "m",
-			plan->memory_after ? ", " : "", plan->cpu_before, plan->cpu_after);
-	snprintf(plan->words, sizeof(plan->words), "%s%s", memory, cpu);
-}
-
-static void plan_adjust(struct plan *plan, const struct plan_question *question)
-{
-	const struct playbook_step *step = question->step;
-	bool with_memory = step->memory.kind != AMOUNT_NONE,
-	     with_cpu = step->cpu.kind != AMOUNT_NONE;
-	bool changes = false;
-	double memory = 0, cpu = 0;
-
-	if (!limits_before(plan, question, &memory, &cpu)) {
-		plan->basis = PLAN_FROM_LABELS;
-		format_amount(with_memory ? &step->memory : &step->cpu,
-			with_memory ? "memory limit" : "cpu limit", plan->words,
-			sizeof(plan->words));
-		refusal_set(&plan->refusal, "limit_unknown",
-			"Neither the cluster nor a series tells what the limit is now.");
-		return;
-	}
-	if ((with_memory && memory <= 0) || (with_cpu && cpu <= 0)) {
-		refusal_set(&plan->refusal, "no_limit_set",
-			"The container has no %s limit that could be adjusted.",
-			with_memory && memory <= 0 ? "memory" : "CPU");
-		return;
-	}
-	if (plan_resource(plan, &step->memory, memory, step->memory_floor, step->memory_ceiling,
-		    &plan->memory_before, &plan->memory_after))
-		changes = true;
-	if (plan_resource(plan, &step->cpu, cpu, step->cpu_floor, step->cpu_ceiling,
-		    &plan->cpu_before, &plan->cpu_after))
-		changes = true;
-	resource_words(plan);
-	if (!changes)
-		refusal_set(&plan->refusal, "no_change",
-			"The limits already are as far as this step may go.");
+	snprintf(plan->words, sizeof(plan->words),
+		"%s %+g%s of a value that is not known without a cluster",
+		change_field_words(change->field), change->amount.value,
+		change->amount.kind == AMOUNT_PERCENT ? " %" : "");
+	refusal_set(&plan->refusal, reason, "%s", sentence);
 }
 
 static uint64_t hash_text(uint64_t hash, const char *text)
@@ -207,13 +91,6 @@ static uint64_t hash_text(uint64_t hash, const char *text)
 	do
 		hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
 	while (*text++);
-	return hash;
-}
-
-static uint64_t hash_number(uint64_t hash, int64_t number)
-{
-	for (unsigned shift = 0; shift < 64; shift += 8)
-		hash = (hash ^ (((uint64_t)number >> shift) & 0xff)) * UINT64_C(1099511628211);
 	return hash;
 }
 
@@ -226,13 +103,10 @@ static uint64_t plan_hash(const struct plan *plan, const struct target *target)
 	target_write(target, text, sizeof(text));
 	hash = hash_text(hash, text);
 	hash = hash_text(hash, target->uid);
-	hash = hash_number(hash, plan->kind);
-	hash = hash_number(hash, plan->replicas_before);
-	hash = hash_number(hash, plan->replicas_after);
-	hash = hash_number(hash, plan->memory_before);
-	hash = hash_number(hash, plan->memory_after);
-	hash = hash_number(hash, plan->cpu_before);
-	return hash_number(hash, plan->cpu_after);
+	hash = hash_text(hash, action_kind_name(plan->kind));
+	if (plan->object.kind != TARGET_NONE)
+		hash = hash_text(hash_text(hash, plan->object.name), plan->object.uid);
+	return changes_hash(&plan->changes, hash);
 }
 
 static void plan_text(struct plan *plan, const struct plan_question *question)
@@ -262,21 +136,14 @@ static void plan_text(struct plan *plan, const struct plan_question *question)
 void plan_make(struct plan *plan, const struct plan_question *question)
 {
 	enum action_kind kind = question->step ? question->step->action : ACTION_TICKET;
+	const struct action_class *class = action_class(kind);
 
 	memset(plan, 0, sizeof(*plan));
 	plan->kind = kind;
-	plan->basis = observed(question) ? PLAN_FROM_CLUSTER : PLAN_FROM_LABELS;
-	if (kind == ACTION_SCALE)
-		plan_scale(plan, question);
-	else if (kind == ACTION_ADJUST_RESOURCES)
-		plan_adjust(plan, question);
-	else if (kind == ACTION_RESTART_POD)
-		snprintf(plan->words, sizeof(plan->words),
-			"delete the pod, its owner makes a new one");
-	else if (kind == ACTION_RESTART_WORKLOAD)
-		snprintf(plan->words, sizeof(plan->words), "restart all pods by a rollout");
-	else if (kind == ACTION_CORDON)
-		snprintf(plan->words, sizeof(plan->words), "no new pods on the node");
+	plan->basis = plan_observed(question) ? PLAN_FROM_CLUSTER : PLAN_FROM_LABELS;
+	if (class->plan)
+		class->plan(plan, question);
+	plan->shrinks = changes_shrink(&plan->changes);
 	plan_text(plan, question);
 	plan->hash = plan_hash(plan, question->target);
 }
@@ -284,24 +151,20 @@ void plan_make(struct plan *plan, const struct plan_question *question)
 void plan_invert(struct plan *plan, const struct plan *done, const struct target *target,
 	const struct observation *observation)
 {
+	size_t used;
+
 	*plan = *done;
 	plan->refusal = (struct refusal){.reason = ""};
-	plan->replicas_before = done->replicas_after;
-	plan->replicas_after = done->replicas_before;
-	plan->memory_before = done->memory_after;
-	plan->memory_after = done->memory_before;
-	plan->cpu_before = done->cpu_after;
-	plan->cpu_after = done->cpu_before;
-	plan->shrinks = done->replicas_after > done->replicas_before ||
-		done->memory_after > done->memory_before || done->cpu_after > done->cpu_before;
-	if (plan->kind == ACTION_SCALE)
-		snprintf(plan->words, sizeof(plan->words), "replicas %d -> %d (undo)",
-			plan->replicas_before, plan->replicas_after);
-	else if (plan->kind == ACTION_ADJUST_RESOURCES)
-		resource_words(plan);
-	else
+	plan->changes = changes_inverse(&done->changes);
+	plan->shrinks = changes_shrink(&plan->changes);
+	if (action_class(plan->kind)->inverse) {
+		changes_write(&plan->changes, plan->words, sizeof(plan->words));
+		used = strlen(plan->words);
+		snprintf(plan->words + used, sizeof(plan->words) - used, " (undo)");
+	} else {
 		refusal_set(&plan->refusal, "no_inverse", "%s has no inverse.",
 			action_kind_name(plan->kind));
+	}
 	/* Only what we wrote and nobody changed since is put back. */
 	if (!*plan->refusal.reason && observation && !observation->error.code &&
 		plan_applied(done, target, "", observation) != 1)
@@ -312,6 +175,8 @@ void plan_invert(struct plan *plan, const struct plan *done, const struct target
 	plan->hash = plan_hash(plan, target);
 }
 
+/* ---- what was done ---- */
+
 /* Another object has the name by now. */
 static bool is_another(const struct target *target, const struct observation *observation)
 {
@@ -319,8 +184,38 @@ static bool is_another(const struct target *target, const struct observation *ob
 		strcmp(target->uid, observation->target.uid) != 0;
 }
 
-static int pod_gone(const struct target *target, const struct observation *observation)
+int applied_by_values(const struct plan *plan, const struct target *target, const char *action_id,
+	const struct observation *observation)
 {
+	bool told = true;
+
+	(void)target;
+	(void)action_id;
+	for (unsigned i = 0; i < plan->changes.count; i++) {
+		const struct change *change = &plan->changes.list[i];
+		int64_t value;
+
+		if (!observation_value(observation, change->field, &value))
+			told = false;
+		else if (value != change->after)
+			return 0;
+	}
+	return told && plan->changes.count ? 1 : -1;
+}
+
+int applied_by_key(const struct plan *plan, const struct target *target, const char *action_id,
+	const struct observation *observation)
+{
+	(void)plan;
+	(void)target;
+	return *action_id ? strcmp(observation->action_key, action_id) == 0 : -1;
+}
+
+int applied_by_end(const struct plan *plan, const struct target *target, const char *action_id,
+	const struct observation *observation)
+{
+	(void)plan;
+	(void)action_id;
 	/* A pod of the same name with another UID is its successor. */
 	if (!observation->found || observation->terminating)
 		return 1;
@@ -329,29 +224,27 @@ static int pod_gone(const struct target *target, const struct observation *obser
 	return is_another(target, observation);
 }
 
+int applied_untold(const struct plan *plan, const struct target *target, const char *action_id,
+	const struct observation *observation)
+{
+	(void)plan;
+	(void)target;
+	(void)action_id;
+	(void)observation;
+	return -1;
+}
+
 int plan_applied(const struct plan *plan, const struct target *target, const char *action_id,
 	const struct observation *observation)
 {
+	const struct action_class *class = action_class(plan->kind);
+
 	if (!observation || observation->error.code)
 		return -1;
-	if (plan->kind == ACTION_RESTART_POD)
-		return pod_gone(target, observation);
-	if (plan->kind != ACTION_TICKET && (!observation->found || is_another(target, observation)))
+	if (!class->is_told && !class->gone_is_done &&
+		(!observation->found || is_another(target, observation)))
 		return 0;
-	switch (plan->kind) {
-	case ACTION_SCALE:
-		return observation->replicas == plan->replicas_after;
-	case ACTION_ADJUST_RESOURCES:
-		return (!plan->memory_after ||
-			       observation->memory_limit_bytes == plan->memory_after) &&
-			(!plan->cpu_after || observation->cpu_limit_milli == plan->cpu_after);
-	case ACTION_RESTART_WORKLOAD:
-		return *action_id ? strcmp(observation->action_key, action_id) == 0 : -1;
-	case ACTION_CORDON:
-		return observation->unschedulable;
-	default:
-		return -1;
-	}
+	return class->applied(plan, target, action_id, observation);
 }
 
 void plan_command(const struct plan *plan, const struct target *target, struct command *command)
@@ -359,12 +252,8 @@ void plan_command(const struct plan *plan, const struct target *target, struct c
 	memset(command, 0, sizeof(*command));
 	command->kind = plan->kind;
 	command->target = *target;
-	command->replicas_before = plan->replicas_before;
-	command->replicas_after = plan->replicas_after;
-	command->memory_bytes_before = plan->memory_before;
-	command->memory_bytes_after = plan->memory_after;
-	command->cpu_milli_before = plan->cpu_before;
-	command->cpu_milli_after = plan->cpu_after;
+	command->object = plan->object;
+	command->changes = plan->changes;
 	memcpy(command->title, plan->title, sizeof(command->title));
 	memcpy(command->text, plan->text, sizeof(command->text));
 }

@@ -35,9 +35,8 @@ struct plan {
 	enum action_kind kind;
 	enum plan_basis basis;
 	struct refusal refusal; /* reason "": the plan can be carried out */
-	int32_t replicas_before, replicas_after;
-	int64_t memory_before, memory_after, cpu_before,
-		cpu_after; /* bytes, millicores; 0: not touched */
+	struct changes changes;   /* empty for what has no value */
+	struct object_ref object; /* what is written, where that is not the target */
 	bool shrinks;
 	uint64_t hash;   /* of the plan and the state of the target that it was made for */
 	char words[256]; /* for people: "replicas 3 -> 5" */
@@ -58,7 +57,8 @@ struct plan_question {
 	const char *reason; /* for {{ reason }}; "" when none */
 };
 
-/* X(reason code of plans) no_change, replicas_unknown, memory_unknown, cpu_unknown, no_limit_set */
+/* By the class of the step's action; docs/playbooks.md lists the reason codes of refusals. Without a
+ * step: the ticket at an incident's end. */
 void plan_make(struct plan *plan, const struct plan_question *question);
 /* The inverse of a done plan, for the target as it is now; refused when the value is no longer ours. */
 void plan_invert(struct plan *plan, const struct plan *done, const struct target *target,
@@ -69,6 +69,35 @@ int plan_applied(const struct plan *plan, const struct target *target, const cha
 	const struct observation *observation);
 /* The command, without its id and deadline. */
 void plan_command(const struct plan *plan, const struct target *target, struct command *command);
+
+/* ---- for the classes of actions ---- */
+
+/* Whether the cluster answered. */
+bool plan_observed(const struct plan_question *question);
+/* The newest good value of the target's workload; false when there is none. */
+bool plan_read_signal(const struct plan_question *question, enum signal_role role, double *value);
+/* The value that an amount leads to from `before`, held between the bounds (0: none), which never
+ * turn a raise into a cut or the other way round. */
+double amount_apply(const struct amount *amount, double before, double lowest, double highest);
+/* Adds what the step's change makes of the value, as words and refusals of the plan do not need it. */
+void plan_add_change(struct plan *plan, const struct step_change *change, int64_t before,
+	int64_t highest);
+/* Words and refusal of a relative change whose value before is not known. */
+void plan_refuse_unknown(struct plan *plan, const struct step_change *change, const char *reason,
+	const char *sentence);
+
+/* plan_applied() of classes: by the values, by the action's key on the target, by the target's end,
+ * and for what nothing tells. */
+int applied_by_values(const struct plan *plan, const struct target *target, const char *action_id,
+	const struct observation *observation);
+int applied_by_key(const struct plan *plan, const struct target *target, const char *action_id,
+	const struct observation *observation);
+int applied_by_end(const struct plan *plan, const struct target *target, const char *action_id,
+	const struct observation *observation);
+int applied_untold(const struct plan *plan, const struct target *target, const char *action_id,
+	const struct observation *observation);
+
+/* ---- tests of signals ---- */
 
 /* A test of a signal and what it read. holds is meaningful only for QUALITY_GOOD. */
 struct test_result {

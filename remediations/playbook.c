@@ -35,6 +35,14 @@ struct playbooks *playbooks_open(const struct guard_limits *limits)
 	return playbooks;
 }
 
+const struct step_change *step_change_of(const struct playbook_step *step, enum change_field field)
+{
+	for (unsigned i = 0; i < step->change_count; i++)
+		if (step->changes[i].field == field)
+			return &step->changes[i];
+	return NULL;
+}
+
 void playbook_fini(struct playbook *playbook)
 {
 	for (unsigned i = 0; i <= EVENT_PROPOSAL; i++)

@@ -45,14 +45,22 @@ struct signal_test {
 	int64_t over_ms;
 };
 
+/* One value that a step changes, and the bounds that the playbook sets it. */
+struct step_change {
+	enum change_field field;
+	struct amount amount;
+	int64_t lowest, highest; /* 0: no bound of the playbook */
+};
+
 struct playbook_step {
 	enum action_kind action;
-	struct amount replicas;             /* scale */
-	int32_t replicas_min, replicas_max; /* 0: no bound of the playbook */
-	struct amount memory, cpu;          /* adjust_resources: bytes, millicores */
-	int64_t memory_floor, memory_ceiling, cpu_floor, cpu_ceiling; /* 0: none */
+	struct step_change changes[CHANGES_MAX];
+	unsigned change_count;
 	char *title, *text; /* ticket: templates with {{ label }} */
 };
+
+/* NULL when the step does not change the field. */
+const struct step_change *step_change_of(const struct playbook_step *step, enum change_field field);
 
 /* Where a target is named. Label names are NULL for the usual ones. */
 struct target_spec {

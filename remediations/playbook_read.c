@@ -6,19 +6,15 @@
  * raise needs its end; what makes a workload smaller needs a condition; guard values may only be
  * stricter than the service's; the wait before verification should cover the alert's look-back.
  */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
-#include "base/mem.h"
 #include "base/parse.h"
-#include "remediations/playbook.h"
+#include "remediations/actions/action_class.h"
+#include "remediations/playbook_step.h"
 
 #define DAY_MS (24 * 3600 * INT64_C(1000))
-#define REPLICAS_MAX 1000000
-#define BYTES_MAX (INT64_C(1) << 50)
-#define CPU_MILLI_MAX 100000000
 
 struct reading {
 	struct yaml_reader at;
@@ -30,13 +26,6 @@ struct reading {
 static const char *const role_words[] = {
 #define X(role, name, unit) name,
 	ROLE_TABLE(X)
-#undef X
-		NULL,
-};
-
-static const char *const action_words[] = {
-#define X(kind, name, disruptive, inverse) name,
-	ACTION_TABLE(X)
 #undef X
 		NULL,
 };
@@ -56,33 +45,6 @@ static const char *const hand_over_words[] = {"none", "ticket", NULL};
 static const char *const target_words[] = {"Pod", "Workload", "Deployment", "StatefulSet",
 	"DaemonSet", "Node", "None", NULL};
 
-/* Out of memory is told like any other reason why a file was not taken. */
-static char *copy_text(struct reading *reading, const struct yaml_node *node, const char *text)
-{
-	char *copy = mem_strdup(text);
-
-	if (!copy)
-		yaml_report(&reading->at, node, "no memory is left to read this");
-	return copy;
-}
-
-static void read_text(struct reading *reading, const struct yaml_node *map, const char *key,
-	bool required, size_t size_max, char **text)
-{
-	const char *value;
-
-	if (!yaml_read_text(&reading->at, map, key, required, &value))
-		return;
-	if (strlen(value) > size_max) {
-		yaml_report(&reading->at, yaml_get(map, key),
-			"%s is %zu bytes long, at most %zu are allowed", key, strlen(value),
-			size_max);
-		return;
-	}
-	if (!*text)
-		*text = copy_text(reading, yaml_get(map, key), value);
-}
-
 static void read_label_name(struct reading *reading, const struct yaml_node *map, const char *key,
 	char **name)
 {
@@ -94,7 +56,7 @@ static void read_label_name(struct reading *reading, const struct yaml_node *map
 		yaml_report(&reading->at, yaml_get(map, key), "%s: \"%.60s\" is no label name", key,
 			value);
 	else if (!*name)
-		*name = copy_text(reading, yaml_get(map, key), value);
+		*name = playbook_copy_text(&reading->at, yaml_get(map, key), value);
 }
 
 static void read_name(struct reading *reading, const struct yaml_node *root)
@@ -288,254 +250,12 @@ static void read_verify(struct reading *reading, const struct yaml_node *root)
 
 /* ---- steps ---- */
 
-enum amount_unit { UNIT_REPLICAS, UNIT_BYTES, UNIT_MILLICORES };
-
-static bool parse_magnitude(const char *text, enum amount_unit unit, double *value)
-{
-	size_t size = strlen(text);
-	char digits[32];
-	uint64_t bytes;
-
-	if (unit == UNIT_BYTES) {
-		if (*text < '0' || *text > '9' || parse_size(text, &bytes) || bytes > BYTES_MAX)
-			return false;
-		*value = (double)bytes;
-		return true;
-	}
-	if (unit == UNIT_MILLICORES && size && text[size - 1] == 'm')
-		size--;
-	if (!size || size >= sizeof(digits) || strspn(text, "0123456789.") < size)
-		return false;
-	memcpy(digits, text, size);
-	digits[size] = '\0';
-	if (parse_double(digits, value))
-		return false;
-	if (unit == UNIT_MILLICORES && !text[size])
-		*value *= 1000;
-	return *value <= (unit == UNIT_REPLICAS ? REPLICAS_MAX : CPU_MILLI_MAX) &&
-		floor(*value) == *value;
-}
-
-/* Without a sign the amount is absolute; a percentage needs its sign, for "50%" means two things. */
-static bool parse_amount(const char *text, enum amount_unit unit, struct amount *amount)
-{
-	bool sign = *text == '+' || *text == '-';
-	const char *magnitude = text + sign;
-	size_t size = strlen(magnitude);
-	char digits[32];
-
-	if (size && size <= sizeof(digits) && magnitude[size - 1] == '%') {
-		if (!sign)
-			return false;
-		memcpy(digits, magnitude, size - 1);
-		digits[size - 1] = '\0';
-		if (strspn(digits, "0123456789.") < size - 1 || size == 1 ||
-			parse_double(digits, &amount->value))
-			return false;
-		amount->kind = AMOUNT_PERCENT;
-		if (!(amount->value > 0) || amount->value > (*text == '-' ? 90 : 1000))
-			return false;
-	} else {
-		if (!parse_magnitude(magnitude, unit, &amount->value))
-			return false;
-		amount->kind = sign ? AMOUNT_DELTA : AMOUNT_ABSOLUTE;
-		if (sign && !(amount->value > 0))
-			return false;
-	}
-	if (*text == '-')
-		amount->value = -amount->value;
-	return true;
-}
-
-static bool read_amount(struct reading *reading, const struct yaml_node *map, const char *key,
-	enum amount_unit unit, struct amount *amount)
-{
-	static const char *const forms[] = {
-		[UNIT_REPLICAS] = "+2, -1, +50% or -25%",
-		[UNIT_BYTES] = "512MiB, +256MiB, +25% or -25%",
-		[UNIT_MILLICORES] = "500m, 2, +250m, +25% or -25%",
-	};
-	const char *text;
-
-	if (!yaml_read_text(&reading->at, map, key, false, &text))
-		return false;
-	if (parse_amount(text, unit, amount) &&
-		!(unit == UNIT_REPLICAS && amount->kind == AMOUNT_ABSOLUTE))
-		return true;
-	*amount = (struct amount){0};
-	yaml_report(&reading->at, yaml_get(map, key),
-		"%s: \"%.40s\" is no amount; wanted is a form like %s (percentages from -90%% to +1000%%)",
-		key, text, forms[unit]);
-	return false;
-}
-
-static void read_quantity(struct reading *reading, const struct yaml_node *map, const char *key,
-	enum amount_unit unit, int64_t *value)
-{
-	struct amount amount = {0};
-
-	if (read_amount(reading, map, key, unit, &amount)) {
-		if (amount.kind != AMOUNT_ABSOLUTE || amount.value < 1)
-			yaml_report(&reading->at, yaml_get(map, key),
-				"%s: an absolute value is wanted", key);
-		else
-			*value = (int64_t)amount.value;
-	}
-}
-
-static void require_condition(struct reading *reading, const struct yaml_node *map)
-{
-	if (!reading->playbook->condition_count)
-		yaml_report(&reading->at, map,
-			"what makes a workload smaller needs at least one condition on a signal");
-}
-
-static void read_scale(struct reading *reading, const struct yaml_node *map,
-	struct playbook_step *step)
-{
-	static const char *const known[] = {"action", "by", "to", "min", "max", NULL};
-	const struct yaml_node *place = yaml_get(map, "to");
-	int64_t to = 0, min = 0, max = 0;
-
-	yaml_check_keys(&reading->at, map, known);
-	read_amount(reading, map, "by", UNIT_REPLICAS, &step->replicas);
-	if (place && yaml_get(map, "by"))
-		yaml_report(&reading->at, place, "a step has by or to, not both");
-	if (yaml_read_int(&reading->at, map, "to", false, 1, REPLICAS_MAX, &to))
-		step->replicas = (struct amount){AMOUNT_ABSOLUTE, (double)to};
-	if (!place && !yaml_get(map, "by"))
-		yaml_report(&reading->at, map, "a scale step needs by (+2, +50%%) or to (5)");
-	yaml_read_int(&reading->at, map, "min", false, 1, REPLICAS_MAX, &min);
-	yaml_read_int(&reading->at, map, "max", false, 1, REPLICAS_MAX, &max);
-	step->replicas_min = (int32_t)min;
-	step->replicas_max = (int32_t)max;
-	if (max > reading->limits->replicas_max)
-		yaml_warn(&reading->at, yaml_get(map, "max"),
-			"max %lld is above guard.replicas_max, which is %d: the guard stops at that; "
-			"raise guard.replicas_max, or lower max",
-			(long long)max, (int)reading->limits->replicas_max);
-	if (min && max && min > max)
-		yaml_report(&reading->at, yaml_get(map, "min"), "min is above max");
-	if (step->replicas.kind != AMOUNT_ABSOLUTE && step->replicas.value < 0)
-		require_condition(reading, map);
-}
-
-static void check_bounds(struct reading *reading, const struct yaml_node *map, const char *key,
-	const struct amount *amount, int64_t floor_value, int64_t ceiling)
-{
-	if (amount->kind == AMOUNT_NONE)
-		return;
-	if (floor_value && ceiling && floor_value > ceiling)
-		yaml_report(&reading->at, yaml_get(map, key), "%s: the floor is above the ceiling",
-			key);
-	if (amount->kind == AMOUNT_ABSOLUTE)
-		return;
-	if (amount->value > 0 && !ceiling)
-		yaml_report(&reading->at, yaml_get(map, key), "%s: a raise needs its ceiling", key);
-	if (amount->value < 0 && !floor_value)
-		yaml_report(&reading->at, yaml_get(map, key), "%s: a cut needs its floor", key);
-	if (amount->value < 0)
-		require_condition(reading, map);
-}
-
-static void read_adjust(struct reading *reading, const struct yaml_node *map,
-	struct playbook_step *step)
-{
-	static const char *const known[] = {"action", "memory", "ceiling", "floor", "cpu",
-		"cpu_ceiling", "cpu_floor", NULL};
-
-	yaml_check_keys(&reading->at, map, known);
-	read_amount(reading, map, "memory", UNIT_BYTES, &step->memory);
-	read_quantity(reading, map, "ceiling", UNIT_BYTES, &step->memory_ceiling);
-	read_quantity(reading, map, "floor", UNIT_BYTES, &step->memory_floor);
-	read_amount(reading, map, "cpu", UNIT_MILLICORES, &step->cpu);
-	read_quantity(reading, map, "cpu_ceiling", UNIT_MILLICORES, &step->cpu_ceiling);
-	read_quantity(reading, map, "cpu_floor", UNIT_MILLICORES, &step->cpu_floor);
-	if (!yaml_get(map, "memory") && !yaml_get(map, "cpu"))
-		yaml_report(&reading->at, map, "an adjust_resources step needs memory or cpu");
-	if (!yaml_get(map, "memory") && (yaml_get(map, "ceiling") || yaml_get(map, "floor")))
-		yaml_report(&reading->at, map,
-			"ceiling and floor are memory's; cpu has cpu_ceiling and cpu_floor");
-	check_bounds(reading, map, "memory", &step->memory, step->memory_floor,
-		step->memory_ceiling);
-	check_bounds(reading, map, "cpu", &step->cpu, step->cpu_floor, step->cpu_ceiling);
-}
-
-static void check_template(struct reading *reading, const struct yaml_node *map, const char *key,
-	const char *template_text)
-{
-	char message[128];
-
-	if (template_text && !template_check(template_text, message, sizeof(message)))
-		yaml_report(&reading->at, yaml_get(map, key), "%s: %s", key, message);
-}
-
-static void read_ticket(struct reading *reading, const struct yaml_node *map,
-	struct playbook_step *step)
-{
-	static const char *const known[] = {"action", "title", "text", NULL};
-
-	yaml_check_keys(&reading->at, map, known);
-	read_text(reading, map, "title", true, 200, &step->title);
-	read_text(reading, map, "text", false, ACTION_TEXT_MAX - 1, &step->text);
-	check_template(reading, map, "title", step->title);
-	check_template(reading, map, "text", step->text);
-}
-
-/* Whether the action can be done to what the playbook's target is. */
-static bool action_fits(const struct target_spec *target, enum action_kind action)
-{
-	enum target_kind kind = target->kind;
-	bool workload = target->any_workload || kind == TARGET_DEPLOYMENT ||
-		kind == TARGET_STATEFULSET || kind == TARGET_DAEMONSET;
-
-	switch (action) {
-	case ACTION_SCALE:
-		return workload && kind != TARGET_DAEMONSET;
-	case ACTION_RESTART_POD:
-		return kind == TARGET_POD;
-	case ACTION_RESTART_WORKLOAD:
-		return workload;
-	case ACTION_ADJUST_RESOURCES:
-		return workload || kind == TARGET_POD;
-	case ACTION_CORDON:
-		return kind == TARGET_NODE;
-	default:
-		return true;
-	}
-}
-
-static void read_step(struct reading *reading, const struct yaml_node *map,
-	struct playbook_step *step)
-{
-	static const char *const bare[] = {"action", NULL};
-	int action;
-
-	if (map->kind != YAML_MAP) {
-		yaml_report(&reading->at, map, "a step is a map with the key \"action\"");
-		return;
-	}
-	if (!yaml_read_choice(&reading->at, map, "action", true, action_words, &action))
-		return;
-	step->action = (enum action_kind)action;
-	if (!action_fits(&reading->playbook->target, step->action))
-		yaml_report(&reading->at, yaml_get(map, "action"),
-			"%s can't be done to the kind of target that this playbook names",
-			action_kind_name(step->action));
-	if (step->action == ACTION_SCALE)
-		read_scale(reading, map, step);
-	else if (step->action == ACTION_ADJUST_RESOURCES)
-		read_adjust(reading, map, step);
-	else if (step->action == ACTION_TICKET)
-		read_ticket(reading, map, step);
-	else
-		yaml_check_keys(&reading->at, map, bare);
-}
-
 static void read_steps(struct reading *reading, const struct yaml_node *root)
 {
 	const struct yaml_node *list = yaml_get(root, "steps");
 	struct playbook *playbook = reading->playbook;
+	struct step_reading step = {
+		.at = &reading->at, .playbook = playbook, .limits = reading->limits};
 
 	if (!list || list->kind != YAML_LIST || !list->child_count) {
 		yaml_report(&reading->at, list ? list : root,
@@ -548,7 +268,8 @@ static void read_steps(struct reading *reading, const struct yaml_node *root)
 				PLAYBOOK_STEPS_MAX);
 			return;
 		}
-		read_step(reading, list->children[i], &playbook->steps[playbook->step_count++]);
+		step.map = list->children[i];
+		playbook_read_step(&step, &playbook->steps[playbook->step_count++]);
 	}
 }
 
@@ -637,7 +358,7 @@ static void check_whole(struct reading *reading, const struct yaml_node *root)
 	bool changes = false, narrow = true;
 
 	for (size_t i = 0; i < playbook->step_count; i++)
-		changes = changes || playbook->steps[i].action != ACTION_TICKET;
+		changes = changes || !action_class(playbook->steps[i].action)->is_told;
 	for (unsigned i = 0; i <= EVENT_PROPOSAL; i++)
 		narrow = narrow &&
 			(!playbook->triggers[i].set || playbook->triggers[i].matchers.count);
@@ -673,10 +394,10 @@ bool playbook_read(struct playbook *playbook, const struct yaml_document *docume
 		return false;
 	}
 	yaml_check_keys(&reading.at, root, known);
-	playbook->file = copy_text(&reading, root, yaml_file(document));
+	playbook->file = playbook_copy_text(&reading.at, root, yaml_file(document));
 	read_name(&reading, root);
-	read_text(&reading, root, "description", false, 1000, &playbook->description);
-	read_text(&reading, root, "runbook", false, 1000, &playbook->runbook);
+	playbook_read_text(&reading.at, root, "description", false, 1000, &playbook->description);
+	playbook_read_text(&reading.at, root, "runbook", false, 1000, &playbook->runbook);
 	read_trigger(&reading, root);
 	read_target(&reading, root);
 	read_conditions(&reading, root);

@@ -157,12 +157,14 @@ static struct command command_on(enum action_kind action, enum target_kind kind,
 	clock_manual_advance(&fixture.clock, 1000);
 	snprintf(command.action_id, sizeof(command.action_id), "a-%u", ++number);
 	command.target = fixture.observation.target;
-	command.replicas_before = fixture.observation.replicas;
-	command.replicas_after = fixture.observation.replicas + 1;
 	if (action == ACTION_ADJUST_RESOURCES) {
 		snprintf(command.target.container, sizeof(command.target.container), "app");
-		command.memory_bytes_before = fixture.observation.memory_limit_bytes;
-		command.memory_bytes_after = command.memory_bytes_before + (INT64_C(32) << 20);
+		changes_set(&command.changes, CHANGE_MEMORY_LIMIT,
+			fixture.observation.memory_limit_bytes,
+			fixture.observation.memory_limit_bytes + (INT64_C(32) << 20));
+	} else if (action == ACTION_SCALE) {
+		changes_set(&command.changes, CHANGE_REPLICAS, fixture.observation.replicas,
+			fixture.observation.replicas + 1);
 	}
 	return command;
 }
@@ -263,7 +265,7 @@ static void limit_below_the_request_is_refused_with_the_servers_words(void **sta
 	if (!opened)
 		skip();
 	command = command_on(ACTION_ADJUST_RESOURCES, TARGET_DEPLOYMENT, "web");
-	command.memory_bytes_after = INT64_C(32) << 20;
+	command.changes.list[0].after = INT64_C(32) << 20;
 	send_command(&command);
 	expect_outcome(COMMAND_FAILED, STATUS_BAD_INPUT,
 		"must be less than or equal to memory limit");
@@ -455,10 +457,12 @@ static bool all_pass(char *refused, size_t size)
 		}
 		command.target = fixture.observation.target;
 		command.server_dry_run = true;
-		command.replicas_before = fixture.observation.replicas;
-		command.replicas_after = 4;
+		if (command.kind == ACTION_SCALE)
+			changes_set(&command.changes, CHANGE_REPLICAS, fixture.observation.replicas,
+				4);
 		if (command.kind == ACTION_ADJUST_RESOURCES)
-			command.memory_bytes_after = INT64_C(1) << 30;
+			changes_set(&command.changes, CHANGE_MEMORY_LIMIT,
+				fixture.observation.memory_limit_bytes, INT64_C(1) << 30);
 		send_command(&command);
 		if (fixture.result.outcome != COMMAND_DONE) {
 			snprintf(refused, size, "%s", fixture.result.error.text);
@@ -508,11 +512,11 @@ static void unknown_outcome_is_found_by_looking(void **state)
 	expect_outcome(COMMAND_UNKNOWN, STATUS_TIMEOUT, "did not answer in time");
 	AWAIT(&cluster.parts, looked(TARGET_DEPLOYMENT, "web"), WAIT_S);
 	print_message("the change was %s\n",
-		fixture.observation.replicas == command.replicas_after ? "made" : "not made");
+		fixture.observation.replicas == command.changes.list[0].after ? "made" : "not made");
 	/* Its value is absolute and its version a precondition: even a blind repetition is safe. */
 	send_command(&command);
 	expect_outcome(COMMAND_DONE, STATUS_OK, "");
-	assert_int_equal(number_of("spec", "replicas"), command.replicas_after);
+	assert_int_equal(number_of("spec", "replicas"), command.changes.list[0].after);
 	assert_int_equal(number_of("metadata", "generation"), generation + 1);
 }
 
@@ -566,7 +570,7 @@ static void revoked_token_is_replaced_by_what_stands_in_the_file(void **state)
 	kube_cluster_token(&cluster, "shop", "nimbusguard", NULL, "token", token_path);
 	send_command(&command);
 	expect_outcome(COMMAND_DONE, STATUS_OK, "");
-	assert_int_equal(number_of("spec", "replicas"), command.replicas_after);
+	assert_int_equal(number_of("spec", "replicas"), command.changes.list[0].after);
 }
 
 int main(void)

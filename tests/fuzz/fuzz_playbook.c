@@ -20,9 +20,15 @@ static void check_playbook(struct playbook *playbook)
 
 		CHECK(step->action == ACTION_TICKET ||
 			(playbook->verified && !playbook->target.none));
-		CHECK(!step->replicas_max || step->replicas_min <= step->replicas_max);
-		CHECK(step->memory.kind != AMOUNT_PERCENT || step->memory.value < 0 ||
-			step->memory_ceiling > 0);
+		for (unsigned k = 0; k < step->change_count; k++) {
+			const struct step_change *change = &step->changes[k];
+
+			CHECK(!change->highest || change->amount.kind == AMOUNT_NONE ||
+				change->lowest <= change->highest);
+			CHECK(change->field != CHANGE_MEMORY_LIMIT ||
+				change->amount.kind != AMOUNT_PERCENT ||
+				change->amount.value < 0 || change->highest > 0);
+		}
 		CHECK(step->action != ACTION_TICKET || step->title);
 	}
 }

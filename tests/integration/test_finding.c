@@ -198,7 +198,7 @@ static void the_finding_becomes_a_dry_run(void **state)
 	assert_true(shows("actions", "playbook", "scale-out-on-saturation", "kind", "scale"));
 	assert_true(shows("actions", "playbook", "scale-out-on-saturation", "dry_run", "true"));
 	assert_true(shows("actions", "playbook", "scale-out-on-saturation", "plan",
-		"\"replicas_before\":2,\"replicas_after\":3"));
+		"\"changes\":[{\"field\":\"replicas\",\"unit\":\"count\",\"before\":2,\"after\":3}]"));
 	look("incidents", "playbook", "scale-out-on-saturation", "id", id, sizeof(id));
 	snprintf(path, sizeof(path), "why/%s", id);
 	why = nimbusguard_get(nimbusguard, path);

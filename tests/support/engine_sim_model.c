@@ -79,9 +79,11 @@ bool sim_apply(struct sim *sim, const struct command *command)
 			return false;
 		deployment->version++;
 		if (command->kind == ACTION_SCALE)
-			deployment->replicas = command->replicas_after;
+			deployment->replicas = (int32_t)changes_after(&command->changes,
+				CHANGE_REPLICAS, deployment->replicas);
 		if (command->kind == ACTION_ADJUST_RESOURCES)
-			deployment->memory = command->memory_bytes_after;
+			deployment->memory = changes_after(&command->changes,
+				CHANGE_MEMORY_LIMIT, deployment->memory);
 	}
 	if (sim_chance(sim, 50))
 		deployment->well = true;

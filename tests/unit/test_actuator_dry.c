@@ -84,8 +84,7 @@ static void command_is_told_and_done(void **state)
 	struct actuator dry;
 
 	assert_int_equal(actuator_dry_open(&dry, (struct actuator){0}, &sink, NULL), STATUS_OK);
-	command.replicas_before = 3;
-	command.replicas_after = 5;
+	changes_set(&command.changes, CHANGE_REPLICAS, 3, 5);
 	assert_int_equal(dry.vtable->send(dry.self, &command), STATUS_OK);
 	assert_int_equal(heard.finished, 1);
 	assert_string_equal(heard.result.action_id, "a-1");
@@ -157,15 +156,14 @@ static void each_kind_has_its_words(void **state)
 	struct command command = make_command(ACTION_ADJUST_RESOURCES, TARGET_STATEFULSET, "db");
 	char text[256], small[20];
 
-	command.memory_bytes_before = INT64_C(512) << 20;
-	command.memory_bytes_after = INT64_C(768) << 20;
-	command.cpu_milli_before = 500;
-	command.cpu_milli_after = 1000;
+	changes_set(&command.changes, CHANGE_MEMORY_LIMIT, INT64_C(512) << 20, INT64_C(768) << 20);
+	changes_set(&command.changes, CHANGE_CPU_LIMIT, 500, 1000);
 	snprintf(command.target.container, sizeof(command.target.container), "pg");
 	command_describe(&command, text, sizeof(text));
 	assert_string_equal(text,
 		"set limits of StatefulSet shop/db container pg: memory 512Mi -> 768Mi, cpu 500m -> 1");
-	command.memory_bytes_after = 0;
+	command.changes.count = 0;
+	changes_set(&command.changes, CHANGE_CPU_LIMIT, 500, 1000);
 	command_describe(&command, text, sizeof(text));
 	assert_string_equal(text, "set limits of StatefulSet shop/db container pg: cpu 500m -> 1");
 	command_describe(&command, small, sizeof(small));
@@ -173,7 +171,7 @@ static void each_kind_has_its_words(void **state)
 	command = make_command(ACTION_CORDON, TARGET_NODE, "n1");
 	command_describe(&command, text, sizeof(text));
 	assert_string_equal(text, "cordon Node n1");
-	command.uncordon = true;
+	changes_set(&command.changes, CHANGE_UNSCHEDULABLE, 1, 0);
 	command_describe(&command, text, sizeof(text));
 	assert_string_equal(text, "uncordon Node n1");
 	command = make_command(ACTION_RESTART_WORKLOAD, TARGET_DAEMONSET, "agent");

@@ -32,8 +32,7 @@ static struct command make_scale(void)
 {
 	struct command command = make_command(ACTION_SCALE, TARGET_DEPLOYMENT, "web");
 
-	command.replicas_before = 3;
-	command.replicas_after = 5;
+	changes_set(&command.changes, CHANGE_REPLICAS, 3, 5);
 	return command;
 }
 
@@ -123,8 +122,8 @@ static void limits_go_to_the_named_container(void **state)
 	struct kube_fixture *fixture = *state;
 	struct command command = make_command(ACTION_ADJUST_RESOURCES, TARGET_DEPLOYMENT, "web");
 
-	command.memory_bytes_after = INT64_C(768) << 20;
-	command.cpu_milli_after = 1500;
+	changes_set(&command.changes, CHANGE_MEMORY_LIMIT, INT64_C(512) << 20, INT64_C(768) << 20);
+	changes_set(&command.changes, CHANGE_CPU_LIMIT, 1000, 1500);
 	snprintf(command.target.container, sizeof(command.target.container), "app");
 	SEND(fixture, command, {.start = "PATCH"});
 	assert_int_equal(fixture->result.outcome, COMMAND_DONE);
@@ -144,7 +143,7 @@ static void unnamed_container_must_be_the_only_one(void **state)
 	struct kube_fixture *fixture = *state;
 	struct command command = make_command(ACTION_ADJUST_RESOURCES, TARGET_DEPLOYMENT, "web");
 
-	command.cpu_milli_after = 250;
+	changes_set(&command.changes, CHANGE_CPU_LIMIT, 200, 250);
 	SEND(fixture, command, {.start = "GET " DEPLOYMENT, .body = ONE_CONTAINER},
 		{.start = "PATCH"});
 	assert_int_equal(fixture->result.outcome, COMMAND_DONE);
@@ -166,7 +165,7 @@ static void node_is_cordoned_and_back(void **state)
 	assert_line(fixture, 0, "PATCH /api/v1/nodes/n1" QUERY);
 	assert_string_equal(http_stub_body(fixture->stub, 0),
 		"{" METADATA ",\"spec\":{\"unschedulable\":true}}");
-	command.uncordon = true;
+	changes_set(&command.changes, CHANGE_UNSCHEDULABLE, 1, 0);
 	SEND(fixture, command, {.start = "PATCH"});
 	assert_string_equal(http_stub_body(fixture->stub, 1),
 		"{" METADATA ",\"spec\":{\"unschedulable\":false}}");
@@ -274,7 +273,7 @@ static void command_that_makes_no_sense_is_not_sent(void **state)
 	SEND(fixture, command, {.start = ""});
 	assert_failed(fixture, STATUS_BAD_INPUT, "nobody has looked");
 	command = make_scale();
-	command.replicas_after = -1;
+	changes_set(&command.changes, CHANGE_REPLICAS, 3, -1);
 	SEND(fixture, command, {.start = ""});
 	assert_failed(fixture, STATUS_BAD_INPUT, "negative");
 	command = make_command(ACTION_SCALE, TARGET_DAEMONSET, "agent");
@@ -406,8 +405,7 @@ static void conflict_of_limits_is_judged_by_their_value(void **state)
 	struct kube_fixture *fixture = *state;
 	struct command command = make_command(ACTION_ADJUST_RESOURCES, TARGET_DEPLOYMENT, "web");
 
-	command.memory_bytes_before = INT64_C(512) << 20;
-	command.memory_bytes_after = INT64_C(1) << 30;
+	changes_set(&command.changes, CHANGE_MEMORY_LIMIT, INT64_C(512) << 20, INT64_C(1) << 30);
 	snprintf(command.target.container, sizeof(command.target.container), "app");
 	SEND(fixture, command, {.start = "PATCH", .code = 409},
 		{.start = "GET", .body = LIMITED("1024Mi")});

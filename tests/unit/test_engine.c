@@ -29,8 +29,8 @@ static void an_alert_becomes_a_cure(void **st)
 	settle(bench);
 	assert_int_equal(bench->sent_count, 1);
 	assert_false(bench->sent_dry[0]);
-	assert_int_equal(bench->sent[0].replicas_before, 2);
-	assert_int_equal(bench->sent[0].replicas_after, 3);
+	assert_int_equal(bench->sent[0].changes.list[0].before, 2);
+	assert_int_equal(changes_after(&bench->sent[0].changes, CHANGE_REPLICAS, 0), 3);
 	assert_string_equal(bench->sent[0].target.uid, "uid-1");
 	assert_int_equal(state(bench), STATE_WATCHED);
 	bench->observation.replicas = 3;
@@ -373,7 +373,7 @@ static void undo_puts_back_only_what_is_still_ours(void **st)
 	assert_int_equal(engine_undo(bench->engine, id, &ann, bench->now_ms, &error), STATUS_OK);
 	settle(bench);
 	assert_int_equal(bench->sent_count, 2);
-	assert_int_equal(bench->sent[1].replicas_after, 2);
+	assert_int_equal(changes_after(&bench->sent[1].changes, CHANGE_REPLICAS, 0), 2);
 	assert_string_equal(bench->outcome, "rolled_back");
 	assert_int_equal(engine_undo(bench->engine, id, &ann, bench->now_ms, &error),
 		STATUS_CONFLICT);

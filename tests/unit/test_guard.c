@@ -58,7 +58,7 @@ static int setup(void **state)
 	scene->observation.target = scene->target;
 	snprintf(scene->observation.target.uid, UID_MAX, "u");
 	scene->plan =
-		(struct plan){.kind = ACTION_SCALE, .replicas_before = 2, .replicas_after = 3};
+		(struct plan){.kind = ACTION_SCALE, .changes = {{{CHANGE_REPLICAS, 2, 3}}, 1}};
 	ledger_init(&scene->ledger, 100);
 	ledger_key(&scene->entry, &scene->target);
 	scene->entry.kind = ACTION_SCALE;
@@ -205,7 +205,7 @@ static void each_gate_about_the_plan_refuses_alone(void **state)
 	only(GATE_CONDITIONS, DECISION_WAIT);
 	refusal_set(&scene->plan.refusal, "no_change", "x");
 	only(GATE_PLAN, DECISION_BLOCKED);
-	scene->plan.replicas_after = scene->limits.replicas_max + 1;
+	scene->plan.changes.list[0].after = scene->limits.replicas_max + 1;
 	only(GATE_REPLICAS_MAX, DECISION_BLOCKED);
 	scene->entry.after = 2 * scene->limits.cumulative_change_max + 1;
 	only(GATE_CUMULATIVE, DECISION_BLOCKED);
@@ -520,7 +520,9 @@ static void one_missing_answer_counts_as_one_refusal(void **state)
 
 static struct playbook_step scale_by(enum amount_kind kind, double value)
 {
-	return (struct playbook_step){.action = ACTION_SCALE, .replicas = {kind, value}};
+	return (struct playbook_step){.action = ACTION_SCALE,
+		.changes = {{CHANGE_REPLICAS, {kind, value}, 0, 0}},
+		.change_count = 1};
 }
 
 static int32_t planned(struct playbook_step step, int32_t replicas, int32_t replicas_max)
@@ -536,7 +538,7 @@ static int32_t planned(struct playbook_step step, int32_t replicas, int32_t repl
 
 	scene->observation.replicas = replicas;
 	plan_make(&scene->plan, &question);
-	return scene->plan.replicas_after;
+	return (int32_t)changes_after(&scene->plan.changes, CHANGE_REPLICAS, 0);
 }
 
 static void scale_steps_are_rounded_away_and_held_in_bounds(void **state)
@@ -558,25 +560,25 @@ static void scale_steps_are_rounded_away_and_held_in_bounds(void **state)
 	assert_int_equal(planned(scale_by(AMOUNT_DELTA, 2), 0, 50), 2);
 	assert_string_equal(scene->plan.refusal.reason, "scaled_to_zero");
 	step = scale_by(AMOUNT_DELTA, 5);
-	step.replicas_max = 4;
+	step.changes[0].highest = 4;
 	assert_int_equal(planned(step, 3, 50), 4);
 }
 
 static void a_limit_that_is_not_set_is_not_raised(void **state)
 {
 	struct playbook_step step = {.action = ACTION_ADJUST_RESOURCES,
-		.memory = {AMOUNT_PERCENT, 25},
-		.memory_ceiling = 1000};
+		.changes = {{CHANGE_MEMORY_LIMIT, {AMOUNT_PERCENT, 25}, 0, 1000}},
+		.change_count = 1};
 
 	scene->observation.memory_limit_bytes = 0;
 	planned(step, 1, 1);
 	assert_string_equal(scene->plan.refusal.reason, "no_limit_set");
 	scene->observation.memory_limit_bytes = 400;
 	planned(step, 1, 1);
-	assert_int_equal(scene->plan.memory_after, 500);
+	assert_int_equal(scene->plan.changes.list[0].after, 500);
 	scene->observation.memory_limit_bytes = 900;
 	planned(step, 1, 1);
-	assert_int_equal(scene->plan.memory_after, 1000);
+	assert_int_equal(scene->plan.changes.list[0].after, 1000);
 	scene->observation.memory_limit_bytes = 1000;
 	planned(step, 1, 1);
 	assert_string_equal(scene->plan.refusal.reason, "no_change");
@@ -634,6 +636,7 @@ static void restart_is_told_by_its_key_and_cordon_by_the_node(void **state)
 	assert_int_equal(applied(), 1);
 	assert_int_equal(plan_applied(&scene->plan, &scene->target, "", &scene->observation), -1);
 	scene->plan.kind = ACTION_CORDON;
+	scene->plan.changes = (struct changes){{{CHANGE_UNSCHEDULABLE, 0, 1}}, 1};
 	assert_int_equal(applied(), 0);
 	scene->observation.unschedulable = true;
 	assert_int_equal(applied(), 1);

@@ -119,12 +119,12 @@ static void a_whole_playbook_is_read(void **state)
 	assert_string_equal(playbook->target.name_label, "app");
 	assert_int_equal(playbook->conditions[0].fold, SIGNAL_MIN);
 	assert_int_equal(playbook->conditions[0].over_ms, 180000);
-	assert_int_equal(playbook->steps[0].replicas.kind, AMOUNT_PERCENT);
-	assert_int_equal(playbook->steps[0].replicas_max, 9);
-	assert_true(playbook->steps[1].memory.value == 256.0 * 1024 * 1024);
-	assert_int_equal(playbook->steps[1].memory_ceiling, INT64_C(4) << 30);
-	assert_true(playbook->steps[1].cpu.value == -10);
-	assert_int_equal(playbook->steps[1].cpu_floor, 100);
+	assert_int_equal(playbook->steps[0].changes[0].amount.kind, AMOUNT_PERCENT);
+	assert_int_equal(playbook->steps[0].changes[0].highest, 9);
+	assert_true(step_change_of(&playbook->steps[1], CHANGE_MEMORY_LIMIT)->amount.value == 256.0 * 1024 * 1024);
+	assert_int_equal(step_change_of(&playbook->steps[1], CHANGE_MEMORY_LIMIT)->highest, INT64_C(4) << 30);
+	assert_true(step_change_of(&playbook->steps[1], CHANGE_CPU_LIMIT)->amount.value == -10);
+	assert_int_equal(step_change_of(&playbook->steps[1], CHANGE_CPU_LIMIT)->lowest, 100);
 	assert_int_equal(playbook->guard.cooldown_ms, 30 * 60000);
 	assert_int_equal(playbook->guard.replicas_max, 8);
 	assert_int_equal(playbook->guard.per_target, limits.per_target);

@@ -1,0 +1,56 @@
+/*
+ * restart_workload: all pods of a workload by a rollout, as kubectl rollout restart does it. The
+ * action's key on the object tells that it was done. It has no inverse.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "remediations/actions/shapes.h"
+#include "remediations/kube_object.h"
+
+static void make_plan(struct plan *plan, const struct plan_question *question)
+{
+	(void)question;
+	snprintf(plan->words, sizeof(plan->words), "restart all pods by a rollout");
+}
+
+static void write_body(struct buf *body, const struct sending *sending)
+{
+	buf_add_char(body, '{');
+	sending_add_metadata(body, sending);
+	buf_printf(body,
+		",\"spec\":{\"template\":{\"metadata\":{\"annotations\":{"
+		"\"kubectl.kubernetes.io/restartedAt\":\"%s\"}}}}}",
+		sending->now);
+}
+
+static bool is_wanted(const struct sending *sending, const json_t *object)
+{
+	const char *key = kube_annotation(object, ANNOTATION_ACTION);
+
+	return key != NULL && strcmp(key, sending->command->action_id) == 0;
+}
+
+static const struct kube_action kube = {
+	.method = KUBE_PATCH,
+	.content_type = MERGE_PATCH,
+	.targets = TARGETS_WORKLOAD,
+	.write_body = write_body,
+	.is_wanted = is_wanted,
+};
+
+static const struct action_need needs[] = {NEED_WORKLOADS("patch", "writes the pod template")};
+
+const struct action_class action_restart_workload = {
+	.name = "restart_workload",
+	.disruptive = true,
+	.targets = TARGETS_WORKLOAD,
+	.plan = make_plan,
+	.applied = applied_by_key,
+	.describe = describe_restart,
+	.way = ACTION_BY_KEY,
+	.kube = &kube,
+	.needs = needs,
+	.need_count = ARRAY_COUNT(needs),
+};
