@@ -125,10 +125,10 @@ enum status two_persons_parse(const char *const *words, size_t count, uint32_t *
 		bool known = false;
 
 		for (unsigned kind = 0; kind < ACTION_KIND_COUNT; kind++) {
-			if (kind == ACTION_TICKET ||
+			if (action_class((enum action_kind)kind)->is_told ||
 				(strcmp(words[i], action_kind_name((enum action_kind)kind)) != 0 &&
 					(strcmp(words[i], "destructive") != 0 ||
-						!action_kind_disruptive((enum action_kind)kind))))
+						!action_kind_destructive((enum action_kind)kind))))
 				continue;
 			*kinds |= UINT32_C(1) << kind;
 			known = true;

@@ -38,7 +38,7 @@ const char *action_kind_name(enum action_kind kind);
 bool action_kind_parse(const char *name, enum action_kind *kind);
 /* Whether it interrupts what runs. */
 bool action_kind_disruptive(enum action_kind kind);
-/* Whether two persons may be required for it: what it takes away does not come back by itself. */
+/* Whether guard.two_persons may ask two persons for it by the word "destructive". */
 bool action_kind_destructive(enum action_kind kind);
 bool action_kind_has_inverse(enum action_kind kind);
 /* Whether what it wrote can be read back from its target later, to see that nobody changed it. */
@@ -59,12 +59,12 @@ struct object_ref {
 struct command {
 	char action_id[ACTION_ID_MAX]; /* idempotency key */
 	enum action_kind kind;
-	struct target target;     /* with uid and resource_version where the cluster was asked */
-	struct object_ref object; /* what is written, where that is not the target */
-	bool server_dry_run;      /* ask the API server to check only (dryRun=All) */
-	int64_t deadline_ms;      /* not sent after this time */
-	struct changes changes;   /* empty for what has no value: a restart, a ticket */
-	char title[256];          /* ACTION_TICKET */
+	struct target target;       /* with uid and resource_version where the cluster was asked */
+	struct object_ref object;   /* what is written, where that is not the target */
+	bool server_dry_run;        /* ask the API server to check only (dryRun=All) */
+	int64_t deadline_ms;        /* not sent after this time */
+	struct changes changes;     /* empty for what has no value: a restart, a ticket */
+	char title[256];            /* ACTION_TICKET */
 	char text[ACTION_TEXT_MAX]; /* reason for the object's annotation, the ticket's body */
 };
 

@@ -22,7 +22,7 @@
 	X(UNIT_COUNT, "count")                                                                     \
 	X(UNIT_BYTES, "bytes")                                                                     \
 	X(UNIT_MILLICORES, "millicores")                                                           \
-	X(UNIT_FLAG, "flag") /* 0 or 1 */                                                          \
+	X(UNIT_FLAG, "flag")     /* 0 or 1 */                                                      \
 	X(UNIT_NUMBER, "number") /* a name, not a size: nothing is measured by it */
 
 enum change_unit {

@@ -13,8 +13,7 @@
 /* Whether the field still has the value that was written; asked of the cluster before the signals. */
 static bool must_read_back(const struct incident *incident, const struct action *action)
 {
-	return !action->dry_run &&
-		action_kind_reads_back(action->plan.kind) && !incident->looks;
+	return !action->dry_run && action_kind_reads_back(action->plan.kind) && !incident->looks;
 }
 
 static void end_dry_run(struct engine *engine, struct incident *incident, struct action *action,

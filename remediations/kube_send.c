@@ -182,8 +182,8 @@ static enum status judge_conflict(struct sending *sending, const json_t *object,
 			? STATUS_OK
 			: error_set(error, STATUS_CONFLICT, "it is another object by now");
 	}
-	sending->already = sending->action->is_wanted != NULL &&
-		sending->action->is_wanted(sending, object);
+	sending->already =
+		sending->action->is_wanted != NULL && sending->action->is_wanted(sending, object);
 	if (sending->already)
 		return STATUS_OK;
 	if (!is_as_judged(sending, object) ||

@@ -71,8 +71,8 @@ void plan_add_change(struct plan *plan, const struct step_change *change, int64_
 
 	if (change->highest && (highest <= 0 || change->highest < highest))
 		highest = change->highest;
-	after = amount_apply(
-		&change->amount, (double)before, (double)change->lowest, (double)highest);
+	after = amount_apply(&change->amount, (double)before, (double)change->lowest,
+		(double)highest);
 	changes_set(&plan->changes, change->field, before, (int64_t)after);
 }
 

@@ -34,7 +34,7 @@ const char *plan_basis_name(enum plan_basis basis);
 struct plan {
 	enum action_kind kind;
 	enum plan_basis basis;
-	struct refusal refusal; /* reason "": the plan can be carried out */
+	struct refusal refusal;   /* reason "": the plan can be carried out */
 	struct changes changes;   /* empty for what has no value */
 	struct object_ref object; /* what is written, where that is not the target */
 	bool shrinks;

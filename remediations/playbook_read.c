@@ -254,8 +254,9 @@ static void read_steps(struct reading *reading, const struct yaml_node *root)
 {
 	const struct yaml_node *list = yaml_get(root, "steps");
 	struct playbook *playbook = reading->playbook;
-	struct step_reading step = {
-		.at = &reading->at, .playbook = playbook, .limits = reading->limits};
+	struct step_reading step = {.at = &reading->at,
+		.playbook = playbook,
+		.limits = reading->limits};
 
 	if (!list || list->kind != YAML_LIST || !list->child_count) {
 		yaml_report(&reading->at, list ? list : root,

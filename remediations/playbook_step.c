@@ -43,9 +43,8 @@ void playbook_read_text(const struct yaml_reader *at, const struct yaml_node *ma
 	if (!yaml_read_text(at, map, key, required, &value))
 		return;
 	if (strlen(value) > size_max) {
-		yaml_report(at, yaml_get(map, key),
-			"%s is %zu bytes long, at most %zu are allowed", key, strlen(value),
-			size_max);
+		yaml_report(at, yaml_get(map, key), "%s is %zu bytes long, at most %zu are allowed",
+			key, strlen(value), size_max);
 		return;
 	}
 	if (!*text)
@@ -153,8 +152,7 @@ void step_read_quantity(const struct step_reading *reading, const char *key, enu
 bool step_read_replicas(const struct step_reading *reading, const char *key, int64_t least,
 	int64_t *value)
 {
-	return yaml_read_int(
-		reading->at, reading->map, key, false, least, REPLICAS_MAX, value);
+	return yaml_read_int(reading->at, reading->map, key, false, least, REPLICAS_MAX, value);
 }
 
 void step_need_condition(const struct step_reading *reading)

@@ -92,7 +92,7 @@ struct kube_action {
 struct action_class {
 	const char *name;
 	bool disruptive;  /* interrupts what runs */
-	bool destructive; /* two persons may be required for it */
+	bool destructive; /* it restarts, removes or runs something: "destructive" in two_persons */
 	bool is_told;     /* only people are told: no target is touched or looked at */
 
 	/* What gates ask (guard_target.c). */

@@ -42,8 +42,8 @@ static bool limit_by_signals(const struct plan_question *question, enum change_f
 	double use, share;
 
 	if (!plan_read_signal(question, memory ? ROLE_MEMORY : ROLE_CPU, &use) ||
-		!plan_read_signal(question,
-			memory ? ROLE_MEMORY_UTILIZATION : ROLE_CPU_UTILIZATION, &share) ||
+		!plan_read_signal(question, memory ? ROLE_MEMORY_UTILIZATION : ROLE_CPU_UTILIZATION,
+			&share) ||
 		share <= 0)
 		return false;
 	*before = rint(use / share * (memory ? 1 : 1000));
@@ -110,8 +110,8 @@ static void describe(struct words *words, const struct command *command)
 
 		change_value_write(unit, change->before, before, sizeof(before));
 		change_value_write(unit, change->after, after, sizeof(after));
-		words_add(words, "%s%s %s -> %s", comma,
-			unit == UNIT_BYTES ? "memory" : "cpu", before, after);
+		words_add(words, "%s%s %s -> %s", comma, unit == UNIT_BYTES ? "memory" : "cpu",
+			before, after);
 		comma = ", ";
 	}
 }
@@ -188,12 +188,13 @@ static const struct kube_action kube = {
 
 static const struct action_need needs[] = {NEED_WORKLOADS("patch", "writes the pod template")};
 
-static const char *const keys[] = {
-	"memory", "ceiling", "floor", "cpu", "cpu_ceiling", "cpu_floor", NULL};
+static const char *const keys[] = {"memory", "ceiling", "floor", "cpu", "cpu_ceiling", "cpu_floor",
+	NULL};
 
 const struct action_class action_adjust_resources = {
 	.name = "adjust_resources",
 	.disruptive = true,
+	.destructive = true,
 	.writes_manifest = true,
 	.targets = TARGETS_WORKLOAD | TARGET_BIT(TARGET_POD),
 	.keys = keys,

@@ -22,7 +22,8 @@ static void make_plan(struct plan *plan, const struct plan_question *question)
 static void describe(struct words *words, const struct command *command)
 {
 	words_add(words,
-		changes_after(&command->changes, CHANGE_UNSCHEDULABLE, 1) ? "cordon " : "uncordon ");
+		changes_after(&command->changes, CHANGE_UNSCHEDULABLE, 1) ? "cordon "
+									  : "uncordon ");
 	words_add_target(words, &command->target);
 }
 

@@ -45,6 +45,7 @@ static const struct action_need needs[] = {NEED_WORKLOADS("patch", "writes the p
 const struct action_class action_restart_workload = {
 	.name = "restart_workload",
 	.disruptive = true,
+	.destructive = true,
 	.targets = TARGETS_WORKLOAD,
 	.plan = make_plan,
 	.applied = applied_by_key,

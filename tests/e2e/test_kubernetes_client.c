@@ -512,7 +512,8 @@ static void unknown_outcome_is_found_by_looking(void **state)
 	expect_outcome(COMMAND_UNKNOWN, STATUS_TIMEOUT, "did not answer in time");
 	AWAIT(&cluster.parts, looked(TARGET_DEPLOYMENT, "web"), WAIT_S);
 	print_message("the change was %s\n",
-		fixture.observation.replicas == command.changes.list[0].after ? "made" : "not made");
+		fixture.observation.replicas == command.changes.list[0].after ? "made"
+									      : "not made");
 	/* Its value is absolute and its version a precondition: even a blind repetition is safe. */
 	send_command(&command);
 	expect_outcome(COMMAND_DONE, STATUS_OK, "");

@@ -26,8 +26,8 @@ static void check_playbook(struct playbook *playbook)
 			CHECK(!change->highest || change->amount.kind == AMOUNT_NONE ||
 				change->lowest <= change->highest);
 			CHECK(change->field != CHANGE_MEMORY_LIMIT ||
-				change->amount.kind != AMOUNT_PERCENT ||
-				change->amount.value < 0 || change->highest > 0);
+				change->amount.kind != AMOUNT_PERCENT || change->amount.value < 0 ||
+				change->highest > 0);
 		}
 		CHECK(step->action != ACTION_TICKET || step->title);
 	}

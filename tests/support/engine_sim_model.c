@@ -82,8 +82,8 @@ bool sim_apply(struct sim *sim, const struct command *command)
 			deployment->replicas = (int32_t)changes_after(&command->changes,
 				CHANGE_REPLICAS, deployment->replicas);
 		if (command->kind == ACTION_ADJUST_RESOURCES)
-			deployment->memory = changes_after(&command->changes,
-				CHANGE_MEMORY_LIMIT, deployment->memory);
+			deployment->memory = changes_after(&command->changes, CHANGE_MEMORY_LIMIT,
+				deployment->memory);
 	}
 	if (sim_chance(sim, 50))
 		deployment->well = true;

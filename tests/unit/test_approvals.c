@@ -230,7 +230,7 @@ static void an_undo_of_what_needs_two_needs_two(void **st)
 	assert_int_equal(say(bench, &ben), STATUS_OK);
 	settle(bench);
 	assert_int_equal(bench->sent_count, 2);
-	assert_int_equal(bench->sent[1].replicas_after, 2);
+	assert_int_equal(changes_after(&bench->sent[1].changes, CHANGE_REPLICAS, 0), 2);
 	bench_close(bench);
 }
 
@@ -245,7 +245,7 @@ static void words_name_the_classes(void **st)
 	assert_int_equal(two_persons_parse(good, 2, &kinds, &error), STATUS_OK);
 	for (unsigned i = 0; i < ACTION_KIND_COUNT; i++)
 		assert_int_equal(kinds >> i & 1,
-			action_kind_disruptive((enum action_kind)i) || i == ACTION_SCALE);
+			action_kind_destructive((enum action_kind)i) || i == ACTION_SCALE);
 	assert_int_equal(two_persons_parse(bad, 2, &kinds, &error), STATUS_BAD_INPUT);
 	assert_non_null(strstr(error.text, "reboot"));
 	assert_int_equal(two_persons_parse(ticket, 1, &kinds, &error), STATUS_BAD_INPUT);

@@ -9,9 +9,9 @@
 
 #include "remediations/change.h"
 
-static const struct changes resources = {
-	{{CHANGE_MEMORY_LIMIT, INT64_C(512) << 20, INT64_C(640) << 20},
-		{CHANGE_CPU_LIMIT, 500, 400}},
+static const struct changes resources = {{{CHANGE_MEMORY_LIMIT, INT64_C(512) << 20,
+						  INT64_C(640) << 20},
+						 {CHANGE_CPU_LIMIT, 500, 400}},
 	2};
 
 static void values_are_found_by_field(void **state)

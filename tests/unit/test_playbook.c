@@ -121,8 +121,10 @@ static void a_whole_playbook_is_read(void **state)
 	assert_int_equal(playbook->conditions[0].over_ms, 180000);
 	assert_int_equal(playbook->steps[0].changes[0].amount.kind, AMOUNT_PERCENT);
 	assert_int_equal(playbook->steps[0].changes[0].highest, 9);
-	assert_true(step_change_of(&playbook->steps[1], CHANGE_MEMORY_LIMIT)->amount.value == 256.0 * 1024 * 1024);
-	assert_int_equal(step_change_of(&playbook->steps[1], CHANGE_MEMORY_LIMIT)->highest, INT64_C(4) << 30);
+	assert_true(step_change_of(&playbook->steps[1], CHANGE_MEMORY_LIMIT)->amount.value ==
+		256.0 * 1024 * 1024);
+	assert_int_equal(step_change_of(&playbook->steps[1], CHANGE_MEMORY_LIMIT)->highest,
+		INT64_C(4) << 30);
 	assert_true(step_change_of(&playbook->steps[1], CHANGE_CPU_LIMIT)->amount.value == -10);
 	assert_int_equal(step_change_of(&playbook->steps[1], CHANGE_CPU_LIMIT)->lowest, 100);
 	assert_int_equal(playbook->guard.cooldown_ms, 30 * 60000);
