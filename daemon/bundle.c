@@ -94,6 +94,8 @@ static void guard_config(const struct config *config, struct guard_limits *guard
 	guard->cumulative_change_max = config_double(config, SETTING_GUARD_CHANGE_MAX);
 	guard->replicas_max = (int32_t)config_int(config, SETTING_GUARD_REPLICAS_MAX);
 	guard->confidence_min = config_double(config, SETTING_GUARD_CONFIDENCE_MIN);
+	guard->hands_off_ms = config_int(config, SETTING_GUARD_HANDS_OFF);
+	guard->worse_by = config_double(config, SETTING_GUARD_WORSE_BY);
 	words = config_list(config, SETTING_GUARD_TWO_PERSONS, &word_count);
 	/* Checked when it was set. */
 	(void)!two_persons_parse(words, word_count, &guard->two_persons, NULL);

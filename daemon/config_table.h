@@ -207,6 +207,12 @@
 		"Replicas are never raised above this.")                                           \
 	SETTING(GUARD_CONFIDENCE_MIN, "guard.confidence_min", DOUBLE, "0.8", 0, 1, NULL, true,     \
 		"Confidence that a finding must have to cause an action.")                         \
+	SETTING(GUARD_HANDS_OFF, "guard.hands_off", DURATION, "4h", 0, 168 * HOUR_MS, NULL, true,  \
+		"A field that somebody else wrote after us, or a person by hand, is left alone "   \
+		"for so long.")                                                                    \
+	SETTING(GUARD_WORSE_BY, "guard.worse_by", DOUBLE, "0.2", 0, 1000, NULL, true,              \
+		"Share by which a signal has to be worse after a change than before to have it "   \
+		"rolled back; 0: never.")                                                          \
 	SETTING(GUARD_APPROVAL_WAIT, "guard.approval_wait", DURATION, "1h", 60000, 168 * HOUR_MS,  \
 		NULL, true, "A plan waits so long for people, then it is handed over.")            \
 	SETTING(GUARD_APPROVAL_VALID, "guard.approval_valid", DURATION, "15m", 10000,              \

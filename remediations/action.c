@@ -159,5 +159,7 @@ void guard_limits_default(struct guard_limits *limits)
 		.cumulative_change_max = 4,
 		.replicas_max = 50,
 		.confidence_min = 0.8,
+		.worse_by = 0.2,
+		.hands_off_ms = 4 * 3600000,
 	};
 }

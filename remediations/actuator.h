@@ -86,6 +86,15 @@ struct command_result {
 	char detail[256]; /* for people: command_describe(), with "would " before it in a dry run */
 };
 
+#define FIELD_MANAGER "nimbusguard" /* under which we write */
+
+/* Who wrote a field last. */
+struct field_writer {
+	char manager[64]; /* "": nobody is told */
+	bool by_hand;     /* with a tool that people write with */
+	int64_t time_ms;  /* 0: not told */
+};
+
 /* What the cluster says of a target before it is touched; the guard judges it. */
 struct observation {
 	bool found;
@@ -104,6 +113,9 @@ struct observation {
 	char action_key[ACTION_ID_MAX]; /* nimbusguard.io/action of the object, "" when none */
 	char owner_of_replicas[64];     /* "HorizontalPodAutoscaler/x" and so on, "" when none */
 	char git_owner[64];             /* "argocd:app", "flux:...", "" */
+	/* Of the replicas (the owner's, as `replicas`), the limits of the container, and the node's
+	 * spec.unschedulable. */
+	struct field_writer replicas_writer, limits_writer, unschedulable_writer;
 	char restart_reason[64]; /* waiting reason or last termination of a pod's container */
 	int32_t restart_count;
 	struct error error; /* STATUS_OK when the cluster answered */

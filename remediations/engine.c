@@ -64,6 +64,8 @@ static int64_t longest_memory(const struct engine_config *config)
 
 	if (config->limits.cooldown_ms > keep)
 		keep = config->limits.cooldown_ms;
+	if (config->limits.hands_off_ms > keep)
+		keep = config->limits.hands_off_ms;
 	for (size_t i = 0; i < playbooks_count(config->playbooks); i++) {
 		const struct guard_limits *guard = &playbooks_at(config->playbooks, i)->guard;
 

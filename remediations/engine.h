@@ -51,6 +51,7 @@ struct engine_config {
 	bool paused;
 	struct guard_limits limits;
 	struct signal_source signals;
+	struct forecast_source forecast; /* expect NULL: the simple ones on the signals */
 	struct engine_times times;
 	unsigned incident_max; /* at open only */
 };

@@ -29,6 +29,7 @@ void engine_write(struct engine *engine, struct incident *incident)
 	status = engine->dirty_count ? STATUS_BUSY : ledger_add(&engine->ledger, &entry);
 	if (!status) {
 		action->written_ms = engine->now_ms;
+		engine_foresee(engine, incident, action);
 		engine_set_state(engine, incident, action, STATE_WRITTEN, "", "%s%s.",
 			action->dry_run ? "Dry run: " : "", action->plan.words);
 		status = engine_record(engine, incident, &engine->decision);
@@ -121,7 +122,7 @@ void engine_retry_step(struct engine *engine, struct incident *incident)
 	const struct action *action = incident_action(incident);
 
 	if (*action->undo_of) {
-		engine_end(engine, incident, OUTCOME_HANDED_OVER, action->reason, action->sentence);
+		engine_hand_over(engine, incident, action->reason, action->sentence);
 		return;
 	}
 	if (!incident->firing && action->plan.kind != ACTION_TICKET) {
@@ -251,9 +252,13 @@ static void undo_done(struct engine *engine, struct incident *incident, struct a
 	engine_record(engine, incident, NULL);
 	action->ended = true;
 	action->ended_ms = engine->now_ms;
-	if (undone && !action->dry_run) {
-		engine_set_state(engine, incident, undone, STATE_ROLLED_BACK, "undone",
-			"Undone by %s.", action->id);
+	if (undone && !action->dry_run)
+		engine_set_state(engine, incident, undone, STATE_ROLLED_BACK,
+			action->rollback ? "worse" : "undone", "%s by %s.",
+			action->rollback ? "It got worse; rolled back" : "Undone", action->id);
+	if (action->rollback && !action->dry_run) {
+		engine_rolled_back(engine, incident);
+		return;
 	}
 	if (action->dry_run)
 		engine_end(engine, incident, OUTCOME_DRY_RUN, "dry_run",

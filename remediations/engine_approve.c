@@ -66,7 +66,8 @@ unsigned engine_approvals_needed(const struct engine *engine, const struct incid
 {
 	enum mode mode = engine_mode(engine, engine_playbook(engine, incident));
 
-	if (action->plan.kind == ACTION_TICKET || mode == MODE_OBSERVE)
+	/* A rollback takes back what was approved or allowed, and nothing else. */
+	if (action->plan.kind == ACTION_TICKET || mode == MODE_OBSERVE || action->rollback)
 		return 0;
 	if (engine->config.limits.two_persons & UINT32_C(1) << action->plan.kind)
 		return 2;
@@ -75,7 +76,8 @@ unsigned engine_approvals_needed(const struct engine *engine, const struct incid
 
 bool engine_approved(const struct action *action)
 {
-	return action->approval_count && action->approval_count >= action->approvals_needed;
+	return action->rollback ||
+		(action->approval_count && action->approval_count >= action->approvals_needed);
 }
 
 /* ---- what is void ---- */

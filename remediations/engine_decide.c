@@ -111,7 +111,9 @@ static void pin_target(struct incident *incident, struct action *action)
 struct ledger_entry engine_entry(const struct engine *engine, const struct incident *incident,
 	const struct action *action)
 {
-	struct ledger_entry entry = {.time_ms = engine->now_ms, .kind = action->plan.kind};
+	struct ledger_entry entry = {.time_ms = engine->now_ms,
+		.kind = action->plan.kind,
+		.dry_run = action->dry_run};
 	const struct change *measured = changes_measured(&action->plan.changes);
 
 	ledger_key(&entry, &action->target);

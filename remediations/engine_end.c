@@ -29,18 +29,42 @@ static void end_dry_run(struct engine *engine, struct incident *incident, struct
 	engine_end(engine, incident, OUTCOME_DRY_RUN, "dry_run", action->sentence);
 }
 
+/* The change did not do what it was to do: it counts for the breaker, whatever came instead. */
 static void not_effective(struct engine *engine, struct incident *incident, struct action *action,
-	const char *reason, const char *words)
+	enum action_state state, const char *words)
 {
+	const char *word = action_state_name(state);
+
 	ledger_mark_ineffective(&engine->ledger, action->id, engine->now_ms);
-	engine_set_state(engine, incident, action, STATE_INEFFECTIVE, reason, "%s", words);
+	if (state == STATE_REVERTED)
+		ledger_mark_reverted(&engine->ledger, action->id, engine->now_ms);
+	engine_set_state(engine, incident, action, state, word, "%s", words);
 	engine_record(engine, incident, NULL);
-	engine_tell(engine, incident, action, NEWS_OUTCOME, "ineffective", action->sentence);
-	/* With somebody who takes it back one does not fight. */
-	if (!strcmp(reason, "reverted"))
-		engine_hand_over(engine, incident, reason, words);
+	engine_tell(engine, incident, action, NEWS_OUTCOME, word, action->sentence);
+	if (state == STATE_WORSE)
+		engine_roll_back(engine, incident, words);
+	else if (state == STATE_REVERTED)
+		/* With somebody who takes it back one does not fight. */
+		engine_hand_over(engine, incident, word, words);
 	else
-		engine_next_step(engine, incident, reason, words);
+		engine_next_step(engine, incident, word, words);
+}
+
+static void effective(struct engine *engine, struct incident *incident, struct action *action,
+	const struct signal_test *test, const char *seen)
+{
+	char words[3 * GATE_TEXT_MAX], why[GATE_TEXT_MAX];
+
+	engine_count_peers(engine, incident, action);
+	if (!effect_self_healed(&action->effect, test, why, sizeof(why))) {
+		snprintf(words, sizeof(words), "%.300s%s%s", seen, *why ? "; " : "", why);
+		engine_set_state(engine, incident, action, STATE_CURED, "cured", "%s", words);
+		engine_end(engine, incident, OUTCOME_CURED, "cured", words);
+		return;
+	}
+	snprintf(words, sizeof(words), "%.300s, but %s", seen, why);
+	engine_set_state(engine, incident, action, STATE_SELF_HEALED, "self_healed", "%s", words);
+	engine_end(engine, incident, OUTCOME_SELF_HEALED, "self_healed", words);
 }
 
 static void judge_effect(struct engine *engine, struct incident *incident, struct action *action,
@@ -52,16 +76,21 @@ static void judge_effect(struct engine *engine, struct incident *incident, struc
 
 	signal_test_run(&playbook->verify, &engine->config.signals, &action->target.workload,
 		engine->now_ms, action->done_ms, &result);
+	if (result.reading.quality == QUALITY_GOOD)
+		action->effect.after = result.reading.value;
 	if (action->dry_run) {
 		end_dry_run(engine, incident, action, &playbook->verify, &result);
 		return;
 	}
 	signal_test_write(&playbook->verify, &result, words, sizeof(words));
 	if (result.reading.quality == QUALITY_GOOD && result.holds) {
-		engine_set_state(engine, incident, action, STATE_CURED, "cured", "%s", words);
-		engine_end(engine, incident, OUTCOME_CURED, "cured", words);
+		effective(engine, incident, action, &playbook->verify, words);
 	} else if (result.reading.quality == QUALITY_GOOD) {
-		not_effective(engine, incident, action, "ineffective", words);
+		not_effective(engine, incident, action,
+			effect_worse(&action->effect, &playbook->verify, playbook->guard.worse_by)
+				? STATE_WORSE
+				: STATE_INEFFECTIVE,
+			words);
 	} else if (overdue < engine->config.times.verify_grace) {
 		engine_wait(engine, incident, WAIT_VERIFY, engine->now_ms + VERIFY_RETRY_MS);
 	} else {
@@ -71,10 +100,35 @@ static void judge_effect(struct engine *engine, struct incident *incident, struc
 	}
 }
 
+/* Whether the field has another value than was written, on the same object. */
+static bool was_reverted(const struct incident *incident, struct action *action, char *words,
+	size_t size)
+{
+	const struct observation *seen = incident->observation;
+	const struct field_writer *writer;
+
+	if (action->dry_run || !action_kind_reads_back(action->plan.kind) ||
+		plan_applied(&action->plan, &action->target, action->id, seen) != 0)
+		return false;
+	writer = observation_writer(seen, &action->plan);
+	snprintf(words, size,
+		"Somebody else changed the value since; the cluster does not tell who.");
+	if (!seen->found || strcmp(seen->target.uid, action->target.uid) != 0)
+		snprintf(words, size, "The object is gone, or another one has its name.");
+	else if (writer && *writer->manager && strcmp(writer->manager, FIELD_MANAGER) != 0) {
+		memcpy(action->effect.reverted_by, writer->manager,
+			sizeof(action->effect.reverted_by));
+		snprintf(words, size, "Reverted by %s%s.", writer->manager,
+			writer->by_hand ? ", a person's tool" : "");
+	}
+	return true;
+}
+
 void engine_verify(struct engine *engine, struct incident *incident)
 {
 	struct action *action = incident_action(incident);
 	const struct playbook *playbook = engine_playbook(engine, incident);
+	char words[GATE_TEXT_MAX];
 
 	if (!playbook || !playbook->verified) {
 		engine_set_state(engine, incident, action, STATE_HANDED_OVER, "playbook_gone",
@@ -97,13 +151,40 @@ void engine_verify(struct engine *engine, struct incident *incident)
 		return;
 	}
 	incident->observe_asked = false;
-	if (!action->dry_run && action_kind_reads_back(action->plan.kind) &&
-		plan_applied(&action->plan, &action->target, action->id, incident->observation) ==
-			0)
-		not_effective(engine, incident, action, "reverted",
-			"Somebody else changed the value since.");
+	if (was_reverted(incident, action, words, sizeof(words)))
+		not_effective(engine, incident, action, STATE_REVERTED, words);
 	else
 		judge_effect(engine, incident, action, playbook);
+}
+
+void engine_roll_back(struct engine *engine, struct incident *incident, const char *words)
+{
+	struct action *action = incident_action(incident), *undo = NULL;
+
+	if (action_kind_has_inverse(action->plan.kind))
+		undo = engine_begin_undo(engine, incident, action);
+	if (!undo) {
+		engine_hand_over(engine, incident, "worse", words);
+		return;
+	}
+	undo->rollback = true;
+	engine_set_state(engine, incident, undo, STATE_PROPOSED, "worse",
+		"%s made it worse and is taken back.", action->id);
+	engine_ask(engine, incident, WAIT_OBSERVATION);
+	if (incident->open && incident_action(incident) == undo && undo->state == STATE_PROPOSED)
+		engine_record(engine, incident, NULL);
+}
+
+void engine_rolled_back(struct engine *engine, struct incident *incident)
+{
+	const struct playbook *playbook = engine_playbook(engine, incident);
+
+	if (playbook && playbook->hand_over)
+		engine_hand_over(engine, incident, "worse",
+			"The change made it worse and was rolled back.");
+	else
+		engine_end(engine, incident, OUTCOME_ROLLED_BACK, "worse",
+			"The change made it worse and was rolled back.");
 }
 
 void engine_next_step(struct engine *engine, struct incident *incident, const char *reason,
@@ -134,7 +215,9 @@ void engine_hand_over(struct engine *engine, struct incident *incident, const ch
 
 	refusal_set(&said, reason, "%s", words);
 	if (incident->handing_over || !playbook || !playbook->hand_over ||
-		(action && (*action->undo_of || action->plan.kind == ACTION_TICKET))) {
+		(action &&
+			((*action->undo_of && !action->rollback) ||
+				action->plan.kind == ACTION_TICKET))) {
 		engine_end(engine, incident, OUTCOME_HANDED_OVER, said.reason, said.sentence);
 		return;
 	}

@@ -326,8 +326,12 @@ static void replay_ledger(struct engine *engine, const struct incident *incident
 		return;
 	if (action->state == STATE_FAILED)
 		ledger_mark_undone(&engine->ledger, action->id);
-	if (action->state == STATE_INEFFECTIVE)
+	if (action->state == STATE_INEFFECTIVE || action->state == STATE_WORSE ||
+		action->state == STATE_REVERTED ||
+		(action->state == STATE_ROLLED_BACK && !strcmp(action->reason, "worse")))
 		ledger_mark_ineffective(&engine->ledger, action->id, action->ended_ms);
+	if (action->state == STATE_REVERTED)
+		ledger_mark_reverted(&engine->ledger, action->id, action->ended_ms);
 }
 
 static enum status replay_action(struct engine *engine, const struct record *record,
@@ -456,6 +460,14 @@ static void resume(struct engine *engine, struct incident *incident)
 				"The service ended meanwhile.");
 		else
 			engine_watch(engine, incident);
+	} else if (action->state == STATE_INEFFECTIVE) {
+		engine_next_step(engine, incident, action->reason, action->sentence);
+	} else if (action->state == STATE_WORSE) {
+		engine_roll_back(engine, incident, action->sentence);
+	} else if (action->state == STATE_REVERTED) {
+		engine_hand_over(engine, incident, action->reason, action->sentence);
+	} else if (action->state == STATE_SELF_HEALED) {
+		engine_end(engine, incident, OUTCOME_SELF_HEALED, action->reason, action->sentence);
 	} else if (action->state == STATE_CURED) {
 		engine_end(engine, incident, OUTCOME_CURED, action->reason, action->sentence);
 	} else if (action->state == STATE_HANDED_OVER || action->state == STATE_ROLLED_BACK) {

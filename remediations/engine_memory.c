@@ -267,7 +267,8 @@ void engine_set_state(struct engine *engine, struct incident *incident, struct a
 	memcpy(action->sentence, said.sentence, sizeof(action->sentence));
 	action->state = state;
 	action->settled = false;
-	if (state == STATE_FAILED || state == STATE_CURED || state == STATE_INEFFECTIVE ||
+	if (state == STATE_FAILED || state == STATE_CURED || state == STATE_SELF_HEALED ||
+		state == STATE_INEFFECTIVE || state == STATE_WORSE || state == STATE_REVERTED ||
 		state == STATE_ROLLED_BACK || state == STATE_HANDED_OVER)
 		action->ended = true;
 	if (action->ended && !action->ended_ms)

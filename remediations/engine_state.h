@@ -129,7 +129,23 @@ void engine_retry_step(struct engine *engine, struct incident *incident);
 void engine_failed(struct engine *engine, struct incident *incident, const char *reason,
 	const char *words);
 
+/* engine_effect.c */
+/* Notes what the verification's signal is now, and what is expected of it without the change. */
+void engine_foresee(const struct engine *engine, const struct incident *incident,
+	struct action *action);
+/* Enough similar cases got well without treatment that this one may have, too. */
+void engine_count_peers(const struct engine *engine, const struct incident *incident,
+	struct action *action);
+/* Of a test that holds after the change: whether it would have without. words tells why. */
+bool effect_self_healed(const struct effect *effect, const struct signal_test *test, char *words,
+	size_t size);
+/* Of a test that does not hold after the change. */
+bool effect_worse(const struct effect *effect, const struct signal_test *test, double worse_by);
+
 /* engine_end.c */
+/* The change made it worse: it is taken back where it can be. */
+void engine_roll_back(struct engine *engine, struct incident *incident, const char *words);
+void engine_rolled_back(struct engine *engine, struct incident *incident);
 void engine_verify(struct engine *engine, struct incident *incident);
 void engine_next_step(struct engine *engine, struct incident *incident, const char *reason,
 	const char *words);

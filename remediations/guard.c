@@ -438,6 +438,7 @@ static judge_fn *const judges[GATE_COUNT] = {
 	[GATE_OWNED] = judge_owned,
 	[GATE_REPLICAS_OWNER] = judge_replicas_owner,
 	[GATE_GIT_OWNER] = judge_git_owner,
+	[GATE_WRITER] = judge_writer,
 	[GATE_SEEN] = judge_seen,
 	[GATE_CONFIDENCE] = judge_confidence,
 	[GATE_DATA] = judge_data,

@@ -78,6 +78,9 @@
 		"An autoscaler owns the replicas", "Change the autoscaler's bounds instead.")                            \
 	X(GATE_GIT_OWNER, "git_owned", false, "no GitOps controller owns the object",                                    \
 		"A GitOps controller owns the object", "Change it in its repository.")                                   \
+	X(GATE_WRITER, "field_owned", false, "nobody else has taken the field over",                                     \
+		"Somebody else has taken the field over",                                                                \
+		"Wait until guard.hands_off has passed since, or change it by hand.")                                    \
 	X(GATE_SEEN, "not_in_stream", false, "the workload is in the stream of samples",                                 \
 		"No samples of the workload were received",                                                              \
 		"Send the nimbusguard:* series of the recording rules for it.")                                          \
@@ -207,6 +210,10 @@ struct guard_question {
 };
 
 void guard_judge(const struct guard_question *question, struct decision *decision);
+
+/* Who wrote last what the plan writes; NULL where it writes no field of the target's. */
+const struct field_writer *observation_writer(const struct observation *observation,
+	const struct plan *plan);
 
 /* Whether the gate refuses in this decision. */
 bool decision_refuses(const struct decision *decision, enum gate gate);

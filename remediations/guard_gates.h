@@ -18,6 +18,6 @@ void gate_refuse_for_good(struct gate_result *result);
 /* guard_target.c */
 judge_fn judge_target, judge_cluster, judge_found, judge_same, judge_terminating, judge_managed,
 	judge_paused, judge_paused_unclear, judge_rollout, judge_owned, judge_replicas_owner,
-	judge_git_owner, judge_seen;
+	judge_git_owner, judge_writer, judge_seen;
 
 #endif

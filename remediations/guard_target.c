@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/parse.h"
 #include "remediations/actions/action_class.h"
 #include "remediations/guard_gates.h"
 
@@ -224,6 +225,78 @@ void judge_git_owner(const struct guard_question *question, struct gate_result *
 	gate_saw(result, "%s", *observation->git_owner ? observation->git_owner : "nobody");
 	if (*observation->git_owner)
 		gate_refuse_for_good(result);
+}
+
+const struct field_writer *observation_writer(const struct observation *observation,
+	const struct plan *plan)
+{
+	if (!plan->changes.count || plan->object.kind != TARGET_NONE)
+		return NULL;
+	switch (plan->changes.list[0].field) {
+	case CHANGE_REPLICAS:
+		return &observation->replicas_writer;
+	case CHANGE_MEMORY_LIMIT:
+	case CHANGE_CPU_LIMIT:
+	case CHANGE_MEMORY_REQUEST:
+	case CHANGE_CPU_REQUEST:
+		return &observation->limits_writer;
+	case CHANGE_UNSCHEDULABLE:
+		return &observation->unschedulable_writer;
+	default:
+		return NULL;
+	}
+}
+
+static void hands_off(const struct guard_question *question, struct gate_result *result,
+	int64_t since_ms)
+{
+	int64_t until = since_ms + question->limits->hands_off_ms;
+	char text[32];
+
+	if (question->now_ms >= until)
+		return;
+	format_duration(question->limits->hands_off_ms, text, sizeof(text));
+	gate_wanted(result, "for %s nobody but " FIELD_MANAGER, text);
+	gate_refuse_for_now(result, until);
+}
+
+/*
+ * What was changed by us and then by somebody else is theirs for a while, and so is what a person set by
+ * hand. An undo puts back only what still is ours: whoever has written it since meant it.
+ */
+void judge_writer(const struct guard_question *question, struct gate_result *result)
+{
+	const struct ledger_entry *ours = ledger_last_written(question->ledger, question->entry);
+	const struct observation *observation;
+	const struct field_writer *writer;
+	char since[32] = "";
+
+	observation = look(question, result);
+	if (!observation)
+		return;
+	writer = observation_writer(observation, question->plan);
+	if (!writer) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	if (writer->time_ms)
+		format_rfc3339(writer->time_ms, since, sizeof(since));
+	gate_saw(result, "%s%s%s", *writer->manager ? writer->manager : "not told",
+		*since ? " at " : "", since);
+	if (!question->undo && ours && ours->reverted_ms)
+		hands_off(question, result, ours->reverted_ms);
+	if (!*writer->manager || !strcmp(writer->manager, FIELD_MANAGER))
+		return;
+	if (question->undo) {
+		memcpy(result->reason, "changed_since", sizeof("changed_since"));
+		gate_wanted(result, FIELD_MANAGER);
+		gate_refuse_for_good(result);
+	} else if (writer->by_hand || ours) {
+		hands_off(question, result,
+			writer->time_ms ? writer->time_ms
+				: ours  ? ours->time_ms
+					: question->now_ms);
+	}
 }
 
 /* A forged alert about something that never sent a sample must not restart it. */

@@ -3,6 +3,7 @@
  */
 #include "remediations/incident.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -97,6 +98,9 @@ struct action *incident_add_action(struct incident *incident)
 		return NULL;
 	if (incident->action_count)
 		number = incident->actions[incident->action_count - 1]->number + 1;
+	action->effect = (struct effect){.before = NAN,
+		.after = NAN,
+		.forecast = {FORECAST_NONE, NAN, NAN, NAN}};
 	action->number = number;
 	action->step = incident->step;
 	/* The incident's id begins with "i-"; its actions' ids share the rest. */

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/event.h"
 #include "remediations/actuator.h"
+#include "remediations/forecast.h"
 #include "remediations/plan.h"
 #include "remediations/playbook.h"
 #include "remediations/resolver.h"
@@ -37,7 +38,10 @@
 	X(STATE_FAILED, "failed")                                                                  \
 	X(STATE_WATCHED, "watched")                                                                \
 	X(STATE_CURED, "cured")                                                                    \
+	X(STATE_SELF_HEALED, "self_healed")                                                        \
 	X(STATE_INEFFECTIVE, "ineffective")                                                        \
+	X(STATE_WORSE, "worse")                                                                    \
+	X(STATE_REVERTED, "reverted")                                                              \
 	X(STATE_ROLLED_BACK, "rolled_back")                                                        \
 	X(STATE_HANDED_OVER, "handed_over")
 
@@ -55,6 +59,7 @@ bool action_state_parse(const char *name, enum action_state *state);
 #define OUTCOME_TABLE(X)                                                                           \
 	X(OUTCOME_NONE, "none")               /* open */                                           \
 	X(OUTCOME_CURED, "cured")             /* changed, and the signal is good on raw samples */ \
+	X(OUTCOME_SELF_HEALED, "self_healed") /* good again, as it would have been without us */   \
 	X(OUTCOME_DRY_RUN, "dry_run")         /* nothing was changed: a dry run */                 \
 	X(OUTCOME_ROLLED_BACK, "rolled_back") /* the change was undone */                          \
 	X(OUTCOME_HANDED_OVER, "handed_over") /* to people */                                      \
@@ -82,12 +87,21 @@ struct approval {
 		state_hash; /* plan_hash 0: an undo that was asked for before it was planned */
 };
 
+/* What the signal of the verification was, is, and would have been. NaN: not known. */
+struct effect {
+	double before, after;
+	struct forecast forecast; /* made before the change, for the time of the verification */
+	unsigned peers, peers_recovered; /* with the same alert, untreated */
+	char reverted_by[64];            /* the manager that changed the field back; "" */
+};
+
 struct action {
 	char id[ACTION_ID_MAX];
 	char undo_of[ACTION_ID_MAX]; /* "" when it is no undo */
 	unsigned number;             /* in its incident, from 1 */
 	unsigned step;
 	bool hand_over; /* the ticket at an incident's end */
+	bool rollback;  /* an undo because it got worse */
 	bool ended;
 	bool dry_run;
 	enum action_state state;
@@ -95,6 +109,7 @@ struct action {
 	char sentence[SENTENCE_MAX];
 	struct plan plan;
 	struct target target;
+	struct effect effect;
 	int64_t proposed_ms, written_ms, sent_ms, done_ms, ended_ms;
 	char asked_by[IDENTITY_MAX]; /* the person who proposed it; "" when a playbook did */
 	int64_t expires_ms;          /* until when it waits for people; 0: it does not */

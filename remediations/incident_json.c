@@ -8,6 +8,7 @@
  * incident: {"id":"i-..","open":true,..,"target":{..},"event":{..},"state":"watched","actions":[ids]}
  * action:   {"id":"a-..","incident":"i-..","state":"done",..,"plan":{..},"target":{..}}
  */
+#include <math.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -82,6 +83,7 @@ static const struct field action_fields[] = {
 	FIELD(FIELD_UNSIGNED, struct action, number),
 	FIELD(FIELD_UNSIGNED, struct action, step),
 	FIELD(FIELD_BOOL, struct action, hand_over),
+	FIELD(FIELD_BOOL, struct action, rollback),
 	FIELD(FIELD_BOOL, struct action, ended),
 	FIELD(FIELD_BOOL, struct action, dry_run),
 	FIELD_ENUM("state", struct action, state, state_word),
@@ -110,6 +112,24 @@ static const struct field approval_fields[] = {
 	FIELD_NAMED("until", FIELD_TIME, struct approval, until_ms),
 	FIELD(FIELD_HASH, struct approval, plan_hash),
 	FIELD(FIELD_HASH, struct approval, state_hash),
+};
+
+static const char *forecast_word(int value)
+{
+	return value < FORECAST_METHOD_COUNT ? forecast_method_name((enum forecast_method)value)
+					     : NULL;
+}
+
+static const struct field effect_fields[] = {
+	FIELD(FIELD_DOUBLE, struct effect, before),
+	FIELD(FIELD_DOUBLE, struct effect, after),
+	FIELD_ENUM("forecast_by", struct effect, forecast.method, forecast_word),
+	FIELD_NAMED("forecast", FIELD_DOUBLE, struct effect, forecast.value),
+	FIELD_NAMED("forecast_low", FIELD_DOUBLE, struct effect, forecast.low),
+	FIELD_NAMED("forecast_high", FIELD_DOUBLE, struct effect, forecast.high),
+	FIELD(FIELD_UNSIGNED, struct effect, peers),
+	FIELD(FIELD_UNSIGNED, struct effect, peers_recovered),
+	FIELD(FIELD_TEXT, struct effect, reverted_by),
 };
 
 static const struct field incident_fields[] = {
@@ -187,6 +207,9 @@ void action_write_json(struct buf *json, const struct action *action,
 	buf_add_char(json, '{');
 	fields_write(json, action_fields, ARRAY_COUNT(action_fields), action);
 	write_approvals(json, action);
+	buf_add_text(json, ",\"effect\":{");
+	fields_write(json, effect_fields, ARRAY_COUNT(effect_fields), &action->effect);
+	buf_add_char(json, '}');
 	buf_printf(json, ",\"incident\":\"%s\",\"playbook\":\"%s\",\"kind\":\"%s\",\"plan\":{",
 		incident->id, incident->playbook, action_kind_name(action->plan.kind));
 	fields_write(json, plan_fields, ARRAY_COUNT(plan_fields), &action->plan);
@@ -249,10 +272,13 @@ static enum status read_plan(const struct json_span *object, struct plan *plan, 
 enum status action_read_json(struct action *action, const char *text, size_t size,
 	struct error *error)
 {
-	struct json_span root, plan;
+	struct json_span root, plan, effect;
 	enum status status = json_span_init(&root, text, size, JSON_DEPTH_MAX, error);
 
 	memset(action, 0, sizeof(*action));
+	action->effect = (struct effect){.before = NAN,
+		.after = NAN,
+		.forecast = {FORECAST_NONE, NAN, NAN, NAN}};
 	if (!status)
 		status = fields_read(&root, action_fields, ARRAY_COUNT(action_fields), action,
 			error);
@@ -264,6 +290,10 @@ enum status action_read_json(struct action *action, const char *text, size_t siz
 		return error_prefix(error, "plan");
 	if (!*action->id)
 		return error_set(error, STATUS_BAD_INPUT, "id is absent");
+	if (fields_find(&root, "effect", &effect) &&
+		fields_read(&effect, effect_fields, ARRAY_COUNT(effect_fields), &action->effect,
+			error))
+		return error_prefix(error, "effect");
 	status = read_approvals(&root, action, error);
 	if (status)
 		return status;

@@ -5,6 +5,7 @@
 #include "remediations/json_fields.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -48,6 +49,7 @@ static void field_write(struct buf *json, const struct field *field, const void 
 	int32_t narrow;
 	unsigned natural;
 	uint64_t hash;
+	double real;
 	bool flag;
 	int word;
 
@@ -81,6 +83,10 @@ static void field_write(struct buf *json, const struct field *field, const void 
 	case FIELD_HASH:
 		memcpy(&hash, at, sizeof(hash));
 		buf_printf(json, hash ? "\"%016" PRIx64 "\"" : "null", hash);
+		return;
+	case FIELD_DOUBLE:
+		memcpy(&real, at, sizeof(real));
+		buf_printf(json, isfinite(real) ? "%.17g" : "null", real);
 		return;
 	case FIELD_BOOL:
 		memcpy(&flag, at, sizeof(flag));
@@ -220,6 +226,17 @@ static enum status read_word(const struct json_span *value, const struct field *
 	return error_set(error, STATUS_BAD_INPUT, "an unknown word");
 }
 
+static enum status read_double(const struct json_span *value, void *at, struct error *error)
+{
+	double real = NAN;
+	enum status status =
+		value->kind == SPAN_NULL ? STATUS_OK : json_span_double(value, &real, error);
+
+	if (!status)
+		memcpy(at, &real, sizeof(real));
+	return status;
+}
+
 static enum status field_read(const struct json_span *value, const struct field *field, void *at,
 	struct error *error)
 {
@@ -232,6 +249,8 @@ static enum status field_read(const struct json_span *value, const struct field 
 		return read_amount(value, field, at, error);
 	case FIELD_HASH:
 		return read_hash(value, at, error);
+	case FIELD_DOUBLE:
+		return read_double(value, at, error);
 	case FIELD_BOOL:
 		return json_span_bool(value, at, error);
 	case FIELD_WORD:

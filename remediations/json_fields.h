@@ -24,7 +24,8 @@ enum field_type {
 	FIELD_UNSIGNED,
 	FIELD_HASH, /* uint64_t as 16 hex digits, null for 0 */
 	FIELD_BOOL,
-	FIELD_WORD /* an enum (int) by its name */
+	FIELD_DOUBLE, /* double; null for what is not finite, read back as NaN */
+	FIELD_WORD    /* an enum (int) by its name */
 };
 
 /* Names of an enum: NULL behind the last. */

@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "remediations/kube_managers.h"
 #include "remediations/kube_object.h"
 
 #define CHAIN_MAX 4
@@ -478,6 +479,19 @@ static void read_restarts(struct sight *sight)
 		reason != NULL ? reason : "");
 }
 
+static void read_writers(struct sight *sight)
+{
+	struct observation *observation = sight->observation;
+	const struct link *own = &sight->chain[0], *top = top_of(sight);
+
+	kube_field_writer(top->object, top->kind, KUBE_WRITTEN_REPLICAS, "",
+		&observation->replicas_writer);
+	kube_field_writer(own->object, own->kind, KUBE_WRITTEN_LIMITS,
+		observation->target.container, &observation->limits_writer);
+	kube_field_writer(own->object, own->kind, KUBE_WRITTEN_UNSCHEDULABLE, "",
+		&observation->unschedulable_writer);
+}
+
 /* --- all of it --- */
 
 static enum status read_target(struct sight *sight)
@@ -522,6 +536,7 @@ static enum status look_at(struct sight *sight)
 	read_action_key(sight);
 	read_replicas(sight);
 	read_restarts(sight);
+	read_writers(sight);
 	for (size_t i = 0; i < sight->chain_size; i++)
 		sight->observation->terminating |= kube_terminating(sight->chain[i].object);
 	return STATUS_OK;

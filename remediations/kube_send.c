@@ -29,7 +29,6 @@
 #include "remediations/kube_observe.h"
 
 #define CONFLICTS_MAX 3
-#define FIELD_MANAGER "nimbusguard"
 
 static const struct action_class *class_of(const struct sending *sending)
 {

@@ -128,6 +128,14 @@ void ledger_mark_ineffective(struct ledger *ledger, const char *action_id, int64
 		entry->ineffective_ms = now_ms;
 }
 
+void ledger_mark_reverted(struct ledger *ledger, const char *action_id, int64_t now_ms)
+{
+	struct ledger_entry *entry = find(ledger, action_id);
+
+	if (entry)
+		entry->reverted_ms = now_ms;
+}
+
 unsigned ledger_used(const struct ledger *ledger, const struct ledger_entry *like,
 	enum ledger_scope scope, int64_t since_ms)
 {
@@ -161,6 +169,18 @@ int64_t ledger_last(const struct ledger *ledger, const struct ledger_entry *like
 		if (changed(&ledger->entries[i], like))
 			return ledger->entries[i].time_ms;
 	return 0;
+}
+
+const struct ledger_entry *ledger_last_written(const struct ledger *ledger,
+	const struct ledger_entry *like)
+{
+	for (size_t i = ledger->count; i--;) {
+		const struct ledger_entry *entry = &ledger->entries[i];
+
+		if (entry->kind == like->kind && !entry->dry_run && changed(entry, like))
+			return entry;
+	}
+	return NULL;
 }
 
 unsigned ledger_ineffective(const struct ledger *ledger, const struct ledger_entry *like,

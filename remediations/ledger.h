@@ -26,8 +26,10 @@ struct ledger_entry {
 	uint64_t owner;  /* the workload that it belongs to, or the object */
 	uint64_t namespace_hash, cluster, playbook;
 	enum action_kind kind;
-	bool undone; /* surely not done: counts for budgets, not for cooldown and change */
+	bool undone;  /* surely not done: counts for budgets, not for cooldown and change */
+	bool dry_run; /* nothing was written */
 	int64_t ineffective_ms; /* 0: not found ineffective */
+	int64_t reverted_ms;    /* 0: nobody was found to have changed the field back */
 	double before, after;   /* of replicas or memory; 0: no such value */
 };
 
@@ -52,6 +54,7 @@ enum status ledger_add(struct ledger *ledger, const struct ledger_entry *entry) 
 /* By action id; nothing happens when it is not there. */
 void ledger_remove(struct ledger *ledger, const char *action_id);
 void ledger_mark_undone(struct ledger *ledger, const char *action_id);
+void ledger_mark_reverted(struct ledger *ledger, const char *action_id, int64_t now_ms);
 void ledger_mark_ineffective(struct ledger *ledger, const char *action_id, int64_t now_ms);
 
 enum ledger_scope { LEDGER_TARGET, LEDGER_NAMESPACE, LEDGER_KIND, LEDGER_CLUSTER };
@@ -62,6 +65,9 @@ unsigned ledger_used(const struct ledger *ledger, const struct ledger_entry *lik
 	enum ledger_scope scope, int64_t since_ms);
 /* Time of the last change to the target, 0 when there is none. */
 int64_t ledger_last(const struct ledger *ledger, const struct ledger_entry *like);
+/* The last change of like's kind to its target that was really written, or NULL. */
+const struct ledger_entry *ledger_last_written(const struct ledger *ledger,
+	const struct ledger_entry *like);
 /* Ineffective outcomes of like's playbook on its target since then. */
 unsigned ledger_ineffective(const struct ledger *ledger, const struct ledger_entry *like,
 	int64_t since_ms);

@@ -51,6 +51,8 @@ struct guard_limits {
 	double cumulative_change_max; /* factor on replicas or memory against the first seen, in window_ms */
 	int32_t replicas_max;
 	double confidence_min; /* of findings and proposals */
+	int64_t hands_off_ms;  /* after somebody else wrote the field that would be written */
+	double worse_by;       /* share by which a signal has to get worse to be rolled back */
 	uint32_t two_persons;  /* bits 1 << enum action_kind: two persons have to approve these */
 };
 

@@ -215,13 +215,16 @@ static bool worth_telling(const struct news *news)
 		return false;
 	return action->state == STATE_DONE || action->state == STATE_FAILED ||
 		action->state == STATE_CURED || action->state == STATE_INEFFECTIVE ||
-		action->state == STATE_ROLLED_BACK;
+		action->state == STATE_WORSE || action->state == STATE_REVERTED ||
+		action->state == STATE_SELF_HEALED || action->state == STATE_ROLLED_BACK;
 }
 
 void tickets_told(struct tickets *tickets, const struct news *news)
 {
 	bool ended = news->kind == NEWS_OUTCOME &&
 		(strcmp(news->word, outcome_name(OUTCOME_CURED)) == 0 ||
+			(strcmp(news->word, outcome_name(OUTCOME_SELF_HEALED)) == 0 &&
+				!news->incident->open) ||
 			strcmp(news->word, outcome_name(OUTCOME_RESOLVED)) == 0);
 	struct ticket_event *event;
 	char text[ACTION_TEXT_MAX];

@@ -482,7 +482,7 @@ static void somebody_elses_change_is_an_outcome(void **state)
 		"  changes:\n"
 		"  - {at: 6m, apply: {kind: Deployment, metadata: {namespace: shop, name: web}, "
 		"spec: {replicas: 2}}}\n"
-		"  checks:\n  - {at: 30m, expect: {state: ineffective, reason: reverted, "
+		"  checks:\n  - {at: 30m, expect: {state: reverted, reason: reverted, "
 		"outcome: handed_over}}\n",
 		"");
 }

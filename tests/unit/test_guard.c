@@ -364,6 +364,66 @@ static void a_ticket_passes_what_guards_changes(void **state)
 	assert_false(decision_refuses(&scene->decision, GATE_BUDGET_CLUSTER));
 }
 
+/* What another manager has written since is its own, and what a person set by hand theirs. */
+static void a_field_of_somebody_elses_is_left_alone_for_a_while(void **state)
+{
+	struct field_writer *writer = &scene->observation.replicas_writer;
+
+	snprintf(writer->manager, sizeof(writer->manager), "helm");
+	writer->time_ms = NOW - 60000;
+	/* We never wrote it: whoever deployed it did. */
+	assert_int_equal(judge(), DECISION_CLEARED);
+	writer->by_hand = true;
+	only(GATE_WRITER, DECISION_WAIT);
+	snprintf(writer->manager, sizeof(writer->manager), "kubectl-edit");
+	writer->by_hand = true;
+	writer->time_ms = NOW - scene->limits.hands_off_ms;
+	assert_int_equal(judge(), DECISION_CLEARED);
+	setup(NULL);
+	add_past(2 * 3600000, ACTION_SCALE);
+	snprintf(writer->manager, sizeof(writer->manager), "helm");
+	writer->time_ms = NOW - 3600000;
+	judge();
+	assert_int_equal(scene->decision.retry_ms, NOW - 3600000 + scene->limits.hands_off_ms);
+	only(GATE_WRITER, DECISION_WAIT);
+	add_past(2 * 3600000, ACTION_SCALE);
+	snprintf(writer->manager, sizeof(writer->manager), FIELD_MANAGER);
+	assert_int_equal(judge(), DECISION_CLEARED);
+	/* It was changed back before, even if nobody tells by whom. */
+	ledger_mark_reverted(&scene->ledger, scene->ledger.entries[0].action_id, NOW - 1000);
+	only(GATE_WRITER, DECISION_WAIT);
+	/* A dry run wrote nothing. */
+	scene->entry.dry_run = true;
+	add_past(2 * 3600000, ACTION_SCALE);
+	snprintf(writer->manager, sizeof(writer->manager), "helm");
+	assert_int_equal(judge(), DECISION_CLEARED);
+	setup(NULL);
+	scene->question.undo = true;
+	snprintf(writer->manager, sizeof(writer->manager), "helm");
+	judge();
+	assert_string_equal(scene->decision.gates[GATE_WRITER].reason, "changed_since");
+	only(GATE_WRITER, DECISION_BLOCKED);
+}
+
+static void two_persons_are_asked_for_in_any_mode(void **state)
+{
+	static struct action action;
+
+	action = (struct action){.approvals_needed = 2, .approval_count = 1};
+	snprintf(action.approvals[0].by, sizeof(action.approvals[0].by), "ann");
+	snprintf(action.approvals[0].role, sizeof(action.approvals[0].role), "approve");
+	scene->question.action = &action;
+	assert_int_equal(judge(), DECISION_APPROVAL);
+	assert_string_equal(scene->decision.gates[GATE_PERSONS].value, "ann (approve)");
+	assert_int_equal(scene->decision.gates[GATE_MODE].verdict, GATE_PASS);
+	scene->question.by_person = true;
+	assert_int_equal(judge(), DECISION_CLEARED);
+	scene->question.by_person = false;
+	snprintf(action.void_reason, sizeof(action.void_reason), "approval_expired");
+	judge();
+	assert_string_equal(scene->decision.gates[GATE_PERSONS].reason, "approval_expired");
+}
+
 /* Whatever is asked, a real change is cleared only if no gate had a doubt. */
 static void no_combination_slips_through(void **state)
 {
@@ -682,6 +742,8 @@ int main(void)
 		T(the_selector_opts_in_too),
 		T(modes_ask_for_a_person),
 		T(a_ticket_passes_what_guards_changes),
+		T(a_field_of_somebody_elses_is_left_alone_for_a_while),
+		T(two_persons_are_asked_for_in_any_mode),
 		T(no_combination_slips_through),
 		T(every_gate_is_told_in_words),
 		T(scale_steps_are_rounded_away_and_held_in_bounds),

@@ -1,0 +1,104 @@
+/*
+ * managedFields is a list of managers, each with the set of fields that it holds as a tree of keys:
+ * "f:name" for a field, k:{"name":"app"} for an element of a list (Kubernetes: structured-merge-diff,
+ * FieldsV1). A write by Update takes a field from whoever had it; appliers may share one of equal value.
+ */
+#include "remediations/kube_managers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "remediations/kube_object.h"
+
+/* The set of fields of a pod's spec within an object's set; NULL: none of it. */
+static const json_t *pod_spec(const json_t *fields, enum target_kind kind)
+{
+	if (kind == TARGET_POD)
+		return kube_get(fields, "f:spec", NULL);
+	if (kind == TARGET_CRONJOB)
+		return kube_get(fields, "f:spec", "f:jobTemplate", "f:spec", "f:template", "f:spec",
+			NULL);
+	return kube_get(fields, "f:spec", "f:template", "f:spec", NULL);
+}
+
+static bool holds_limits(const json_t *fields, enum target_kind kind, const char *container)
+{
+	json_t *containers = kube_get(pod_spec(fields, kind), "f:containers", NULL), *element;
+	char wanted[OBJECT_NAME_MAX + 32];
+	const char *key;
+
+	snprintf(wanted, sizeof(wanted), "k:{\"name\":\"%s\"}", container);
+	json_object_foreach(containers, key, element)
+	{
+		if (*container != '\0' && strcmp(key, wanted) != 0)
+			continue;
+		if (kube_get(element, "f:resources", "f:limits", NULL) != NULL)
+			return true;
+	}
+	return false;
+}
+
+static bool holds(const json_t *fields, enum target_kind kind, enum kube_written field,
+	const char *container)
+{
+	switch (field) {
+	case KUBE_WRITTEN_REPLICAS:
+		return kube_get(fields, "f:spec", "f:replicas", NULL) != NULL;
+	case KUBE_WRITTEN_UNSCHEDULABLE:
+		return kube_get(fields, "f:spec", "f:unschedulable", NULL) != NULL;
+	case KUBE_WRITTEN_LIMITS:
+		return holds_limits(fields, kind, container);
+	}
+	return false;
+}
+
+/* What people write by hand with; kubectl's apply and create set what a file or a pipeline says. */
+static bool by_hand(const char *manager, bool applied)
+{
+	static const char *const pipelines[] = {"kubectl-client-side-apply", "kubectl-create",
+		"kubectl-last-applied"};
+	static const char *const tools[] = {"kubectl", "k9s", "Lens", "Mozilla", "dashboard", "oc"};
+
+	for (size_t i = 0; i < sizeof(pipelines) / sizeof(pipelines[0]); i++)
+		if (strcmp(manager, pipelines[i]) == 0)
+			return false;
+	for (size_t i = 0; i < sizeof(tools) / sizeof(tools[0]); i++) {
+		size_t size = strlen(tools[i]);
+
+		if (strncmp(manager, tools[i], size) == 0 &&
+			(manager[size] == '\0' || manager[size] == '-'))
+			return !applied;
+	}
+	return false;
+}
+
+void kube_field_writer(const json_t *object, enum target_kind kind, enum kube_written field,
+	const char *container, struct field_writer *writer)
+{
+	const json_t *list = kube_get(object, "metadata", "managedFields", NULL), *entry;
+	size_t i;
+
+	*writer = (struct field_writer){.manager = ""};
+	json_array_foreach(list, i, entry)
+	{
+		const char *manager = json_string_value(json_object_get(entry, "manager"));
+		const char *operation = json_string_value(json_object_get(entry, "operation"));
+		const char *time = json_string_value(json_object_get(entry, "time"));
+		int64_t time_ms = 0;
+
+		if (manager == NULL ||
+			!holds(json_object_get(entry, "fieldsV1"), kind, field, container))
+			continue;
+		if (time != NULL && parse_rfc3339(time, &time_ms) != STATUS_OK)
+			time_ms = 0;
+		if (*writer->manager != '\0' && time_ms < writer->time_ms)
+			continue;
+		/* One that is cut is still another than we. */
+		snprintf(writer->manager, sizeof(writer->manager), "%.60s",
+			*manager != '\0' ? manager : "(no name)");
+		writer->time_ms = time_ms;
+		writer->by_hand =
+			by_hand(manager, operation != NULL && strcmp(operation, "Apply") == 0);
+	}
+}
