@@ -249,7 +249,7 @@ static void what_gets_worse_is_rolled_back_and_handed_over(void **st)
 	verify(bench);
 	assert_int_equal(bench->sent_count, 3);
 	assert_int_equal(bench->sent[1].kind, ACTION_SCALE);
-	assert_int_equal(bench->sent[1].replicas_after, 2);
+	assert_int_equal(changes_after(&bench->sent[1].changes, CHANGE_REPLICAS, -1), 2);
 	assert_int_equal(bench->sent[2].kind, ACTION_TICKET);
 	assert_int_equal(only(bench)->actions[0]->state, STATE_ROLLED_BACK);
 	assert_string_equal(only(bench)->actions[0]->reason, "worse");
@@ -281,7 +281,7 @@ static void a_crash_behind_the_verdict_still_rolls_back(void **st)
 	assert_int_equal(only(bench)->actions[0]->state, STATE_WORSE);
 	bench_restart(bench);
 	settle(bench);
-	assert_int_equal(bench->sent[1].replicas_after, 2);
+	assert_int_equal(changes_after(&bench->sent[1].changes, CHANGE_REPLICAS, -1), 2);
 	assert_int_equal(only(bench)->actions[0]->state, STATE_ROLLED_BACK);
 	bench_close(bench);
 }
