@@ -92,6 +92,10 @@
 		"Snapshots that could not be written or were refused at start.", "operation")      \
 	METRIC(SNAPSHOT_LOADED, "nimbusguard_snapshot_loaded_series", METRIC_GAUGE,                \
 		"Series that were loaded from a snapshot at start.", "")                           \
+	METRIC(RECORDING_BYTES, "nimbusguard_recording_bytes_total", METRIC_COUNTER,               \
+		"Bytes written to the recording of what is received.", "")                         \
+	METRIC(RECORDING_DROPPED, "nimbusguard_recording_dropped_total", METRIC_COUNTER,           \
+		"Bodies left out of the recording: the disk is too slow, or refuses.", "")         \
 	METRIC(ROLLUP_SIGNALS, "nimbusguard_rollup_signals", METRIC_GAUGE,                         \
 		"Signals in the 1-minute tier.", "")                                               \
 	METRIC(ROLLUP_SIGNALS_LIMIT, "nimbusguard_rollup_signals_limit", METRIC_GAUGE,             \

@@ -218,7 +218,7 @@ static void give_events(struct world *world)
 			count++;
 	}
 	if (!world->failed)
-		sandbox_give(&world->sandbox, events, count);
+		(void)sandbox_give(&world->sandbox, events, count);
 	for (size_t i = 0; i < count; i++)
 		event_fini(&events[i]);
 	mem_free(events);

@@ -58,6 +58,11 @@
 		"day at least.")                                                                   \
 	SETTING(STORAGE_ROLLUP_SIGNALS_MAX, "storage.rollup_signals_max", INT, "30000", 1,         \
 		10000000, NULL, false, "Signals in that file, 99.6 kB each for 14 days.")          \
+	SETTING(RECORDING_PATH, "recording.path", TEXT, "", 0, 0, NULL, false,                     \
+		"Folder for recordings of what is received, for nimbusguard replay; empty: "       \
+		"nothing is recorded.")                                                            \
+	SETTING(RECORDING_SIZE_MAX, "recording.size_max", SIZE, "256MiB", MIB, 1024 * GIB, NULL,   \
+		false, "Bytes of these files; the oldest are removed first.")                      \
 	SETTING(INGEST_FUTURE_MAX, "ingest.future_max", DURATION, "10m", 1000, 24 * HOUR_MS, NULL, \
 		false, "Samples further ahead of the clock are refused.")                          \
 	SETTING(INGEST_BODY_MAX, "ingest.body_max", SIZE, "32MiB", 1024, 1 * GIB, NULL, false,     \

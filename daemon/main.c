@@ -22,6 +22,8 @@ static const struct {
 		command_check, check_flags},
 	{"test", "unit tests of playbooks: what is decided on these samples, alerts and objects",
 		command_test, test_flags},
+	{"replay", "what would have been done: recorded samples and alerts, and the plans for them",
+		command_replay, replay_flags},
 	{"demo", "run the service against a simulated cluster and show what happens", command_demo,
 		demo_flags},
 	{"actions", "list | show | why | approve | reject | undo, on a running service",
@@ -72,6 +74,13 @@ static const struct {
 	{"first-round", false},
 	{"protocol", false},
 	{"body-memory", false},
+	{"from-prometheus", false},
+	{"end", false},
+	{"warmup", false},
+	{"match", false},
+	{"cluster", false},
+	{"approve", true},
+	{"fail-if", false},
 };
 
 static void write_version(void)

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "daemon/recorder.h"
 #include "daemon/service.h"
 #include "receiver/webhook.h"
 
@@ -44,6 +45,13 @@ static void add_written(struct request *request, const struct ingest_counts *cou
 	}
 }
 
+/* For replays; without a recorder nothing is done. */
+static void record(struct service *service, enum recording_kind kind, const void *body, size_t size)
+{
+	recorder_add(service_recorder(service),
+		&(struct recording_frame){kind, clock_now_ms(service_clock(service)), body, size});
+}
+
 void route_write(struct request *request, void *argument)
 {
 	struct service *service = argument;
@@ -58,6 +66,7 @@ void route_write(struct request *request, void *argument)
 		request_reply_text(request, 404, "ingest is not enabled (--enable-feature)\n");
 		return;
 	}
+	record(service, recorder_kind_of(request_header(request, "Content-Type")), body, size);
 	status = ingest_request(ingest, request_header(request, "Content-Type"),
 		request_header(request, "Content-Encoding"), body, size, &counts, &error);
 	if (counts.tell_written)
@@ -134,6 +143,7 @@ void route_webhook(struct request *request, void *argument)
 		request_reply_text(request, 404, "remediate is not enabled (--enable-feature)\n");
 		return;
 	}
+	record(service, RECORDING_WEBHOOK, body, size);
 	status = webhook_parse(body, size,
 		(size_t)config_int(service_config(service), SETTING_WEBHOOK_ALERTS_MAX),
 		clock_now_ms(service_clock(service)), &batch, &error);

@@ -13,6 +13,7 @@
 
 #define SETTLE_MAX 10000000
 #define ANSWERS_FIRST 64
+#define SEEN_MAX 65536
 
 /* An answer on its way to the engine. */
 enum answer_kind { ANSWER_JOURNALED, ANSWER_OBSERVED, ANSWER_FINISHED };
@@ -313,6 +314,8 @@ enum status sandbox_open(struct sandbox *sandbox, const struct sandbox_config *c
 
 	*sandbox = (struct sandbox){.config = *config};
 	clock_manual_init(&sandbox->clock, config->start_ms);
+	if (seen_init(&sandbox->seen, SEEN_MAX) != STATUS_OK)
+		return error_set(error, STATUS_NO_MEMORY, "out of memory");
 	status = open_eyes(sandbox, diagnostics, error);
 	if (status == STATUS_OK)
 		status = open_cluster(sandbox, error);
@@ -349,6 +352,7 @@ void sandbox_close(struct sandbox *sandbox)
 		store_close(sandbox->store);
 	drop_findings(sandbox);
 	mem_free(sandbox->findings);
+	seen_fini(&sandbox->seen);
 	*sandbox = (struct sandbox){.failed = true};
 }
 
@@ -359,18 +363,48 @@ void sandbox_scan(struct sandbox *sandbox)
 	analyzer_scan(sandbox->analyzer);
 }
 
-void sandbox_give(struct sandbox *sandbox, const struct event *events, size_t count)
+/* As the journal knows a repeat. */
+static bool is_repeat(struct sandbox *sandbox, const struct event *event)
 {
-	unsigned waiting = (unsigned)(sandbox->finding_count + count);
-	int64_t now_ms = sandbox_now_ms(sandbox);
+	uint64_t hash = event->fingerprint ^
+		((uint64_t)event->starts_ms * 2 + event->firing) * UINT64_C(0x9e3779b97f4a7c15);
 
-	for (size_t i = 0; i < sandbox->finding_count; i++) {
-		engine_expect(sandbox->engine, --waiting);
-		engine_event(sandbox->engine, &sandbox->findings[i], 0, now_ms);
+	hash = (hash ^ hash >> 32) * UINT64_C(0xd6e8feb86659fd93);
+	hash ^= hash >> 32;
+	if (seen_has(&sandbox->seen, hash))
+		return true;
+	seen_put(&sandbox->seen, hash, sandbox_now_ms(sandbox));
+	return false;
+}
+
+/* Drops the repeats from a list of pointers; returns how many are left. */
+static size_t choose_new(struct sandbox *sandbox, const struct event *events, size_t count,
+	const struct event **chosen)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (!is_repeat(sandbox, &events[i]))
+			chosen[kept++] = &events[i];
+	return kept;
+}
+
+size_t sandbox_give(struct sandbox *sandbox, const struct event *events, size_t count)
+{
+	const struct event **chosen = mem_zalloc(sandbox->finding_count + count, sizeof(*chosen));
+	size_t findings, kept;
+
+	if (chosen == NULL) {
+		sandbox_give_up(sandbox, "out of memory");
+		return 0;
 	}
+	findings = choose_new(sandbox, sandbox->findings, sandbox->finding_count, chosen);
+	kept = choose_new(sandbox, events, count, chosen + findings);
+	for (size_t i = 0; i < findings + kept && !sandbox->failed; i++) {
+		engine_expect(sandbox->engine, (unsigned)(findings + kept - i - 1));
+		engine_event(sandbox->engine, chosen[i], 0, sandbox_now_ms(sandbox));
+	}
+	mem_free(chosen);
 	drop_findings(sandbox);
-	for (size_t i = 0; i < count && !sandbox->failed; i++) {
-		engine_expect(sandbox->engine, --waiting);
-		engine_event(sandbox->engine, &events[i], 0, now_ms);
-	}
+	return count - kept;
 }

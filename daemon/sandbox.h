@@ -20,6 +20,7 @@
 #include "daemon/case_cluster.h"
 #include "remediations/kube_observe.h"
 #include "remediations/rules.h"
+#include "remediations/seen.h"
 #include "store/store.h"
 
 #define SANDBOX_ANSWERS_MAX (1u << 20)
@@ -59,6 +60,7 @@ struct sandbox {
 	uint64_t records;               /* journaled so far */
 	struct sandbox_answer *answers; /* [answer_room] ring */
 	size_t answer_room, answer_first, answer_count;
+	struct seen seen;       /* events that the engine was given */
 	struct event *findings; /* that the last scan told; owned */
 	size_t finding_count;
 	bool failed;
@@ -75,9 +77,10 @@ int64_t sandbox_now_ms(const struct sandbox *sandbox);
 void sandbox_give_up(struct sandbox *sandbox, const char *words);
 /* Looks at all workloads now; what is found waits for sandbox_give(). */
 void sandbox_scan(struct sandbox *sandbox);
-/* Gives the engine what the scans found, and then these. All that wait count for the storm gate, as
- * in the product. */
-void sandbox_give(struct sandbox *sandbox, const struct event *events, size_t count);
+/* Gives the engine what the scans found, and then these, but nothing that it was given before by
+ * fingerprint, start and status, as the journal would have it. All that wait count for the storm gate.
+ * Returns how many of these were repeats. */
+size_t sandbox_give(struct sandbox *sandbox, const struct event *events, size_t count);
 /* Until the engine asks for nothing any more at this moment. */
 void sandbox_settle(struct sandbox *sandbox);
 

@@ -20,6 +20,7 @@
 #include "base/metrics.h"
 #include "base/metrics_process.h"
 #include "daemon/intake.h"
+#include "daemon/recorder.h"
 #include "daemon/review.h"
 #include "daemon/routes.h"
 #include "daemon/snapshots.h"
@@ -42,6 +43,7 @@ struct service {
 	struct intake *intake;
 	struct snapshots *snapshots; /* NULL when they are off */
 	struct backfill *backfill;   /* NULL: off */
+	struct recorder *recorder;   /* NULL: off */
 	struct analyzer *analyzer;
 	struct remediator *remediator;
 	struct access *access;
@@ -338,6 +340,14 @@ static enum status start(struct service *service, struct diagnostics *diagnostic
 		status = open_analyzer(service, error);
 	if (status == STATUS_OK && service_feature(service, "remediate"))
 		status = open_remediator(service, error);
+	if (status == STATUS_OK && recorder_wanted(service->config)) {
+		service->recorder = recorder_open(service->config, error);
+		if (service->recorder == NULL)
+			status = error->code;
+		recorder_add(service->recorder,
+			&(struct recording_frame){RECORDING_START, service->started_ms,
+				NIMBUSGUARD_VERSION, sizeof(NIMBUSGUARD_VERSION) - 1});
+	}
 	if (status == STATUS_OK)
 		status = open_server(service, error);
 	/* The stream comes first: nothing of it is waited for with the door shut. */
@@ -506,6 +516,7 @@ void service_close(struct service *service)
 	if (service->analyzer != NULL)
 		analyzer_close(service->analyzer);
 	rollup_close(service->rollup);
+	recorder_close(service->recorder);
 	if (service->access != NULL)
 		access_close(service->access);
 	/* Nobody appends any more, and the journal is closed should this one be cut short. */
@@ -595,6 +606,11 @@ const char *service_playbook_files(const struct service *service)
 	if (service->remediator == NULL)
 		return "";
 	return files[0] != '\0' ? files : service->bundle.playbooks;
+}
+
+struct recorder *service_recorder(struct service *service)
+{
+	return service->recorder;
 }
 
 struct backfill *service_backfill(struct service *service)

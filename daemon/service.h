@@ -62,6 +62,7 @@ int64_t service_started_ms(const struct service *service);
 struct ingest *service_ingest(struct service *service, unsigned thread);
 struct intake *service_intake(struct service *service);
 struct backfill *service_backfill(struct service *service); /* NULL: off */
+struct recorder *service_recorder(struct service *service); /* NULL: off */
 struct access *service_access(struct service *service);
 /* Where they come from as opened: the setting, or the path of the bundled ones; "" when the part does
  * not run. */
