@@ -18,7 +18,7 @@
 
 #define BATCH_MS 1000
 #define SWEEP_MS 30000
-#define APPROVALS_MAX 4096
+#define WAITING_MAX 4096
 
 struct replaying {
 	const struct tape *tape;
@@ -66,8 +66,7 @@ static void told(void *argument, const struct news *news)
 
 	replay_plans_take(at->plans, news, mode_of(at, news->incident));
 	if (!at->options->approve || news->kind != NEWS_STATE || news->action == NULL ||
-		news->action->state != STATE_AWAITING_APPROVAL ||
-		at->waiting_count == APPROVALS_MAX)
+		news->action->state != STATE_AWAITING_APPROVAL || at->waiting_count == WAITING_MAX)
 		return;
 	snprintf(at->waiting[at->waiting_count++], ACTION_ID_MAX, "%s", news->action->id);
 }
@@ -110,7 +109,7 @@ static enum status open_parts(struct replaying *at, int64_t start_ms,
 	at->intake = replay_intake_open(config, at->sandbox.store, &at->sandbox.clock.clock, error);
 	if (at->intake == NULL)
 		return error->code;
-	at->waiting = mem_zalloc(APPROVALS_MAX, sizeof(*at->waiting));
+	at->waiting = mem_zalloc(WAITING_MAX, sizeof(*at->waiting));
 	if (at->waiting == NULL)
 		return error_set(error, STATUS_NO_MEMORY, "out of memory");
 	return apply_objects(at, error);
@@ -207,30 +206,39 @@ static void give_events(struct replaying *at)
 
 /* ---- time ---- */
 
+/* One person says yes to all that waits. What does not wait any more, or may not be approved, stays as it
+ * is. */
+static void approve_as(struct replaying *at, const char *identity)
+{
+	const struct person person = {.identity = identity, .role = ""};
+	char(*ids)[ACTION_ID_MAX] = at->waiting;
+	size_t count = at->waiting_count;
+	struct error error;
+
+	/* What comes to wait meanwhile is collected anew. */
+	at->waiting = mem_zalloc(WAITING_MAX, sizeof(*at->waiting));
+	at->waiting_count = 0;
+	if (at->waiting == NULL) {
+		at->waiting = ids;
+		sandbox_give_up(&at->sandbox, "out of memory");
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (engine_approve(at->sandbox.engine, ids[i], &person, true,
+			    sandbox_now_ms(&at->sandbox), &error) != STATUS_OK)
+			error_reset(&error);
+	mem_free(ids);
+	sandbox_settle(&at->sandbox);
+}
+
+/* Two persons, for what needs two. */
 static void approve_all(struct replaying *at)
 {
-	while (at->waiting_count > 0 && !at->sandbox.failed) {
-		struct error error;
-		size_t count = at->waiting_count;
-		char(*ids)[ACTION_ID_MAX] = at->waiting;
+	static const char *const people[] = {"replay", "replay-again"};
 
-		at->waiting = mem_zalloc(APPROVALS_MAX, sizeof(*at->waiting));
-		at->waiting_count = 0;
-		if (at->waiting == NULL) {
-			at->waiting = ids;
-			sandbox_give_up(&at->sandbox, "out of memory");
-			return;
-		}
-		/* What does not wait any more, or may not be approved, stays as it is. */
-		for (size_t i = 0; i < count; i++)
-			if (engine_approve(at->sandbox.engine, ids[i], "replay", true,
-				    sandbox_now_ms(&at->sandbox), &error) != STATUS_OK)
-				error_reset(&error);
-		mem_free(ids);
-		sandbox_settle(&at->sandbox);
-		/* What waits again was not taken; once is enough. */
-		at->waiting_count = 0;
-	}
+	for (size_t i = 0; i < ARRAY_COUNT(people) && at->waiting_count > 0; i++)
+		approve_as(at, people[i]);
+	at->waiting_count = 0;
 }
 
 static void live_moment(struct replaying *at, int64_t start_ms)

@@ -16,6 +16,11 @@ replay() {
 	"$NIMBUSGUARD_TEST_BIN" replay --remediate.playbooks=playbooks "$@" 2>&1
 }
 
+# The guard's sentences are its own matter.
+without_sentences() {
+	sed -e 's/^\( \{26\}[a-z_]*\): .*/\1/' -e 's/"sentence":"[^"]*"/"sentence":""/' "$1"
+}
+
 # golden NAME ARGUMENT...: the output, twice, is that of NAME.
 golden() {
 	name=$1
@@ -23,8 +28,9 @@ golden() {
 	replay "$@" >"$TMPDIR/$name"
 	replay "$@" >"$TMPDIR/$name.again"
 	cmp -s "$TMPDIR/$name" "$TMPDIR/$name.again" || fail "$name: the second run wrote something else"
-	[ -z "${GOLDEN_WRITE:-}" ] || cp "$TMPDIR/$name" "$here/$name"
-	diff -u "$here/$name" "$TMPDIR/$name" || fail "$name is not as it was"
+	without_sentences "$TMPDIR/$name" >"$TMPDIR/$name.plans"
+	[ -z "${GOLDEN_WRITE:-}" ] || cp "$TMPDIR/$name.plans" "$here/$name"
+	diff -u "$here/$name" "$TMPDIR/$name.plans" || fail "$name is not as it was"
 }
 
 golden series.txt samples.om
