@@ -171,6 +171,13 @@
 		"Records written to the journal, by kind.", "kind")                                \
 	METRIC(JOURNAL_ERRORS, "nimbusguard_journal_errors_total", METRIC_COUNTER,                 \
 		"Failed commits of the journal.", "")                                              \
+	METRIC(JOURNAL_HEAD_INFO, "nimbusguard_journal_head_info", METRIC_GAUGE,                   \
+		"Number and hash of the journal's last record, as of once an hour, always 1.",     \
+		"head")                                                                            \
+	METRIC(JOURNAL_BROKEN, "nimbusguard_journal_broken_record", METRIC_GAUGE,                  \
+		"First record that does not fit the journal's chain of hashes; 0: all fit.", "")   \
+	METRIC(JOURNAL_VERIFIED, "nimbusguard_journal_verified_timestamp_seconds", METRIC_GAUGE,   \
+		"When the journal's chain was verified last.", "")                                 \
 	METRIC(QUEUE_LENGTH, "nimbusguard_queue_length", METRIC_GAUGE,                             \
 		"Values waiting in an internal queue.", "queue")                                   \
 	METRIC(QUEUE_LIMIT, "nimbusguard_queue_limit", METRIC_GAUGE,                               \

@@ -117,6 +117,7 @@ void service_remediator_config(const struct config *config, struct bundle *bundl
 		config_text(config, SETTING_STORAGE_PATH));
 	remediator->journal_path = journal_path;
 	remediator->journal_keep_ms = config_int(config, SETTING_JOURNAL_KEEP);
+	remediator->journal_verify_ms = config_int(config, SETTING_JOURNAL_VERIFY_INTERVAL);
 	remediator->playbook_paths =
 		config_list(config, SETTING_REMEDIATE_PLAYBOOKS, &remediator->playbook_path_count);
 	if (remediator->playbook_path_count == 0) {

@@ -229,6 +229,9 @@
 		"`scale`.")                                                                        \
 	SETTING(JOURNAL_KEEP, "journal.keep", DURATION, "30d", 3600000, 87600 * HOUR_MS, NULL,     \
 		false, "Ended records are kept for so long.")                                      \
+	SETTING(JOURNAL_VERIFY_INTERVAL, "journal.verify_interval", DURATION, "6h", 0,             \
+		87600 * HOUR_MS, NULL, false,                                                      \
+		"How often the journal's chain of hashes is verified, first at start; 0: never.")  \
 	SETTING(FEATURES, "enable_feature", LIST, "ingest,analyze,remediate", 0, 0, NULL, false,   \
 		"Parts that run: ingest, analyze, remediate.")                                     \
 	SETTING(LOG_LEVEL, "log.level", CHOICE, "info", 0, 0, "debug|info|warn|error", true,       \

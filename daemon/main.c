@@ -32,6 +32,8 @@ static const struct {
 		explain_flags},
 	{"rbac", "the roles that the enabled playbooks need, or what the cluster lacks of them",
 		command_rbac, rbac_flags},
+	{"audit", "verify | export: whether the journal was changed, and its records as text",
+		command_audit, audit_flags},
 	{"loadgen", "send a load by remote write, measure and verify", command_loadgen,
 		loadgen_flags},
 };
@@ -81,6 +83,9 @@ static const struct {
 	{"cluster", false},
 	{"approve", true},
 	{"fail-if", false},
+	{"head", false},
+	{"from", false},
+	{"to", false},
 };
 
 static void write_version(void)

@@ -16,8 +16,10 @@
 #include "remediations/journal.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -74,6 +76,8 @@ struct journal {
 	struct submission *first, **last;
 	size_t pending, pending_urgent, pending_bytes;
 	bool ended, copy, copier_ended;
+	uint64_t head_number;
+	unsigned char head_hash[JOURNAL_HASH_SIZE];
 
 	/* the writer's */
 	size_t group_before;
@@ -246,8 +250,9 @@ static enum status check_record(struct entry *entry, const struct record *record
 		entry->record.key = no_text;
 	if (entry->record.incident == NULL)
 		entry->record.incident = no_text;
-	/* Events have a way of their own, on which repeats are known. */
-	if (record->kind == RECORD_EVENT || (unsigned)record->kind >= RECORD_KIND_COUNT ||
+	/* Events have a way of their own, on which repeats are known; audit records are the journal's. */
+	if (record->kind == RECORD_EVENT || record->kind == RECORD_AUDIT ||
+		(unsigned)record->kind >= RECORD_KIND_COUNT ||
 		record->body == NULL)
 		return STATUS_BAD_INPUT;
 	if (strlen(record->body) > JOURNAL_BODY_MAX)
@@ -432,6 +437,34 @@ static void note_health(struct journal *journal, enum status status, const struc
 	}
 }
 
+/* What journal_head() tells. */
+static void note_head(struct journal *journal)
+{
+	unsigned char hash[JOURNAL_HASH_SIZE];
+	uint64_t number = journal_file_end(journal->file, hash);
+
+	pthread_mutex_lock(&journal->lock);
+	journal->head_number = number;
+	memcpy(journal->head_hash, hash, sizeof(hash));
+	pthread_mutex_unlock(&journal->lock);
+}
+
+void journal_head(struct journal *journal, char head[JOURNAL_HEAD_SIZE])
+{
+	unsigned char hash[JOURNAL_HASH_SIZE];
+	char text[JOURNAL_HASH_TEXT_SIZE];
+	uint64_t number;
+
+	pthread_mutex_lock(&journal->lock);
+	number = journal->head_number;
+	memcpy(hash, journal->head_hash, sizeof(hash));
+	pthread_mutex_unlock(&journal->lock);
+	chain_hex(hash, text);
+	head[0] = '\0';
+	if (number != 0)
+		snprintf(head, JOURNAL_HEAD_SIZE, "%" PRIu64 ":%s", number, text);
+}
+
 static void commit_group(struct journal *journal, struct submission *group)
 {
 	int64_t began = clock_mono_ns(clock_system());
@@ -442,6 +475,7 @@ static void commit_group(struct journal *journal, struct submission *group)
 		metrics_observe(METRIC_JOURNAL_COMMIT_SECONDS,
 			(double)(clock_mono_ns(clock_system()) - began) / 1e9);
 		count_group(group);
+		note_head(journal);
 	} else if (status != STATUS_NO_MEMORY) {
 		status = STATUS_IO;
 	}
@@ -494,18 +528,19 @@ static void bound_log(struct journal *journal)
 static void sweep(struct journal *journal)
 {
 	const struct clock *clock = journal->config.clock;
-	int64_t now_ns = clock_mono_ns(clock);
+	int64_t now_ns = clock_mono_ns(clock), now_ms = clock_now_ms(clock);
 	struct error error;
 	bool finished;
 
 	if (journal->config.keep_ms <= 0 || now_ns < journal->sweep_ns)
 		return;
-	if (journal_file_sweep(journal->file, clock_now_ms(clock) - journal->config.keep_ms,
-		    &finished, &error) != STATUS_OK) {
+	if (journal_file_sweep(journal->file, now_ms - journal->config.keep_ms, now_ms, &finished,
+		    &error) != STATUS_OK) {
 		LOG_WARN("old records of the journal were not removed",
 			LOG_TEXT("journal", journal->path), LOG_ERROR_FIELD(&error));
 		finished = true;
 	}
+	note_head(journal);
 	journal->sweep_ns = now_ns + (finished ? SWEEP_PAUSE_NS : SWEEP_STEP_NS);
 }
 
@@ -608,7 +643,10 @@ static enum status open_parts(struct journal *journal, struct error *error)
 	status = journal_file_open(&journal->file, &journal->config, error);
 	if (status == STATUS_OK)
 		status = journal_connection_open(&journal->copier, &journal->config, error);
-	return status == STATUS_OK ? start_threads(journal, error) : status;
+	if (status != STATUS_OK)
+		return status;
+	note_head(journal);
+	return start_threads(journal, error);
 }
 
 struct journal *journal_open(const struct journal_config *config, struct error *error)

@@ -64,7 +64,8 @@ bool journal_healthy(struct journal *journal);
 	X(RECORD_ACTION, "action") /* key: action id; body: state, plan, target, before/after */   \
 	X(RECORD_FINDING, "finding")                                                               \
 	X(RECORD_NOTE, "note")     /* start, stop, reload, mode changes */                         \
-	X(RECORD_TICKET, "ticket") /* key: id of what is told, see outbox.h; body: state, event */
+	X(RECORD_TICKET, "ticket") /* key: id of what is told, see outbox.h; body: state, event */ \
+	X(RECORD_AUDIT, "audit")   /* what the journal removed, see audit_notes.h */
 
 enum record_kind {
 #define X(kind, name) kind,
@@ -137,9 +138,17 @@ enum status journal_pending_events(struct journal *journal, journal_visit_fn *vi
 enum status journal_checkpoint(struct journal *journal, uint64_t *number,
 	struct error *error) MUST_CHECK;
 
-/* Recomputes the chain of hashes over all records: each record's SHA-256 covers the one before it.
+/* Computes the chain of hashes over all records anew: each record's SHA-256 covers the one before it.
  * STATUS_CONFLICT when a record was changed, added or taken out from outside, with its number in
- * the error. Records removed for their age keep their hash, so that the chain stays whole. */
-enum status journal_check_chain(struct journal *journal, struct error *error) MUST_CHECK;
+ * the error. Records removed for their age keep their digest, and an audit record says that they
+ * were, so that the chain stays whole. report (may be NULL): audit_walk.h. */
+struct audit_report;
+enum status journal_check_chain(struct journal *journal, struct audit_report *report,
+	struct error *error) MUST_CHECK;
+
+#define JOURNAL_HEAD_SIZE 96
+/* Number and hash of the newest record, "NUMBER:HASH", or "" when there is none: who keeps it
+ * elsewhere can tell later that nothing up to there was changed. From any thread. */
+void journal_head(struct journal *journal, char head[JOURNAL_HEAD_SIZE]);
 
 #endif

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -20,6 +19,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/parse.h"
+#include "remediations/audit_notes.h"
 #include "remediations/journal_schema.h"
 #include "remediations/journal_sweep.h"
 
@@ -67,6 +67,7 @@ struct journal_file {
 	sqlite3_stmt *statements[STATEMENT_COUNT];
 	struct chain_end end, end_before; /* before: as of the transaction's begin */
 	struct journal_sweep sweep;
+	struct chain_hasher hasher;
 	unsigned log_pages;
 	int lock; /* descriptor; -1 when not held */
 };
@@ -269,13 +270,16 @@ enum status journal_file_open(struct journal_file **opened, const struct journal
 	if (file == NULL)
 		return error_set(error, STATUS_NO_MEMORY, "no memory for the journal");
 	file->lock = -1;
-	status = take_lock(file, config->path, error);
+	status = chain_hasher_init(&file->hasher, error);
+	if (status == STATUS_OK)
+		status = take_lock(file, config->path, error);
 	if (status == STATUS_OK)
 		status = make_private(config->path, error);
 	if (status == STATUS_OK)
 		status = journal_connection_open(&file->connection, config, error);
 	if (status == STATUS_OK)
-		status = journal_schema_check(file->connection, config->path, error);
+		status = journal_schema_check(file->connection, config->path,
+			clock_now_ms(config->clock), error);
 	if (status == STATUS_OK)
 		status = prepare(file, error);
 	if (status == STATUS_OK)
@@ -303,6 +307,7 @@ void journal_file_close(struct journal_file *file)
 		CHECK(sqlite3_close(file->connection) == SQLITE_OK);
 	if (file->lock >= 0)
 		close(file->lock);
+	chain_hasher_fini(&file->hasher);
 	mem_free(file);
 }
 
@@ -317,37 +322,21 @@ enum status journal_file_begin(struct journal_file *file, struct error *error)
 				 : file_error(file, code, "cannot begin a transaction", error);
 }
 
-static bool hash_number(EVP_MD_CTX *digest, uint64_t number)
-{
-	unsigned char bytes[8];
-
-	for (int i = 0; i < 8; i++)
-		bytes[i] = (unsigned char)(number >> (56 - 8 * i));
-	return EVP_DigestUpdate(digest, bytes, sizeof(bytes)) == 1;
-}
-
-/* With its length before it, so that no two records look alike to the hash. */
-static bool hash_text(EVP_MD_CTX *digest, const char *text)
-{
-	size_t size = strlen(text);
-
-	return hash_number(digest, size) && EVP_DigestUpdate(digest, text, size) == 1;
-}
-
-enum status journal_hash(const unsigned char before[JOURNAL_HASH_SIZE], const struct record *record,
+static enum status hash_record(struct journal_file *file, const struct record *record,
 	unsigned char hash[JOURNAL_HASH_SIZE])
 {
-	EVP_MD_CTX *digest = EVP_MD_CTX_new();
-	bool good = digest != NULL && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 &&
-		EVP_DigestUpdate(digest, before, JOURNAL_HASH_SIZE) == 1 &&
-		hash_number(digest, record->number) &&
-		hash_number(digest, (uint64_t)record->time_ms) &&
-		hash_number(digest, (uint64_t)record->kind) && hash_number(digest, record->ended) &&
-		hash_text(digest, record->key) && hash_text(digest, record->incident) &&
-		hash_text(digest, record->body) && EVP_DigestFinal_ex(digest, hash, NULL) == 1;
+	const struct chain_row row = {.number = (int64_t)record->number,
+		.time_ms = record->time_ms,
+		.kind = record->kind,
+		.ended = record->ended,
+		.key = {record->key, strlen(record->key)},
+		.incident = {record->incident, strlen(record->incident)},
+		.body = {record->body, strlen(record->body)}};
+	unsigned char digest[JOURNAL_HASH_SIZE];
+	enum status status = chain_digest(&file->hasher, &row, digest);
 
-	EVP_MD_CTX_free(digest);
-	return good ? STATUS_OK : STATUS_NO_MEMORY;
+	return status == STATUS_OK ? chain_link(&file->hasher, file->end.hash, digest, hash)
+				   : status;
 }
 
 enum status journal_file_add(struct journal_file *file, struct record *record, struct error *error)
@@ -357,7 +346,7 @@ enum status journal_file_add(struct journal_file *file, struct record *record, s
 	int code;
 
 	record->number = end.number;
-	if (journal_hash(file->end.hash, record, end.hash) != STATUS_OK)
+	if (hash_record(file, record, end.hash) != STATUS_OK)
 		return error_set(error, STATUS_NO_MEMORY, "cannot hash a record");
 	sqlite3_bind_int64(add, 1, (sqlite3_int64)end.number);
 	sqlite3_bind_int64(add, 2, record->time_ms);
@@ -433,16 +422,48 @@ void journal_file_abort(struct journal_file *file)
 	file->end = file->end_before;
 }
 
-enum status journal_file_sweep(struct journal_file *file, int64_t cutoff_ms, bool *finished,
-	struct error *error)
+/* Says in the chain what was taken out of it. */
+static enum status note_sweep(struct journal_file *file, const struct swept *swept,
+	int64_t cutoff_ms, int64_t now_ms, struct error *error)
+{
+	uint64_t last = swept->count > 0 ? swept->numbers[swept->count - 1] : 0;
+	char key[40], cutoff[32];
+	struct record record = {.kind = RECORD_AUDIT, .time_ms = now_ms, .key = key};
+	static char nothing[] = "";
+	struct buf body;
+	enum status status;
+
+	format_rfc3339(cutoff_ms, cutoff, sizeof(cutoff));
+	snprintf(key, sizeof(key), "swept/%" PRIu64, last);
+	buf_init(&body, AUDIT_BODY_MAX);
+	buf_printf(&body, "{\"event\":\"swept\",\"older_than\":\"%s\",", cutoff);
+	audit_write_removed(&body, swept->numbers, swept->count);
+	buf_add_char(&body, ',');
+	status = audit_write_first(&body, file->connection, error);
+	buf_add_char(&body, '}');
+	if (status == STATUS_OK && !buf_ok(&body))
+		status = error_set(error, STATUS_NO_MEMORY, "no memory for an audit record");
+	record.incident = nothing;
+	record.body = body.data;
+	if (status == STATUS_OK)
+		status = journal_file_add(file, &record, error);
+	buf_fini(&body);
+	return status;
+}
+
+enum status journal_file_sweep(struct journal_file *file, int64_t cutoff_ms, int64_t now_ms,
+	bool *finished, struct error *error)
 {
 	enum status status = journal_file_begin(file, error);
+	struct swept swept = {.count = 0};
 
 	*finished = true;
 	if (status != STATUS_OK)
 		return status;
 	status = journal_sweep_step(&file->sweep, file->connection, cutoff_ms, file->end.number,
-		finished, error);
+		&swept, finished, error);
+	if (status == STATUS_OK && (swept.count > 0 || swept.deleted))
+		status = note_sweep(file, &swept, cutoff_ms, now_ms, error);
 	if (status == STATUS_OK)
 		status = journal_file_commit(file, error);
 	if (status != STATUS_OK) {
@@ -450,6 +471,12 @@ enum status journal_file_sweep(struct journal_file *file, int64_t cutoff_ms, boo
 		file->sweep = (struct journal_sweep){0};
 	}
 	return status;
+}
+
+uint64_t journal_file_end(const struct journal_file *file, unsigned char hash[JOURNAL_HASH_SIZE])
+{
+	memcpy(hash, file->end.hash, JOURNAL_HASH_SIZE);
+	return file->end.number;
 }
 
 unsigned journal_file_log_pages(const struct journal_file *file)

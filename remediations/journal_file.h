@@ -16,9 +16,8 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "remediations/audit_chain.h"
 #include "remediations/journal.h"
-
-#define JOURNAL_HASH_SIZE 32
 
 struct journal_file;
 
@@ -56,10 +55,10 @@ enum status journal_file_events_done(struct journal_file *file, uint64_t number,
 enum status journal_file_commit(struct journal_file *file, struct error *error) MUST_CHECK;
 void journal_file_abort(struct journal_file *file);
 
-/* Removes what ended before cutoff_ms, a few hundred rows in one transaction; *finished when a sweep
- * is through. Does not sync more than the log. */
-enum status journal_file_sweep(struct journal_file *file, int64_t cutoff_ms, bool *finished,
-	struct error *error) MUST_CHECK;
+/* Removes what ended before cutoff_ms, a few hundred rows in one transaction, with an audit record of
+ * what was removed; *finished when a sweep is through. Does not sync more than the log. */
+enum status journal_file_sweep(struct journal_file *file, int64_t cutoff_ms, int64_t now_ms,
+	bool *finished, struct error *error) MUST_CHECK;
 
 /* Pages in the write-ahead log after the last commit. */
 unsigned journal_file_log_pages(const struct journal_file *file);
@@ -75,8 +74,7 @@ sqlite3 *journal_file_connection(struct journal_file *file);
 /* What SQLite said, as an error of ours; `what` names what was tried. */
 enum status journal_sql_error(sqlite3 *connection, int code, const char *what, struct error *error);
 
-/* The link of a record in the chain: SHA-256 over the hash before it and all fields. */
-enum status journal_hash(const unsigned char before[JOURNAL_HASH_SIZE], const struct record *record,
-	unsigned char hash[JOURNAL_HASH_SIZE]) MUST_CHECK;
+/* The last record's number (0: none) and hash, as of the transaction. */
+uint64_t journal_file_end(const struct journal_file *file, unsigned char hash[JOURNAL_HASH_SIZE]);
 
 #endif

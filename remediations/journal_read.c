@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "remediations/audit_walk.h"
 #include "remediations/journal.h"
 #include "remediations/journal_file.h"
 #include "remediations/journal_readers.h"
@@ -277,75 +278,17 @@ enum status journal_pending_events(struct journal *journal, journal_visit_fn *vi
 
 /* --- the chain --- */
 
-struct chain_walk {
-	uint64_t number; /* the last one checked */
-	unsigned char hash[JOURNAL_HASH_SIZE];
-};
-
-static enum status refuse_link(struct error *error, uint64_t number, const char *why)
-{
-	return error_set(error, STATUS_CONFLICT, "record %" PRIu64 ": %s", number, why);
-}
-
-static enum status check_link(struct chain_walk *walk, sqlite3_stmt *statement, struct error *error)
-{
-	const void *stored = sqlite3_column_blob(statement, 7);
-	unsigned char hash[JOURNAL_HASH_SIZE];
-	struct record record;
-
-	if (!take_row(statement, &record) || stored == NULL ||
-		sqlite3_column_bytes(statement, 7) != JOURNAL_HASH_SIZE)
-		return refuse_link(error, record.number, "it has no hash");
-	/* The first one left may be an emptied record, from whose hash the chain goes on. */
-	if (record.number != walk->number + 1 && (walk->number != 0 || (int)record.kind != -1))
-		return refuse_link(error, record.number, "the record before it is missing");
-	memcpy(hash, stored, JOURNAL_HASH_SIZE);
-	if ((int)record.kind >= 0 && journal_hash(walk->hash, &record, hash) != STATUS_OK)
-		return error_set(error, STATUS_NO_MEMORY, "cannot hash a record");
-	if (memcmp(hash, stored, JOURNAL_HASH_SIZE) != 0)
-		return refuse_link(error, record.number, "its content does not fit its hash");
-	walk->number = record.number;
-	memcpy(walk->hash, hash, JOURNAL_HASH_SIZE);
-	return STATUS_OK;
-}
-
-static enum status walk_chain(sqlite3 *connection, struct error *error)
-{
-	struct chain_walk walk = {0};
-	sqlite3_stmt *statement = NULL;
-	enum status status = STATUS_OK;
-	int code = sqlite3_prepare_v2(connection,
-		"SELECT number, time, kind, ended, key, incident, body, hash FROM records"
-		" WHERE number > ?1 ORDER BY number LIMIT ?2",
-		-1, &statement, NULL);
-	int rows = CHUNK_ROWS;
-
-	while (code == SQLITE_OK && status == STATUS_OK && rows == CHUNK_ROWS) {
-		sqlite3_bind_int64(statement, 1, (sqlite3_int64)walk.number);
-		sqlite3_bind_int(statement, 2, CHUNK_ROWS);
-		rows = 0;
-		while (status == STATUS_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
-			status = check_link(&walk, statement, error);
-			rows++;
-		}
-		sqlite3_reset(statement);
-		code = code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
-	}
-	sqlite3_finalize(statement);
-	if (code != SQLITE_OK)
-		return journal_sql_error(connection, code, "cannot read the journal", error);
-	return status;
-}
-
-enum status journal_check_chain(struct journal *journal, struct error *error)
+enum status journal_check_chain(struct journal *journal, struct audit_report *report,
+	struct error *error)
 {
 	struct journal_readers *readers = journal_readers_of(journal);
+	struct audit_report own;
 	sqlite3 *connection;
 	enum status status = enter(readers, &connection, error);
 
 	if (status != STATUS_OK)
 		return status;
-	status = walk_chain(connection, error);
+	status = audit_walk(connection, NULL, NULL, NULL, report != NULL ? report : &own, error);
 	leave(readers, connection);
 	return status;
 }

@@ -2,13 +2,15 @@
  * The schema of the journal and the questions asked of a file before it is trusted.
  *
  * records  number     1, 2, 3, ... in commit order, without gaps
- *          kind       enum record_kind; -1 for what was removed for its age: number and hash stay
- *          hash       SHA-256 over the hash of number - 1 and this record's fields
+ *          kind       enum record_kind; -1 for what was removed for its age: number and hash stay, and
+ *                     the body is the digest (hex) of what the record said
+ *          hash       SHA-256 over the hash of number - 1 and this record's digest, see audit_chain.h
  * events   an event's identity, so that a repeat is known; number: its record
  * state    events_done: the engine's checkpoint
  *
  * Versions: 1, the first; 2, records of kind ticket (6), which a program of version 1 does not know and
- * must not open: the tables are the same. An older file is brought to the newest version in one
+ * must not open: the tables are the same; 3, hashes by way of digests, and records of kind audit (7)
+ * that say what was removed. An older file is brought to the newest version in one
  * transaction, after it was found whole.
  *
  * The file is in write-ahead mode with synchronous=EXTRA: a commit appends to the log and syncs it
@@ -25,10 +27,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "remediations/audit_walk.h"
 #include "remediations/journal_file.h"
+#include "remediations/journal_migrate.h"
 
 #define APPLICATION_ID 0x4e474a4c /* "NGJL" */
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 
 /* Keys of events are found through `events`, so that a new event costs one random page, not two.
  * Partial indexes leave out what would be empty. */
@@ -48,6 +53,8 @@ static const char schema[] = "CREATE TABLE records("
 			     "CREATE TABLE state("
 			     "name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
 			     "INSERT INTO state VALUES('events_done', 0);";
+
+static const char migrating[] = "cannot bring the journal to its new schema";
 
 static enum status run(sqlite3 *connection, const char *sql, const char *what, struct error *error)
 {
@@ -95,25 +102,40 @@ static enum status create(sqlite3 *connection, struct error *error)
 	return status;
 }
 
-/* What leads from version i + 1 to the next. */
-static const char *const migrations[SCHEMA_VERSION - 1] = {""};
-
-static enum status migrate(sqlite3 *connection, int64_t version, struct error *error)
+/* What leads to the newest version; nothing but the chain ever changed. */
+static enum status change_schema(sqlite3 *connection, const struct audit_report *found,
+	const char *why, int64_t now_ms, struct error *error)
 {
-	static const char what[] = "cannot bring the journal to its new schema";
-	enum status status = run(connection, "BEGIN IMMEDIATE", what, error);
+	enum status status = journal_migrate_chain(connection, found, why, now_ms, error);
 	char text[64];
 
+	snprintf(text, sizeof(text), "PRAGMA user_version=%d", SCHEMA_VERSION);
+	return status == STATUS_OK ? run(connection, text, migrating, error) : status;
+}
+
+static enum status migrate(sqlite3 *connection, const char *path, int64_t now_ms,
+	struct error *error)
+{
+	struct audit_report found;
+	struct error broken = {0};
+	enum status status = audit_walk(connection, NULL, NULL, NULL, &found, &broken);
+
+	if (status == STATUS_CONFLICT)
+		LOG_ERROR("the journal was changed from outside before it was brought to its new "
+			  "schema; it is remembered",
+			LOG_TEXT("journal", path), LOG_ERROR_FIELD(&broken));
+	else if (status != STATUS_OK)
+		return error_set(error, status, "%s", broken.text);
+	else
+		broken.text[0] = '\0';
+	status = run(connection, "BEGIN IMMEDIATE", migrating, error);
 	if (status != STATUS_OK)
 		return status;
-	for (; version < SCHEMA_VERSION && status == STATUS_OK; version++)
-		status = run(connection, migrations[version - 1], what, error);
-	snprintf(text, sizeof(text), "PRAGMA user_version=%d", SCHEMA_VERSION);
+	status = change_schema(connection, &found, broken.text, now_ms, error);
 	if (status == STATUS_OK)
-		status = run(connection, text, what, error);
-	if (status == STATUS_OK)
-		return run(connection, "COMMIT", what, error);
-	sqlite3_exec(connection, "ROLLBACK", NULL, NULL, NULL);
+		status = run(connection, "COMMIT", migrating, error);
+	if (status != STATUS_OK)
+		sqlite3_exec(connection, "ROLLBACK", NULL, NULL, NULL);
 	return status;
 }
 
@@ -197,39 +219,61 @@ static enum status use_write_ahead(sqlite3 *connection, const char *path, struct
 	return STATUS_OK;
 }
 
-enum status journal_schema_check(sqlite3 *connection, const char *path, struct error *error)
+/* *version 0: the file is empty. */
+static enum status check_owner(sqlite3 *connection, const char *path, int64_t *version,
+	struct error *error)
 {
-	int64_t application = 0, version = 0, tables = 0;
+	int64_t application = 0, tables = 0;
 	char found[64];
-	enum status status;
 	int code;
 
+	*version = 0;
 	code = ask(connection, "PRAGMA application_id", &application, NULL, 0);
 	if (code == SQLITE_OK)
-		code = ask(connection, "PRAGMA user_version", &version, NULL, 0);
+		code = ask(connection, "PRAGMA user_version", version, NULL, 0);
 	if (code == SQLITE_OK)
 		code = ask(connection, "SELECT count(*) FROM sqlite_schema", &tables, NULL, 0);
 	if (code != SQLITE_OK)
 		return judge_code(connection, code, path, error);
-	if (application != APPLICATION_ID && (application != 0 || version != 0 || tables != 0)) {
+	if (application != APPLICATION_ID && (application != 0 || *version != 0 || tables != 0)) {
 		snprintf(found, sizeof(found), "application_id %lld", (long long)application);
 		return refuse_foreign(path, found, error);
 	}
-	if (version > SCHEMA_VERSION)
+	if (*version > SCHEMA_VERSION)
 		return error_set(error, STATUS_BAD_INPUT,
 			"the journal %s was written by a newer NimbusGuard (schema %lld, this one "
 			"knows %d) and was left as it is: start that version, or name another "
 			"storage folder",
-			path, (long long)version, SCHEMA_VERSION);
-	status = use_write_ahead(connection, path, error);
+			path, (long long)*version, SCHEMA_VERSION);
+	if (application != 0 && *version < 1)
+		return refuse_damaged(path, "it has no schema version", error);
+	return STATUS_OK;
+}
+
+enum status journal_schema_known(sqlite3 *connection, const char *path, struct error *error)
+{
+	int64_t version;
+	enum status status = check_owner(connection, path, &version, error);
+
+	if (status == STATUS_OK && version == 0)
+		return refuse_foreign(path, "it is empty", error);
+	return status;
+}
+
+enum status journal_schema_check(sqlite3 *connection, const char *path, int64_t now_ms,
+	struct error *error)
+{
+	int64_t version;
+	enum status status = check_owner(connection, path, &version, error);
+
+	if (status == STATUS_OK)
+		status = use_write_ahead(connection, path, error);
 	if (status != STATUS_OK)
 		return status;
-	if (application == 0)
+	if (version == 0)
 		return create(connection, error);
-	if (version < 1)
-		return refuse_damaged(path, "it has no schema version", error);
 	status = check_integrity(connection, path, error);
 	if (status == STATUS_OK && version < SCHEMA_VERSION)
-		status = migrate(connection, version, error);
+		status = migrate(connection, path, now_ms, error);
 	return status;
 }

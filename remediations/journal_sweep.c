@@ -9,10 +9,11 @@
 
 #include "remediations/journal_file.h"
 
-#define STEP_ROWS 200
+#define STEP_ROWS SWEEP_STEP_ROWS
 
 /* 1 when the record may go: it is old, and either belongs to no incident (an event only when the
- * engine is done with it, the kill switch only when a newer note tells of it), or its incident's last word says "ended" and nothing of it is recent. */
+ * engine is done with it, the kill switch only when a newer note tells of it, an audit record only when nothing is left that it
+ * vouches for and a newer one says where the chain begins), or its incident's last word says "ended" and nothing of it is recent. */
 static const char judge_sql[] =
 	"SELECT r.number, r.time >= ?2, r.kind >= 0 AND r.number < ?3 AND"
 	" CASE WHEN r.incident = '' THEN"
@@ -20,6 +21,9 @@ static const char judge_sql[] =
 	"   r.number <= (SELECT value FROM state WHERE name = 'events_done')"
 	"  WHEN 5 THEN r.key <> 'paused' OR EXISTS(SELECT 1 FROM records p WHERE p.number > r.number"
 	"   AND p.key = 'paused' AND p.kind = 5 AND p.kind > 0)"
+	"  WHEN 7 THEN CAST(substr(r.key, instr(r.key, '/') + 1) AS INTEGER)"
+	"   <= (SELECT min(number) FROM records)"
+	"   AND EXISTS(SELECT 1 FROM records a WHERE a.number > r.number AND a.kind = 7)"
 	"  ELSE 1 END"
 	" ELSE"
 	"  coalesce((SELECT i.ended FROM records i WHERE i.incident = r.incident"
@@ -28,8 +32,11 @@ static const char judge_sql[] =
 	"   AND n.incident <> '' AND n.time >= ?2)"
 	" END FROM records r WHERE r.number > ?1 ORDER BY r.number LIMIT ?4";
 
-static const char empty_sql[] = "UPDATE records SET kind = -1, ended = 0, key = '', incident = '',"
-				" body = '' WHERE number = ?1";
+static const char whole_sql[] = CHAIN_ROW_SQL " WHERE number = ?1";
+
+static const char empty_sql[] =
+	"UPDATE records SET time = 0, kind = -1, ended = 0, key = '', incident = '',"
+	" body = ?2 WHERE number = ?1";
 
 static const char delete_sql[] =
 	"DELETE FROM records WHERE number IN (SELECT number FROM records WHERE number <"
@@ -57,19 +64,16 @@ static int step_once(sqlite3_stmt *statement)
 	return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
-static int empty_records(struct journal_sweep *sweep, sqlite3 *connection, int64_t cutoff_ms,
-	uint64_t last_number)
+/* Which of the next rows may go. */
+static int judge_records(struct journal_sweep *sweep, sqlite3 *connection, int64_t cutoff_ms,
+	uint64_t last_number, struct swept *swept)
 {
-	int64_t numbers[STEP_ROWS];
-	sqlite3_stmt *judge = NULL, *empty = NULL;
-	int count = 0, rows = 0;
+	sqlite3_stmt *judge = NULL;
+	int rows = 0, code = prepare(connection, judge_sql, &judge);
 	bool recent = false;
-	int code = prepare(connection, judge_sql, &judge);
 
-	if (code == SQLITE_OK)
-		code = prepare(connection, empty_sql, &empty);
 	if (code != SQLITE_OK)
-		goto out;
+		return code;
 	sqlite3_bind_int64(judge, 1, sweep->cursor);
 	sqlite3_bind_int64(judge, 2, cutoff_ms);
 	sqlite3_bind_int64(judge, 3, (sqlite3_int64)last_number);
@@ -79,33 +83,88 @@ static int empty_records(struct journal_sweep *sweep, sqlite3 *connection, int64
 		sweep->cursor = sqlite3_column_int64(judge, 0);
 		recent = sqlite3_column_int(judge, 1) != 0;
 		if (!recent && sqlite3_column_int(judge, 2) != 0)
-			numbers[count++] = sweep->cursor;
+			swept->numbers[swept->count++] = (uint64_t)sweep->cursor;
 		rows++;
 	}
-	code = code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
-	for (int i = 0; i < count && code == SQLITE_OK; i++) {
-		sqlite3_bind_int64(empty, 1, numbers[i]);
-		code = step_once(empty);
-	}
+	sqlite3_finalize(judge);
 	if (recent || rows < STEP_ROWS)
 		sweep->phase = SWEEP_EMPTIED;
-out:
-	sqlite3_finalize(judge);
-	sqlite3_finalize(empty);
+	return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+/* The digest takes the place of what it is of. A row that the journal never wrote so stays as it is,
+ * for the chain is broken there and shall be found to be. */
+static int empty_record(struct chain_hasher *hasher, sqlite3_stmt *whole, sqlite3_stmt *empty,
+	uint64_t number, bool *emptied)
+{
+	unsigned char digest[JOURNAL_HASH_SIZE];
+	char text[JOURNAL_HASH_TEXT_SIZE];
+	struct chain_row row;
+	int code;
+
+	*emptied = false;
+	sqlite3_bind_int64(whole, 1, (sqlite3_int64)number);
+	code = sqlite3_step(whole);
+	if (code == SQLITE_ROW && chain_row_read(whole, &row) == NULL) {
+		if (chain_digest(hasher, &row, digest) != STATUS_OK)
+			code = SQLITE_NOMEM;
+		else
+			*emptied = true;
+	}
+	sqlite3_reset(whole);
+	if (!*emptied)
+		return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
+	chain_hex(digest, text);
+	sqlite3_bind_int64(empty, 1, (sqlite3_int64)number);
+	sqlite3_bind_text(empty, 2, text, -1, SQLITE_STATIC);
+	code = step_once(empty);
+	sqlite3_clear_bindings(empty);
 	return code;
 }
 
-static int delete_emptied(struct journal_sweep *sweep, sqlite3 *connection)
+static int empty_records(struct journal_sweep *sweep, sqlite3 *connection, int64_t cutoff_ms,
+	uint64_t last_number, struct swept *swept)
+{
+	sqlite3_stmt *whole = NULL, *empty = NULL;
+	struct chain_hasher hasher;
+	size_t kept = 0;
+	int code = judge_records(sweep, connection, cutoff_ms, last_number, swept);
+
+	if (code != SQLITE_OK || swept->count == 0)
+		return code;
+	if (chain_hasher_init(&hasher, NULL) != STATUS_OK)
+		return SQLITE_NOMEM;
+	code = prepare(connection, whole_sql, &whole);
+	if (code == SQLITE_OK)
+		code = prepare(connection, empty_sql, &empty);
+	for (size_t i = 0; i < swept->count && code == SQLITE_OK; i++) {
+		bool emptied;
+
+		code = empty_record(&hasher, whole, empty, swept->numbers[i], &emptied);
+		if (emptied)
+			swept->numbers[kept++] = swept->numbers[i];
+	}
+	swept->count = kept;
+	sqlite3_finalize(whole);
+	sqlite3_finalize(empty);
+	chain_hasher_fini(&hasher);
+	return code;
+}
+
+static int delete_emptied(struct journal_sweep *sweep, sqlite3 *connection, struct swept *swept)
 {
 	sqlite3_stmt *statement = NULL;
-	int code = prepare(connection, delete_sql, &statement);
+	int deleted = 0, code = prepare(connection, delete_sql, &statement);
 
 	if (code == SQLITE_OK) {
 		sqlite3_bind_int(statement, 1, STEP_ROWS);
 		code = step_once(statement);
 	}
 	sqlite3_finalize(statement);
-	if (code == SQLITE_OK && sqlite3_changes(connection) < STEP_ROWS)
+	if (code == SQLITE_OK)
+		deleted = sqlite3_changes(connection);
+	swept->deleted = deleted > 0;
+	if (code == SQLITE_OK && deleted < STEP_ROWS)
 		sweep->phase = SWEEP_EVENTS;
 	return code;
 }
@@ -154,17 +213,17 @@ out:
 }
 
 enum status journal_sweep_step(struct journal_sweep *sweep, sqlite3 *connection, int64_t cutoff_ms,
-	uint64_t last_number, bool *finished, struct error *error)
+	uint64_t last_number, struct swept *swept, bool *finished, struct error *error)
 {
 	int code = SQLITE_OK;
 
 	*finished = false;
 	switch (sweep->phase) {
 	case SWEEP_RECORDS:
-		code = empty_records(sweep, connection, cutoff_ms, last_number);
+		code = empty_records(sweep, connection, cutoff_ms, last_number, swept);
 		break;
 	case SWEEP_EMPTIED:
-		code = delete_emptied(sweep, connection);
+		code = delete_emptied(sweep, connection, swept);
 		break;
 	case SWEEP_EVENTS:
 		code = forget_events(sweep, connection, cutoff_ms, finished);

@@ -356,6 +356,11 @@ struct remediator *remediator_open(const struct remediator_config *config, struc
 	}
 	remediator->thread_started = true;
 	metrics_add_collector(remediator_collect, remediator);
+	if (audit_watch_open(&remediator->audit_watch, remediator->journal, remediator->clock,
+		    config->journal_verify_ms, error)) {
+		remediator_close(remediator);
+		return NULL;
+	}
 	return remediator;
 }
 
@@ -388,6 +393,7 @@ void remediator_close(struct remediator *remediator)
 	if (remediator->dry.vtable)
 		remediator->dry.vtable->close(remediator->dry.self);
 	tickets_stop(remediator->tickets);
+	audit_watch_close(remediator->audit_watch);
 	if (remediator->journal)
 		journal_close(remediator->journal);
 	tickets_close(remediator->tickets);

@@ -9,6 +9,7 @@
 
 #include "base/queue.h"
 #include "remediations/actuator.h"
+#include "remediations/audit_watch.h"
 #include "remediations/board.h"
 #include "remediations/engine.h"
 #include "remediations/journal.h"
@@ -66,6 +67,7 @@ struct control {
 struct remediator {
 	const struct clock *clock;
 	struct journal *journal;
+	struct audit_watch *audit_watch;
 	struct actuator dry, real; /* real: vtable NULL when there is no cluster; closed with dry */
 	struct tickets *tickets;   /* NULL: no services, or a dry run */
 	struct engine *engine;

@@ -210,6 +210,6 @@ void assert_chain(struct journal *journal)
 {
 	struct error error = {0};
 
-	if (journal_check_chain(journal, &error) != STATUS_OK)
+	if (journal_check_chain(journal, NULL, &error) != STATUS_OK)
 		fail_msg("journal_check_chain: %s", error.text);
 }
