@@ -33,7 +33,8 @@
 	X(TARGET_JOB, "Job", "job_name", true)                                                     \
 	X(TARGET_CRONJOB, "CronJob", "cronjob", true)                                              \
 	X(TARGET_HPA, "HorizontalPodAutoscaler", "horizontalpodautoscaler", true)                  \
-	X(TARGET_PVC, "PersistentVolumeClaim", "persistentvolumeclaim", true)
+	X(TARGET_PVC, "PersistentVolumeClaim", "persistentvolumeclaim", true)                      \
+	X(TARGET_SCALED_OBJECT, "ScaledObject", "scaledobject", true)
 
 enum target_kind {
 #define X(kind, name, label, namespaced) kind,
@@ -105,6 +106,7 @@ struct target {
 	char resource_version[UID_MAX];
 	struct workload_key
 		workload; /* the owner at the top of the chain; kind TARGET_NONE when none */
+	unsigned looks;   /* what an observation tells beyond the usual: LOOK_..., not kept */
 };
 
 /* namespace/Kind/name as above, and " container <name>" when there is one. At most TARGET_TEXT_MAX. */

@@ -58,6 +58,11 @@ bool action_kind_has_inverse(enum action_kind kind)
 	return action_class(kind)->inverse;
 }
 
+unsigned action_kind_looks(enum action_kind kind)
+{
+	return action_class(kind)->looks;
+}
+
 bool action_kind_reads_back(enum action_kind kind)
 {
 	return action_class(kind)->reads_back;
@@ -90,10 +95,14 @@ bool observation_value(const struct observation *observation, enum change_field 
 	case CHANGE_UNSCHEDULABLE:
 		*value = observation->unschedulable;
 		return true;
+	case CHANGE_REPLICAS_MIN:
+		*value = observation->autoscaler.replicas_min;
+		return observation->autoscaler.looked;
+	case CHANGE_REPLICAS_MAX:
+		*value = observation->autoscaler.replicas_max;
+		return observation->autoscaler.looked;
 	case CHANGE_MEMORY_REQUEST:
 	case CHANGE_CPU_REQUEST:
-	case CHANGE_REPLICAS_MIN:
-	case CHANGE_REPLICAS_MAX:
 	case CHANGE_REVISION:
 	case CHANGE_FIELD_COUNT:
 		break;

@@ -24,6 +24,7 @@
 	X(ACTION_RESTART_POD, restart_pod)                                                         \
 	X(ACTION_RESTART_WORKLOAD, restart_workload)                                               \
 	X(ACTION_ADJUST_RESOURCES, adjust_resources)                                               \
+	X(ACTION_ADJUST_AUTOSCALER, adjust_autoscaler)                                             \
 	X(ACTION_CORDON, cordon)                                                                   \
 	X(ACTION_TICKET, ticket)
 
@@ -41,6 +42,8 @@ bool action_kind_disruptive(enum action_kind kind);
 /* Whether guard.two_persons may ask two persons for it by the word "destructive". */
 bool action_kind_destructive(enum action_kind kind);
 bool action_kind_has_inverse(enum action_kind kind);
+/* What it has to know of its target beyond the usual: bits of LOOK_... */
+unsigned action_kind_looks(enum action_kind kind);
 /* Whether what it wrote can be read back from its target later, to see that nobody changed it. */
 bool action_kind_reads_back(enum action_kind kind);
 
@@ -95,6 +98,21 @@ struct field_writer {
 	int64_t time_ms;  /* 0: not told */
 };
 
+/* Bits of target.looks: what an action has to know beyond the usual. It costs further calls. */
+#define LOOK_AUTOSCALER 1u /* all of observation.autoscaler */
+#define LOOK_REVISIONS 2u  /* revision and previous_revision */
+#define LOOK_RESIZE 4u     /* resizes */
+
+/* The HPA or ScaledObject that owns the replicas. */
+struct autoscaler_seen {
+	struct object_ref object; /* uid and version by LOOK_AUTOSCALER only */
+	bool looked;              /* what follows is filled */
+	bool paused;              /* by an annotation, ours or KEDA's */
+	int32_t replicas_min, replicas_max;
+	char action_key[ACTION_ID_MAX];
+	char git_owner[64];
+};
+
 /* What the cluster says of a target before it is touched; the guard judges it. */
 struct observation {
 	bool found;
@@ -109,10 +127,11 @@ struct observation {
 	 * its owners, any that says paused or dry-run counts. */
 	bool managed, paused, paused_unclear, dry_run;
 	bool rollout_paused, terminating;
-	bool unschedulable;             /* of a node */
-	char action_key[ACTION_ID_MAX]; /* nimbusguard.io/action of the object, "" when none */
-	char owner_of_replicas[64];     /* "HorizontalPodAutoscaler/x" and so on, "" when none */
-	char git_owner[64];             /* "argocd:app", "flux:...", "" */
+	bool unschedulable;                /* of a node */
+	char action_key[ACTION_ID_MAX];    /* nimbusguard.io/action of the object, "" when none */
+	char owner_of_replicas[64];        /* "HorizontalPodAutoscaler/x" and so on, "" when none */
+	struct autoscaler_seen autoscaler; /* kind TARGET_NONE: none, or one that we cannot set */
+	char git_owner[64];                /* "argocd:app", "flux:...", "" */
 	/* Of the replicas (the owner's, as `replicas`), the limits of the container, and the node's
 	 * spec.unschedulable. */
 	struct field_writer replicas_writer, limits_writer, unschedulable_writer;

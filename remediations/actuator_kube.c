@@ -2,6 +2,9 @@
  * The Kubernetes actuator: a bounded queue and a few threads, each with a connection of its own that
  * stays open. Commands overtake questions, so that a storm of alerts to look into does not hold up
  * what was decided.
+ *
+ * A command of many calls does not hold a thread while it waits: it is put off and goes on when it is
+ * due, on whichever thread is free.
  */
 #include "remediations/actuator_kube.h"
 
@@ -9,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -22,10 +26,12 @@
 /* A question or a command on its way. */
 struct job {
 	struct job *next;
-	bool is_command;
+	bool is_command, is_begun;
 	uint64_t ticket;
 	struct target target;   /* of a question */
 	struct command command; /* of a command */
+	struct sending sending; /* of one that was begun */
+	int64_t due_ns;         /* monotonic: when a begun one goes on */
 };
 
 struct job_list {
@@ -42,6 +48,7 @@ struct actuator_kube {
 	pthread_cond_t filled;
 	/* under lock */
 	struct job_list commands, questions;
+	struct job *begun; /* in the order of due_ns; they count as waiting */
 	unsigned waiting;
 	bool ended;
 
@@ -116,6 +123,25 @@ static enum status observe(void *self, uint64_t ticket, const struct target *tar
 	return enqueue(self, job);
 }
 
+/* A command that goes on later. It had its place in the queue, so that it is taken at its maximum,
+ * too. */
+static void put_off(struct actuator_kube *kube, struct job *job, int64_t again_ms)
+{
+	struct job **at = &kube->begun;
+
+	job->is_begun = true;
+	job->due_ns = clock_mono_ns(clock_system()) + again_ms * 1000000;
+	pthread_mutex_lock(&kube->lock);
+	while (*at != NULL && (*at)->due_ns <= job->due_ns)
+		at = &(*at)->next;
+	job->next = *at;
+	*at = job;
+	kube->waiting++;
+	/* Who sleeps until the next one is due has to sleep anew. */
+	pthread_cond_signal(&kube->filled);
+	pthread_mutex_unlock(&kube->lock);
+}
+
 static enum status send_command(void *self, const struct command *command)
 {
 	struct job *job = mem_zalloc(1, sizeof(*job));
@@ -127,6 +153,33 @@ static enum status send_command(void *self, const struct command *command)
 	return enqueue(self, job);
 }
 
+/* Under the lock: what is to be worked on now. */
+static struct job *next_job(struct actuator_kube *kube)
+{
+	struct job *job = kube->begun;
+
+	if (job != NULL && (kube->ended || job->due_ns <= clock_mono_ns(clock_system()))) {
+		kube->begun = job->next;
+		return job;
+	}
+	job = list_take(&kube->commands);
+	return job != NULL ? job : list_take(&kube->questions);
+}
+
+/* Under the lock: until there is something new, or the first command that was begun is due. */
+static void await_job(struct actuator_kube *kube)
+{
+	struct timespec until;
+
+	if (kube->begun == NULL) {
+		pthread_cond_wait(&kube->filled, &kube->lock);
+		return;
+	}
+	until.tv_sec = (time_t)(kube->begun->due_ns / 1000000000);
+	until.tv_nsec = (long)(kube->begun->due_ns % 1000000000);
+	pthread_cond_timedwait(&kube->filled, &kube->lock, &until);
+}
+
 /* NULL: the queue has ended and is empty. */
 static struct job *take_job(struct actuator_kube *kube, bool *ended)
 {
@@ -134,11 +187,8 @@ static struct job *take_job(struct actuator_kube *kube, bool *ended)
 	unsigned waiting;
 
 	pthread_mutex_lock(&kube->lock);
-	while (kube->waiting == 0 && !kube->ended)
-		pthread_cond_wait(&kube->filled, &kube->lock);
-	job = list_take(&kube->commands);
-	if (job == NULL)
-		job = list_take(&kube->questions);
+	while ((job = next_job(kube)) == NULL && !kube->ended)
+		await_job(kube);
 	if (job != NULL)
 		kube->waiting--;
 	*ended = kube->ended;
@@ -160,18 +210,26 @@ static void answer_question(struct worker *worker, const struct job *job, bool e
 	sink->observed(sink->argument, job->ticket, &observation);
 }
 
-static void answer_command(struct worker *worker, const struct job *job, bool ended)
+/* False: it is not over, and in the queue again. */
+static bool answer_command(struct worker *worker, struct job *job, bool ended)
 {
 	const struct actuator_sink *sink = &worker->kube->sink;
-	struct command_result result = {.outcome = COMMAND_FAILED};
+	struct command_result result;
+	int64_t again_ms;
 
+	if (!job->is_begun)
+		kube_send_begin(&job->sending, worker->look.session, worker->kube->clock,
+			&job->command);
+	/* Another thread may go on with it than began it. */
+	job->sending.session = worker->look.session;
 	if (ended) {
-		snprintf(result.action_id, sizeof(result.action_id), "%s", job->command.action_id);
-		error_set(&result.error, STATUS_UNAVAILABLE, "the service is ending: not sent");
-	} else {
-		kube_send(worker->look.session, worker->kube->clock, &job->command, &result);
+		kube_send_stop(&job->sending, &result);
+	} else if (!kube_send_go_on(&job->sending, &again_ms, &result)) {
+		put_off(worker->kube, job, again_ms);
+		return false;
 	}
 	sink->finished(sink->argument, &result);
+	return true;
 }
 
 static void *run_worker(void *argument)
@@ -186,11 +244,14 @@ static void *run_worker(void *argument)
 	sigaddset(&pipe, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe, NULL);
 	while ((job = take_job(worker->kube, &ended)) != NULL) {
+		bool over = true;
+
 		if (job->is_command)
-			answer_command(worker, job, ended);
+			over = answer_command(worker, job, ended);
 		else
 			answer_question(worker, job, ended);
-		mem_free(job);
+		if (over)
+			mem_free(job);
 	}
 	return NULL;
 }
@@ -266,6 +327,17 @@ static enum status start_workers(struct actuator_kube *kube, unsigned count, str
 	return STATUS_OK;
 }
 
+static void init_lock(struct actuator_kube *kube)
+{
+	pthread_condattr_t attributes;
+
+	CHECK(pthread_mutex_init(&kube->lock, NULL) == 0);
+	CHECK(pthread_condattr_init(&attributes) == 0);
+	CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
+	CHECK(pthread_cond_init(&kube->filled, &attributes) == 0);
+	pthread_condattr_destroy(&attributes);
+}
+
 enum status actuator_kube_open(struct actuator *actuator, const struct actuator_kube_config *config,
 	const struct actuator_sink *sink, struct error *error)
 {
@@ -282,8 +354,7 @@ enum status actuator_kube_open(struct actuator *actuator, const struct actuator_
 	kube->queue_max = config->queue_max > 0 ? config->queue_max : 1024;
 	list_init(&kube->commands);
 	list_init(&kube->questions);
-	CHECK(pthread_mutex_init(&kube->lock, NULL) == 0);
-	CHECK(pthread_cond_init(&kube->filled, NULL) == 0);
+	init_lock(kube);
 	status = open_client(kube, config, error);
 	if (status == STATUS_OK)
 		status = start_workers(kube, threads < THREADS_MAX ? threads : THREADS_MAX, error);

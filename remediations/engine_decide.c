@@ -69,6 +69,8 @@ void engine_begin_step(struct engine *engine, struct incident *incident)
 void engine_ask(struct engine *engine, struct incident *incident, enum wait wait)
 {
 	uint64_t ticket = ++engine->ticket_last << SLOT_BITS | incident->slot;
+	const struct action *action = incident_action(incident);
+	struct target target = incident->target;
 	enum status status;
 
 	incident->not_looked = wait == WAIT_OBSERVATION && is_premature(engine, incident);
@@ -78,7 +80,8 @@ void engine_ask(struct engine *engine, struct incident *incident, enum wait wait
 	}
 	incident->observe_asked = true;
 	incident->observe_ticket = ticket;
-	status = engine->ports.observe(engine->ports.self, ticket, &incident->target);
+	target.looks = action ? action_kind_looks(action->plan.kind) : 0;
+	status = engine->ports.observe(engine->ports.self, ticket, &target);
 	if (status) {
 		incident->observe_asked = false;
 		/* The time-out of the wait asks again; a full queue of the actuator is no answer. */
@@ -203,7 +206,8 @@ static void make_plan(struct engine *engine, struct incident *incident, struct a
 	if (*action->undo_of)
 		undone = incident_find_action(incident, action->undo_of);
 	if (undone)
-		plan_invert(&action->plan, &undone->plan, &incident->target, incident->observation);
+		plan_invert(&action->plan, &undone->plan, undone->id, &incident->target,
+			incident->observation);
 	else
 		plan_make(&action->plan, &question);
 }

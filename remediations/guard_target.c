@@ -214,6 +214,7 @@ void judge_replicas_owner(const struct guard_question *question, struct gate_res
 void judge_git_owner(const struct guard_question *question, struct gate_result *result)
 {
 	const struct observation *observation;
+	const char *owner;
 
 	if (!action_class(question->plan->kind)->writes_manifest) {
 		result->verdict = GATE_NOT_ASKED;
@@ -222,8 +223,10 @@ void judge_git_owner(const struct guard_question *question, struct gate_result *
 	observation = look(question, result);
 	if (!observation)
 		return;
-	gate_saw(result, "%s", *observation->git_owner ? observation->git_owner : "nobody");
-	if (*observation->git_owner)
+	owner = question->plan->object.kind == TARGET_NONE ? observation->git_owner
+							   : observation->autoscaler.git_owner;
+	gate_saw(result, "%s", *owner ? owner : "nobody");
+	if (*owner)
 		gate_refuse_for_good(result);
 }
 

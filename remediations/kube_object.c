@@ -28,6 +28,7 @@ static const struct kind_row kinds[] = {
 	{TARGET_CRONJOB, "batch/v1", "cronjobs"},
 	{TARGET_HPA, "autoscaling/v2", "horizontalpodautoscalers"},
 	{TARGET_PVC, "v1", "persistentvolumeclaims"},
+	{TARGET_SCALED_OBJECT, "keda.sh/v1alpha1", "scaledobjects"},
 };
 
 static const struct kind_row *find_kind(enum target_kind kind)

@@ -217,14 +217,15 @@ static enum status read_annotations(struct sight *sight)
 
 /* The mark of Argo CD names the object it was written for, as objects are copied with their
  * annotations: <app>:<group>/<kind>:<namespace>/<name>. */
-static bool argocd_app(const struct link *link, const char *tracking, size_t *size)
+static bool argocd_app(const json_t *object, enum target_kind own, const char *tracking,
+	size_t *size)
 {
 	const char *colon = strchr(tracking, ':');
 	const char *slash = colon != NULL ? strchr(colon, '/') : NULL;
-	const char *kind = target_kind_name(link->kind), *name = strrchr(tracking, '/');
+	const char *kind = target_kind_name(own), *name = strrchr(tracking, '/');
 
 	if (slash == NULL || strncmp(slash + 1, kind, strlen(kind)) != 0 ||
-		slash[1 + strlen(kind)] != ':' || strcmp(name + 1, name_of(link->object)) != 0)
+		slash[1 + strlen(kind)] != ':' || strcmp(name + 1, name_of(object)) != 0)
 		return false;
 	*size = (size_t)(colon - tracking);
 	return true;
@@ -240,23 +241,29 @@ static void read_action_key(struct sight *sight)
 		memcpy(text, key, strlen(key) + 1);
 }
 
+void kube_git_owner(const json_t *object, enum target_kind kind, char *text, size_t room)
+{
+	const char *argo = kube_annotation(object, "argocd.argoproj.io/tracking-id");
+	const char *flux = kube_label(object, "kustomize.toolkit.fluxcd.io/name");
+	size_t size;
+
+	if (flux == NULL)
+		flux = kube_label(object, "helm.toolkit.fluxcd.io/name");
+	if (argo != NULL && argocd_app(object, kind, argo, &size))
+		snprintf(text, room, "argocd:%.*s", size < 50 ? (int)size : 50, argo);
+	else if (flux != NULL)
+		snprintf(text, room, "flux:%.50s", flux);
+	else
+		snprintf(text, room, "%s", "");
+}
+
 static void read_git_owner(struct sight *sight)
 {
 	char *text = sight->observation->git_owner;
-	size_t room = sizeof(sight->observation->git_owner), size;
 
-	for (size_t i = 0; i < sight->chain_size && *text == '\0'; i++) {
-		const struct link *link = &sight->chain[i];
-		const char *argo = kube_annotation(link->object, "argocd.argoproj.io/tracking-id");
-		const char *flux = kube_label(link->object, "kustomize.toolkit.fluxcd.io/name");
-
-		if (flux == NULL)
-			flux = kube_label(link->object, "helm.toolkit.fluxcd.io/name");
-		if (argo != NULL && argocd_app(link, argo, &size))
-			snprintf(text, room, "argocd:%.*s", size < 50 ? (int)size : 50, argo);
-		else if (flux != NULL)
-			snprintf(text, room, "flux:%.50s", flux);
-	}
+	for (size_t i = 0; i < sight->chain_size && *text == '\0'; i++)
+		kube_git_owner(sight->chain[i].object, sight->chain[i].kind, text,
+			sizeof(sight->observation->git_owner));
 }
 
 /* --- who owns the replicas --- */
@@ -273,27 +280,38 @@ static bool refers_to(const json_t *reference, const struct link *top, const cha
 		       version != NULL ? version : "apps/v1") == top->kind;
 }
 
+/* The owner in words, which may be cut, and by its name. */
+static void name_scaler(struct sight *sight, enum target_kind kind, const char *name)
+{
+	struct observation *observation = sight->observation;
+	struct object_ref *object = &observation->autoscaler.object;
+
+	snprintf(observation->owner_of_replicas, sizeof(observation->owner_of_replicas),
+		"%.24s/%.38s", target_kind_name(kind), name);
+	if (strlen(name) >= sizeof(object->name))
+		return;
+	object->kind = kind;
+	memcpy(object->name, name, strlen(name) + 1);
+}
+
 static void note_autoscaler(struct sight *sight, const json_t *item)
 {
 	const json_t *controller = kube_controller(item);
 	const char *kind = json_string_value(json_object_get(controller, "kind"));
 	const char *name = json_string_value(json_object_get(controller, "name"));
 	const char *scaled = kube_label(item, "scaledobject.keda.sh/name");
-	char *text = sight->observation->owner_of_replicas;
-	size_t room = sizeof(sight->observation->owner_of_replicas);
 
 	if (kind != NULL && name != NULL && strcmp(kind, "ScaledObject") == 0)
-		snprintf(text, room, "ScaledObject/%.50s", name);
+		name_scaler(sight, TARGET_SCALED_OBJECT, name);
 	else if (scaled != NULL)
-		snprintf(text, room, "ScaledObject/%.50s", scaled);
+		name_scaler(sight, TARGET_SCALED_OBJECT, scaled);
 	else
-		snprintf(text, room, "HorizontalPodAutoscaler/%.39s", name_of(item));
+		name_scaler(sight, TARGET_HPA, name_of(item));
 }
 
 static void note_scaled_object(struct sight *sight, const json_t *item)
 {
-	snprintf(sight->observation->owner_of_replicas,
-		sizeof(sight->observation->owner_of_replicas), "ScaledObject/%.50s", name_of(item));
+	name_scaler(sight, TARGET_SCALED_OBJECT, name_of(item));
 }
 
 typedef void note_fn(struct sight *sight, const json_t *item);
@@ -539,7 +557,8 @@ static enum status look_at(struct sight *sight)
 	read_writers(sight);
 	for (size_t i = 0; i < sight->chain_size; i++)
 		sight->observation->terminating |= kube_terminating(sight->chain[i].object);
-	return STATUS_OK;
+	return kube_look_further(sight->look, sight->chain[0].object, top_of(sight)->object,
+		sight->observation, sight->error);
 }
 
 void kube_observe(struct kube_look *look, const struct target *target,

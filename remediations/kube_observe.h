@@ -24,6 +24,14 @@ struct kube_look {
 void kube_observe(struct kube_look *look, const struct target *target,
 	struct observation *observation);
 
+/* Which GitOps controller an object is marked by: "argocd:app", "flux:name", or "". */
+void kube_git_owner(const json_t *object, enum target_kind kind, char *text, size_t room);
+
+/* What target.looks asks for, once the rest of the observation is filled (kube_look.c). target and top
+ * of its chain of owners: as they were read. */
+enum status kube_look_further(struct kube_look *look, const json_t *target, const json_t *top,
+	struct observation *observation, struct error *error) MUST_CHECK;
+
 /* Gets an object; *object is the caller's (json_decref). */
 enum status kube_read(struct kube_session *session, const char *path, json_t **object,
 	struct error *error) MUST_CHECK;

@@ -315,6 +315,23 @@ static enum status go_on(struct sending *sending, int64_t *again_ms, struct erro
 	return status;
 }
 
+static void begin_result(const struct command *command, struct command_result *result)
+{
+	*result = (struct command_result){.outcome = COMMAND_FAILED,
+		.dry_run = command->server_dry_run};
+	snprintf(result->action_id, sizeof(result->action_id), "%s", command->action_id);
+	command_describe(command, result->detail, sizeof(result->detail));
+}
+
+void kube_send_stop(struct sending *sending, struct command_result *result)
+{
+	begin_result(sending->command, result);
+	finish(sending,
+		error_set(&result->error, STATUS_UNAVAILABLE, "the service is ending: %s",
+			*sending->progress ? sending->progress : "not sent"),
+		result);
+}
+
 bool kube_send_go_on(struct sending *sending, int64_t *again_ms, struct command_result *result)
 {
 	const struct command *command = sending->command;
@@ -322,10 +339,7 @@ bool kube_send_go_on(struct sending *sending, int64_t *again_ms, struct command_
 	bool begun = *sending->progress != '\0';
 
 	*again_ms = 0;
-	*result = (struct command_result){.outcome = COMMAND_FAILED,
-		.dry_run = command->server_dry_run};
-	snprintf(result->action_id, sizeof(result->action_id), "%s", command->action_id);
-	command_describe(command, result->detail, sizeof(result->detail));
+	begin_result(command, result);
 	if (command->kind == ACTION_TICKET) {
 		LOG_INFO("ticket", LOG_TEXT("action", command->action_id),
 			LOG_TEXT("title", command->title), LOG_TEXT("text", command->text));

@@ -21,23 +21,23 @@
 #define OWNERS "a pod's chain of owners"
 
 static const struct action_need looks[] = {
-	{"", "namespaces", "get", OF_A_NAMESPACE,
-		"annotations that opt a namespace in or pause it"},
-	{"", "pods", "get", TARGET_BIT(TARGET_POD), STATE},
-	{"", "nodes", "get", TARGET_BIT(TARGET_NODE), STATE},
-	{"apps", "deployments", "get", TARGET_BIT(TARGET_DEPLOYMENT), STATE},
-	{"apps", "statefulsets", "get", TARGET_BIT(TARGET_STATEFULSET), STATE},
-	{"apps", "daemonsets", "get", TARGET_BIT(TARGET_DAEMONSET), STATE},
-	{"apps", "replicasets", "get", TARGET_BIT(TARGET_POD), OWNERS},
-	{"apps", "deployments", "get", TARGET_BIT(TARGET_POD), OWNERS},
-	{"apps", "statefulsets", "get", TARGET_BIT(TARGET_POD), OWNERS},
-	{"apps", "daemonsets", "get", TARGET_BIT(TARGET_POD), OWNERS},
-	{"batch", "jobs", "get", TARGET_BIT(TARGET_POD), OWNERS},
-	{"batch", "cronjobs", "get", TARGET_BIT(TARGET_POD), OWNERS},
+	{"", "namespaces", "get", OF_A_NAMESPACE, "annotations that opt a namespace in or pause it",
+		true},
+	{"", "pods", "get", TARGET_BIT(TARGET_POD), STATE, true},
+	{"", "nodes", "get", TARGET_BIT(TARGET_NODE), STATE, true},
+	{"apps", "deployments", "get", TARGET_BIT(TARGET_DEPLOYMENT), STATE, true},
+	{"apps", "statefulsets", "get", TARGET_BIT(TARGET_STATEFULSET), STATE, true},
+	{"apps", "daemonsets", "get", TARGET_BIT(TARGET_DAEMONSET), STATE, true},
+	{"apps", "replicasets", "get", TARGET_BIT(TARGET_POD), OWNERS, true},
+	{"apps", "deployments", "get", TARGET_BIT(TARGET_POD), OWNERS, true},
+	{"apps", "statefulsets", "get", TARGET_BIT(TARGET_POD), OWNERS, true},
+	{"apps", "daemonsets", "get", TARGET_BIT(TARGET_POD), OWNERS, true},
+	{"batch", "jobs", "get", TARGET_BIT(TARGET_POD), OWNERS, true},
+	{"batch", "cronjobs", "get", TARGET_BIT(TARGET_POD), OWNERS, true},
 	{"autoscaling", "horizontalpodautoscalers", "list", SCALED,
-		"whether an autoscaler owns the replicas"},
+		"whether an autoscaler owns the replicas", true},
 	{"keda.sh", "scaledobjects", "list", SCALED,
-		"whether KEDA owns the replicas, where it is installed"},
+		"whether KEDA owns the replicas, where it is installed", true},
 };
 
 static unsigned targets_of(const struct playbook *playbook)
@@ -123,12 +123,12 @@ static void add_need(struct permissions *permissions, const struct action_need *
 }
 
 static void add_needs(struct permissions *permissions, const struct action_need *needs,
-	size_t count, const char *action, const struct playbook *playbook)
+	size_t count, const char *action, bool acts, const struct playbook *playbook)
 {
 	unsigned targets = targets_of(playbook);
 
 	for (size_t i = 0; i < count; i++)
-		if ((needs[i].targets & targets) != 0)
+		if ((needs[i].targets & targets) != 0 && (acts || needs[i].look))
 			add_need(permissions, &needs[i], action, playbook->name);
 }
 
@@ -138,11 +138,12 @@ void permissions_add(struct permissions *permissions, const struct playbook *pla
 
 	if (!playbook->enabled || !changes_something(playbook))
 		return;
-	add_needs(permissions, looks, ARRAY_COUNT(looks), "", playbook);
-	for (size_t i = 0; acts && i < playbook->step_count; i++) {
+	add_needs(permissions, looks, ARRAY_COUNT(looks), "", true, playbook);
+	for (size_t i = 0; i < playbook->step_count; i++) {
 		const struct action_class *class = action_class(playbook->steps[i].action);
 
-		add_needs(permissions, class->needs, class->need_count, class->name, playbook);
+		add_needs(permissions, class->needs, class->need_count, class->name, acts,
+			playbook);
 	}
 }
 

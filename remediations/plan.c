@@ -148,9 +148,20 @@ void plan_make(struct plan *plan, const struct plan_question *question)
 	plan->hash = plan_hash(plan, question->target);
 }
 
-void plan_invert(struct plan *plan, const struct plan *done, const struct target *target,
-	const struct observation *observation)
+/* The version of what is written is the one that was looked at now. */
+static void renew_object(struct plan *plan, const struct observation *observation)
 {
+	const struct object_ref *seen = &observation->autoscaler.object;
+
+	if (plan->object.kind != TARGET_NONE && seen->kind == plan->object.kind &&
+		strcmp(seen->uid, plan->object.uid) == 0)
+		plan->object = *seen;
+}
+
+void plan_invert(struct plan *plan, const struct plan *done, const char *done_id,
+	const struct target *target, const struct observation *observation)
+{
+	bool seen = observation && !observation->error.code;
 	size_t used;
 
 	*plan = *done;
@@ -166,12 +177,12 @@ void plan_invert(struct plan *plan, const struct plan *done, const struct target
 			action_kind_name(plan->kind));
 	}
 	/* Only what we wrote and nobody changed since is put back. */
-	if (!*plan->refusal.reason && observation && !observation->error.code &&
-		plan_applied(done, target, "", observation) != 1)
+	if (!*plan->refusal.reason && seen && plan_applied(done, target, done_id, observation) != 1)
 		refusal_set(&plan->refusal, "changed_since",
 			"The value is no longer the one that was written: somebody else changed it.");
-	plan->basis =
-		observation && !observation->error.code ? PLAN_FROM_CLUSTER : PLAN_FROM_LABELS;
+	if (seen)
+		renew_object(plan, observation);
+	plan->basis = seen ? PLAN_FROM_CLUSTER : PLAN_FROM_LABELS;
 	plan->hash = plan_hash(plan, target);
 }
 

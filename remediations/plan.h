@@ -60,9 +60,10 @@ struct plan_question {
 /* By the class of the step's action; docs/playbooks.md lists the reason codes of refusals. Without a
  * step: the ticket at an incident's end. */
 void plan_make(struct plan *plan, const struct plan_question *question);
-/* The inverse of a done plan, for the target as it is now; refused when the value is no longer ours. */
-void plan_invert(struct plan *plan, const struct plan *done, const struct target *target,
-	const struct observation *observation);
+/* The inverse of a done plan, for the target as it is now; refused when the value is no longer ours.
+ * done_id: the action's, by which what has no value is told. */
+void plan_invert(struct plan *plan, const struct plan *done, const char *done_id,
+	const struct target *target, const struct observation *observation);
 /* Whether the target already is as the plan wants it: 1 yes, 0 surely not, -1 cannot be told. A
  * restart of a workload is told by the action's key on it; action_id "": not to be told. */
 int plan_applied(const struct plan *plan, const struct target *target, const char *action_id,

@@ -4,6 +4,7 @@
  */
 #include "remediations/playbook_step.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -153,6 +154,17 @@ bool step_read_replicas(const struct step_reading *reading, const char *key, int
 	int64_t *value)
 {
 	return yaml_read_int(reading->at, reading->map, key, false, least, REPLICAS_MAX, value);
+}
+
+void step_warn_replicas(const struct step_reading *reading, const char *key, int64_t value)
+{
+	int32_t most = reading->limits->replicas_max;
+
+	if (value > most)
+		yaml_warn(reading->at, yaml_get(reading->map, key),
+			"%s %" PRId64 " is above guard.replicas_max, which is %" PRId32
+			": the guard stops at that; raise guard.replicas_max, or lower %s",
+			key, value, most, key);
 }
 
 void step_need_condition(const struct step_reading *reading)

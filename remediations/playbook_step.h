@@ -31,6 +31,8 @@ void step_read_quantity(const struct step_reading *reading, const char *key, enu
 /* A number of replicas from `least`; false when absent. */
 bool step_read_replicas(const struct step_reading *reading, const char *key, int64_t least,
 	int64_t *value);
+/* A bound on replicas that the guard's own goes below is worth a warning. */
+void step_warn_replicas(const struct step_reading *reading, const char *key, int64_t value);
 /* A relative raise needs its highest value, a cut its lowest and a condition. */
 void step_check_bounds(const struct step_reading *reading, const char *key,
 	const struct step_change *change);

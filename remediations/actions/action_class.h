@@ -44,6 +44,7 @@ struct action_need {
 	const char *group, *resource, *verb; /* resource with its subresource: deployments/scale */
 	unsigned targets;                    /* bits: for which kinds of target */
 	const char *reason;                  /* "writes the replicas" */
+	bool look;                           /* also where a playbook only looks and suggests */
 };
 
 /* What keeps an action from being done twice. */
@@ -102,6 +103,7 @@ struct action_class {
 	bool while_paused;    /* may be done to a paused rollout */
 
 	unsigned targets; /* bits: what a playbook's target may be; is_told: any */
+	unsigned looks;   /* LOOK_...: what its observations tell beyond the usual */
 	/* Keys of a step beside `action`, NULL-terminated; NULL: none. */
 	const char *const *keys;
 	void (*read_step)(const struct step_reading *reading, struct playbook_step *step);

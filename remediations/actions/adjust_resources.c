@@ -186,7 +186,8 @@ static const struct kube_action kube = {
 	.is_judged = is_judged,
 };
 
-static const struct action_need needs[] = {NEED_WORKLOADS("patch", "writes the pod template")};
+static const struct action_need needs[] = {
+	NEED_WORKLOADS("patch", "writes the pod template", false)};
 
 static const char *const keys[] = {"memory", "ceiling", "floor", "cpu", "cpu_ceiling", "cpu_floor",
 	NULL};

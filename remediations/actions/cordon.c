@@ -47,7 +47,8 @@ static const struct kube_action kube = {
 };
 
 static const struct action_need needs[] = {
-	{"", "nodes", "patch", TARGET_BIT(TARGET_NODE), "writes whether pods may be scheduled"},
+	{"", "nodes", "patch", TARGET_BIT(TARGET_NODE), "writes whether pods may be scheduled",
+		false},
 };
 
 const struct action_class action_cordon = {

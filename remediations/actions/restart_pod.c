@@ -32,7 +32,7 @@ static const struct kube_action kube = {
 
 static const struct action_need needs[] = {
 	{"", "pods", "delete", TARGET_BIT(TARGET_POD),
-		"deletes the pod, with its uid as precondition"},
+		"deletes the pod, with its uid as precondition", false},
 };
 
 const struct action_class action_restart_pod = {

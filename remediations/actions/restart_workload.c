@@ -40,7 +40,8 @@ static const struct kube_action kube = {
 	.is_wanted = is_wanted,
 };
 
-static const struct action_need needs[] = {NEED_WORKLOADS("patch", "writes the pod template")};
+static const struct action_need needs[] = {
+	NEED_WORKLOADS("patch", "writes the pod template", false)};
 
 const struct action_class action_restart_workload = {
 	.name = "restart_workload",

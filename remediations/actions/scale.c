@@ -18,7 +18,6 @@ static void read_step(const struct step_reading *reading, struct playbook_step *
 {
 	const struct yaml_node *map = reading->map, *place = yaml_get(map, "to");
 	struct step_change *replicas = step_add_change(step, CHANGE_REPLICAS);
-	int32_t most = reading->limits->replicas_max;
 	int64_t to = 0;
 
 	step_read_amount(reading, "by", UNIT_COUNT, false, &replicas->amount);
@@ -30,12 +29,7 @@ static void read_step(const struct step_reading *reading, struct playbook_step *
 		yaml_report(reading->at, map, "a scale step needs by (+2, +50%%) or to (5)");
 	step_read_replicas(reading, "min", 1, &replicas->lowest);
 	step_read_replicas(reading, "max", 1, &replicas->highest);
-	if (replicas->highest > most)
-		yaml_warn(reading->at, yaml_get(map, "max"),
-			"max %" PRId64 " is above guard.replicas_max, which is %" PRId32
-			": the guard stops at that; "
-			"raise guard.replicas_max, or lower max",
-			replicas->highest, most);
+	step_warn_replicas(reading, "max", replicas->highest);
 	if (replicas->lowest && replicas->highest && replicas->lowest > replicas->highest)
 		yaml_report(reading->at, yaml_get(map, "min"), "min is above max");
 	if (replicas->amount.kind != AMOUNT_ABSOLUTE && replicas->amount.value < 0)
@@ -142,10 +136,10 @@ static const struct kube_action kube = {
 };
 
 static const struct action_need needs[] = {
-	{"apps", "deployments/scale", "patch", TARGET_BIT(TARGET_DEPLOYMENT),
-		"writes the replicas"},
+	{"apps", "deployments/scale", "patch", TARGET_BIT(TARGET_DEPLOYMENT), "writes the replicas",
+		false},
 	{"apps", "statefulsets/scale", "patch", TARGET_BIT(TARGET_STATEFULSET),
-		"writes the replicas"},
+		"writes the replicas", false},
 };
 
 static const char *const keys[] = {"by", "to", "min", "max", NULL};

@@ -10,11 +10,11 @@
 #include "remediations/actions/action_class.h"
 
 /* Lines of struct action_need for a verb on each kind of workload. */
-#define NEED_WORKLOADS(verb, reason)                                                               \
-	{"apps", "deployments", verb, TARGET_BIT(TARGET_DEPLOYMENT), reason},                      \
-		{"apps", "statefulsets", verb, TARGET_BIT(TARGET_STATEFULSET), reason},            \
+#define NEED_WORKLOADS(verb, reason, look)                                                         \
+	{"apps", "deployments", verb, TARGET_BIT(TARGET_DEPLOYMENT), reason, look},                \
+		{"apps", "statefulsets", verb, TARGET_BIT(TARGET_STATEFULSET), reason, look},      \
 	{                                                                                          \
-		"apps", "daemonsets", verb, TARGET_BIT(TARGET_DAEMONSET), reason                   \
+		"apps", "daemonsets", verb, TARGET_BIT(TARGET_DAEMONSET), reason, look             \
 	}
 
 /* Whether the object's spec has each value that the command writes (after: true), or has each that it

@@ -1,0 +1,87 @@
+/*
+ * What an observation tells beyond the usual, for actions that ask for it: the autoscaler's bounds.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "remediations/kube_object.h"
+#include "remediations/kube_observe.h"
+
+/* The defaults are the API's own: HPA v2 and KEDA's ScaledObject. */
+static void read_bounds(struct autoscaler_seen *seen, const json_t *spec)
+{
+	bool hpa = seen->object.kind == TARGET_HPA;
+
+	seen->replicas_min =
+		kube_number(json_object_get(spec, hpa ? "minReplicas" : "minReplicaCount"), hpa);
+	seen->replicas_max =
+		kube_number(json_object_get(spec, hpa ? "maxReplicas" : "maxReplicaCount"),
+			hpa ? 1 : 100);
+}
+
+/* KEDA's own marks hold the replicas or one direction; any value but "false" is one. */
+static bool is_paused(const json_t *object)
+{
+	static const char *const marks[] = {"autoscaling.keda.sh/paused",
+		"autoscaling.keda.sh/paused-replicas", "autoscaling.keda.sh/paused-scale-in",
+		"autoscaling.keda.sh/paused-scale-out"};
+	enum kube_flag own = kube_annotation_flag(object, ANNOTATION_PAUSED);
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		enum kube_flag flag = kube_annotation_flag(object, marks[i]);
+
+		if (flag != KUBE_FLAG_ABSENT && flag != KUBE_FLAG_FALSE)
+			return true;
+	}
+	return own == KUBE_FLAG_TRUE || own == KUBE_FLAG_UNCLEAR;
+}
+
+static enum status read_autoscaler(struct kube_look *look, struct observation *observation,
+	struct error *error)
+{
+	struct autoscaler_seen *seen = &observation->autoscaler;
+	const char *key;
+	json_t *object = NULL;
+	struct buf path;
+	enum status status;
+
+	buf_init(&path, KUBE_PATH_MAX);
+	status = kube_object_path(&path, seen->object.kind, observation->target.namespace_name,
+		seen->object.name, error);
+	if (status == STATUS_OK)
+		status = kube_read(look->session, path.data, &object, error);
+	buf_fini(&path);
+	if (status != STATUS_OK)
+		return error_prefix(error, "%s", observation->owner_of_replicas);
+	if (strlen(kube_uid(object)) >= sizeof(seen->object.uid) ||
+		strlen(kube_resource_version(object)) >= sizeof(seen->object.resource_version)) {
+		json_decref(object);
+		return error_set(error, STATUS_LIMIT, "%s: its uid or version is too long",
+			observation->owner_of_replicas);
+	}
+	snprintf(seen->object.uid, sizeof(seen->object.uid), "%s", kube_uid(object));
+	snprintf(seen->object.resource_version, sizeof(seen->object.resource_version), "%s",
+		kube_resource_version(object));
+	key = kube_annotation(object, ANNOTATION_ACTION);
+	if (key != NULL && strlen(key) < sizeof(seen->action_key))
+		memcpy(seen->action_key, key, strlen(key) + 1);
+	read_bounds(seen, json_object_get(object, "spec"));
+	seen->paused = is_paused(object);
+	kube_git_owner(object, seen->object.kind, seen->git_owner, sizeof(seen->git_owner));
+	seen->looked = true;
+	json_decref(object);
+	return STATUS_OK;
+}
+
+enum status kube_look_further(struct kube_look *look, const json_t *target, const json_t *top,
+	struct observation *observation, struct error *error)
+{
+	unsigned looks = observation->target.looks;
+	enum status status = STATUS_OK;
+
+	(void)target;
+	(void)top;
+	if ((looks & LOOK_AUTOSCALER) != 0 && observation->autoscaler.object.kind != TARGET_NONE)
+		status = read_autoscaler(look, observation, error);
+	return status;
+}
