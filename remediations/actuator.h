@@ -111,6 +111,7 @@ struct autoscaler_seen {
 	int32_t replicas_min, replicas_max;
 	char action_key[ACTION_ID_MAX];
 	char git_owner[64];
+	struct field_writer writer; /* of the bounds */
 };
 
 /* What the cluster says of a target before it is touched; the guard judges it. */
@@ -132,9 +133,9 @@ struct observation {
 	char owner_of_replicas[64];        /* "HorizontalPodAutoscaler/x" and so on, "" when none */
 	struct autoscaler_seen autoscaler; /* kind TARGET_NONE: none, or one that we cannot set */
 	char git_owner[64];                /* "argocd:app", "flux:...", "" */
-	/* Of the replicas (the owner's, as `replicas`), the limits of the container, and the node's
-	 * spec.unschedulable. */
-	struct field_writer replicas_writer, limits_writer, unschedulable_writer;
+	/* Of the replicas (the owner's, as `replicas`), the limits of the container, the node's
+	 * spec.unschedulable, and the workload's spec.paused. */
+	struct field_writer replicas_writer, limits_writer, unschedulable_writer, paused_writer;
 	char restart_reason[64]; /* waiting reason or last termination of a pod's container */
 	int32_t restart_count;
 	struct error error; /* STATUS_OK when the cluster answered */

@@ -233,7 +233,7 @@ void judge_git_owner(const struct guard_question *question, struct gate_result *
 const struct field_writer *observation_writer(const struct observation *observation,
 	const struct plan *plan)
 {
-	if (!plan->changes.count || plan->object.kind != TARGET_NONE)
+	if (!plan->changes.count)
 		return NULL;
 	switch (plan->changes.list[0].field) {
 	case CHANGE_REPLICAS:
@@ -245,6 +245,11 @@ const struct field_writer *observation_writer(const struct observation *observat
 		return &observation->limits_writer;
 	case CHANGE_UNSCHEDULABLE:
 		return &observation->unschedulable_writer;
+	case CHANGE_PAUSED:
+		return &observation->paused_writer;
+	case CHANGE_REPLICAS_MIN:
+	case CHANGE_REPLICAS_MAX:
+		return &observation->autoscaler.writer;
 	default:
 		return NULL;
 	}

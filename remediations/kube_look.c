@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "remediations/kube_managers.h"
 #include "remediations/kube_object.h"
 #include "remediations/kube_observe.h"
 
@@ -68,6 +69,7 @@ static enum status read_autoscaler(struct kube_look *look, struct observation *o
 	read_bounds(seen, json_object_get(object, "spec"));
 	seen->paused = is_paused(object);
 	kube_git_owner(object, seen->object.kind, seen->git_owner, sizeof(seen->git_owner));
+	kube_field_writer(object, seen->object.kind, KUBE_WRITTEN_BOUNDS, "", &seen->writer);
 	seen->looked = true;
 	json_decref(object);
 	return STATUS_OK;

@@ -47,6 +47,13 @@ static bool holds(const json_t *fields, enum target_kind kind, enum kube_written
 		return kube_get(fields, "f:spec", "f:replicas", NULL) != NULL;
 	case KUBE_WRITTEN_UNSCHEDULABLE:
 		return kube_get(fields, "f:spec", "f:unschedulable", NULL) != NULL;
+	case KUBE_WRITTEN_PAUSED:
+		return kube_get(fields, "f:spec", "f:paused", NULL) != NULL;
+	case KUBE_WRITTEN_BOUNDS:
+		return kube_get(fields, "f:spec", "f:minReplicas", NULL) != NULL ||
+			kube_get(fields, "f:spec", "f:maxReplicas", NULL) != NULL ||
+			kube_get(fields, "f:spec", "f:minReplicaCount", NULL) != NULL ||
+			kube_get(fields, "f:spec", "f:maxReplicaCount", NULL) != NULL;
 	case KUBE_WRITTEN_LIMITS:
 		return holds_limits(fields, kind, container);
 	}

@@ -11,7 +11,13 @@
 #include "base/workload.h"
 #include "remediations/actuator.h"
 
-enum kube_written { KUBE_WRITTEN_REPLICAS, KUBE_WRITTEN_LIMITS, KUBE_WRITTEN_UNSCHEDULABLE };
+enum kube_written {
+	KUBE_WRITTEN_REPLICAS,
+	KUBE_WRITTEN_LIMITS,
+	KUBE_WRITTEN_UNSCHEDULABLE,
+	KUBE_WRITTEN_PAUSED,
+	KUBE_WRITTEN_BOUNDS /* of an autoscaler: either */
+};
 
 /* The manager that holds the field, the newest of several; "" when none is told. container: for
  * limits, "" for any. */

@@ -508,6 +508,8 @@ static void read_writers(struct sight *sight)
 		observation->target.container, &observation->limits_writer);
 	kube_field_writer(own->object, own->kind, KUBE_WRITTEN_UNSCHEDULABLE, "",
 		&observation->unschedulable_writer);
+	kube_field_writer(own->object, own->kind, KUBE_WRITTEN_PAUSED, "",
+		&observation->paused_writer);
 }
 
 /* --- all of it --- */

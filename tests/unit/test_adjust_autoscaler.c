@@ -301,7 +301,7 @@ static void wrong_steps_are_told_at_their_place(void **state)
 		"needs at least one condition");
 	scene_says("Deployment", "{action: adjust_autoscaler, max: -1}", false, NULL);
 	scene_says("Deployment", "{action: adjust_autoscaler, max: +1, floor: 9, ceiling: 3}", true,
-		"p.yaml:5:46: error: the floor is above the ceiling");
+		"p.yaml:5:47: error: the floor is above the ceiling");
 	scene_says("Deployment", "{action: adjust_autoscaler, max: +1, ceiling: 51}", true,
 		"warning: ceiling 51 is above guard.replicas_max");
 	scene_says("Deployment", "{action: adjust_autoscaler, mx: +1}", true,
