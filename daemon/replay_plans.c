@@ -103,7 +103,7 @@ static struct replay_plan *add_plan(struct replay_plans *plans, const struct act
 {
 	struct replay_plan *plan;
 
-	if (plans->plan_count == plans->plan_room) {
+	if (plans->plans == NULL || plans->plan_count == plans->plan_room) {
 		size_t room = plans->plan_room > 0 ? plans->plan_room * 2 : 64;
 
 		plan = plans->plan_count < REPLAY_PLANS_MAX

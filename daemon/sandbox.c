@@ -57,8 +57,10 @@ static bool make_room(struct sandbox *sandbox)
 	grown = mem_zalloc(room, sizeof(*grown));
 	if (grown == NULL)
 		return false;
-	for (size_t i = 0; i < sandbox->answer_count; i++)
-		grown[i] = sandbox->answers[(sandbox->answer_first + i) % sandbox->answer_room];
+	for (size_t i = 0, at = sandbox->answer_first; i < sandbox->answer_count; i++) {
+		grown[i] = sandbox->answers[at];
+		at = at + 1 < sandbox->answer_room ? at + 1 : 0;
+	}
 	mem_free(sandbox->answers);
 	sandbox->answers = grown;
 	sandbox->answer_room = room;

@@ -252,8 +252,7 @@ static enum status check_record(struct entry *entry, const struct record *record
 		entry->record.incident = no_text;
 	/* Events have a way of their own, on which repeats are known; audit records are the journal's. */
 	if (record->kind == RECORD_EVENT || record->kind == RECORD_AUDIT ||
-		(unsigned)record->kind >= RECORD_KIND_COUNT ||
-		record->body == NULL)
+		(unsigned)record->kind >= RECORD_KIND_COUNT || record->body == NULL)
 		return STATUS_BAD_INPUT;
 	if (strlen(record->body) > JOURNAL_BODY_MAX)
 		return STATUS_TOO_LARGE;

@@ -38,7 +38,6 @@ struct swept {
 
 /* One step inside the caller's transaction. last_number: of the newest record, which always stays. */
 enum status journal_sweep_step(struct journal_sweep *sweep, sqlite3 *connection, int64_t cutoff_ms,
-	uint64_t last_number, struct swept *swept, bool *finished,
-	struct error *error) MUST_CHECK;
+	uint64_t last_number, struct swept *swept, bool *finished, struct error *error) MUST_CHECK;
 
 #endif

@@ -27,8 +27,6 @@
 #define SLICE_MS 20
 #define WORDS_MAX 4096 /* of its standard error */
 
-extern char **environ;
-
 void kube_exec_answer_fini(struct kube_exec_answer *answer)
 {
 	mem_free(answer->token);

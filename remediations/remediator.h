@@ -62,7 +62,7 @@ enum status two_persons_parse(const char *const *words, size_t count, uint32_t *
 
 struct remediator_config {
 	const char *journal_path;
-	const char *journal_vfs; /* tests; NULL */
+	const char *journal_vfs;   /* tests; NULL */
 	int64_t journal_keep_ms;   /* ended records are kept for so long; 0: 30 days */
 	int64_t journal_verify_ms; /* between verifications of its chain; 0: never */
 	const char *const
