@@ -234,6 +234,11 @@ bench-ingest: ## NimbusGuard beside Prometheus' receiver under the same load [BE
 	@+$(locked) $(call binary,release) $(B)/release/tests/bench/bench_ingest $(B)/servers/.unpacked
 	@tests/bench/bench_ingest_http.sh $(B)
 
+bench-actions: ## from a webhook to the change, and acknowledgements, beside a bare fsync and kubectl
+	@$(deps) build test
+	@+$(locked) $(call binary,release) $(B)/release/tests/bench/bench_actions
+	@$(B)/release/tests/bench/bench_actions
+
 coverage: ## line coverage of base, store, remote_write, receiver; HTML in build/coverage/html/
 	@$(deps) build test coverage
 	@+$(locked) $(call programs,coverage,$(TEST_C) $(FUZZ_C)) $(call binary,coverage) $(call servers,tests/integration/all)
@@ -276,4 +281,4 @@ dist: ## a source tarball, the same bytes for the same commit
 clean: ## remove build/
 	rm -rf $(B)
 
-.PHONY: help all release debug deps run test check-one e2e fuzz bench bench-ingest coverage lint format install uninstall dist clean docs
+.PHONY: help all release debug deps run test check-one e2e fuzz bench bench-actions bench-ingest coverage lint format install uninstall dist clean docs

@@ -151,6 +151,10 @@
 		"Actions by kind and what became of them.", "action,outcome")                      \
 	METRIC(ACTIONS_PENDING, "nimbusguard_actions_pending", METRIC_GAUGE,                       \
 		"Actions journaled and not yet ended.", "")                                        \
+	METRIC(ACTION_STAGE_SECONDS, "nimbusguard_action_stage_seconds", METRIC_HISTOGRAM,         \
+		"Time of a stage of an action: receive (with its commit), decide, approve (a "     \
+		"person), act (with its commit), verify.",                                         \
+		"stage")                                                                           \
 	METRIC(SCALING_OPERATIONS, "nimbusguard_scaling_operations_total", METRIC_COUNTER,         \
 		"Scale operations, by direction and outcome.", "direction,outcome")                \
 	METRIC(CURRENT_REPLICAS, "nimbusguard_current_replicas", METRIC_GAUGE,                     \

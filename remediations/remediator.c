@@ -250,11 +250,12 @@ static enum status open_parts(struct remediator *remediator, const struct remedi
 	enum status status;
 
 	remediator->board = board_open(remediator->config.incident_max);
+	remediator->stages = stages_open(remediator->config.incident_max);
 	remediator->queue = queue_open(sizeof(struct message),
 		remediator->event_queue_max + answers + CONTROLS_MAX + TICKET_MESSAGES_MAX);
 	remediator->engine =
 		engine_open(&remediator->config, &ports, clock_now_ms(remediator->clock));
-	if (!remediator->board || !remediator->queue || !remediator->engine)
+	if (!remediator->board || !remediator->queue || !remediator->engine || !remediator->stages)
 		return error_set(error, STATUS_NO_MEMORY, "no memory for the engine");
 	status = open_journal(remediator, config, error);
 	if (!status)
@@ -403,6 +404,7 @@ void remediator_close(struct remediator *remediator)
 	if (remediator->queue)
 		queue_close(remediator->queue);
 	engine_close(remediator->engine);
+	stages_close(remediator->stages);
 	rules_close(remediator->rules);
 	board_close(remediator->board);
 	pthread_cond_destroy(&remediator->answered);
@@ -451,6 +453,7 @@ struct submission {
 	struct remediator *remediator;
 	remediator_done_fn *done;
 	void *argument;
+	int64_t since_ns;
 	size_t count;
 	struct event *events[];
 };
@@ -476,7 +479,9 @@ static void events_done(void *argument, enum status status, const uint64_t *numb
 	size_t new_count = 0;
 
 	for (size_t i = 0; i < count && !status; i++) {
-		struct message message = {.kind = MESSAGE_EVENT, .number = numbers[i]};
+		struct message message = {.kind = MESSAGE_EVENT,
+			.number = numbers[i],
+			.since_ns = submission->since_ns};
 
 		if (!numbers[i])
 			continue;
@@ -534,6 +539,7 @@ enum status remediator_submit(struct remediator *remediator, const struct event 
 	if (status)
 		return status;
 	submission->done = done;
+	submission->since_ns = clock_mono_ns(clock_system());
 	submission->argument = argument;
 	status = journal_submit_events(remediator->journal, events, count, events_done, submission);
 	if (status)

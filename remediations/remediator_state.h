@@ -15,6 +15,7 @@
 #include "remediations/journal.h"
 #include "remediations/remediator.h"
 #include "remediations/rules.h"
+#include "remediations/stages.h"
 #include "remediations/tickets.h"
 
 #define TICKET_MESSAGES_MAX 1024
@@ -32,7 +33,8 @@ enum message_kind {
 struct message {
 	enum message_kind kind;
 	enum status status;
-	uint64_t number; /* record of the event, or ticket */
+	uint64_t number;  /* record of the event, or ticket */
+	int64_t since_ns; /* of an event: when it was submitted */
 	union {
 		struct event *event;
 		struct observation *observation;
@@ -73,6 +75,7 @@ struct remediator {
 	struct engine *engine;
 	struct engine_config config; /* what the engine has; changed by reload only */
 	struct rules *rules;
+	struct stages *stages;
 	struct board *board;
 	struct queue *queue;
 	unsigned event_queue_max;

@@ -241,6 +241,7 @@ static void port_told(void *self, const struct news *news)
 
 	if (remediator->tickets)
 		tickets_told(remediator->tickets, news);
+	stages_told(remediator->stages, news);
 	switch (news->kind) {
 	case NEWS_STATE:
 		tell_step(self, news);
@@ -435,6 +436,7 @@ static void take_event(struct remediator *remediator, struct message *message, i
 	if (buf_ok(&body))
 		remediator_show(remediator, &record);
 	buf_fini(&body);
+	stages_receive(message->since_ns);
 	engine_event(remediator->engine, message->with.event, message->number, now_ms);
 	if (remediator->tickets)
 		tickets_resolved(remediator->tickets, message->with.event);
