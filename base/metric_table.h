@@ -182,6 +182,22 @@
 		"First record that does not fit the journal's chain of hashes; 0: all fit.", "")   \
 	METRIC(JOURNAL_VERIFIED, "nimbusguard_journal_verified_timestamp_seconds", METRIC_GAUGE,   \
 		"When the journal's chain was verified last.", "")                                 \
+	METRIC(KUBE_WATCH_OBJECTS, "nimbusguard_kube_watch_objects", METRIC_GAUGE,                 \
+		"Objects of the cluster held by a watch.", "kind")                                 \
+	METRIC(KUBE_WATCH_FRESH, "nimbusguard_kube_watch_fresh", METRIC_GAUGE,                     \
+		"Whether a watch is sure (1), or objects are read instead (0).", "kind")           \
+	METRIC(KUBE_WATCH_AGE, "nimbusguard_kube_watch_age_seconds", METRIC_GAUGE,                 \
+		"Time since the last event or bookmark of a watch.", "kind")                       \
+	METRIC(KUBE_WATCH_LISTS, "nimbusguard_kube_watch_lists_total", METRIC_COUNTER,             \
+		"Whole lists read for a watch: at its start, and when its events were lost.",      \
+		"kind")                                                                            \
+	METRIC(KUBE_WATCH_FAILURES, "nimbusguard_kube_watch_failures_total", METRIC_COUNTER,       \
+		"Interruptions of a watch, by reason.", "kind,reason")                             \
+	METRIC(KUBE_WATCH_BYTES, "nimbusguard_kube_watch_memory_bytes", METRIC_GAUGE,              \
+		"Memory held for objects of watches.", "")                                         \
+	METRIC(KUBE_LOOKS, "nimbusguard_kube_looks_total", METRIC_COUNTER,                         \
+		"Questions that a watch answered, or that the API server had to be asked.",        \
+		"kind,source")                                                                     \
 	METRIC(QUEUE_LENGTH, "nimbusguard_queue_length", METRIC_GAUGE,                             \
 		"Values waiting in an internal queue.", "queue")                                   \
 	METRIC(QUEUE_LIMIT, "nimbusguard_queue_limit", METRIC_GAUGE,                               \

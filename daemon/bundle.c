@@ -137,6 +137,8 @@ void service_remediator_config(const struct config *config, struct bundle *bundl
 	remediator->kube_token_file = text_or_null(config, SETTING_KUBE_TOKEN_FILE);
 	remediator->kube_ca_file = text_or_null(config, SETTING_KUBE_CA_FILE);
 	remediator->kube_config = text_or_null(config, SETTING_KUBE_CONFIG);
+	remediator->kube_watch = config_bool(config, SETTING_KUBE_WATCH);
+	remediator->kube_watch_objects = (unsigned)config_int(config, SETTING_KUBE_WATCH_OBJECTS);
 	remediator->kube_context = text_or_null(config, SETTING_KUBE_CONTEXT);
 	remediator->tickets = config_tickets(config, &remediator->ticket_count);
 	remediator->external_url = text_or_null(config, SETTING_WEB_EXTERNAL_URL);

@@ -176,6 +176,10 @@
 		"token_file and ca_file; $KUBECONFIG is not read.")                                \
 	SETTING(KUBE_CONTEXT, "kubernetes.context", TEXT, "", 0, 0, NULL, false,                   \
 		"Context of that file; empty: its current-context.")                               \
+	SETTING(KUBE_WATCH, "kubernetes.watch", BOOL, "true", 0, 0, NULL, false,                   \
+		"Follow namespaces and autoscalers instead of reading them at each look.")         \
+	SETTING(KUBE_WATCH_OBJECTS, "kubernetes.watch_objects_max", INT, "50000", 100, 10000000,   \
+		NULL, false, "Objects followed; a kind that does not fit is read.")                \
 	SETTING(KUBE_TOKEN_FILE, "kubernetes.token_file", TEXT, "", 0, 0, NULL, false,             \
 		"File with the bearer token.")                                                     \
 	SETTING(KUBE_CA_FILE, "kubernetes.ca_file", TEXT, "", 0, 0, NULL, false,                   \

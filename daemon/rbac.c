@@ -11,6 +11,9 @@ enum scope { SCOPE_ALL, SCOPE_NAMESPACED, SCOPE_CLUSTER };
 
 static bool in_scope(const struct permission *permission, enum scope scope)
 {
+	/* A watch is for all namespaces; where roles are for some, objects are read. */
+	if (scope != SCOPE_ALL && permission->optional)
+		return false;
 	return scope == SCOPE_ALL || permission->cluster_wide == (scope == SCOPE_CLUSTER);
 }
 

@@ -20,6 +20,7 @@
 #include "remediations/kube_client.h"
 #include "remediations/kube_observe.h"
 #include "remediations/kube_send.h"
+#include "remediations/kube_watch.h"
 
 #define THREADS_MAX 16
 
@@ -40,6 +41,7 @@ struct job_list {
 
 struct actuator_kube {
 	struct kube_client *client;
+	struct kube_watch *watch; /* NULL: none */
 	const struct clock *clock;
 	struct actuator_sink sink;
 	unsigned queue_max;
@@ -270,6 +272,7 @@ static void close_kube(void *self)
 		pthread_join(kube->threads[i], NULL);
 	for (unsigned i = 0; i < kube->session_count; i++)
 		kube_session_close(kube->sessions[i]);
+	kube_watch_close(kube->watch);
 	kube_client_close(kube->client);
 	pthread_cond_destroy(&kube->filled);
 	pthread_mutex_destroy(&kube->lock);
@@ -304,6 +307,15 @@ static enum status open_client(struct actuator_kube *kube,
 	return kube_client_open(&kube->client, &client, error);
 }
 
+static enum status open_watch(struct actuator_kube *kube, const struct actuator_kube_config *config,
+	struct error *error)
+{
+	const struct kube_watch_config watch = {.kinds = config->watch_kinds,
+		.object_max = config->watch_object_max};
+
+	return kube_watch_open(&kube->watch, kube->client, &watch, error);
+}
+
 static enum status start_workers(struct actuator_kube *kube, unsigned count, struct error *error)
 {
 	kube->workers = mem_zalloc(count, sizeof(*kube->workers));
@@ -314,6 +326,7 @@ static enum status start_workers(struct actuator_kube *kube, unsigned count, str
 		int number;
 
 		worker->kube = kube;
+		worker->look.watch = kube->watch;
 		worker->look.session = kube_session_open(kube->client);
 		if (worker->look.session == NULL)
 			return error_set(error, STATUS_NO_MEMORY, "no memory for a connection");
@@ -356,6 +369,8 @@ enum status actuator_kube_open(struct actuator *actuator, const struct actuator_
 	list_init(&kube->questions);
 	init_lock(kube);
 	status = open_client(kube, config, error);
+	if (status == STATUS_OK && config->watch_kinds != 0)
+		status = open_watch(kube, config, error);
 	if (status == STATUS_OK)
 		status = start_workers(kube, threads < THREADS_MAX ? threads : THREADS_MAX, error);
 	if (status != STATUS_OK) {

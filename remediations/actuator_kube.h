@@ -20,6 +20,8 @@ struct actuator_kube_config {
 	const char *ca_file;       /* NULL or "": the system's; with url only */
 	const char *kubeconfig;    /* NULL or "": none; in place of the three above */
 	const char *context;       /* of it; NULL or "": its current-context */
+	unsigned watch_kinds;      /* bits as in remediations/kube_watch.h; 0: nothing is watched */
+	size_t watch_object_max;   /* 0: the default */
 	unsigned threads;          /* 0: 2 */
 	unsigned queue_max;        /* 0: 1024 */
 	int64_t timeout_ms;        /* 0: 10,000 */

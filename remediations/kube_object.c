@@ -39,6 +39,13 @@ static const struct kind_row *find_kind(enum target_kind kind)
 	return NULL;
 }
 
+const char *kube_group_version(enum target_kind kind)
+{
+	const struct kind_row *row = find_kind(kind);
+
+	return row != NULL ? row->group_version : "";
+}
+
 enum status kube_object_path(struct buf *path, enum target_kind kind, const char *namespace_name,
 	const char *name, struct error *error)
 {

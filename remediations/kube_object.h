@@ -28,6 +28,9 @@
 enum status kube_object_path(struct buf *path, enum target_kind kind, const char *namespace_name,
 	const char *name, struct error *error) MUST_CHECK;
 
+/* apiVersion of a kind: "apps/v1"; "" for one without a path. */
+const char *kube_group_version(enum target_kind kind);
+
 /* The member at the end of a chain of names, which ends with NULL. */
 json_t *kube_get(const json_t *object, ...) __attribute__((sentinel));
 

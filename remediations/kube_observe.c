@@ -30,8 +30,8 @@ struct sight {
 	struct observation *observation;
 	struct link chain[CHAIN_MAX]; /* from the target up */
 	size_t chain_size;
-	json_t *namespace_object;
-	struct error *error; /* observation->error */
+	enum kube_flag managed, paused, dry_run; /* of the namespace */
+	struct error *error;                     /* observation->error */
 };
 
 enum status kube_read(struct kube_session *session, const char *path, json_t **object,
@@ -154,7 +154,7 @@ static enum status climb_all(struct sight *sight)
 /* --- what people have written on it --- */
 
 /* Any object of the chain that says true counts; the namespace speaks where none says anything. */
-static bool any_says(struct sight *sight, const char *annotation)
+static bool any_says(struct sight *sight, const char *annotation, enum kube_flag of_namespace)
 {
 	bool said = false;
 
@@ -165,11 +165,11 @@ static bool any_says(struct sight *sight, const char *annotation)
 			return true;
 		said |= flag != KUBE_FLAG_ABSENT;
 	}
-	return !said && kube_annotation_flag(sight->namespace_object, annotation) == KUBE_FLAG_TRUE;
+	return !said && of_namespace == KUBE_FLAG_TRUE;
 }
 
 /* The object nearest to the target that says anything decides. */
-static bool nearest_says(struct sight *sight, const char *annotation)
+static bool nearest_says(struct sight *sight, const char *annotation, enum kube_flag of_namespace)
 {
 	for (size_t i = 0; i < sight->chain_size; i++) {
 		enum kube_flag flag = kube_annotation_flag(sight->chain[i].object, annotation);
@@ -177,7 +177,7 @@ static bool nearest_says(struct sight *sight, const char *annotation)
 		if (flag != KUBE_FLAG_ABSENT)
 			return flag == KUBE_FLAG_TRUE;
 	}
-	return kube_annotation_flag(sight->namespace_object, annotation) == KUBE_FLAG_TRUE;
+	return of_namespace == KUBE_FLAG_TRUE;
 }
 
 static bool is_unclear(const json_t *object)
@@ -187,29 +187,48 @@ static bool is_unclear(const json_t *object)
 		kube_annotation_flag(object, ANNOTATION_DRY_RUN) == KUBE_FLAG_UNCLEAR;
 }
 
+static enum status read_namespace(struct sight *sight, const char *name)
+{
+	struct kube_seen seen;
+	json_t *object = NULL;
+	struct buf path;
+	enum status status;
+
+	if (kube_watch_get(sight->look->watch, KUBE_WATCH_NAMESPACES, "", name, &seen) ==
+		KUBE_WATCH_SEEN) {
+		sight->managed = seen.managed;
+		sight->paused = seen.paused;
+		sight->dry_run = seen.dry_run;
+		return STATUS_OK;
+	}
+	buf_init(&path, KUBE_PATH_MAX);
+	buf_add_text(&path, "/api/v1/namespaces");
+	kube_path_add(&path, name);
+	status = buf_ok(&path) ? kube_read(sight->look->session, path.data, &object, sight->error)
+			       : error_set(sight->error, STATUS_NO_MEMORY, "no memory");
+	buf_fini(&path);
+	sight->managed = kube_annotation_flag(object, ANNOTATION_MANAGED);
+	sight->paused = kube_annotation_flag(object, ANNOTATION_PAUSED);
+	sight->dry_run = kube_annotation_flag(object, ANNOTATION_DRY_RUN);
+	json_decref(object);
+	return status == STATUS_OK ? status : error_prefix(sight->error, "the namespace %s", name);
+}
+
 static enum status read_annotations(struct sight *sight)
 {
 	struct observation *observation = sight->observation;
-	const char *name = observation->target.namespace_name;
 
 	if (target_kind_namespaced(observation->target.kind)) {
-		struct buf path;
-		enum status status;
+		enum status status = read_namespace(sight, observation->target.namespace_name);
 
-		buf_init(&path, KUBE_PATH_MAX);
-		buf_add_text(&path, "/api/v1/namespaces");
-		kube_path_add(&path, name);
-		status = buf_ok(&path) ? kube_read(sight->look->session, path.data,
-						 &sight->namespace_object, sight->error)
-				       : error_set(sight->error, STATUS_NO_MEMORY, "no memory");
-		buf_fini(&path);
 		if (status != STATUS_OK)
-			return error_prefix(sight->error, "the namespace %s", name);
+			return status;
 	}
-	observation->managed = nearest_says(sight, ANNOTATION_MANAGED);
-	observation->paused = any_says(sight, ANNOTATION_PAUSED);
-	observation->dry_run = any_says(sight, ANNOTATION_DRY_RUN);
-	observation->paused_unclear = is_unclear(sight->namespace_object);
+	observation->managed = nearest_says(sight, ANNOTATION_MANAGED, sight->managed);
+	observation->paused = any_says(sight, ANNOTATION_PAUSED, sight->paused);
+	observation->dry_run = any_says(sight, ANNOTATION_DRY_RUN, sight->dry_run);
+	observation->paused_unclear = sight->managed == KUBE_FLAG_UNCLEAR ||
+		sight->paused == KUBE_FLAG_UNCLEAR || sight->dry_run == KUBE_FLAG_UNCLEAR;
 	for (size_t i = 0; i < sight->chain_size; i++)
 		observation->paused_unclear |= is_unclear(sight->chain[i].object);
 	return STATUS_OK;
@@ -406,20 +425,46 @@ static enum status find_keda(struct sight *sight)
 	return STATUS_OK;
 }
 
+/* What a watch of the kind says of the one that scales the top of the chain; false: it is not sure. */
+static bool seen_scaler(struct sight *sight, enum kube_watch_kind kind)
+{
+	const struct observation *observation = sight->observation;
+	struct kube_seen seen;
+	enum kube_watch_word word =
+		kube_watch_find(sight->look->watch, kind, observation->target.namespace_name,
+			top_of(sight)->kind, name_of(top_of(sight)->object), &seen);
+
+	if (word == KUBE_WATCH_UNSURE)
+		return false;
+	if (word == KUBE_WATCH_NONE)
+		return true;
+	if (kind == KUBE_WATCH_SCALED_OBJECTS)
+		name_scaler(sight, TARGET_SCALED_OBJECT, seen.name);
+	else if (seen.further[0] != '\0')
+		name_scaler(sight, TARGET_SCALED_OBJECT, seen.further);
+	else
+		name_scaler(sight, TARGET_HPA, seen.name);
+	return true;
+}
+
 static enum status read_owner_of_replicas(struct sight *sight)
 {
 	const char *owner = sight->observation->owner_of_replicas;
 	enum target_kind kind = top_of(sight)->kind;
-	enum status status;
+	enum status status = STATUS_OK;
 
 	if ((kind != TARGET_DEPLOYMENT && kind != TARGET_STATEFULSET &&
 		    kind != TARGET_REPLICASET) ||
 		*owner != '\0')
 		return STATUS_OK;
-	status = search_list(sight, "autoscaling/v2", "horizontalpodautoscalers", note_autoscaler);
+	if (!seen_scaler(sight, KUBE_WATCH_AUTOSCALERS))
+		status = search_list(sight, "autoscaling/v2", "horizontalpodautoscalers",
+			note_autoscaler);
 	if (status != STATUS_OK || *owner != '\0')
 		return status;
 	/* A paused ScaledObject has no autoscaler, but is still the owner. */
+	if (seen_scaler(sight, KUBE_WATCH_SCALED_OBJECTS))
+		return STATUS_OK;
 	status = find_keda(sight);
 	if (status == STATUS_OK && sight->look->keda)
 		status =
@@ -580,5 +625,4 @@ void kube_observe(struct kube_look *look, const struct target *target,
 	}
 	for (size_t i = 0; i < sight.chain_size; i++)
 		json_decref(sight.chain[i].object);
-	json_decref(sight.namespace_object);
 }

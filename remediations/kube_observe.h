@@ -2,6 +2,10 @@
  * Looking at a target before it is touched: the object, its owners, what owns its replicas, and what
  * people have written on it.
  *
+ * The target and its owners are always read, for what is seen of them becomes the precondition of a
+ * change. The namespace and the autoscalers come from the watches where these are sure
+ * (remediations/kube_watch.h), else they are read too.
+ *
  * Threads: a struct kube_look belongs to one thread.
  */
 #ifndef NIMBUSGUARD_REMEDIATIONS_KUBE_OBSERVE_H
@@ -11,12 +15,14 @@
 
 #include "remediations/actuator.h"
 #include "remediations/kube_client.h"
+#include "remediations/kube_watch.h"
 
 /* What a thread looks with. `keda` is remembered for a while. */
 struct kube_look {
 	struct kube_session *session;
-	int64_t keda_until_ns; /* monotonic; 0: not asked yet */
-	bool keda;             /* the cluster serves ScaledObjects */
+	struct kube_watch *watch; /* NULL: all is read */
+	int64_t keda_until_ns;    /* monotonic; 0: not asked yet */
+	bool keda;                /* the cluster serves ScaledObjects */
 };
 
 /* Fills *observation; what could not be told stands in observation->error, and then nothing in it is

@@ -18,6 +18,7 @@
 		TARGET_BIT(TARGET_REPLICASET) | TARGET_BIT(TARGET_POD))
 #define OF_A_NAMESPACE (TARGETS_WORKLOAD | TARGET_BIT(TARGET_REPLICASET) | TARGET_BIT(TARGET_POD))
 #define STATE "the target's state, before a change and after it"
+#define WATCHED "followed instead of read at each look (kubernetes.watch)"
 #define OWNERS "a pod's chain of owners"
 
 static const struct action_need looks[] = {
@@ -38,6 +39,10 @@ static const struct action_need looks[] = {
 		"whether an autoscaler owns the replicas", true},
 	{"keda.sh", "scaledobjects", "list", SCALED,
 		"whether KEDA owns the replicas, where it is installed", true},
+	{"autoscaling", "horizontalpodautoscalers", "watch", SCALED, WATCHED, true},
+	{"keda.sh", "scaledobjects", "watch", SCALED, WATCHED, true},
+	{"", "namespaces", "list", OF_A_NAMESPACE, WATCHED, true},
+	{"", "namespaces", "watch", OF_A_NAMESPACE, WATCHED, true},
 };
 
 static unsigned targets_of(const struct playbook *playbook)
@@ -116,8 +121,11 @@ static void add_need(struct permissions *permissions, const struct action_need *
 		list[at] = (struct permission){.group = need->group,
 			.resource = need->resource,
 			.verb = need->verb,
-			.cluster_wide = strcmp(need->resource, "nodes") == 0};
+			.cluster_wide = strcmp(need->resource, "nodes") == 0,
+			.optional = true};
 	}
+	if (strcmp(need->reason, WATCHED) != 0)
+		list[at].optional = false;
 	add_reason(&list[at], action, need->reason);
 	add_name(&list[at], name);
 }
@@ -152,6 +160,23 @@ void permissions_of(struct permissions *permissions, const struct playbooks *pla
 	*permissions = (struct permissions){.count = 0};
 	for (size_t i = 0; i < playbooks_count(playbooks); i++)
 		permissions_add(permissions, playbooks_at(playbooks, i));
+}
+
+unsigned permissions_watched(const struct permissions *permissions)
+{
+	unsigned kinds = 0;
+
+	for (int kind = 0; kind < KUBE_WATCH_KIND_COUNT; kind++) {
+		const char *group = kube_watch_group((enum kube_watch_kind)kind);
+		const char *resource = kube_watch_resource((enum kube_watch_kind)kind);
+
+		for (size_t i = 0; i < permissions->count; i++)
+			if (strcmp(permissions->list[i].verb, "watch") == 0 &&
+				strcmp(permissions->list[i].group, group) == 0 &&
+				strcmp(permissions->list[i].resource, resource) == 0)
+				kinds |= KUBE_WATCH_BIT(kind);
+	}
+	return kinds;
 }
 
 /* ---- calls ---- */

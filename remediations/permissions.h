@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "remediations/kube_client.h"
+#include "remediations/kube_watch.h"
 #include "remediations/playbook.h"
 
 #define PERMISSIONS_MAX 64
@@ -22,8 +23,9 @@
 
 struct permission {
 	const char *group, *resource,
-		*verb;                      /* resource with its subresource: "deployments/scale" */
-	bool cluster_wide;                  /* the resource lives in no namespace */
+		*verb;     /* resource with its subresource: "deployments/scale" */
+	bool cluster_wide; /* the resource lives in no namespace */
+	bool optional;     /* to watch what is read otherwise; for all namespaces or not at all */
 	char reason[PERMISSION_FOR_MAX];    /* what is done with it */
 	char playbooks[PERMISSION_FOR_MAX]; /* "a, b", cut with "..." */
 };
@@ -38,6 +40,9 @@ struct permissions {
 void permissions_add(struct permissions *permissions, const struct playbook *playbook);
 /* Of all playbooks. */
 void permissions_of(struct permissions *permissions, const struct playbooks *playbooks);
+
+/* The kinds that may be watched with this set, bits as in remediations/kube_watch.h. */
+unsigned permissions_watched(const struct permissions *permissions);
 
 /* Whether the set holds the call of an API server: method and path as kube_session_call() takes them.
  * What every authenticated user may read (the discovery of API groups) is held by every set. */

@@ -21,6 +21,7 @@
 #include "base/metrics.h"
 #include "base/parse.h"
 #include "remediations/actuator_kube.h"
+#include "remediations/permissions.h"
 #include "remediations/remediator_state.h"
 
 #define JOURNAL_QUEUE_MAX 65536
@@ -217,11 +218,17 @@ static enum status open_tickets(struct remediator *remediator,
 static enum status open_actuators(struct remediator *remediator,
 	const struct remediator_config *config, struct error *error)
 {
+	struct permissions permissions;
+
+	permissions_of(&permissions, remediator->rules->playbooks);
+
 	const struct actuator_kube_config kube = {.url = config->kube_url,
 		.token_file = config->kube_token_file,
 		.ca_file = config->kube_ca_file,
 		.kubeconfig = config->kube_config,
 		.context = config->kube_context,
+		.watch_kinds = config->kube_watch ? permissions_watched(&permissions) : 0,
+		.watch_object_max = config->kube_watch_objects,
 		.clock = config->clock};
 	const struct actuator_sink sink = remediator_sink(remediator);
 	struct actuator reader = {0};

@@ -79,6 +79,8 @@ struct remediator_config {
 	unsigned event_queue_max, incident_max;
 	const char *kube_url; /* API server base URL; NULL: none, observations are unavailable */
 	const char *kube_token_file, *kube_ca_file; /* may be NULL */
+	bool kube_watch;             /* watch what the playbooks look at, where it may be watched */
+	unsigned kube_watch_objects; /* at most; 0: the default */
 	const char *kube_config, *kube_context; /* a kubeconfig in place of these; may be NULL */
 	const struct clock *clock;
 	struct signal_source signals;

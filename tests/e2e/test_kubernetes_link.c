@@ -1,6 +1,6 @@
 /*
  * How we reach and watch a real API server: a kubeconfig with a client certificate and one with a
- * credential plugin.
+ * credential plugin; watches of all kinds, through a restart of the server too.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +18,7 @@
 #include "remediations/kube_client.h"
 #include "remediations/kube_object.h"
 #include "remediations/kube_observe.h"
+#include "remediations/kube_watch.h"
 #include "tests/support/kube_cluster.h"
 
 #define WAIT_S 120
@@ -143,11 +144,146 @@ static void plugin_of_a_kubeconfig_gives_the_token(void **state)
 	assert_int_equal(read_web(config, &error), STATUS_UNAUTHENTICATED);
 }
 
+/* ---- watches ---- */
+
+#define KINDS (KUBE_WATCH_BIT(KUBE_WATCH_KIND_COUNT) - 1u)
+
+static struct kube_watch *watch;
+static struct kube_client *watching;
+
+static bool all_sure(void)
+{
+	for (int kind = 0; kind < KUBE_WATCH_KIND_COUNT; kind++)
+		if (!kube_watch_state(watch, (enum kube_watch_kind)kind).sure)
+			return false;
+	return true;
+}
+
+static void open_watch(void)
+{
+	static char admin[SERVER_PATH_MAX];
+	const struct kube_client_config client = {.url = cluster.api->url,
+		.token_file = admin,
+		.ca_file = cluster.ca_file};
+	const struct kube_watch_config config = {.kinds = KINDS, .backoff_ms = 200};
+	struct error error = {0};
+
+	snprintf(admin, sizeof(admin), "%s",
+		servers_write(&cluster.parts, "admin.token", "token-of-the-administrator"));
+	assert_int_equal(kube_client_open(&watching, &client, &error), STATUS_OK);
+	assert_int_equal(kube_watch_open(&watch, watching, &config, &error), STATUS_OK);
+	AWAIT(&cluster.parts, all_sure(), WAIT_S);
+}
+
+static bool sees(enum kube_watch_kind kind, const char *namespace_name, const char *name,
+	struct kube_seen *seen)
+{
+	return kube_watch_get(watch, kind, namespace_name, name, seen) == KUBE_WATCH_SEEN;
+}
+
+static bool namespace_is_paused(enum kube_flag flag)
+{
+	struct kube_seen seen;
+
+	return sees(KUBE_WATCH_NAMESPACES, "", "shop", &seen) && seen.paused == flag;
+}
+
+static void make_scaler(const char *name, const char *target)
+{
+	kube_cluster_create(&cluster,
+		"/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers",
+		"{'metadata':{'name':'%s'},'spec':{'maxReplicas':5,'scaleTargetRef':{'apiVersion':"
+		"'apps/v1','kind':'Deployment','name':'%s'}}}",
+		name, target);
+}
+
+static bool scaler_is(enum kube_watch_word word, const char *name)
+{
+	struct kube_seen seen;
+
+	return kube_watch_find(watch, KUBE_WATCH_AUTOSCALERS, "shop", TARGET_DEPLOYMENT, "web",
+		       &seen) == word &&
+		(word != KUBE_WATCH_SEEN || strcmp(seen.name, name) == 0);
+}
+
+static void all_kinds_are_followed(void **state)
+{
+	struct kube_seen seen;
+	json_t *pods;
+	long status;
+
+	(void)state;
+	if (!opened)
+		skip();
+	open_watch();
+	assert_true(sees(KUBE_WATCH_NODES, "", "node-1", &seen));
+	assert_int_equal(seen.ready_replicas, 1);
+	assert_true(sees(KUBE_WATCH_DEPLOYMENTS, "shop", "web", &seen));
+	assert_int_equal(seen.replicas, 1);
+	assert_int_equal(seen.managed, KUBE_FLAG_TRUE);
+	pods = kube_cluster_pods(&cluster, "shop", "web");
+	assert_true(sees(KUBE_WATCH_PODS, "shop",
+		json_string_value(kube_get(json_array_get(pods, 0), "metadata", "name", NULL)),
+		&seen));
+	assert_int_equal(seen.reference_kind, TARGET_REPLICASET);
+	assert_string_equal(seen.uid, kube_uid(json_array_get(pods, 0)));
+	json_decref(pods);
+	assert_true(namespace_is_paused(KUBE_FLAG_ABSENT));
+	kube_cluster_patch(&cluster, "/api/v1/namespaces/shop",
+		"{'metadata':{'annotations':{'nimbusguard.io/paused':'true'}}}");
+	AWAIT(&cluster.parts, namespace_is_paused(KUBE_FLAG_TRUE), WAIT_S);
+	kube_cluster_patch(&cluster, "/api/v1/namespaces/shop",
+		"{'metadata':{'annotations':{'nimbusguard.io/paused':null}}}");
+	AWAIT(&cluster.parts, namespace_is_paused(KUBE_FLAG_ABSENT), WAIT_S);
+	assert_true(scaler_is(KUBE_WATCH_NONE, ""));
+	make_scaler("first", "web");
+	AWAIT(&cluster.parts, scaler_is(KUBE_WATCH_SEEN, "first"), WAIT_S);
+	json_decref(kube_cluster_call(&cluster, "DELETE",
+		"/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/first", &status,
+		"%s", ""));
+	AWAIT(&cluster.parts, scaler_is(KUBE_WATCH_NONE, ""), WAIT_S);
+	kube_cluster_create(&cluster, "/apis/policy/v1/namespaces/shop/poddisruptionbudgets",
+		"{'metadata':{'name':'web'},'spec':{'maxUnavailable':1,'selector':{'matchLabels':"
+		"{'app':'web'}}}}");
+	AWAIT(&cluster.parts, sees(KUBE_WATCH_BUDGETS, "shop", "web", &seen), WAIT_S);
+}
+
+/* What the server did while it was away, and what was done to it meanwhile, is caught up with. */
+static void restarted_server_is_followed_on(void **state)
+{
+	struct kube_watch_state before;
+
+	(void)state;
+	if (!opened)
+		skip();
+	before = kube_watch_state(watch, KUBE_WATCH_AUTOSCALERS);
+	assert_true(before.sure);
+	kube_cluster_kill_api(&cluster);
+	AWAIT(&cluster.parts, !kube_watch_state(watch, KUBE_WATCH_AUTOSCALERS).sure, WAIT_S);
+	assert_true(scaler_is(KUBE_WATCH_UNSURE, ""));
+	kube_cluster_start_api(&cluster);
+	make_scaler("second", "web");
+	AWAIT(&cluster.parts, all_sure(), WAIT_S);
+	AWAIT(&cluster.parts, scaler_is(KUBE_WATCH_SEEN, "second"), WAIT_S);
+}
+
+static void all_is_given_back(void **state)
+{
+	(void)state;
+	if (!opened)
+		skip();
+	kube_watch_close(watch);
+	kube_client_close(watching);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(client_certificate_of_a_kubeconfig_is_who_we_are),
 		cmocka_unit_test(plugin_of_a_kubeconfig_gives_the_token),
+		cmocka_unit_test(all_kinds_are_followed),
+		cmocka_unit_test(restarted_server_is_followed_on),
+		cmocka_unit_test(all_is_given_back),
 	};
 
 	return cmocka_run_group_tests_name("kubernetes_link", tests, setup, teardown);

@@ -177,7 +177,8 @@ static void calls_are_held_to_the_set(void **state)
 		{KUBE_PATCH, "/apis/apps/v1/namespaces/shop/deployments/web", false},
 		{KUBE_PATCH, "/api/v1/nodes/n1", true},
 		{KUBE_GET, "/api/v1/namespaces/shop", true},
-		{KUBE_GET, "/api/v1/namespaces", false},
+		{KUBE_GET, "/api/v1/namespaces", true},
+		{KUBE_GET, "/api/v1/pods", false},
 		{KUBE_DELETE, "/api/v1/namespaces/shop/pods/a", false},
 		{KUBE_GET, "/apis/autoscaling/v2/namespaces/s/horizontalpodautoscalers?limit=5",
 			true},
@@ -210,8 +211,13 @@ static int serve(void *argument, const struct kube_request *request, json_t **bo
 
 static void a_review_asks_for_exactly_one_permission(void **state)
 {
-	const struct permission scale = {"apps", "deployments/scale", "patch", false, "", ""};
-	const struct permission node = {"", "nodes", "patch", true, "", ""};
+	const struct permission scale = {.group = "apps",
+		.resource = "deployments/scale",
+		.verb = "patch"};
+	const struct permission node = {.group = "",
+		.resource = "nodes",
+		.verb = "patch",
+		.cluster_wide = true};
 	struct reviewer reviewer = {201, "{\"status\":{\"allowed\":true}}", ""};
 	struct kube_session *session = kube_session_open_served(serve, &reviewer);
 	struct error error;

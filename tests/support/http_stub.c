@@ -128,6 +128,47 @@ static struct stub_rule choose_rule(struct http_stub *stub, char *request)
 	return rule;
 }
 
+/* Waits until the other side or the stub's end closes the connection. */
+static void hold(struct connection *connection)
+{
+	char byte;
+
+	while (recv(connection->descriptor, &byte, 1, 0) > 0)
+		continue;
+}
+
+static bool answer_stream(struct connection *connection, const struct stub_rule *rule)
+{
+	const struct timespec moment = {0, 5000000};
+	const char *body = rule->body != NULL ? rule->body : "";
+	char head[256];
+	bool good;
+	int size;
+
+	size = snprintf(head, sizeof(head),
+		"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+		rule->code != 0 ? rule->code : 200);
+	good = deliver(connection, head, (size_t)size);
+	while (good && *body != '\0') {
+		size_t piece = strcspn(body, "\f");
+
+		size = snprintf(head, sizeof(head), "%zx\r\n", piece);
+		good = (piece == 0 ||
+			(deliver(connection, head, (size_t)size) &&
+				deliver(connection, body, piece) &&
+				deliver(connection, "\r\n", 2)));
+		body += piece + (body[piece] == '\f');
+		nanosleep(&moment, NULL);
+	}
+	if (rule->drop)
+		return false;
+	if (rule->close)
+		return good && deliver(connection, "0\r\n\r\n", 5);
+	if (good)
+		hold(connection);
+	return false;
+}
+
 static bool answer(struct connection *connection, const struct stub_rule *rule)
 {
 	const char *body = rule->body != NULL ? rule->body : "{}";
@@ -138,6 +179,8 @@ static bool answer(struct connection *connection, const struct stub_rule *rule)
 
 	if (rule->delay_ms > 0)
 		nanosleep(&delay, NULL);
+	if (rule->stream)
+		return answer_stream(connection, rule);
 	if (rule->drop)
 		return false;
 	size = snprintf(head, sizeof(head),

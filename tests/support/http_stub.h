@@ -29,6 +29,10 @@ struct stub_rule {
 	bool close;          /* closes after the answer */
 	int64_t delay_ms;    /* before the answer */
 	size_t pad;          /* so many spaces behind the body */
+	/* The body is sent in pieces, which end with \f each, with a moment between them. Behind the last
+	 * one the stream stays open until the stub or the client ends it; with `close` it is ended, with
+	 * `drop` cut off. */
+	bool stream;
 };
 
 /* certificate, key: PEM files for TLS, or NULL. NULL when it cannot be opened. */

@@ -12,6 +12,8 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metrics.h"
+#include "remediations/kube_watch.h"
 #include "tests/support/kube_fixture.h"
 
 #define OWNER(version, kind, name, uid)                                                                  \
@@ -356,6 +358,65 @@ static void absence_of_keda_is_remembered(void **state)
 }
 
 /* Annotations of pod, deployment and namespace, and what follows. */
+/* Waits until a kind is followed; the metric is set by its collector. */
+static void await_watch(const char *kind)
+{
+	for (int waited_ms = 0; metrics_get(METRIC_KUBE_WATCH_FRESH, kind) < 1; waited_ms += 5) {
+		struct buf page;
+
+		assert_true(waited_ms < 30000);
+		clock_sleep_ms(5);
+		buf_init(&page, 4 << 20);
+		metrics_write_page(&page);
+		buf_fini(&page);
+	}
+}
+
+static void what_is_watched_is_not_read(void **state)
+{
+#define SIGN "{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"9\"}}}\n\f"
+#define LIST(item) "{\"metadata\":{\"resourceVersion\":\"8\"},\"items\":[" item "]}"
+	static const struct stub_rule rules[] = {
+		{.start = DEPLOYMENT, .body = DEPLOYMENT_BODY("")},
+		{.start = "GET /api/v1/namespaces?limit",
+			.body = LIST(NAMESPACE_BODY(NOTED("nimbusguard.io/paused", "true")))},
+		{.start = "GET /api/v1/namespaces?watch", .stream = true, .body = SIGN},
+		{.start = "GET /apis/autoscaling/v2/horizontalpodautoscalers?limit",
+			.body = LIST(HPA("scaler", "web", ",\"namespace\":\"shop\""))},
+		{.start = "GET /apis/autoscaling/v2/horizontalpodautoscalers?watch",
+			.stream = true,
+			.body = SIGN},
+	};
+	struct kube_fixture fixture = {0};
+	struct target target = kube_target(TARGET_DEPLOYMENT, "shop", "web");
+	char url[64];
+	size_t before;
+
+	(void)state;
+	metrics_reset();
+	fixture.stub = http_stub_open(rules, ARRAY_COUNT(rules), NULL, NULL);
+	assert_non_null(fixture.stub);
+	snprintf(url, sizeof(url), "http://127.0.0.1:%u", http_stub_port(fixture.stub));
+	kube_fixture_open(&fixture,
+		(struct actuator_kube_config){.url = url,
+			.watch_kinds = KUBE_WATCH_BIT(KUBE_WATCH_NAMESPACES) |
+				KUBE_WATCH_BIT(KUBE_WATCH_AUTOSCALERS),
+			.timeout_ms = 2000});
+	await_watch("namespaces");
+	await_watch("horizontalpodautoscalers");
+	before = http_stub_request_count(fixture.stub);
+	kube_fixture_observe(&fixture, &target, NULL, 0);
+	assert_clear(&fixture.observation);
+	assert_true(fixture.observation.paused);
+	assert_string_equal(fixture.observation.owner_of_replicas,
+		"HorizontalPodAutoscaler/scaler");
+	/* The target itself is read always. */
+	assert_int_equal(http_stub_request_count(fixture.stub), before + 1);
+	assert_memory_equal(http_stub_request(fixture.stub, before), DEPLOYMENT,
+		sizeof(DEPLOYMENT) - 1);
+	kube_fixture_close(&fixture);
+}
+
 static void nearest_annotation_decides_and_unclear_ones_show(void **state)
 {
 	static const struct {
@@ -545,6 +606,7 @@ int main(void)
 		T(list_that_we_may_not_see_is_not_empty),
 		T(api_that_is_not_there_holds_nothing),
 		T(absence_of_keda_is_remembered),
+		cmocka_unit_test(what_is_watched_is_not_read),
 		T(nearest_annotation_decides_and_unclear_ones_show),
 		T(annotation_that_is_no_text_is_unclear),
 		T(git_marks_are_read_unless_copied),
