@@ -145,6 +145,10 @@
 		"Refusals, by reason code; of gates that could not tell only the first, and only " \
 		"where none said no.",                                                             \
 		"reason")                                                                          \
+	METRIC(MODE_CHANGES, "nimbusguard_mode_changes_total", METRIC_COUNTER,                     \
+		"Demotions, their liftings and proposals of a higher mode, by playbook and "       \
+		"change.",                                                                         \
+		"playbook,change")                                                                 \
 	METRIC(KILL_SWITCH, "nimbusguard_kill_switch", METRIC_GAUGE,                               \
 		"Whether the kill switch is on (1): nothing is changed; or off (0).", "")          \
 	METRIC(ACTIONS, "nimbusguard_actions_total", METRIC_COUNTER,                               \

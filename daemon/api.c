@@ -594,6 +594,48 @@ void route_action_change(struct request *request, void *argument)
 	buf_fini(&json);
 }
 
+void route_modes(struct request *request, void *argument)
+{
+	struct remediator *remediator = service_remediator(argument);
+	struct error error;
+	struct buf json;
+	enum status status;
+
+	buf_init(&json, ANSWER_MAX);
+	status = remediator == NULL ? no_remediator(&error)
+				    : remediator_write_modes(remediator, &json, &error);
+	api_reply(request, &json, status, &error);
+	buf_fini(&json);
+}
+
+/* POST /api/v1/modes/lift?playbook=&namespace=[&cluster=] */
+void route_lift(struct request *request, void *argument)
+{
+	struct remediator *remediator = service_remediator(argument);
+	const char *playbook = request_query(request, "playbook");
+	const char *space = request_query(request, "namespace");
+	const char *cluster = request_query(request, "cluster");
+	const char *identity = request_identity(request);
+	struct error error;
+	struct buf json;
+	enum status status;
+
+	buf_init(&json, 4096);
+	if (remediator == NULL)
+		status = no_remediator(&error);
+	else if (playbook == NULL || space == NULL)
+		status = error_set(&error, STATUS_BAD_INPUT, "give playbook= and namespace=");
+	else
+		status = remediator_lift(remediator, playbook, cluster != NULL ? cluster : "",
+			space, identity[0] != '\0' ? identity : "local", &error);
+	buf_add_text(&json, "{\"playbook\":");
+	buf_add_json_string(&json, playbook != NULL ? playbook : "",
+		playbook != NULL ? strlen(playbook) : 0);
+	buf_add_text(&json, ",\"demoted\":false}");
+	api_reply(request, &json, status, &error);
+	buf_fini(&json);
+}
+
 /* POST /api/v1/pause?paused=true|false */
 void route_pause(struct request *request, void *argument)
 {

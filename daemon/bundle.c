@@ -95,6 +95,9 @@ static void guard_config(const struct config *config, struct guard_limits *guard
 	guard->replicas_max = (int32_t)config_int(config, SETTING_GUARD_REPLICAS_MAX);
 	guard->confidence_min = config_double(config, SETTING_GUARD_CONFIDENCE_MIN);
 	guard->hands_off_ms = config_int(config, SETTING_GUARD_HANDS_OFF);
+	guard->demote_after = (unsigned)config_int(config, SETTING_GUARD_DEMOTE_AFTER);
+	guard->promote_outcomes = (unsigned)config_int(config, SETTING_GUARD_PROMOTE_OUTCOMES);
+	guard->promote_precision = config_double(config, SETTING_GUARD_PROMOTE_PRECISION);
 	guard->worse_by = config_double(config, SETTING_GUARD_WORSE_BY);
 	words = config_list(config, SETTING_GUARD_TWO_PERSONS, &word_count);
 	/* Checked when it was set. */
@@ -125,6 +128,7 @@ void service_remediator_config(const struct config *config, struct bundle *bundl
 		remediator->playbook_path_count = 1;
 	}
 	(void)mode_parse(config_text(config, SETTING_MODE), &remediator->mode);
+	remediator->modes = config_modes(config, &remediator->mode_count);
 	remediator->dry_run = config_bool(config, SETTING_DRY_RUN);
 	remediator->paused = config_bool(config, SETTING_PAUSED);
 	guard_config(config, &remediator->guard);

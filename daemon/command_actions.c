@@ -6,6 +6,8 @@
  *   nimbusguard actions why ID      the story, and each gate of each decision with what it saw
  *   nimbusguard actions why-not ID  what stands in the way now, and what would have to change
  *   nimbusguard actions approve|reject|undo ID
+ *   nimbusguard actions modes       what was measured of the playbooks, and their modes
+ *   nimbusguard actions lift PLAYBOOK NAMESPACE [CLUSTER]
  *
  * --url (or NIMBUSGUARD_URL) names the service; without it the address is that of a service with the
  * same layers of configuration. --token-file (or NIMBUSGUARD_TOKEN_FILE) names the token, --ca-file
@@ -300,6 +302,72 @@ static int change_action(const struct call *call, const char *verb, const char *
 	return show(call, id, VIEW_WHY);
 }
 
+/* What was measured of each playbook in a namespace, and what follows from it. */
+static void print_modes(json_t *list)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(list, i, one)
+	{
+		json_t *record = json_object_get(one, "record");
+		const char *proposed = text_of(one, "proposed");
+
+		printf("%s in %s: mode %s; right in at least %.0f %% of %lld outcomes\n",
+			text_of(record, "playbook"), text_of(record, "namespace"),
+			text_of(one, "mode"),
+			100 * json_number_value(json_object_get(one, "precision_lower_bound")),
+			(long long)json_integer_value(json_object_get(one, "outcomes")));
+		if (json_is_true(json_object_get(record, "demoted")))
+			printf("  demoted at %s because of %s (%s): acts only when approved, until "
+			       "it is lifted\n",
+				text_of(record, "changed_at"), text_of(record, "action"),
+				text_of(record, "reason"));
+		if (proposed[0] != '\0')
+			printf("  mode %s is proposed: set it in `modes` or in the playbook\n",
+				proposed);
+	}
+	if (json_array_size(list) == 0)
+		printf("no outcomes yet\n");
+}
+
+static int list_modes(const struct call *call)
+{
+	json_t *data = fetch(call, "GET", "modes");
+
+	if (data == NULL)
+		return EXIT_FAILED;
+	if (call->json)
+		print_json(data);
+	else
+		print_modes(data);
+	json_decref(data);
+	return EXIT_GOOD;
+}
+
+/* lift PLAYBOOK NAMESPACE [CLUSTER] */
+static int lift(const struct call *call, const struct command_line *line)
+{
+	char path[512];
+	json_t *data;
+
+	if (line->word_count < 3 || line->word_count > 4 || !id_valid(line->words[1]) ||
+		!id_valid(line->words[2]) || (line->word_count == 4 && !id_valid(line->words[3]))) {
+		fprintf(stderr,
+			"nimbusguard: actions lift needs a playbook and a namespace, and "
+			"where there are several a cluster\n");
+		return EXIT_USAGE;
+	}
+	snprintf(path, sizeof(path), "modes/lift?playbook=%s&namespace=%s%s%s", line->words[1],
+		line->words[2], line->word_count == 4 ? "&cluster=" : "",
+		line->word_count == 4 ? line->words[3] : "");
+	data = fetch(call, "POST", path);
+	if (data == NULL)
+		return EXIT_FAILED;
+	json_decref(data);
+	return list_modes(call);
+}
+
 static int run(const struct call *call, const struct command_line *line)
 {
 	const char *verb = line->word_count > 0 ? line->words[0] : "list";
@@ -308,11 +376,15 @@ static int run(const struct call *call, const struct command_line *line)
 
 	if (strcmp(verb, "list") == 0)
 		return list_actions(call, line);
+	if (strcmp(verb, "modes") == 0)
+		return list_modes(call);
+	if (strcmp(verb, "lift") == 0)
+		return lift(call, line);
 	if (!change && strcmp(verb, "show") != 0 && strcmp(verb, "why") != 0 &&
 		strcmp(verb, "why-not") != 0) {
 		fprintf(stderr,
-			"nimbusguard: actions list | show | why | why-not | approve | "
-			"reject | undo\n");
+			"nimbusguard: actions list | show | why | why-not | approve | reject | "
+			"undo | modes | lift\n");
 		return EXIT_USAGE;
 	}
 	if (line->word_count != 2 || !id_valid(line->words[1])) {
@@ -406,7 +478,10 @@ const char actions_flags[] =
 	"  why-not ID          what stands in its way now, and what would have to change\n"
 	"  approve ID          lets an action that awaits approval go on\n"
 	"  reject ID           ends it\n"
-	"  undo ID             proposes the inverse of an action that was done\n\nflags:\n"
+	"  undo ID             proposes the inverse of an action that was done\n"
+	"  modes               the mode of each playbook and namespace, what was measured, what is\n"
+	"                      proposed, and which playbooks were demoted\n"
+	"  lift PLAYBOOK NAMESPACE [CLUSTER]  ends a demotion\n\nflags:\n"
 	"  --url=...           the service; default NIMBUSGUARD_URL, else the address that serve\n"
 	"                      would listen on with the same --config.file, environment and flags,\n"
 	"                      which is http://127.0.0.1:9797 when there are none\n"

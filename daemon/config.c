@@ -489,6 +489,7 @@ void config_close(struct config *config)
 		mem_free(config->token_places[i]);
 	}
 	config_tickets_fini(config);
+	config_modes_fini(config);
 	mem_free(config);
 }
 
@@ -534,6 +535,12 @@ const struct access_token *config_tokens(const struct config *config, size_t *co
 {
 	*count = config->token_count;
 	return config->tokens;
+}
+
+const struct mode_rule *config_modes(const struct config *config, size_t *count)
+{
+	*count = config->mode_count;
+	return config->modes;
 }
 
 const struct ticket_service *config_tickets(const struct config *config, size_t *count)
@@ -643,6 +650,7 @@ void config_write(const struct config *config, struct buf *buf)
 				access_role_name(token->role));
 	}
 	config_write_tickets(config, buf);
+	config_write_modes(config, buf);
 }
 
 void config_write_usage(struct buf *buf)

@@ -17,6 +17,7 @@
 #include "base/yaml.h"
 #include "daemon/config_table.h"
 #include "receiver/access.h"
+#include "remediations/remediator.h"
 #include "remediations/ticket.h"
 
 enum setting_id {
@@ -63,6 +64,8 @@ const char *const *config_list(const struct config *config, enum setting_id id, 
 /* web.tokens and web.user_roles ({user: role}, here without file) of the configuration file. */
 const struct access_token *config_tokens(const struct config *config, size_t *count);
 
+/* modes: the rules of the configuration file. */
+const struct mode_rule *config_modes(const struct config *config, size_t *count);
 /* tickets: the services of the configuration file. */
 const struct ticket_service *config_tickets(const struct config *config, size_t *count);
 

@@ -52,8 +52,10 @@ static void report_unknown_key(const struct yaml_reader *reader, const struct ya
 		known[count++] = "tokens";
 		known[count++] = "user_roles";
 	}
-	if (prefix == 0)
+	if (prefix == 0) {
+		known[count++] = "modes";
 		known[count++] = "tickets";
+	}
 	known[count] = NULL;
 	const char *nearest = nearest_word(node->key, known);
 	struct yaml_node place = {.line = node->key_line, .column = node->key_column};
@@ -208,6 +210,8 @@ void config_read_file(struct config *config, const struct yaml_reader *reader,
 				read_tokens(config, reader, child);
 			} else if (strcmp(path, "web.user_roles") == 0) {
 				read_user_roles(config, reader, child);
+			} else if (strcmp(path, "modes") == 0) {
+				config_read_modes(config, reader, child);
 			} else if (strcmp(path, "tickets") == 0) {
 				config_read_tickets(config, reader, child);
 			} else if (path_is_section(path) && depth < ARRAY_COUNT(stack)) {

@@ -219,6 +219,14 @@
 	SETTING(GUARD_HANDS_OFF, "guard.hands_off", DURATION, "4h", 0, 168 * HOUR_MS, NULL, true,  \
 		"A field that somebody else wrote after us, or a person by hand, is left alone "   \
 		"for so long.")                                                                    \
+	SETTING(GUARD_DEMOTE_AFTER, "guard.demote_after", INT, "3", 0, 1000, NULL, true,           \
+		"Ineffective outcomes of a playbook in a namespace within guard.window after "     \
+		"which it acts only when approved, until a person lifts that; one that made "      \
+		"things worse is enough. 0: never.")                                               \
+	SETTING(GUARD_PROMOTE_OUTCOMES, "guard.promote_outcomes", INT, "20", 0, 1000000, NULL,     \
+		true, "Outcomes that are needed before a higher mode is proposed; 0: never.")      \
+	SETTING(GUARD_PROMOTE_PRECISION, "guard.promote_precision", DOUBLE, "0.8", 0, 1, NULL,     \
+		true, "Lower bound (95 %) of the share of right answers from which it is.")        \
 	SETTING(GUARD_WORSE_BY, "guard.worse_by", DOUBLE, "0.2", 0, 1000, NULL, true,              \
 		"Share by which a signal has to be worse after a change than before to have it "   \
 		"rolled back; 0: never.")                                                          \

@@ -40,6 +40,8 @@ struct config {
 	struct access_token tokens[CONFIG_TOKENS_MAX];
 	char *token_places[CONFIG_TOKENS_MAX];
 	size_t token_count;
+	struct mode_rule modes[MODE_RULES_MAX];
+	size_t mode_count;
 	struct ticket_service tickets[TICKET_SERVICES_MAX];
 	size_t ticket_count;
 };
@@ -50,6 +52,11 @@ const char *list_comma(const char *text);
 /* Replaces one value; the old one stays when the text is refused. */
 enum status setting_set(struct config *config, enum setting_id id, const char *text,
 	enum setting_source source, const char *place, struct error *error) MUST_CHECK;
+/* config_modes.c: the list `modes`. */
+void config_read_modes(struct config *config, const struct yaml_reader *reader,
+	const struct yaml_node *list);
+void config_modes_fini(struct config *config);
+void config_write_modes(const struct config *config, struct buf *buf);
 /* config_tickets.c: the list `tickets`. */
 void config_read_tickets(struct config *config, const struct yaml_reader *reader,
 	const struct yaml_node *list);

@@ -34,6 +34,8 @@ void route_action_change(struct request *request, void *argument);
 void route_why(struct request *request, void *argument);
 void route_status(struct request *request, void *argument);
 void route_pause(struct request *request, void *argument);
+void route_modes(struct request *request, void *argument);
+void route_lift(struct request *request, void *argument);
 
 void route_page(struct request *request, void *argument);
 

@@ -169,6 +169,9 @@ void guard_limits_default(struct guard_limits *limits)
 		.replicas_max = 50,
 		.confidence_min = 0.8,
 		.worse_by = 0.2,
+		.demote_after = 3,
+		.promote_outcomes = 20,
+		.promote_precision = 0.8,
 		.hands_off_ms = 4 * 3600000,
 	};
 }

@@ -94,6 +94,7 @@ struct engine *engine_open(const struct engine_config *config, const struct engi
 	engine->next_due_ms = INT64_MAX;
 	engine->ledger_keep_ms = longest_memory(config);
 	ledger_init(&engine->ledger, LEDGER_MAX);
+	tracks_init(&engine->tracks);
 	if (engine_allocate(engine, config->incident_max))
 		return engine;
 	engine_close(engine);
@@ -108,6 +109,7 @@ void engine_close(struct engine *engine)
 	seen_fini(&engine->seen);
 	storm_fini(&engine->storm);
 	ledger_fini(&engine->ledger);
+	tracks_fini(&engine->tracks);
 	mem_free(engine);
 }
 
@@ -382,6 +384,7 @@ void engine_tick(struct engine *engine, int64_t now_ms)
 	engine->now_ms = now_ms;
 	engine_flush(engine);
 	engine_keep_pause(engine);
+	engine_keep_tracks(engine);
 	if (now_ms >= engine->next_due_ms) {
 		engine->next_due_ms = INT64_MAX;
 		for (size_t i = 0; i < engine->slot_max; i++) {

@@ -25,7 +25,9 @@
 #include "remediations/guard.h"
 #include "remediations/incident.h"
 #include "remediations/journal.h"
+#include "remediations/mode_rules.h"
 #include "remediations/playbook.h"
+#include "remediations/track.h"
 
 /* How long the engine waits for what, before it goes on without. All in milliseconds. */
 struct engine_times {
@@ -47,6 +49,7 @@ struct engine_config {
 	struct matchers *opt_in; /* NULL: annotation only */
 	struct freeze *freeze;   /* NULL: no windows */
 	enum mode mode;
+	const struct mode_rules *modes; /* NULL: none */
 	bool dry_run;
 	bool paused;
 	struct guard_limits limits;
@@ -63,6 +66,7 @@ enum news_kind {
 	NEWS_REFUSAL,  /* word: reason code */
 	NEWS_ACTION,   /* action ended: word: what became of it */
 	NEWS_OUTCOME,  /* incident ended: word: outcome */
+	NEWS_MODE,     /* word: demoted, lifted or promotion_proposed; track tells of whom */
 	NEWS_OBSERVED  /* observation of incident's target */
 };
 
@@ -72,6 +76,7 @@ struct news {
 	const struct incident *incident; /* NULL for events that became none */
 	const struct action *action;
 	const struct observation *observation;
+	const struct track *track;
 	const char *playbook, *word, *text;
 };
 
@@ -141,6 +146,13 @@ enum status engine_approve(struct engine *engine, const char *action_id,
 /* Proposes the inverse of a done action, with the person's yes. */
 enum status engine_undo(struct engine *engine, const char *action_id, const struct person *person,
 	int64_t now_ms, struct error *error) MUST_CHECK;
+
+/* Lifts a demotion. STATUS_NOT_FOUND when there is none. */
+enum status engine_lift(struct engine *engine, const char *playbook, const char *cluster,
+	const char *namespace_name, const char *identity, int64_t now_ms,
+	struct error *error) MUST_CHECK;
+/* An array of the track records with the mode in force and what is proposed. */
+void engine_write_modes(const struct engine *engine, struct buf *json);
 
 /* NULL when it is not in memory. These two only read: a port may ask them while it is called. */
 struct incident *engine_incident_of_action(const struct engine *engine, const char *action_id);

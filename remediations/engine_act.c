@@ -68,6 +68,12 @@ static bool still_wanted(struct engine *engine, struct incident *incident,
 			"The alert ended before it was sent.");
 		return false;
 	}
+	/* A demotion, or a reload, may have taken the right to act alone away. */
+	if (!action->dry_run && !engine_approved(action) &&
+		engine_mode(engine, incident) != MODE_AUTO) {
+		engine_failed(engine, incident, "mode", "The mode was lowered before it was sent.");
+		return false;
+	}
 	return true;
 }
 

@@ -64,7 +64,7 @@ static uint64_t state_hash(const struct incident *incident)
 unsigned engine_approvals_needed(const struct engine *engine, const struct incident *incident,
 	const struct action *action)
 {
-	enum mode mode = engine_mode(engine, engine_playbook(engine, incident));
+	enum mode mode = engine_mode(engine, incident);
 
 	/* A rollback takes back what was approved or allowed, and nothing else. */
 	if (action->plan.kind == ACTION_TICKET || mode == MODE_OBSERVE || action->rollback)
@@ -190,7 +190,7 @@ static enum status check_word(const struct engine *engine, const struct incident
 			action_state_name(action->state));
 	if (!approve)
 		return STATUS_OK;
-	if (engine_mode(engine, engine_playbook(engine, incident)) == MODE_SUGGEST)
+	if (engine_mode(engine, incident) == MODE_SUGGEST)
 		return error_set(error, STATUS_FORBIDDEN,
 			"mode suggest: suggestions are shown, never carried out");
 	if (person->seen && person->seen != action->approval_hash)

@@ -223,7 +223,7 @@ void engine_judge(struct engine *engine, struct incident *incident)
 		.started_ms = engine->started_ms,
 		.playbook = playbook,
 		.limits = limits,
-		.mode = engine_mode(engine, playbook),
+		.mode = engine_mode(engine, incident),
 		.dry_run = action->dry_run,
 		.kill_switch = engine->paused,
 		.kill_switch_by = *engine->paused_by ? engine->paused_by : NULL,
@@ -343,12 +343,11 @@ static void await_approval(struct engine *engine, struct incident *incident, str
 void engine_decide(struct engine *engine, struct incident *incident)
 {
 	struct action *action = incident_action(incident);
-	struct playbook *playbook = engine_playbook(engine, incident);
 	bool news;
 
 	CHECK(action && !action->ended);
 	/* The annotation nimbusguard.io/dry-run on the object or its namespace makes this one a dry run. */
-	action->dry_run = engine->config.dry_run || engine_mode(engine, playbook) == MODE_OBSERVE ||
+	action->dry_run = engine->config.dry_run || engine_mode(engine, incident) == MODE_OBSERVE ||
 		(incident->observation && incident->observation->dry_run);
 	pin_target(incident, action);
 	engine_judge(engine, incident);
@@ -377,10 +376,12 @@ void engine_decide(struct engine *engine, struct incident *incident)
 /* The wait in BLOCKED, or for approval, has lasted too long. */
 static void give_up(struct engine *engine, struct incident *incident, struct action *action)
 {
-	enum mode mode = engine_mode(engine, engine_playbook(engine, incident));
+	enum mode mode = engine_mode(engine, incident);
 	char words[2 * SENTENCE_MAX];
 
 	action->ended = true;
+	if (action->state == STATE_AWAITING_APPROVAL)
+		engine_track(engine, incident, TRACK_NEEDED, "waited");
 	if (action->state == STATE_AWAITING_APPROVAL && mode == MODE_SUGGEST) {
 		engine_set_state(engine, incident, action, STATE_BLOCKED, "suggested",
 			"Suggested: %s.", action->plan.words);

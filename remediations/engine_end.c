@@ -25,6 +25,10 @@ static void end_dry_run(struct engine *engine, struct incident *incident, struct
 	snprintf(words, sizeof(words),
 		"Dry run, nothing was changed; at the time of verification %s.", seen);
 	action->ended = true;
+	/* What came without a change tells whether one was needed. */
+	if (result->reading.quality == QUALITY_GOOD)
+		engine_track(engine, incident, result->holds ? TRACK_UNNEEDED : TRACK_NEEDED,
+			"dry_run");
 	engine_set_state(engine, incident, action, STATE_WATCHED, "dry_run", "%s", words);
 	engine_end(engine, incident, OUTCOME_DRY_RUN, "dry_run", action->sentence);
 }
@@ -39,6 +43,7 @@ static void not_effective(struct engine *engine, struct incident *incident, stru
 	if (state == STATE_REVERTED)
 		ledger_mark_reverted(&engine->ledger, action->id, engine->now_ms);
 	engine_set_state(engine, incident, action, state, word, "%s", words);
+	engine_track(engine, incident, TRACK_FAILED, word);
 	engine_record(engine, incident, NULL);
 	engine_tell(engine, incident, action, NEWS_OUTCOME, word, action->sentence);
 	if (state == STATE_WORSE)
@@ -59,11 +64,13 @@ static void effective(struct engine *engine, struct incident *incident, struct a
 	if (!effect_self_healed(&action->effect, test, why, sizeof(why))) {
 		snprintf(words, sizeof(words), "%.300s%s%s", seen, *why ? "; " : "", why);
 		engine_set_state(engine, incident, action, STATE_CURED, "cured", "%s", words);
+		engine_track(engine, incident, TRACK_CURED, "cured");
 		engine_end(engine, incident, OUTCOME_CURED, "cured", words);
 		return;
 	}
 	snprintf(words, sizeof(words), "%.300s, but %s", seen, why);
 	engine_set_state(engine, incident, action, STATE_SELF_HEALED, "self_healed", "%s", words);
+	engine_track(engine, incident, TRACK_HEALED, "self_healed");
 	engine_end(engine, incident, OUTCOME_SELF_HEALED, "self_healed", words);
 }
 
@@ -230,6 +237,7 @@ void engine_hand_over(struct engine *engine, struct incident *incident, const ch
 
 void engine_end_resolved(struct engine *engine, struct incident *incident)
 {
+	const struct action *action = incident_action(incident);
 	bool done = false;
 
 	for (size_t i = 0; i < incident->action_count; i++)
@@ -237,7 +245,9 @@ void engine_end_resolved(struct engine *engine, struct incident *incident)
 	if (done)
 		engine_end(engine, incident, OUTCOME_HANDED_OVER, "resolved",
 			"The alert ended while the next step was waiting.");
-	else
+	else if (action && action->state == STATE_AWAITING_APPROVAL)
+		engine_track(engine, incident, TRACK_UNNEEDED, "resolved");
+	if (!done)
 		engine_end(engine, incident, OUTCOME_RESOLVED, "resolved",
 			"The alert ended before anything was done.");
 }

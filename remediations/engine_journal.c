@@ -29,7 +29,7 @@
 #define RECORD_BODY_USUAL 2000
 #define FLUSH_MS 1000
 #define CONFIGURATION "configuration"
-#define GROUP_MAX (ACTIONS_MAX + 2)
+#define GROUP_MAX (ACTIONS_MAX + 3)
 
 /* ---- writing ---- */
 
@@ -67,8 +67,7 @@ static void write_decision(struct buf *json, const struct engine *engine,
 		"\"time\":\"%s\",\"verdict\":\"%s\",\"mode\":\"%s\",\"dry_run\":%s,"
 		"\"basis\":\"%s\",\"reason\":",
 		incident->id, action->id, incident->playbook, action->step, time,
-		decision_name(decision->verdict),
-		mode_name(engine_mode(engine, engine_playbook(engine, incident))),
+		decision_name(decision->verdict), mode_name(engine_mode(engine, incident)),
 		decision->dry_run ? "true" : "false", plan_basis_name(action->plan.basis));
 	write_known(json, reason == GATE_COUNT ? "" : decision->gates[reason].reason);
 	buf_add_text(json, ",\"text\":");
@@ -90,15 +89,26 @@ static void body_init(struct buf *body)
 static size_t make_group(struct engine *engine, struct incident *incident,
 	const struct decision *decision, struct record group[GROUP_MAX], bool *whole)
 {
+	const struct track *track = engine_track_pending(engine, incident);
 	struct buf body;
 	size_t count = 0;
 
-	/* The incident comes first: replay hangs its actions on it. A group that was torn behind it
+	*whole = true;
+	if (track) {
+		char key[TRACK_KEY_MAX];
+
+		track_key(track, key);
+		body_init(&body);
+		track_write_json(&body, track);
+		*whole = record_fill(&group[count++], RECORD_NOTE, engine->now_ms, key, "", &body);
+	}
+	/* The incident comes before its actions: replay hangs its actions on it. A group that was torn behind it
 	 * was never acknowledged, so nothing was sent on its word. */
 	body_init(&body);
 	incident_write_json(&body, incident);
 	*whole = record_fill(&group[count], RECORD_INCIDENT, engine->now_ms, incident->id,
-		incident->id, &body);
+			 incident->id, &body) &&
+		*whole;
 	group[count++].ended = !incident->open;
 	if (decision) {
 		body_init(&body);
@@ -165,7 +175,10 @@ enum status engine_record(struct engine *engine, struct incident *incident,
 	size_t count = make_group(engine, incident, decision, group, &whole);
 	uint64_t ticket = next_ticket(engine, incident->slot);
 	enum status status = submit(engine, ticket, group, count, whole);
+	struct track *track = engine_track_pending(engine, incident);
 
+	if (track && !status)
+		track->noted = true;
 	incident->settled = false;
 	/* An acknowledgement of an older record says nothing of this one. */
 	incident->last_ticket = status ? 0 : ticket;
@@ -228,6 +241,7 @@ void engine_journaled(struct engine *engine, uint64_t ticket, enum status status
 		if (incident->actions[i]->last_ticket == ticket)
 			incident->actions[i]->settled = true;
 	if (incident && incident->last_ticket == ticket) {
+		incident->tracked = incident->tracked && status;
 		set_dirty(engine, incident, status != STATUS_OK);
 		incident->settled = !status;
 	}
@@ -380,6 +394,8 @@ static enum status replay_note(struct engine *engine, const struct record *recor
 	struct json_span root, value;
 	enum status status;
 
+	if (!strncmp(record->key, TRACK_KEY, strlen(TRACK_KEY)))
+		return tracks_replay(&engine->tracks, record->body, error);
 	if (strcmp(record->key, "paused") != 0)
 		return STATUS_OK;
 	status = json_span_init(&root, record->body, strlen(record->body), 4, error);

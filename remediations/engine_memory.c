@@ -194,11 +194,25 @@ struct playbook *engine_playbook(const struct engine *engine, const struct incid
 }
 
 /* A playbook's mode is the most that it allows. */
-enum mode engine_mode(const struct engine *engine, const struct playbook *playbook)
+enum mode engine_mode_at(const struct engine *engine, const char *name, const char *cluster,
+	const char *namespace_name)
 {
+	const struct playbook *playbook = playbooks_find(engine->config.playbooks, name);
+	const struct track *track = tracks_find(&engine->tracks, name, cluster, namespace_name);
 	enum mode mode = engine->config.mode;
 
-	return playbook && playbook->mode < mode ? playbook->mode : mode;
+	if (playbook && playbook->mode < mode)
+		mode = playbook->mode;
+	mode = mode_rules_apply(engine->config.modes, name, cluster, namespace_name, mode);
+	if (mode > MODE_APPROVE && (track ? track->demoted : engine->tracks.full))
+		mode = MODE_APPROVE;
+	return mode;
+}
+
+enum mode engine_mode(const struct engine *engine, const struct incident *incident)
+{
+	return engine_mode_at(engine, incident->playbook, incident->target.cluster,
+		incident->target.namespace_name);
 }
 
 void engine_wait(struct engine *engine, struct incident *incident, enum wait wait, int64_t due_ms)

@@ -36,6 +36,7 @@ struct engine {
 	size_t live_count;
 
 	struct ledger ledger;
+	struct tracks tracks;
 	int64_t ledger_keep_ms;
 	struct seen seen;
 	struct storm_gauge storm;
@@ -72,7 +73,11 @@ void engine_set_state(struct engine *engine, struct incident *incident, struct a
 /* Brings the list of live incidents in line with the incident's state. */
 void engine_keep_live(struct engine *engine, struct incident *incident);
 bool action_live(const struct action *action);
-enum mode engine_mode(const struct engine *engine, const struct playbook *playbook);
+enum mode engine_mode_at(const struct engine *engine, const char *playbook, const char *cluster,
+	const char *namespace_name);
+/* In force for the incident: the strictest of the service's, the playbook's and its rules', and no
+ * more than approve where the playbook was demoted. */
+enum mode engine_mode(const struct engine *engine, const struct incident *incident);
 struct incident *engine_find(const struct engine *engine, const char *id);
 /* A slot for the incident, whose id is set; false when all are taken by open ones. */
 bool engine_take_slot(struct engine *engine, struct incident *incident) MUST_CHECK;
@@ -141,6 +146,16 @@ bool effect_self_healed(const struct effect *effect, const struct signal_test *t
 	size_t size);
 /* Of a test that does not hold after the change. */
 bool effect_worse(const struct effect *effect, const struct signal_test *test, double worse_by);
+
+/* engine_track.c */
+/* What the incident's answer turned out to be; demotes its playbook there if need be. Before the
+ * record of the outcome, with which the track record is journaled. */
+void engine_track(struct engine *engine, struct incident *incident, enum track_verdict verdict,
+	const char *reason);
+/* The record that is to be journaled with the incident, or NULL. */
+struct track *engine_track_pending(const struct engine *engine, const struct incident *incident);
+/* Writes down what the journal lacks, and what it would forget otherwise. */
+void engine_keep_tracks(struct engine *engine);
 
 /* engine_end.c */
 /* The change made it worse: it is taken back where it can be. */

@@ -167,6 +167,7 @@ struct incident {
 	uint64_t observe_ticket, journal_ticket, last_ticket;
 	bool observe_asked; /* observe_ticket is awaited */
 	bool not_looked;    /* the decision is made without asking the cluster */
+	bool tracked;       /* its track record is journaled with its next record */
 	bool dirty;         /* the last record did not get into the journal */
 	bool settled;       /* the last record is in the journal */
 	unsigned looks;

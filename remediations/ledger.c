@@ -197,6 +197,21 @@ unsigned ledger_ineffective(const struct ledger *ledger, const struct ledger_ent
 	return count;
 }
 
+unsigned ledger_failures(const struct ledger *ledger, const struct ledger_entry *like,
+	int64_t since_ms)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < ledger->count; i++) {
+		const struct ledger_entry *entry = &ledger->entries[i];
+
+		count += entry->ineffective_ms >= since_ms && entry->ineffective_ms != 0 &&
+			entry->playbook == like->playbook &&
+			entry->namespace_hash == like->namespace_hash;
+	}
+	return count;
+}
+
 double ledger_first_before(const struct ledger *ledger, const struct ledger_entry *like,
 	int64_t since_ms)
 {

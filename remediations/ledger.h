@@ -71,6 +71,9 @@ const struct ledger_entry *ledger_last_written(const struct ledger *ledger,
 /* Ineffective outcomes of like's playbook on its target since then. */
 unsigned ledger_ineffective(const struct ledger *ledger, const struct ledger_entry *like,
 	int64_t since_ms);
+/* The same of like's playbook in its namespace, on whatever target. */
+unsigned ledger_failures(const struct ledger *ledger, const struct ledger_entry *like,
+	int64_t since_ms);
 /* The value before the first change of like's kind to its target since then, 0 when none. */
 double ledger_first_before(const struct ledger *ledger, const struct ledger_entry *like,
 	int64_t since_ms);

@@ -40,6 +40,7 @@ void rules_close(struct rules *rules)
 	playbooks_close(rules->playbooks);
 	matchers_fini(&rules->opt_in);
 	freeze_close(rules->freeze);
+	mode_rules_close(rules->modes);
 	mem_free(rules);
 }
 
@@ -81,6 +82,11 @@ enum status rules_open(const struct remediator_config *config, struct rules **op
 		diagnostics_add(diagnostics, false, "guard.freeze", 0, 0, "%s", error.text);
 		status = one;
 	}
+	if (rules->playbooks) {
+		rules->modes = mode_rules_open(config->modes, config->mode_count, rules->playbooks,
+			diagnostics, &one);
+		status = status ? status : one;
+	}
 	if (status)
 		rules_close(rules);
 	else
@@ -95,6 +101,7 @@ void rules_engine_config(const struct remediator_config *config, struct rules *r
 		.opt_in = rules->opt_in_set ? &rules->opt_in : NULL,
 		.freeze = rules->freeze,
 		.mode = config->mode,
+		.modes = rules->modes,
 		.dry_run = config->dry_run,
 		.paused = config->paused,
 		.limits = config->guard,
@@ -602,6 +609,26 @@ enum status remediator_undo(struct remediator *remediator, const char *action_id
 	const struct person *person, struct error *error)
 {
 	struct control control = {.kind = CONTROL_UNDO, .id = action_id, .person = person};
+
+	return ask(remediator, &control, error);
+}
+
+enum status remediator_lift(struct remediator *remediator, const char *playbook,
+	const char *cluster, const char *namespace_name, const char *identity, struct error *error)
+{
+	struct control control = {.kind = CONTROL_LIFT,
+		.id = playbook,
+		.cluster = cluster,
+		.namespace_name = namespace_name,
+		.identity = identity};
+
+	return ask(remediator, &control, error);
+}
+
+enum status remediator_write_modes(struct remediator *remediator, struct buf *json,
+	struct error *error)
+{
+	struct control control = {.kind = CONTROL_MODES, .json = json};
 
 	return ask(remediator, &control, error);
 }

@@ -53,12 +53,26 @@ struct guard_limits {
 	double confidence_min; /* of findings and proposals */
 	int64_t hands_off_ms;  /* after somebody else wrote the field that would be written */
 	double worse_by;       /* share by which a signal has to get worse to be rolled back */
-	uint32_t two_persons;  /* bits 1 << enum action_kind: two persons have to approve these */
+	unsigned demote_after; /* failures of a playbook in a namespace in window_ms; 0: never */
+	unsigned
+		promote_outcomes; /* measured before a higher mode is proposed; 0: never proposed */
+	double promote_precision; /* the least lower bound of its precision */
+	uint32_t two_persons; /* bits 1 << enum action_kind: two persons have to approve these */
 };
 
 /* Adds what the words name to *kinds: "destructive", or an action. STATUS_BAD_INPUT names the word. */
 enum status two_persons_parse(const char *const *words, size_t count, uint32_t *kinds,
 	struct error *error) MUST_CHECK;
+
+#define MODE_RULES_MAX 256
+
+/* A line of `modes`: at most this mode for what fits. */
+struct mode_rule {
+	const char *playbook, *cluster, *namespace_name; /* anchored patterns; NULL: any */
+	enum mode mode;
+	const char *file; /* where it stands, for messages; may be NULL */
+	int line, column;
+};
 
 struct remediator_config {
 	const char *journal_path;
@@ -69,6 +83,8 @@ struct remediator_config {
 		*playbook_paths; /* files or folders (*.yaml, *.yml, without *_test.yaml) */
 	size_t playbook_path_count;
 	enum mode mode;
+	const struct mode_rule *modes;
+	size_t mode_count;
 	bool dry_run;
 	bool paused; /* kill switch at start */
 	struct guard_limits guard;
@@ -160,6 +176,14 @@ enum status remediator_write_actions(struct remediator *remediator, struct buf *
 /* One incident or action with its decision record: every gate with value and bound, in plain
  * sentences and as data. STATUS_NOT_FOUND. */
 enum status remediator_write_why(struct remediator *remediator, const char *id, struct buf *json);
+
+/* Lifts the demotion of a playbook in a namespace. STATUS_NOT_FOUND when there is none. */
+enum status remediator_lift(struct remediator *remediator, const char *playbook,
+	const char *cluster, const char *namespace_name, const char *identity,
+	struct error *error) MUST_CHECK;
+/* An array of the track records: what was measured, the mode in force, what is proposed. */
+enum status remediator_write_modes(struct remediator *remediator, struct buf *json,
+	struct error *error) MUST_CHECK;
 
 /* What is under way to the ticket services, an element each; empty without them and in a dry run. */
 enum status remediator_write_tickets(struct remediator *remediator, struct buf *json);

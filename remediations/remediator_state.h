@@ -49,6 +49,8 @@ enum control_kind {
 	CONTROL_PAUSE,
 	CONTROL_APPROVE,
 	CONTROL_UNDO,
+	CONTROL_LIFT,
+	CONTROL_MODES,
 	CONTROL_CONFIGURE
 };
 
@@ -57,7 +59,9 @@ struct control {
 	enum control_kind kind;
 	bool flag;
 	const char *id, *identity;
-	const struct person *person; /* of an approval or an undo */
+	const struct person *person;          /* of an approval or an undo */
+	const char *cluster, *namespace_name; /* of a demotion that is lifted; id is the playbook */
+	struct buf *json;                     /* for the modes */
 	const struct engine_config *config;
 	enum status status;
 	struct error error;

@@ -258,6 +258,12 @@ static void port_told(void *self, const struct news *news)
 	case NEWS_OUTCOME:
 		metrics_inc(METRIC_OUTCOMES, news->playbook, news->word);
 		break;
+	case NEWS_MODE:
+		metrics_inc(METRIC_MODE_CHANGES, news->playbook, news->word);
+		LOG_WARN_OF(news->playbook, news->text, LOG_TEXT("playbook", news->playbook),
+			LOG_TEXT("namespace", news->track->namespace_name),
+			LOG_TEXT("change", news->word));
+		break;
 	case NEWS_OBSERVED:
 		note_replicas(news);
 		break;
@@ -414,6 +420,13 @@ static void take_control(struct remediator *remediator, struct control *control,
 		break;
 	case CONTROL_UNDO:
 		status = engine_undo(engine, control->id, control->person, now_ms, &control->error);
+		break;
+	case CONTROL_LIFT:
+		status = engine_lift(engine, control->id, control->cluster, control->namespace_name,
+			control->identity, now_ms, &control->error);
+		break;
+	case CONTROL_MODES:
+		engine_write_modes(engine, control->json);
 		break;
 	case CONTROL_CONFIGURE:
 		status = engine_configure(engine, control->config);

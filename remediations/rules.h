@@ -10,6 +10,7 @@
 
 #include "base/matcher.h"
 #include "remediations/engine.h"
+#include "remediations/mode_rules.h"
 #include "remediations/remediator.h"
 
 struct rules {
@@ -17,6 +18,7 @@ struct rules {
 	struct matchers opt_in;
 	bool opt_in_set;
 	struct freeze *freeze;
+	struct mode_rules *modes;
 };
 
 /* What is wrong is in diagnostics; STATUS_BAD_INPUT, STATUS_NO_MEMORY: *opened is NULL. */
