@@ -28,6 +28,7 @@ static const struct kind_row kinds[] = {
 	{"StatefulSet", "apps/v1", "statefulsets", true},
 	{"DaemonSet", "apps/v1", "daemonsets", true},
 	{"ReplicaSet", "apps/v1", "replicasets", true},
+	{"ControllerRevision", "apps/v1", "controllerrevisions", true},
 	{"Pod", "v1", "pods", true},
 	{"Node", "v1", "nodes", false},
 	{"Namespace", "v1", "namespaces", false},
@@ -210,7 +211,7 @@ static const struct kind_row *check_kind(const struct yaml_reader *reader,
 json_t *case_manifest_read(const struct yaml_reader *reader, const struct yaml_node *node)
 {
 	static const char *const keys[] = {"apiVersion", "kind", "metadata", "spec", "status",
-		"data", NULL};
+		"data", "revision", NULL};
 	const struct yaml_node *metadata = yaml_get(node, "metadata");
 	const struct kind_row *row;
 	json_t *tree;
@@ -250,6 +251,7 @@ struct merging {
 struct merge {
 	struct merging stack[PATCH_DEPTH];
 	size_t depth;
+	bool directives; /* "$patch" is one and no member */
 	bool failed;
 };
 
@@ -294,13 +296,27 @@ static void merge_containers(struct merge *merge, json_t *target, const json_t *
 	}
 }
 
+/* A map of a strategic merge patch that takes the place of the old one. */
+static bool is_replacement(const json_t *map)
+{
+	const char *directive = json_string_value(json_object_get(map, "$patch"));
+
+	return directive != NULL && strcmp(directive, "replace") == 0;
+}
+
 static void merge_member(struct merge *merge, json_t *target, const char *key, const json_t *value)
 {
 	json_t *own = json_object_get(target, key);
 
+	if (merge->directives && strcmp(key, "$patch") == 0)
+		return;
 	if (json_is_null(value)) {
 		json_object_del(target, key);
 	} else if (json_is_object(value)) {
+		if (merge->directives && is_replacement(value)) {
+			own = json_object();
+			merge->failed |= json_object_set_new(target, key, own) != 0;
+		}
 		if (!json_is_object(own)) {
 			own = json_object();
 			merge->failed |= json_object_set_new(target, key, own) != 0;
@@ -314,9 +330,9 @@ static void merge_member(struct merge *merge, json_t *target, const char *key, c
 	}
 }
 
-static bool merge_into(json_t *target, const json_t *patch)
+static bool merge_into(json_t *target, const json_t *patch, bool directives)
 {
-	struct merge merge = {.depth = 0};
+	struct merge merge = {.directives = directives};
 
 	merge_push(&merge, target, patch);
 	while (merge.depth > 0 && !merge.failed) {
@@ -371,6 +387,8 @@ static void follow(json_t *object)
 		return;
 	json_object_set(status, "replicas", replicas);
 	json_object_set(status, "readyReplicas", replicas);
+	json_object_set(status, "updatedReplicas", replicas);
+	json_object_set(status, "availableReplicas", replicas);
 }
 
 /* An owner reference may be short: {kind, name}. */
@@ -460,7 +478,7 @@ enum status case_cluster_apply(struct case_cluster *cluster, const json_t *manif
 	object = object_at(cluster, row, space != NULL ? space : "", name, error);
 	if (object == NULL)
 		return error->code;
-	if (!merge_into(object, manifest))
+	if (!merge_into(object, manifest, false))
 		return error_set(error, STATUS_LIMIT, "the object is too deep, or memory is out");
 	stamp_version(cluster, object);
 	if (kube_get(manifest, "status", "readyReplicas", NULL) == NULL)
@@ -556,6 +574,55 @@ static bool differs(const json_t *patch, const json_t *object, const char *name)
 	return wanted != NULL && (own == NULL || strcmp(wanted, own) != 0);
 }
 
+/* The value and the member of it that a JSON pointer names; NULL: there is no such place. Of RFC 6902
+ * we make "add" and "replace" of members of maps. */
+static json_t *place_of(json_t *object, const char *pointer, const char **member_name)
+{
+	char name[128];
+
+	for (;;) {
+		size_t size = strcspn(pointer + 1, "/");
+
+		if (pointer[0] != '/' || size >= sizeof(name))
+			return NULL;
+		*member_name = pointer + 1;
+		if (pointer[1 + size] == '\0')
+			return object;
+		memcpy(name, pointer + 1, size);
+		name[size] = '\0';
+		object = json_object_get(object, name);
+		pointer += 1 + size;
+	}
+}
+
+/* A merge patch with the same preconditions, and the rest of it carried out on the object; NULL: it
+ * is none that we serve. */
+static json_t *run_json_patch(json_t *object, const json_t *patch)
+{
+	json_t *rest = json_object(), *metadata = json_object(), *operation;
+	size_t i;
+
+	json_object_set_new(rest, "metadata", metadata);
+	json_array_foreach(patch, i, operation)
+	{
+		const char *path = json_string_value(json_object_get(operation, "path"));
+		json_t *value = json_object_get(operation, "value"), *place;
+		const char *name;
+
+		if (path == NULL || value == NULL ||
+			(place = place_of(object, path, &name)) == NULL) {
+			json_decref(rest);
+			return NULL;
+		}
+		if (strcmp(path, "/metadata/resourceVersion") == 0 ||
+			strcmp(path, "/metadata/uid") == 0)
+			json_object_set(metadata, name, value);
+		else
+			json_object_set_new(place, name, json_deep_copy(value));
+	}
+	return rest;
+}
+
 static int serve_patch(struct case_cluster *cluster, const char *path, const char *text, bool dry,
 	json_t **body)
 {
@@ -565,18 +632,27 @@ static int serve_patch(struct case_cluster *cluster, const char *path, const cha
 	if (object == NULL)
 		return refuse(body, 404, "NotFound", "the cluster of this test has no such object");
 	patch = json_loads(text != NULL ? text : "", 0, NULL);
+	result = json_deep_copy(object);
+	if (json_is_array(patch)) {
+		json_t *rest = run_json_patch(result, patch);
+
+		json_decref(patch);
+		patch = rest;
+	}
 	if (!json_is_object(patch)) {
 		json_decref(patch);
-		return refuse(body, 400, "BadRequest", "the patch is no JSON object");
+		json_decref(result);
+		return refuse(body, 400, "BadRequest", "the patch is none that is served");
 	}
-	result = dry ? json_deep_copy(object) : json_incref(object);
 	if (differs(patch, object, "uid") || differs(patch, object, "resourceVersion")) {
 		code = refuse(body, 409, "Conflict", "the object has been modified");
-	} else if (result == NULL || !merge_into(result, patch)) {
+	} else if (result == NULL || !merge_into(result, patch, true)) {
 		code = refuse(body, 500, "InternalError", "out of memory");
 	} else {
-		if (!dry)
+		if (!dry) {
 			stamp_version(cluster, result);
+			json_object_set(cluster->objects, path, result);
+		}
 		follow(result);
 		*body = json_deep_copy(result);
 	}

@@ -101,9 +101,11 @@ bool observation_value(const struct observation *observation, enum change_field 
 	case CHANGE_REPLICAS_MAX:
 		*value = observation->autoscaler.replicas_max;
 		return observation->autoscaler.looked;
+	case CHANGE_REVISION:
+		*value = observation->revision;
+		return observation->revision > 0;
 	case CHANGE_MEMORY_REQUEST:
 	case CHANGE_CPU_REQUEST:
-	case CHANGE_REVISION:
 	case CHANGE_FIELD_COUNT:
 		break;
 	}

@@ -24,6 +24,8 @@
 	X(ACTION_RESTART_POD, restart_pod)                                                         \
 	X(ACTION_RESTART_WORKLOAD, restart_workload)                                               \
 	X(ACTION_ADJUST_RESOURCES, adjust_resources)                                               \
+	X(ACTION_ROLLBACK, rollback)                                                               \
+	X(ACTION_PAUSE_ROLLOUT, pause_rollout)                                                     \
 	X(ACTION_ADJUST_AUTOSCALER, adjust_autoscaler)                                             \
 	X(ACTION_CORDON, cordon)                                                                   \
 	X(ACTION_TICKET, ticket)
@@ -128,6 +130,10 @@ struct observation {
 	 * its owners, any that says paused or dry-run counts. */
 	bool managed, paused, paused_unclear, dry_run;
 	bool rollout_paused, terminating;
+	bool rolling_out;       /* a rollout is under way (Deployment, StatefulSet, DaemonSet) */
+	bool updates_on_delete; /* updateStrategy OnDelete: a new template changes no pod */
+	/* By LOOK_REVISIONS, of the target; 0: none. */
+	int64_t revision, previous_revision;
 	bool unschedulable;                /* of a node */
 	char action_key[ACTION_ID_MAX];    /* nimbusguard.io/action of the object, "" when none */
 	char owner_of_replicas[64];        /* "HorizontalPodAutoscaler/x" and so on, "" when none */

@@ -1,5 +1,6 @@
 /*
- * What an observation tells beyond the usual, for actions that ask for it: the autoscaler's bounds.
+ * What an observation tells beyond the usual, for actions that ask for it: the autoscaler's bounds,
+ * the revisions.
  */
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "remediations/kube_managers.h"
 #include "remediations/kube_object.h"
 #include "remediations/kube_observe.h"
+#include "remediations/kube_revisions.h"
 
 /* The defaults are the API's own: HPA v2 and KEDA's ScaledObject. */
 static void read_bounds(struct autoscaler_seen *seen, const json_t *spec)
@@ -75,15 +77,31 @@ static enum status read_autoscaler(struct kube_look *look, struct observation *o
 	return STATUS_OK;
 }
 
+static enum status read_revisions(struct kube_look *look, const json_t *target,
+	struct observation *observation, struct error *error)
+{
+	struct kube_revisions revisions;
+	enum status status = kube_revisions_read(look->session, target, observation->target.kind, 0,
+		&revisions, error);
+
+	if (status != STATUS_OK)
+		return status;
+	observation->revision = revisions.newest;
+	observation->previous_revision = revisions.previous;
+	kube_revisions_fini(&revisions);
+	return STATUS_OK;
+}
+
 enum status kube_look_further(struct kube_look *look, const json_t *target, const json_t *top,
 	struct observation *observation, struct error *error)
 {
 	unsigned looks = observation->target.looks;
 	enum status status = STATUS_OK;
 
-	(void)target;
 	(void)top;
 	if ((looks & LOOK_AUTOSCALER) != 0 && observation->autoscaler.object.kind != TARGET_NONE)
 		status = read_autoscaler(look, observation, error);
+	if (status == STATUS_OK && (looks & LOOK_REVISIONS) != 0)
+		status = read_revisions(look, target, observation, error);
 	return status;
 }

@@ -474,6 +474,42 @@ static enum status read_owner_of_replicas(struct sight *sight)
 
 /* --- numbers --- */
 
+/* Whether the controller is not through with the newest template (kubectl's rollout status). */
+static bool is_rolling(const struct link *link)
+{
+	const json_t *spec = json_object_get(link->object, "spec");
+	const json_t *state = json_object_get(link->object, "status");
+	int32_t wanted = kube_number(json_object_get(spec, "replicas"), 1), updated;
+
+	if (json_integer_value(kube_get(link->object, "metadata", "generation", NULL)) >
+		json_integer_value(json_object_get(state, "observedGeneration")))
+		return true;
+	if (link->kind == TARGET_DAEMONSET) {
+		wanted = kube_number(json_object_get(state, "desiredNumberScheduled"), 0);
+		return kube_number(json_object_get(state, "updatedNumberScheduled"), 0) < wanted ||
+			kube_number(json_object_get(state, "numberAvailable"), 0) < wanted;
+	}
+	updated = kube_number(json_object_get(state, "updatedReplicas"), 0);
+	if (link->kind != TARGET_DEPLOYMENT)
+		return updated < wanted;
+	return updated < wanted || kube_number(json_object_get(state, "replicas"), 0) > updated ||
+		kube_number(json_object_get(state, "availableReplicas"), 0) < updated;
+}
+
+static void read_rollout(struct sight *sight)
+{
+	struct observation *observation = sight->observation;
+	const struct link *own = &sight->chain[0];
+	const char *strategy =
+		json_string_value(kube_get(own->object, "spec", "updateStrategy", "type", NULL));
+
+	if (own->kind != TARGET_DEPLOYMENT && own->kind != TARGET_STATEFULSET &&
+		own->kind != TARGET_DAEMONSET)
+		return;
+	observation->rolling_out = is_rolling(own);
+	observation->updates_on_delete = strategy != NULL && strcmp(strategy, "OnDelete") == 0;
+}
+
 static void read_replicas(struct sight *sight)
 {
 	struct observation *observation = sight->observation;
@@ -600,6 +636,7 @@ static enum status look_at(struct sight *sight)
 	read_git_owner(sight);
 	read_action_key(sight);
 	read_replicas(sight);
+	read_rollout(sight);
 	read_restarts(sight);
 	read_writers(sight);
 	for (size_t i = 0; i < sight->chain_size; i++)

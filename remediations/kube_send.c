@@ -108,8 +108,8 @@ static enum status write_path(struct buf *path, const struct sending *sending, s
 
 	if (status != STATUS_OK || sending->action->method == KUBE_DELETE)
 		return status;
-	if (sending->action->subresource != NULL)
-		buf_add_text(path, sending->action->subresource);
+	if (sending->subresource != NULL)
+		buf_add_text(path, sending->subresource);
 	sending_add_query(path, sending);
 	return buf_ok(path) ? STATUS_OK
 			    : error_set(error, STATUS_NO_MEMORY, "no memory for a path");
@@ -129,7 +129,7 @@ static enum status call(struct sending *sending, struct error *error)
 	if (status == STATUS_OK && !buf_ok(&body))
 		status = error_set(error, STATUS_NO_MEMORY, "no memory for the request");
 	if (status == STATUS_OK)
-		status = sending_call(sending, action->method, path.data, action->content_type,
+		status = sending_call(sending, action->method, path.data, sending->content_type,
 			body.data, NULL, error);
 	buf_fini(&path);
 	buf_fini(&body);
@@ -275,6 +275,10 @@ void kube_send_begin(struct sending *sending, struct kube_session *session,
 		.command = command,
 		.action = action_class(command->kind)->kube,
 		.object = command->object};
+	if (sending->action != NULL) {
+		sending->content_type = sending->action->content_type;
+		sending->subresource = sending->action->subresource;
+	}
 	if (command->object.kind == TARGET_NONE) {
 		sending->object.kind = target->kind;
 		memcpy(sending->object.name, target->name, sizeof(target->name));

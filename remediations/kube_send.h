@@ -27,6 +27,8 @@ struct sending {
 	const struct command *command;
 	const struct kube_action *action;
 	struct object_ref object; /* what is written; resource_version of the next attempt */
+	const char *content_type; /* the action's, unless prepare() sets another */
+	const char *subresource;
 	char container[OBJECT_NAME_MAX];
 	char now[32];     /* RFC 3339, the same in each attempt */
 	json_t *prepared; /* what prepare() read; released with the sending */

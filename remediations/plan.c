@@ -158,6 +158,17 @@ static void renew_object(struct plan *plan, const struct observation *observatio
 		plan->object = *seen;
 }
 
+/* What is numbered anew with each write has another number by now. */
+static void renew_numbers(struct plan *plan, const struct observation *observation)
+{
+	for (unsigned i = 0; observation && i < plan->changes.count; i++) {
+		struct change *change = &plan->changes.list[i];
+
+		if (change_field_unit(change->field) == UNIT_NUMBER)
+			observation_value(observation, change->field, &change->before);
+	}
+}
+
 void plan_invert(struct plan *plan, const struct plan *done, const char *done_id,
 	const struct target *target, const struct observation *observation)
 {
@@ -168,6 +179,7 @@ void plan_invert(struct plan *plan, const struct plan *done, const char *done_id
 	plan->refusal = (struct refusal){.reason = ""};
 	plan->changes = changes_inverse(&done->changes);
 	plan->shrinks = changes_shrink(&plan->changes);
+	renew_numbers(plan, seen ? observation : NULL);
 	if (action_class(plan->kind)->inverse) {
 		changes_write(&plan->changes, plan->words, sizeof(plan->words));
 		used = strlen(plan->words);

@@ -3,16 +3,16 @@
  * action's key on the object tells that it was done. It has no inverse.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "base/check.h"
 #include "remediations/actions/shapes.h"
-#include "remediations/kube_object.h"
 
 static void make_plan(struct plan *plan, const struct plan_question *question)
 {
-	(void)question;
 	snprintf(plan->words, sizeof(plan->words), "restart all pods by a rollout");
+	if (plan_observed(question) && question->observation->updates_on_delete)
+		refusal_set(&plan->refusal, "on_delete",
+			"Its update strategy is OnDelete: a rollout would restart no pod.");
 }
 
 static void write_body(struct buf *body, const struct sending *sending)
@@ -25,19 +25,12 @@ static void write_body(struct buf *body, const struct sending *sending)
 		sending->now);
 }
 
-static bool is_wanted(const struct sending *sending, const json_t *object)
-{
-	const char *key = kube_annotation(object, ANNOTATION_ACTION);
-
-	return key != NULL && strcmp(key, sending->command->action_id) == 0;
-}
-
 static const struct kube_action kube = {
 	.method = KUBE_PATCH,
 	.content_type = MERGE_PATCH,
 	.targets = TARGETS_WORKLOAD,
 	.write_body = write_body,
-	.is_wanted = is_wanted,
+	.is_wanted = has_key,
 };
 
 static const struct action_need needs[] = {

@@ -48,6 +48,13 @@ enum status prepare_container(struct sending *sending, struct error *error)
 	return status;
 }
 
+bool has_key(const struct sending *sending, const json_t *object)
+{
+	const char *key = kube_annotation(object, ANNOTATION_ACTION);
+
+	return key != NULL && strcmp(key, sending->command->action_id) == 0;
+}
+
 void describe_restart(struct words *words, const struct command *command)
 {
 	words_add(words, "restart ");

@@ -27,6 +27,9 @@ bool object_has(const json_t *object, const struct changes *changes, bool after,
  * container that the object has. STATUS_BAD_INPUT: it has several. */
 enum status prepare_container(struct sending *sending, struct error *error);
 
+/* Whether the object carries this action's key. */
+bool has_key(const struct sending *sending, const json_t *object);
+
 /* "restart " and the target. */
 void describe_restart(struct words *words, const struct command *command);
 
