@@ -45,7 +45,7 @@ static bool owner_by_cluster(void *self, const char *cluster, const char *namesp
 	snprintf(target.cluster, sizeof(target.cluster), "%s", cluster);
 	snprintf(target.namespace_name, sizeof(target.namespace_name), "%s", namespace_name);
 	snprintf(target.name, sizeof(target.name), "%s", pod);
-	kube_observe(&look, &target, &observation);
+	kube_observe(&look, &target, NULL, &observation);
 	*workload = observation.target.workload;
 	return observation.error.code == STATUS_OK && observation.found &&
 		workload->kind != TARGET_NONE;
@@ -115,7 +115,7 @@ static json_t *cluster_json(struct kube_session *session, const struct target *t
 	struct observation seen;
 	json_t *json;
 
-	kube_observe(&look, target, &seen);
+	kube_observe(&look, target, NULL, &seen);
 	if (seen.error.code != STATUS_OK)
 		return json_pack("{s:s}", "error", seen.error.text);
 	if (!seen.found)

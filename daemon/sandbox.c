@@ -145,14 +145,15 @@ static void finished(void *argument, const struct command_result *result)
 	push(sandbox, answer);
 }
 
-static enum status cluster_observe(void *self, uint64_t ticket, const struct target *target)
+static enum status cluster_observe(void *self, uint64_t ticket, const struct target *target,
+	const struct purpose *purpose)
 {
 	struct sandbox *sandbox = self;
 	struct observation observation;
 
 	/* The memory of whether there is KEDA goes by real time: ask each time. */
 	sandbox->look.keda_until_ns = 0;
-	kube_observe(&sandbox->look, target, &observation);
+	kube_observe(&sandbox->look, target, purpose, &observation);
 	observed(sandbox, ticket, &observation);
 	return STATUS_OK;
 }
@@ -195,11 +196,12 @@ static enum status port_journal(void *self, uint64_t ticket, struct record *reco
 	return STATUS_OK;
 }
 
-static enum status port_observe(void *self, uint64_t ticket, const struct target *target)
+static enum status port_observe(void *self, uint64_t ticket, const struct target *target,
+	const struct purpose *purpose)
 {
 	struct sandbox *sandbox = self;
 
-	return sandbox->dry.vtable->observe(sandbox->dry.self, ticket, target);
+	return sandbox->dry.vtable->observe(sandbox->dry.self, ticket, target, purpose);
 }
 
 static enum status port_send(void *self, const struct command *command, bool dry_run)

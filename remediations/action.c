@@ -68,6 +68,22 @@ bool action_kind_reads_back(enum action_kind kind)
 	return action_class(kind)->reads_back;
 }
 
+bool action_kind_resumes(enum action_kind kind)
+{
+	return action_class(kind)->resumes;
+}
+
+bool action_kind_alone(enum action_kind kind)
+{
+	return action_class(kind)->alone;
+}
+
+bool action_options_any(const struct action_options *options)
+{
+	return options->evict || options->local_data || options->unowned || options->foreign ||
+		options->time_ms;
+}
+
 void command_describe(const struct command *command, char *text, size_t size)
 {
 	struct words words;

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/workload.h"
 #include "remediations/change.h"
+#include "remediations/drain_pods.h"
 
 /* X(kind, name in playbooks): each is a class of its own in actions/<name>.c, action_<name>. */
 #define ACTION_TABLE(X)                                                                            \
@@ -28,6 +29,8 @@
 	X(ACTION_PAUSE_ROLLOUT, pause_rollout)                                                     \
 	X(ACTION_ADJUST_AUTOSCALER, adjust_autoscaler)                                             \
 	X(ACTION_CORDON, cordon)                                                                   \
+	X(ACTION_UNCORDON, uncordon)                                                               \
+	X(ACTION_DRAIN, drain)                                                                     \
 	X(ACTION_TICKET, ticket)
 
 enum action_kind {
@@ -48,6 +51,10 @@ bool action_kind_has_inverse(enum action_kind kind);
 unsigned action_kind_looks(enum action_kind kind);
 /* Whether what it wrote can be read back from its target later, to see that nobody changed it. */
 bool action_kind_reads_back(enum action_kind kind);
+/* Whether a restart in the middle goes on with it. */
+bool action_kind_resumes(enum action_kind kind);
+/* Whether there may be one at a time in a cluster. */
+bool action_kind_alone(enum action_kind kind);
 
 #define ACTION_ID_MAX 64
 #define ACTION_TEXT_MAX 1024
@@ -60,15 +67,34 @@ struct object_ref {
 	char resource_version[UID_MAX];
 };
 
+/* What a step says beside the values that it changes. */
+struct action_options {
+	bool evict;      /* restart_pod: through the pod's disruption budget */
+	bool local_data; /* drain: what is in emptyDir volumes may be lost */
+	bool unowned;    /* drain: pods that nobody makes anew may be lost */
+	bool foreign;    /* uncordon: what somebody else cordoned, too */
+	int64_t time_ms; /* it may take so long; 0: one request */
+};
+
+bool action_options_any(const struct action_options *options);
+
+/* For which action a target is looked at: what only this one must know is looked at with it. */
+struct purpose {
+	enum action_kind kind;
+	struct action_options options;
+	char action_id[ACTION_ID_MAX]; /* "" before there is one */
+};
+
 /* A change with absolute values, so that repeating it is harmless. */
 struct command {
 	char action_id[ACTION_ID_MAX]; /* idempotency key */
 	enum action_kind kind;
-	struct target target;       /* with uid and resource_version where the cluster was asked */
-	struct object_ref object;   /* what is written, where that is not the target */
-	bool server_dry_run;        /* ask the API server to check only (dryRun=All) */
-	int64_t deadline_ms;        /* not sent after this time */
-	struct changes changes;     /* empty for what has no value: a restart, a ticket */
+	struct target target;     /* with uid and resource_version where the cluster was asked */
+	struct object_ref object; /* what is written, where that is not the target */
+	bool server_dry_run;      /* ask the API server to check only (dryRun=All) */
+	int64_t deadline_ms;      /* not sent after this time */
+	struct changes changes;   /* empty for what has no value: a restart, a ticket */
+	struct action_options options;
 	char title[256];            /* ACTION_TICKET */
 	char text[ACTION_TEXT_MAX]; /* reason for the object's annotation, the ticket's body */
 };
@@ -78,9 +104,10 @@ struct command {
 void command_describe(const struct command *command, char *text, size_t size);
 
 enum command_outcome {
-	COMMAND_DONE,   /* the API confirmed it, or it was already so */
-	COMMAND_FAILED, /* surely not done */
-	COMMAND_UNKNOWN /* sent, no answer: look before repeating */
+	COMMAND_DONE,     /* the API confirmed it, or it was already so */
+	COMMAND_FAILED,   /* surely not done */
+	COMMAND_UNKNOWN,  /* sent, no answer: look before repeating */
+	COMMAND_UNDER_WAY /* no end yet: `detail` tells how far it is */
 };
 
 struct command_result {
@@ -135,6 +162,9 @@ struct observation {
 	/* By LOOK_REVISIONS, of the target; 0: none. */
 	int64_t revision, previous_revision;
 	bool unschedulable;                /* of a node */
+	char cordoned_by[ACTION_ID_MAX];   /* the action of ours that did it, "" when it was none */
+	bool drain_seen;                   /* for a drain: its pods were looked at */
+	struct drain_view drain;
 	char action_key[ACTION_ID_MAX];    /* nimbusguard.io/action of the object, "" when none */
 	char owner_of_replicas[64];        /* "HorizontalPodAutoscaler/x" and so on, "" when none */
 	struct autoscaler_seen autoscaler; /* kind TARGET_NONE: none, or one that we cannot set */
@@ -153,7 +183,8 @@ bool observation_value(const struct observation *observation, enum change_field 
 
 struct actuator_vtable {
 	/* Starts to look at a target; the answer comes through `observed`. STATUS_BUSY when full. */
-	enum status (*observe)(void *self, uint64_t ticket, const struct target *target);
+	enum status (*observe)(void *self, uint64_t ticket, const struct target *target,
+		const struct purpose *purpose);
 	/* Starts a command; the answer comes through `finished`. STATUS_BUSY when full. */
 	enum status (*send)(void *self, const struct command *command);
 	void (*close)(void *self);

@@ -12,13 +12,14 @@ struct actuator_dry {
 	struct actuator_sink sink;
 };
 
-static enum status observe(void *self, uint64_t ticket, const struct target *target)
+static enum status observe(void *self, uint64_t ticket, const struct target *target,
+	const struct purpose *purpose)
 {
 	struct actuator_dry *dry = self;
 	struct observation observation = {.target = *target};
 
 	if (dry->reader.vtable != NULL)
-		return dry->reader.vtable->observe(dry->reader.self, ticket, target);
+		return dry->reader.vtable->observe(dry->reader.self, ticket, target, purpose);
 	error_set(&observation.error, STATUS_UNAVAILABLE, "no cluster configured");
 	dry->sink.observed(dry->sink.argument, ticket, &observation);
 	return STATUS_OK;

@@ -29,9 +29,11 @@ struct job {
 	struct job *next;
 	bool is_command, is_begun;
 	uint64_t ticket;
-	struct target target;   /* of a question */
+	struct target target; /* of a question */
+	struct purpose purpose;
 	struct command command; /* of a command */
 	struct sending sending; /* of one that was begun */
+	char told[SENDING_PROGRESS_MAX]; /* its progress as told last */
 	int64_t due_ns;         /* monotonic: when a begun one goes on */
 };
 
@@ -114,7 +116,8 @@ static enum status enqueue(struct actuator_kube *kube, struct job *job)
 	return status;
 }
 
-static enum status observe(void *self, uint64_t ticket, const struct target *target)
+static enum status observe(void *self, uint64_t ticket, const struct target *target,
+	const struct purpose *purpose)
 {
 	struct job *job = mem_zalloc(1, sizeof(*job));
 
@@ -122,6 +125,7 @@ static enum status observe(void *self, uint64_t ticket, const struct target *tar
 		return STATUS_NO_MEMORY;
 	job->ticket = ticket;
 	job->target = *target;
+	job->purpose = *purpose;
 	return enqueue(self, job);
 }
 
@@ -208,8 +212,23 @@ static void answer_question(struct worker *worker, const struct job *job, bool e
 	if (ended)
 		error_set(&observation.error, STATUS_UNAVAILABLE, "the service is ending");
 	else
-		kube_observe(&worker->look, &job->target, &observation);
+		kube_observe(&worker->look, &job->target, &job->purpose, &observation);
 	sink->observed(sink->argument, job->ticket, &observation);
+}
+
+/* How far it is, where that is news. */
+static void tell_progress(struct worker *worker, struct job *job, struct command_result *result)
+{
+	const struct actuator_sink *sink = &worker->kube->sink;
+
+	if (strcmp(job->told, job->sending.progress) == 0 ||
+		strcmp(job->sending.progress, SENDING_BEGUN) == 0)
+		return;
+	memcpy(job->told, job->sending.progress, sizeof(job->told));
+	result->outcome = COMMAND_UNDER_WAY;
+	snprintf(result->detail, sizeof(result->detail), "%s", job->told);
+	error_reset(&result->error);
+	sink->finished(sink->argument, result);
 }
 
 /* False: it is not over, and in the queue again. */
@@ -227,6 +246,7 @@ static bool answer_command(struct worker *worker, struct job *job, bool ended)
 	if (ended) {
 		kube_send_stop(&job->sending, &result);
 	} else if (!kube_send_go_on(&job->sending, &again_ms, &result)) {
+		tell_progress(worker, job, &result);
 		put_off(worker->kube, job, again_ms);
 		return false;
 	}

@@ -50,7 +50,8 @@ static bool has_local_data(const json_t *pod)
 
 enum drain_word drain_judge(const json_t *pod, const struct drain_rules *rules)
 {
-	const char *phase = text_of(pod, "status", "phase"), *name = text_of(pod, "metadata", "name");
+	const char *phase = text_of(pod, "status", "phase"),
+		   *name = text_of(pod, "metadata", "name");
 	const json_t *controller = kube_controller(pod);
 	const char *kind = json_string_value(json_object_get(controller, "kind"));
 	const char *version = json_string_value(json_object_get(controller, "apiVersion"));

@@ -19,9 +19,9 @@
 	X(DRAIN_FINISHED, "") /* runs no more: left to those who clean up */                       \
 	X(DRAIN_DAEMON, "")   /* its DaemonSet would put it back */                                \
 	X(DRAIN_MIRROR, "")   /* the shadow of a static pod: the API server cannot end it */       \
-	X(DRAIN_OWN, "drain_own_pod")       /* the pod that we run in */                           \
-	X(DRAIN_LOCAL, "drain_local_data")  /* has an emptyDir, which is lost with it */           \
-	X(DRAIN_UNOWNED, "drain_unowned")   /* nobody would make it anew */                        \
+	X(DRAIN_OWN, "drain_own_pod")        /* the pod that we run in */                          \
+	X(DRAIN_LOCAL, "drain_local_data")   /* has an emptyDir, which is lost with it */          \
+	X(DRAIN_UNOWNED, "drain_unowned")    /* nobody would make it anew */                       \
 	X(DRAIN_UNREADABLE, "drain_unclear") /* no pod as the API describes it */
 
 enum drain_word {

@@ -86,7 +86,8 @@ struct engine_ports {
 	 * be called with the ticket. */
 	enum status (*journal)(void *self, uint64_t ticket, struct record *records, size_t count);
 	/* Asks for an observation; engine_observed() with the ticket. */
-	enum status (*observe)(void *self, uint64_t ticket, const struct target *target);
+	enum status (*observe)(void *self, uint64_t ticket, const struct target *target,
+		const struct purpose *purpose);
 	/* Carries out, or pretends to; engine_finished() with the command's action id. */
 	enum status (*send)(void *self, const struct command *command, bool dry_run);
 	/* Tells metrics and the live view; may be NULL. */

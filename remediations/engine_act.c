@@ -58,6 +58,9 @@ static bool still_wanted(struct engine *engine, struct incident *incident,
 		engine_failed(engine, incident, "kill_switch", "Paused before it was sent.");
 		return false;
 	}
+	/* What was begun goes on. */
+	if (incident->resumed)
+		return true;
 	if (freeze_until(engine->config.freeze, engine->now_ms, NULL)) {
 		engine_failed(engine, incident, "freeze",
 			"A freeze window opened before it was sent.");
@@ -77,6 +80,11 @@ static bool still_wanted(struct engine *engine, struct incident *incident,
 	return true;
 }
 
+static int64_t deadline_of(const struct engine *engine, const struct action *action)
+{
+	return action->written_ms + engine->config.times.send + action->plan.options.time_ms;
+}
+
 void engine_send(struct engine *engine, struct incident *incident)
 {
 	struct action *action = incident_action(incident);
@@ -88,9 +96,10 @@ void engine_send(struct engine *engine, struct incident *incident)
 		return;
 	plan_command(&action->plan, &action->target, &command);
 	memcpy(command.action_id, action->id, sizeof(command.action_id));
-	command.deadline_ms = action->written_ms + times->send;
+	command.deadline_ms = deadline_of(engine, action);
 	command.server_dry_run = action->dry_run;
-	if (engine->now_ms >= command.deadline_ms) {
+	/* One that was begun is sent past its time, too: to take back what must not stay. */
+	if (engine->now_ms >= command.deadline_ms && !incident->resumed) {
 		engine_failed(engine, incident, "deadline",
 			"Its time was over before it was sent.");
 		return;
@@ -109,7 +118,9 @@ void engine_send(struct engine *engine, struct incident *incident)
 		action->dry_run ? "Dry run, not sent to the cluster: " : "Sent: ",
 		action->plan.words);
 	engine_record(engine, incident, NULL);
-	engine_wait(engine, incident, WAIT_RESULT, command.deadline_ms + times->send_margin);
+	engine_wait(engine, incident, WAIT_RESULT,
+		(command.deadline_ms > engine->now_ms ? command.deadline_ms : engine->now_ms) +
+			times->send_margin);
 }
 
 void engine_failed(struct engine *engine, struct incident *incident, const char *reason,
@@ -160,6 +171,10 @@ void engine_finished(struct engine *engine, const struct command_result *result,
 			snprintf(action->plan.words, sizeof(action->plan.words), "%s",
 				result->detail);
 		engine_watch(engine, incident);
+	} else if (result->outcome == COMMAND_UNDER_WAY) {
+		engine_set_state(engine, incident, action, action->state, "", "%s: %s.",
+			action->plan.words, result->detail);
+		engine_record(engine, incident, NULL);
 	} else if (result->outcome == COMMAND_FAILED) {
 		engine_failed(engine, incident, status_label(result->error.code),
 			result->error.text);
@@ -174,15 +189,19 @@ void engine_unknown(struct engine *engine, struct incident *incident, const char
 {
 	struct action *action = incident_action(incident);
 	const struct engine_times *times = &engine->config.times;
-	int64_t deadline = action->written_ms + times->send + times->send_margin;
+	int64_t deadline = deadline_of(engine, action) + times->send_margin;
 
 	engine_set_state(engine, incident, action, STATE_UNKNOWN, "unknown", "%s", words);
 	engine_record(engine, incident, NULL);
 	incident->looks = 0;
 	incident->observe_asked = false;
 	/* Before its deadline the command may still be on its way: then a look proves nothing. */
+	/* What goes on where it stopped looks by itself before each of its calls. */
 	engine_wait(engine, incident, WAIT_LOOK,
-		deadline > engine->now_ms && !action->dry_run ? deadline : engine->now_ms);
+		deadline > engine->now_ms && !action->dry_run &&
+				!action_kind_resumes(action->plan.kind)
+			? deadline
+			: engine->now_ms);
 }
 
 void engine_look(struct engine *engine, struct incident *incident)
@@ -214,7 +233,10 @@ void engine_looked(struct engine *engine, struct incident *incident)
 	 * incident's key keeps it from being made twice. */
 	if (action->dry_run || action->plan.kind == ACTION_TICKET)
 		applied = 0;
-	if (applied == 1) {
+	if (applied == APPLIED_BEGUN) {
+		incident->resumed = true;
+		engine_send(engine, incident);
+	} else if (applied == 1) {
 		engine_watch(engine, incident);
 	} else if (applied == 0) {
 		engine_failed(engine, incident, "not_done",

@@ -284,6 +284,7 @@ struct action *engine_begin_undo(struct engine *engine, struct incident *inciden
 	snprintf(undo->undo_of, sizeof(undo->undo_of), "%s", action->id);
 	incident->blocked_since_ms = engine->now_ms;
 	incident->decided = 0;
+	incident->resumed = false;
 	return undo;
 }
 

@@ -47,10 +47,13 @@ void engine_begin_step(struct engine *engine, struct incident *incident)
 	action->proposed_ms = engine->now_ms;
 	action->hand_over = incident->handing_over;
 	action->plan.kind = ACTION_TICKET;
-	if (step_of(playbook, action))
+	if (step_of(playbook, action)) {
 		action->plan.kind = step_of(playbook, action)->action;
+		action->plan.options = step_of(playbook, action)->options;
+	}
 	incident->blocked_since_ms = engine->now_ms;
 	incident->decided = 0;
+	incident->resumed = false;
 	engine_set_state(engine, incident, action, STATE_PROPOSED, "", "%s: %s by playbook %s.",
 		event_name(&incident->event), action_kind_name(action->plan.kind),
 		incident->playbook);
@@ -71,8 +74,14 @@ void engine_ask(struct engine *engine, struct incident *incident, enum wait wait
 	uint64_t ticket = ++engine->ticket_last << SLOT_BITS | incident->slot;
 	const struct action *action = incident_action(incident);
 	struct target target = incident->target;
+	struct purpose purpose = {.kind = ACTION_TICKET};
 	enum status status;
 
+	if (action) {
+		purpose.kind = action->plan.kind;
+		purpose.options = action->plan.options;
+		memcpy(purpose.action_id, action->id, sizeof(purpose.action_id));
+	}
 	incident->not_looked = wait == WAIT_OBSERVATION && is_premature(engine, incident);
 	if (incident->not_looked) {
 		engine_decide(engine, incident);
@@ -81,7 +90,7 @@ void engine_ask(struct engine *engine, struct incident *incident, enum wait wait
 	incident->observe_asked = true;
 	incident->observe_ticket = ticket;
 	target.looks = action ? action_kind_looks(action->plan.kind) : 0;
-	status = engine->ports.observe(engine->ports.self, ticket, &target);
+	status = engine->ports.observe(engine->ports.self, ticket, &target, &purpose);
 	if (status) {
 		incident->observe_asked = false;
 		/* The time-out of the wait asks again; a full queue of the actuator is no answer. */
@@ -150,6 +159,21 @@ static unsigned count_live(const struct engine *engine, const struct incident *e
 		}
 		ledger_key(&entry, &action->target);
 		count += ledger_same_target(&entry, like);
+	}
+	return count;
+}
+
+static unsigned count_alike(const struct engine *engine, const struct incident *except)
+{
+	const struct action *own = incident_action(except);
+	unsigned count = 0;
+
+	for (size_t i = 0; i < engine->live_count; i++) {
+		const struct action *action = incident_action(engine->live[i]);
+
+		count += engine->live[i] != except && action->state != STATE_WATCHED &&
+			action->plan.kind == own->plan.kind &&
+			strcmp(action->target.cluster, own->target.cluster) == 0;
 	}
 	return count;
 }
@@ -255,6 +279,7 @@ void engine_judge(struct engine *engine, struct incident *incident)
 		storm_count(&engine->storm, engine->now_ms - limits->storm_window_ms);
 	question.live_on_target = count_live(engine, incident, &entry);
 	question.live = count_live(engine, incident, NULL);
+	question.live_alike = count_alike(engine, incident);
 	question.selected = opted_in(engine, &incident->target);
 	question.seen = in_stream(engine, &incident->target);
 	guard_judge(&question, &engine->decision);

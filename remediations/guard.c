@@ -405,8 +405,13 @@ static void judge_concurrency(const struct guard_question *question, struct gate
 {
 	gate_saw(result, "%u under way", question->live);
 	gate_wanted(result, "fewer than %u", question->limits->concurrent);
-	if (question->live >= question->limits->concurrent)
+	if (question->live >= question->limits->concurrent) {
 		gate_refuse_for_now(result, 0);
+	} else if (question->live_alike > 0 && action_kind_alone(question->plan->kind)) {
+		gate_saw(result, "%u of its kind under way", question->live_alike);
+		gate_wanted(result, "no other %s", action_kind_name(question->plan->kind));
+		gate_refuse_for_now(result, 0);
+	}
 }
 
 static void judge_records(const struct guard_question *question, struct gate_result *result)

@@ -205,8 +205,9 @@ struct guard_question {
 	const struct ledger *ledger;
 	const struct ledger_entry *entry; /* this action's, as it would be added */
 	unsigned live_on_target, live;
-	int selected; /* by the opt-in selector: 1, 0, or -1 when none is configured */
-	int seen;     /* in the stream: 1, 0, or -1 when it cannot be told */
+	unsigned live_alike; /* of the plan's kind, in the target's cluster */
+	int selected;        /* by the opt-in selector: 1, 0, or -1 when none is configured */
+	int seen;            /* in the stream: 1, 0, or -1 when it cannot be told */
 };
 
 void guard_judge(const struct guard_question *question, struct decision *decision);

@@ -171,6 +171,7 @@ struct incident {
 	bool dirty;         /* the last record did not get into the journal */
 	bool settled;       /* the last record is in the journal */
 	unsigned looks;
+	bool resumed;                    /* its action was begun before and goes on */
 	struct observation *observation; /* NULL until asked */
 	uint64_t decided; /* hash of the last decision record, so that repeats are left out */
 	uint32_t slot;

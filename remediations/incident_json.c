@@ -77,6 +77,14 @@ static const struct field object_fields[] = {
 	FIELD(FIELD_TEXT, struct object_ref, resource_version),
 };
 
+static const struct field option_fields[] = {
+	FIELD_NAMED("by_eviction", FIELD_BOOL, struct action_options, evict),
+	FIELD_NAMED("delete_local_data", FIELD_BOOL, struct action_options, local_data),
+	FIELD_NAMED("delete_unowned", FIELD_BOOL, struct action_options, unowned),
+	FIELD_NAMED("cordoned_by_others", FIELD_BOOL, struct action_options, foreign),
+	FIELD_NAMED("time_ms", FIELD_AMOUNT, struct action_options, time_ms),
+};
+
 static const struct field action_fields[] = {
 	FIELD(FIELD_TEXT, struct action, id),
 	FIELD(FIELD_TEXT, struct action, undo_of),
@@ -220,6 +228,12 @@ void action_write_json(struct buf *json, const struct action *action,
 		fields_write(json, object_fields, ARRAY_COUNT(object_fields), &action->plan.object);
 		buf_add_char(json, '}');
 	}
+	if (action_options_any(&action->plan.options)) {
+		buf_add_text(json, ",\"options\":{");
+		fields_write(json, option_fields, ARRAY_COUNT(option_fields),
+			&action->plan.options);
+		buf_add_char(json, '}');
+	}
 	buf_add_char(json, '}');
 	write_target(json, &action->target);
 	buf_add_char(json, '}');
@@ -264,6 +278,10 @@ static enum status read_plan(const struct json_span *object, struct plan *plan, 
 		fields_read(&value, object_fields, ARRAY_COUNT(object_fields), &plan->object,
 			error))
 		return error_prefix(error, "object");
+	if (fields_find(object, "options", &value) &&
+		fields_read(&value, option_fields, ARRAY_COUNT(option_fields), &plan->options,
+			error))
+		return error_prefix(error, "options");
 	if (fields_find(object, "changes", &value))
 		return changes_read_json(&value, &plan->changes, error);
 	return changes_read_older(object, &plan->changes, error);

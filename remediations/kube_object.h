@@ -22,6 +22,7 @@
 #define ANNOTATION_DRY_RUN "nimbusguard.io/dry-run"
 #define ANNOTATION_ACTION "nimbusguard.io/action"
 #define ANNOTATION_REASON "nimbusguard.io/reason"
+#define ANNOTATION_CORDONED "nimbusguard.io/cordoned" /* the action that cordoned the node */
 
 /* Path of an object; namespace_name is not used for kinds that live in none. STATUS_BAD_INPUT when a
  * name can be none of Kubernetes, STATUS_UNSUPPORTED for a kind without a path. */

@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "remediations/actions/shapes.h"
 #include "remediations/kube_managers.h"
 #include "remediations/kube_object.h"
 
@@ -28,7 +29,8 @@ struct link {
 struct sight {
 	struct kube_look *look;
 	struct observation *observation;
-	struct link chain[CHAIN_MAX]; /* from the target up */
+	const struct purpose *purpose; /* NULL: none */
+	struct link chain[CHAIN_MAX];  /* from the target up */
 	size_t chain_size;
 	enum kube_flag managed, paused, dry_run; /* of the namespace */
 	struct error *error;                     /* observation->error */
@@ -274,6 +276,17 @@ void kube_git_owner(const json_t *object, enum target_kind kind, char *text, siz
 		snprintf(text, room, "flux:%.50s", flux);
 	else
 		snprintf(text, room, "%s", "");
+}
+
+/* A mark that somebody left behind who uncordoned the node by hand means nothing. */
+static void read_cordon(struct sight *sight)
+{
+	const char *key = kube_annotation(sight->chain[0].object, ANNOTATION_CORDONED);
+	struct observation *observation = sight->observation;
+
+	if (key != NULL && strlen(key) < sizeof(observation->cordoned_by) &&
+		cordoned_by_us(sight->chain[0].object, NULL))
+		memcpy(observation->cordoned_by, key, strlen(key) + 1);
 }
 
 static void read_git_owner(struct sight *sight)
@@ -618,6 +631,18 @@ static enum status read_target(struct sight *sight)
 	return STATUS_OK;
 }
 
+/* What the action in question must know beside. */
+static enum status look_for(struct sight *sight)
+{
+	const struct kube_action *kube =
+		sight->purpose != NULL ? action_class(sight->purpose->kind)->kube : NULL;
+
+	if (kube == NULL || kube->look == NULL)
+		return STATUS_OK;
+	return kube->look(sight->look->session, &sight->observation->target, sight->purpose,
+		sight->observation, sight->error);
+}
+
 static enum status look_at(struct sight *sight)
 {
 	enum status status = read_target(sight);
@@ -635,20 +660,23 @@ static enum status look_at(struct sight *sight)
 		return status;
 	read_git_owner(sight);
 	read_action_key(sight);
+	read_cordon(sight);
 	read_replicas(sight);
 	read_rollout(sight);
 	read_restarts(sight);
 	read_writers(sight);
 	for (size_t i = 0; i < sight->chain_size; i++)
 		sight->observation->terminating |= kube_terminating(sight->chain[i].object);
+	if (look_for(sight) != STATUS_OK)
+		return sight->error->code;
 	return kube_look_further(sight->look, sight->chain[0].object, top_of(sight)->object,
 		sight->observation, sight->error);
 }
 
 void kube_observe(struct kube_look *look, const struct target *target,
-	struct observation *observation)
+	const struct purpose *purpose, struct observation *observation)
 {
-	struct sight sight = {.look = look, .observation = observation};
+	struct sight sight = {.look = look, .observation = observation, .purpose = purpose};
 	char text[TARGET_TEXT_MAX];
 
 	*observation = (struct observation){.target = *target};

@@ -25,10 +25,16 @@ struct kube_look {
 	bool keda;                /* the cluster serves ScaledObjects */
 };
 
+/* What kube_observe() looks at for some actions only, of a target that is there; NULL: nothing. Fills
+ * the observation's fields for it. */
+typedef enum status kube_look_fn(struct kube_session *session, const struct target *target,
+	const struct purpose *purpose, struct observation *observation, struct error *error);
+
 /* Fills *observation; what could not be told stands in observation->error, and then nothing in it is
- * to be relied on. An object that is not there is no error: found is false. */
+ * to be relied on. An object that is not there is no error: found is false. purpose NULL: only the
+ * target matters. */
 void kube_observe(struct kube_look *look, const struct target *target,
-	struct observation *observation);
+	const struct purpose *purpose, struct observation *observation);
 
 /* Which GitOps controller an object is marked by: "argocd:app", "flux:name", or "". */
 void kube_git_owner(const json_t *object, enum target_kind kind, char *text, size_t room);

@@ -29,6 +29,7 @@
 #include "remediations/kube_observe.h"
 
 #define CONFLICTS_MAX 3
+#define ENDING_MS 10000
 
 static const struct action_class *class_of(const struct sending *sending)
 {
@@ -42,6 +43,11 @@ static void add_text(struct buf *body, const char *text)
 
 void sending_add_metadata(struct buf *body, const struct sending *sending)
 {
+	sending_add_marked(body, sending, "");
+}
+
+void sending_add_marked(struct buf *body, const struct sending *sending, const char *annotations)
+{
 	const struct command *command = sending->command;
 
 	buf_add_text(body, "\"metadata\":{\"resourceVersion\":");
@@ -53,6 +59,7 @@ void sending_add_metadata(struct buf *body, const struct sending *sending)
 		add_text(body, command->action_id);
 		buf_add_text(body, ",\"" ANNOTATION_REASON "\":");
 		add_text(body, command->text);
+		buf_add_text(body, annotations);
 		buf_add_char(body, '}');
 	}
 	buf_add_char(body, '}');
@@ -65,6 +72,13 @@ void sending_add_query(struct buf *path, const struct sending *sending)
 		buf_add_text(path, "&dryRun=All");
 }
 
+void sending_add_delete_options(struct buf *body, const struct sending *sending, const char *uid)
+{
+	buf_add_text(body, "\"preconditions\":{\"uid\":");
+	add_text(body, uid);
+	buf_add_text(body, sending->command->server_dry_run ? "},\"dryRun\":[\"All\"]" : "}");
+}
+
 /* --- one call --- */
 
 /* The command's deadline, which is by the clock on the wall, on the monotonic one. */
@@ -74,13 +88,16 @@ static int64_t deadline_ns(const struct sending *sending)
 
 	if (sending->command->deadline_ms == 0)
 		return 0;
+	if (sending->ending)
+		left_ms = left_ms > 0 ? left_ms + ENDING_MS : ENDING_MS;
 	if (left_ms > INT64_C(86400000))
 		left_ms = INT64_C(86400000);
 	return clock_mono_ns(clock_system()) + left_ms * 1000000;
 }
 
-enum status sending_call(struct sending *sending, enum kube_method method, const char *path,
-	const char *content_type, const char *body, json_t **object, struct error *error)
+static enum status call_budget(struct sending *sending, enum kube_method method, const char *path,
+	const char *content_type, const char *body, json_t **object, bool *budget,
+	struct error *error)
 {
 	struct kube_request request = {.method = method,
 		.path = path,
@@ -96,7 +113,44 @@ enum status sending_call(struct sending *sending, enum kube_method method, const
 		sending->sent = answer.sent && !(answer.code >= 300 && answer.code < 500);
 	if (object != NULL)
 		*object = status == STATUS_OK ? json_incref(answer.object) : NULL;
+	if (budget != NULL)
+		*budget = answer.budget;
 	kube_answer_fini(&answer);
+	return status;
+}
+
+enum status sending_call(struct sending *sending, enum kube_method method, const char *path,
+	const char *content_type, const char *body, json_t **object, struct error *error)
+{
+	return call_budget(sending, method, path, content_type, body, object, NULL, error);
+}
+
+enum status sending_evict(struct sending *sending, const char *namespace_name, const char *pod,
+	const char *uid, bool *budget, struct error *error)
+{
+	struct buf path, body;
+	enum status status;
+
+	buf_init(&path, KUBE_PATH_MAX);
+	buf_init(&body, SENDING_BODY_MAX);
+	status = kube_object_path(&path, TARGET_POD, namespace_name, pod, error);
+	buf_add_text(&path, "/eviction");
+	buf_add_text(&body,
+		"{\"apiVersion\":\"policy/v1\",\"kind\":\"Eviction\",\"metadata\":{"
+		"\"name\":");
+	add_text(&body, pod);
+	buf_add_text(&body, ",\"namespace\":");
+	add_text(&body, namespace_name);
+	buf_add_text(&body, "},\"deleteOptions\":{");
+	sending_add_delete_options(&body, sending, uid);
+	buf_add_text(&body, "}}");
+	if (status == STATUS_OK && (!buf_ok(&body) || !buf_ok(&path)))
+		status = error_set(error, STATUS_NO_MEMORY, "no memory for the request");
+	if (status == STATUS_OK)
+		status = call_budget(sending, KUBE_POST, path.data, "application/json", body.data,
+			NULL, budget, error);
+	buf_fini(&path);
+	buf_fini(&body);
 	return status;
 }
 
@@ -293,8 +347,9 @@ static void finish(struct sending *sending, enum status status, struct command_r
 {
 	size_t used = strlen(result->detail), room = sizeof(result->detail) - used;
 
+	sending->ending = true;
 	if (sending->action != NULL && sending->action->end != NULL)
-		sending->action->end(sending, status);
+		sending->action->end(sending, status, &result->error);
 	json_decref(sending->prepared);
 	sending->prepared = NULL;
 	if (status == STATUS_OK) {
@@ -354,7 +409,7 @@ bool kube_send_go_on(struct sending *sending, int64_t *again_ms, struct command_
 		status = check_command(sending, &result->error);
 	if (status == STATUS_OK && sending->action->go_on != NULL) {
 		if (!begun)
-			snprintf(sending->progress, sizeof(sending->progress), "begun");
+			snprintf(sending->progress, sizeof(sending->progress), SENDING_BEGUN);
 		status = go_on(sending, again_ms, &result->error);
 		if (status == STATUS_BUSY)
 			return false;

@@ -17,6 +17,8 @@
 #define STRATEGIC_PATCH "application/strategic-merge-patch+json"
 #define JSON_PATCH "application/json-patch+json"
 #define SENDING_BODY_MAX (1u << 20)
+#define SENDING_PROGRESS_MAX 128
+#define SENDING_BEGUN "begun" /* its progress before it tells any */
 
 struct kube_action;
 
@@ -34,8 +36,9 @@ struct sending {
 	json_t *prepared; /* what prepare() read; released with the sending */
 	bool already;     /* the cluster is as wanted, by nothing that we sent */
 	void *state;      /* of go_on */
-	char progress[128];
-	bool sent; /* the server may have seen a change and has not refused it */
+	char progress[SENDING_PROGRESS_MAX];
+	bool ending; /* what it makes undone has a while more than the command's deadline */
+	bool sent;   /* the server may have seen a change and has not refused it */
 };
 
 /* command and clock are borrowed, and so is the session, which may be another one for each kube_send_go_on(). */
@@ -60,8 +63,17 @@ enum status sending_call(struct sending *sending, enum kube_method method, const
 	const char *content_type, const char *body, json_t **object, struct error *error);
 /* Reads the object that is written; *object is the caller's, NULL when it failed. */
 enum status sending_read(struct sending *sending, json_t **object, struct error *error);
+#define EVICTION_AGAIN_MS 5000
+/* Asks for the eviction of a pod of this uid. STATUS_BUSY with *budget: its disruption budget allows
+ * none now; STATUS_NOT_FOUND: it is gone; STATUS_CONFLICT: another one has its name. */
+enum status sending_evict(struct sending *sending, const char *namespace_name, const char *pod,
+	const char *uid, bool *budget, struct error *error);
+/* "preconditions":{"uid":..}, and dryRun where it is asked for. */
+void sending_add_delete_options(struct buf *body, const struct sending *sending, const char *uid);
 /* Appends "?fieldManager=nimbusguard", and dryRun where it is asked for. */
 void sending_add_query(struct buf *path, const struct sending *sending);
+/* The same with further annotations: "" or `,"name":value` and so on. */
+void sending_add_marked(struct buf *body, const struct sending *sending, const char *annotations);
 /* "metadata":{...} with resourceVersion and uid as precondition, and for ACTION_BY_KEY the action's
  * key and reason as annotations. */
 void sending_add_metadata(struct buf *body, const struct sending *sending);

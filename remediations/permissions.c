@@ -107,7 +107,7 @@ static void add_reason(struct permission *permission, const char *action, const 
 }
 
 static void add_need(struct permissions *permissions, const struct action_need *need,
-	const char *action, const char *name)
+	const char *action, const struct playbook *playbook)
 {
 	struct permission *list = permissions->list;
 	size_t at = 0;
@@ -121,23 +121,28 @@ static void add_need(struct permissions *permissions, const struct action_need *
 		list[at] = (struct permission){.group = need->group,
 			.resource = need->resource,
 			.verb = need->verb,
-			.cluster_wide = strcmp(need->resource, "nodes") == 0,
 			.optional = true};
 	}
 	if (strcmp(need->reason, WATCHED) != 0)
 		list[at].optional = false;
+	/* What is done to a node is done in all namespaces. */
+	list[at].cluster_wide |= (targets_of(playbook) & TARGET_BIT(TARGET_NODE)) != 0;
 	add_reason(&list[at], action, need->reason);
-	add_name(&list[at], name);
+	add_name(&list[at], playbook->name);
 }
 
 static void add_needs(struct permissions *permissions, const struct action_need *needs,
-	size_t count, const char *action, bool acts, const struct playbook *playbook)
+	size_t count, bool acts, const struct playbook_step *step, const struct playbook *playbook)
 {
+	const struct action_class *class = step != NULL ? action_class(step->action) : NULL;
 	unsigned targets = targets_of(playbook);
 
 	for (size_t i = 0; i < count; i++)
-		if ((needs[i].targets & targets) != 0 && (acts || needs[i].look))
-			add_need(permissions, &needs[i], action, playbook->name);
+		if ((needs[i].targets & targets) != 0 && (acts || needs[i].look) &&
+			(class == NULL || class->is_needed == NULL ||
+				class->is_needed(&needs[i], &step->options)))
+			add_need(permissions, &needs[i], class != NULL ? class->name : "",
+				playbook);
 }
 
 void permissions_add(struct permissions *permissions, const struct playbook *playbook)
@@ -146,11 +151,11 @@ void permissions_add(struct permissions *permissions, const struct playbook *pla
 
 	if (!playbook->enabled || !changes_something(playbook))
 		return;
-	add_needs(permissions, looks, ARRAY_COUNT(looks), "", true, playbook);
+	add_needs(permissions, looks, ARRAY_COUNT(looks), true, NULL, playbook);
 	for (size_t i = 0; i < playbook->step_count; i++) {
 		const struct action_class *class = action_class(playbook->steps[i].action);
 
-		add_needs(permissions, class->needs, class->need_count, class->name, acts,
+		add_needs(permissions, class->needs, class->need_count, acts, &playbook->steps[i],
 			playbook);
 	}
 }

@@ -24,7 +24,7 @@
 struct permission {
 	const char *group, *resource,
 		*verb;     /* resource with its subresource: "deployments/scale" */
-	bool cluster_wide; /* the resource lives in no namespace */
+	bool cluster_wide; /* the resource lives in no namespace, or in any */
 	bool optional;     /* to watch what is read otherwise; for all namespaces or not at all */
 	char reason[PERMISSION_FOR_MAX];    /* what is done with it */
 	char playbooks[PERMISSION_FOR_MAX]; /* "a, b", cut with "..." */

@@ -106,6 +106,13 @@ static uint64_t plan_hash(const struct plan *plan, const struct target *target)
 	hash = hash_text(hash, action_kind_name(plan->kind));
 	if (plan->object.kind != TARGET_NONE)
 		hash = hash_text(hash_text(hash, plan->object.name), plan->object.uid);
+	if (plan->options.evict || plan->options.local_data || plan->options.unowned ||
+		plan->options.foreign)
+		hash = hash_text(hash,
+			(const char[]){(char)('0' + plan->options.evict),
+				(char)('0' + plan->options.local_data),
+				(char)('0' + plan->options.unowned),
+				(char)('0' + plan->options.foreign), '\0'});
 	return changes_hash(&plan->changes, hash);
 }
 
@@ -141,6 +148,8 @@ void plan_make(struct plan *plan, const struct plan_question *question)
 	memset(plan, 0, sizeof(*plan));
 	plan->kind = kind;
 	plan->basis = plan_observed(question) ? PLAN_FROM_CLUSTER : PLAN_FROM_LABELS;
+	if (question->step)
+		plan->options = question->step->options;
 	if (class->plan)
 		class->plan(plan, question);
 	plan->shrinks = changes_shrink(&plan->changes);
@@ -277,6 +286,7 @@ void plan_command(const struct plan *plan, const struct target *target, struct c
 	command->target = *target;
 	command->object = plan->object;
 	command->changes = plan->changes;
+	command->options = plan->options;
 	memcpy(command->title, plan->title, sizeof(command->title));
 	memcpy(command->text, plan->text, sizeof(command->text));
 }

@@ -34,8 +34,9 @@ const char *plan_basis_name(enum plan_basis basis);
 struct plan {
 	enum action_kind kind;
 	enum plan_basis basis;
-	struct refusal refusal;   /* reason "": the plan can be carried out */
-	struct changes changes;   /* empty for what has no value */
+	struct refusal refusal; /* reason "": the plan can be carried out */
+	struct changes changes; /* empty for what has no value */
+	struct action_options options;
 	struct object_ref object; /* what is written, where that is not the target */
 	bool shrinks;
 	uint64_t hash;   /* of the plan and the state of the target that it was made for */
@@ -64,7 +65,9 @@ void plan_make(struct plan *plan, const struct plan_question *question);
  * done_id: the action's, by which what has no value is told. */
 void plan_invert(struct plan *plan, const struct plan *done, const char *done_id,
 	const struct target *target, const struct observation *observation);
-/* Whether the target already is as the plan wants it: 1 yes, 0 surely not, -1 cannot be told. A
+#define APPLIED_BEGUN 2
+/* Whether the target already is as the plan wants it: 1 yes, 0 surely not, -1 cannot be told;
+ * APPLIED_BEGUN: this very action has begun with it and may go on where it stopped. A
  * restart of a workload is told by the action's key on it; action_id "": not to be told. */
 int plan_applied(const struct plan *plan, const struct target *target, const char *action_id,
 	const struct observation *observation);

@@ -56,6 +56,7 @@ struct playbook_step {
 	enum action_kind action;
 	struct step_change changes[CHANGES_MAX];
 	unsigned change_count;
+	struct action_options options;
 	char *title, *text; /* ticket: templates with {{ label }} */
 };
 

@@ -149,11 +149,12 @@ static enum status port_journal(void *self, uint64_t number, struct record *reco
 	return status;
 }
 
-static enum status port_observe(void *self, uint64_t ticket, const struct target *target)
+static enum status port_observe(void *self, uint64_t ticket, const struct target *target,
+	const struct purpose *purpose)
 {
 	struct remediator *remediator = self;
 
-	return remediator->dry.vtable->observe(remediator->dry.self, ticket, target);
+	return remediator->dry.vtable->observe(remediator->dry.self, ticket, target, purpose);
 }
 
 /* Without ticket services the journal's record is the ticket. */

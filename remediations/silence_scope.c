@@ -19,7 +19,8 @@ bool silence_alert_name_valid(const char *name)
 	size_t size = strlen(name);
 
 	return size > 0 && size < SILENCE_ALERT_NAME_MAX && strchr(letters, *name) != NULL &&
-		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_:0123456789-.") ==
+		strspn(name,
+			"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_:0123456789-.") ==
 		size;
 }
 

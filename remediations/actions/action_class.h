@@ -29,6 +29,7 @@
 
 #include <jansson.h>
 
+#include "remediations/kube_observe.h"
 #include "remediations/kube_send.h"
 #include "remediations/plan.h"
 #include "remediations/playbook_step.h"
@@ -67,6 +68,8 @@ struct kube_action {
 	const char *content_type;
 	const char *subresource; /* "/scale"; NULL: none */
 	unsigned targets;        /* bits: kinds of object that the call exists for */
+	/* What must be known of the target for this action alone, before and after it. */
+	kube_look_fn *look;
 	/* Is the command whole? The common things (uid, version, deadline) were checked. */
 	enum status (*check)(const struct command *command, struct error *error);
 	/* Reads what the body needs; asked again after a conflict. STATUS_OK with sending->already
@@ -86,8 +89,8 @@ struct kube_action {
 	 */
 	enum status (*go_on)(struct sending *sending, int64_t *again_ms, struct error *error);
 	/* Ends what go_on began, however it ended: takes back what must not stay (a cordon), frees
-	 * state. `status` is what go_on answered last. */
-	void (*end)(struct sending *sending, enum status status);
+	 * state. `status` is what go_on answered last and *error its words, to which it may add. */
+	void (*end)(struct sending *sending, enum status status, struct error *error);
 };
 
 struct action_class {
@@ -113,6 +116,10 @@ struct action_class {
 	void (*plan)(struct plan *plan, const struct plan_question *question);
 	/* Whether the inverse is the same action with the values turned round. */
 	bool inverse;
+	/* A restart in the middle goes on with it, where plan_applied() says that it was begun. */
+	bool resumes;
+	/* One at a time in the whole cluster. */
+	bool alone;
 	/* See plan_applied(). observation is one of the target, without an error; whether it is the
 	 * same object was checked unless gone_is_done. */
 	int (*applied)(const struct plan *plan, const struct target *target, const char *action_id,
@@ -121,16 +128,16 @@ struct action_class {
 	bool reads_back;
 	/* The target may be gone, or another of its name, when it is done. */
 	bool gone_is_done;
-	/* Added to the time that a command has: 0 for one request. */
-	int64_t time_ms;
 
 	/* The command in words, as an infinitive. */
 	void (*describe)(struct words *words, const struct command *command);
 
 	enum action_way way;
-	const struct kube_action *kube; /* NULL: no calls to an API server */
-	const struct action_need *needs;
+	const struct kube_action *kube;  /* NULL: no calls to an API server */
+	const struct action_need *needs; /* to carry it out */
 	size_t need_count;
+	/* Whether a step with these options needs it; NULL: each does. */
+	bool (*is_needed)(const struct action_need *need, const struct action_options *options);
 };
 
 const struct action_class *action_class(enum action_kind kind);

@@ -27,23 +27,12 @@ static void describe(struct words *words, const struct command *command)
 	words_add_target(words, &command->target);
 }
 
-static void write_body(struct buf *body, const struct sending *sending)
-{
-	write_flag_body(body, sending, "unschedulable", CHANGE_UNSCHEDULABLE);
-}
-
-static bool is_wanted(const struct sending *sending, const json_t *object)
-{
-	return flag_is(object, "unschedulable",
-		changes_find(&sending->command->changes, CHANGE_UNSCHEDULABLE), true);
-}
-
 static const struct kube_action kube = {
 	.method = KUBE_PATCH,
 	.content_type = MERGE_PATCH,
 	.targets = TARGET_BIT(TARGET_NODE),
-	.write_body = write_body,
-	.is_wanted = is_wanted,
+	.write_body = write_cordon_body,
+	.is_wanted = is_cordon_wanted,
 };
 
 static const struct action_need needs[] = {

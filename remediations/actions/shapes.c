@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "remediations/kube_managers.h"
 #include "remediations/kube_object.h"
 #include "remediations/words.h"
 
@@ -68,6 +69,40 @@ void write_flag_body(struct buf *body, const struct sending *sending, const char
 	sending_add_metadata(body, sending);
 	buf_printf(body, ",\"spec\":{\"%s\":%s}}", name,
 		changes_after(&sending->command->changes, field, 1) ? "true" : "false");
+}
+
+bool cordoned_by_us(const json_t *node, const char *action_id)
+{
+	const char *key = kube_annotation(node, ANNOTATION_CORDONED);
+	struct field_writer writer = {.manager = ""};
+
+	if (key == NULL || (action_id != NULL && strcmp(key, action_id) != 0))
+		return false;
+	kube_field_writer(node, TARGET_NODE, KUBE_WRITTEN_UNSCHEDULABLE, "", &writer);
+	return *writer.manager == '\0' || strcmp(writer.manager, FIELD_MANAGER) == 0;
+}
+
+void write_cordon_body(struct buf *body, const struct sending *sending)
+{
+	const struct command *command = sending->command;
+	bool cordon = changes_after(&command->changes, CHANGE_UNSCHEDULABLE, 1) != 0;
+	char mark[ACTION_ID_MAX + 64];
+
+	/* An id of ours is made of letters, digits and dashes. */
+	if (cordon)
+		snprintf(mark, sizeof(mark), ",\"" ANNOTATION_CORDONED "\":\"%s\"",
+			command->action_id);
+	else
+		snprintf(mark, sizeof(mark), ",\"" ANNOTATION_CORDONED "\":null");
+	buf_add_char(body, '{');
+	sending_add_marked(body, sending, mark);
+	buf_printf(body, ",\"spec\":{\"unschedulable\":%s}}", cordon ? "true" : "false");
+}
+
+bool is_cordon_wanted(const struct sending *sending, const json_t *node)
+{
+	return flag_is(node, "unschedulable",
+		changes_find(&sending->command->changes, CHANGE_UNSCHEDULABLE), true);
 }
 
 bool flag_is(const json_t *object, const char *name, const struct change *change, bool after)

@@ -38,4 +38,11 @@ void write_flag_body(struct buf *body, const struct sending *sending, const char
 	enum change_field field);
 bool flag_is(const json_t *object, const char *name, const struct change *change, bool after);
 
+/* Of nodes. Whether the mark of an action of ours (NULL: of any) is on it, and nobody else wrote
+ * spec.unschedulable since. */
+bool cordoned_by_us(const json_t *node, const char *action_id);
+/* Cordons or uncordons, by the command's change, and sets or takes away the mark. */
+void write_cordon_body(struct buf *body, const struct sending *sending);
+bool is_cordon_wanted(const struct sending *sending, const json_t *node);
+
 #endif

@@ -174,7 +174,9 @@ void scene_look(struct scene *scene, enum target_kind kind, const char *name)
 		snprintf(target->namespace_name, sizeof(target->namespace_name), "shop");
 	snprintf(target->name, sizeof(target->name), "%s", name);
 	target->looks = action_kind_looks(playbook_of(scene)->steps[0].action);
-	kube_observe(&scene->look, target, &scene->observation);
+	scene->purpose = (struct purpose){.kind = playbook_of(scene)->steps[0].action,
+		.options = playbook_of(scene)->steps[0].options};
+	kube_observe(&scene->look, target, &scene->purpose, &scene->observation);
 	if (scene->observation.error.code != STATUS_OK)
 		fail_msg("%s", scene->observation.error.text);
 	*target = scene->observation.target;
@@ -203,7 +205,8 @@ void scene_send(struct scene *scene, const char *id)
 	snprintf(scene->command.action_id, sizeof(scene->command.action_id), "%s", id);
 	kube_send(scene->session, &scene->clock.clock, &scene->command, &scene->result);
 	target.uid[0] = target.resource_version[0] = '\0';
-	kube_observe(&scene->look, &target, &scene->observation);
+	snprintf(scene->purpose.action_id, sizeof(scene->purpose.action_id), "%s", id);
+	kube_observe(&scene->look, &target, &scene->purpose, &scene->observation);
 	if (scene->result.outcome == COMMAND_DONE)
 		scene->done = scene->plan;
 }

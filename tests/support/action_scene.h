@@ -36,6 +36,7 @@ struct scene {
 	struct permissions permissions;
 	struct event event;
 	struct target target;
+	struct purpose purpose;
 	struct observation observation;
 	struct plan plan, done;
 	struct command command;

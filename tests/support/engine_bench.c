@@ -50,11 +50,12 @@ static enum status port_journal(void *self, uint64_t ticket, struct record *reco
 	return STATUS_OK;
 }
 
-static enum status port_observe(void *self, uint64_t ticket, const struct target *target)
+static enum status port_observe(void *self, uint64_t ticket, const struct target *target,
+	const struct purpose *purpose)
 {
 	struct bench *bench = self;
 
-	(void)target;
+	(void)target, (void)purpose;
 	assert_true(bench->observe_count < QUEUE);
 	bench->observe[bench->observe_count++] = ticket;
 	return STATUS_OK;

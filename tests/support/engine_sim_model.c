@@ -144,10 +144,12 @@ static enum status port_journal(void *self, uint64_t ticket, struct record *reco
 	return STATUS_OK;
 }
 
-static enum status port_observe(void *self, uint64_t ticket, const struct target *target)
+static enum status port_observe(void *self, uint64_t ticket, const struct target *target,
+	const struct purpose *purpose)
 {
 	struct sim *sim = self;
 
+	(void)purpose;
 	if (sim_chance(sim, 4) || sim->look_count == QUEUE)
 		return STATUS_BUSY;
 	sim->looks[sim->look_count++] = (struct look){ticket, *target};

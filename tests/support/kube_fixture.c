@@ -15,6 +15,11 @@ static void take_result(void *argument, const struct command_result *result)
 
 	pthread_mutex_lock(&fixture->lock);
 	fixture->result = *result;
+	if (result->outcome == COMMAND_UNDER_WAY) {
+		snprintf(fixture->progress, sizeof(fixture->progress), "%s", result->detail);
+		pthread_mutex_unlock(&fixture->lock);
+		return;
+	}
 	fixture->finished++;
 	fixture->done += result->outcome == COMMAND_DONE;
 	pthread_cond_broadcast(&fixture->came);
@@ -105,7 +110,8 @@ void kube_fixture_observe(struct kube_fixture *fixture, const struct target *tar
 
 	if (count > 0)
 		http_stub_rules(fixture->stub, rules, count);
-	assert_int_equal(fixture->actuator.vtable->observe(fixture->actuator.self, 42, target),
+	assert_int_equal(fixture->actuator.vtable->observe(fixture->actuator.self, 42, target,
+				 &fixture->purpose),
 		STATUS_OK);
 	kube_fixture_await(fixture, 0, observed + 1);
 }

@@ -40,11 +40,14 @@ struct reader {
 	int asked, sent, closed;
 };
 
-static enum status reader_observe(void *self, uint64_t ticket, const struct target *target)
+static const struct purpose usual = {.kind = ACTION_SCALE};
+
+static enum status reader_observe(void *self, uint64_t ticket, const struct target *target,
+	const struct purpose *purpose)
 {
 	struct reader *reader = self;
 
-	(void)target;
+	(void)target, (void)purpose;
 	reader->asked++;
 	return ticket == 5 ? STATUS_BUSY : STATUS_OK;
 }
@@ -103,7 +106,7 @@ static void without_a_cluster_nothing_is_observed(void **state)
 	struct actuator dry;
 
 	assert_int_equal(actuator_dry_open(&dry, (struct actuator){0}, &sink, NULL), STATUS_OK);
-	assert_int_equal(dry.vtable->observe(dry.self, 77, &command.target), STATUS_OK);
+	assert_int_equal(dry.vtable->observe(dry.self, 77, &command.target, &usual), STATUS_OK);
 	assert_int_equal(heard.observed, 1);
 	assert_int_equal(heard.ticket, 77);
 	assert_false(heard.observation.found);
@@ -124,8 +127,8 @@ static void reader_is_asked_but_never_sent_to(void **state)
 	assert_int_equal(actuator_dry_open(&dry, (struct actuator){&reader_vtable, &reader}, &sink,
 				 NULL),
 		STATUS_OK);
-	assert_int_equal(dry.vtable->observe(dry.self, 1, &command.target), STATUS_OK);
-	assert_int_equal(dry.vtable->observe(dry.self, 5, &command.target), STATUS_BUSY);
+	assert_int_equal(dry.vtable->observe(dry.self, 1, &command.target, &usual), STATUS_OK);
+	assert_int_equal(dry.vtable->observe(dry.self, 5, &command.target, &usual), STATUS_BUSY);
 	assert_int_equal(dry.vtable->send(dry.self, &command), STATUS_OK);
 	assert_int_equal(reader.asked, 2);
 	assert_int_equal(reader.sent, 0);

@@ -104,6 +104,11 @@ static void pod_is_deleted_by_its_uid(void **state)
 	"\"metadata\":{\"resourceVersion\":\"70\",\"uid\":\"u1\",\"annotations\":{"                \
 	"\"nimbusguard.io/action\":\"act-1\",\"nimbusguard.io/reason\":\"because \\\"slow\\\"\"}}"
 
+#define MARKED(mark)                                                                               \
+	"\"metadata\":{\"resourceVersion\":\"70\",\"uid\":\"u1\",\"annotations\":{"                \
+	"\"nimbusguard.io/action\":\"act-1\",\"nimbusguard.io/reason\":\"because \\\"slow\\\"\","  \
+	"\"nimbusguard.io/cordoned\":" mark "}}"
+
 static void workload_is_restarted_as_kubectl_does(void **state)
 {
 	struct kube_fixture *fixture = *state;
@@ -164,11 +169,11 @@ static void node_is_cordoned_and_back(void **state)
 	assert_int_equal(fixture->result.outcome, COMMAND_DONE);
 	assert_line(fixture, 0, "PATCH /api/v1/nodes/n1" QUERY);
 	assert_string_equal(http_stub_body(fixture->stub, 0),
-		"{" METADATA ",\"spec\":{\"unschedulable\":true}}");
+		"{" MARKED("\"act-1\"") ",\"spec\":{\"unschedulable\":true}}");
 	changes_set(&command.changes, CHANGE_UNSCHEDULABLE, 1, 0);
 	SEND(fixture, command, {.start = "PATCH"});
 	assert_string_equal(http_stub_body(fixture->stub, 1),
-		"{" METADATA ",\"spec\":{\"unschedulable\":false}}");
+		"{" MARKED("null") ",\"spec\":{\"unschedulable\":false}}");
 }
 
 static void ticket_asks_nothing_of_the_cluster(void **state)
@@ -449,7 +454,9 @@ static void commands_overtake_questions(void **state)
 
 	http_stub_rules(fixture->stub, slow, 1);
 	for (int n = 0; n < 6; n++)
-		assert_int_equal(actuator->vtable->observe(actuator->self, 1, &target), STATUS_OK);
+		assert_int_equal(actuator->vtable->observe(actuator->self, 1, &target,
+					 &fixture->purpose),
+			STATUS_OK);
 	assert_int_equal(actuator->vtable->send(actuator->self, &command), STATUS_OK);
 	kube_fixture_await(fixture, 1, 6);
 	for (i = 0; strncmp(http_stub_request(fixture->stub, i), "PATCH", 5) != 0; i++)
@@ -468,7 +475,9 @@ static void closing_answers_what_waits_without_sending_it(void **state)
 	for (int n = 0; n < 4; n++)
 		assert_int_equal(actuator->vtable->send(actuator->self, &command), STATUS_OK);
 	for (int n = 0; n < 3; n++)
-		assert_int_equal(actuator->vtable->observe(actuator->self, 1, &target), STATUS_OK);
+		assert_int_equal(actuator->vtable->observe(actuator->self, 1, &target,
+					 &fixture->purpose),
+			STATUS_OK);
 	while (http_stub_request_count(fixture->stub) < 2)
 		clock_sleep_ms(1);
 	actuator->vtable->close(actuator->self);

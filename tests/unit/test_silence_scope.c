@@ -49,8 +49,8 @@ static const char *write_scope(const struct silence_scope *scope, const struct t
 static void usual_labels_name_the_target(void **state)
 {
 	static const struct silence_scope one = {.alerts = {"PodNotReady"}, .alert_count = 1};
-	static const struct silence_scope two = {
-		.alerts = {"PodNotReady", "Replicas.Missing"}, .alert_count = 2};
+	static const struct silence_scope two = {.alerts = {"PodNotReady", "Replicas.Missing"},
+		.alert_count = 2};
 	struct target web = make_target(TARGET_DEPLOYMENT, "web");
 	struct target node = make_target(TARGET_NODE, "n1");
 
@@ -94,8 +94,8 @@ static void pods_of_a_workload_are_not_those_of_a_longer_name(void **state)
 
 		matchers_init(&matchers);
 		assert_int_equal(labels_init(&labels, pairs, 3, NULL), STATUS_OK);
-		assert_int_equal(
-			silence_scope_matchers(&scope, &target, &matchers, NULL), STATUS_OK);
+		assert_int_equal(silence_scope_matchers(&scope, &target, &matchers, NULL),
+			STATUS_OK);
 		if (matchers_test(&matchers, &labels) != table[i].fits)
 			fail_msg("row %zu: %s", i, table[i].pod);
 		labels_fini(&labels);
@@ -105,8 +105,10 @@ static void pods_of_a_workload_are_not_those_of_a_longer_name(void **state)
 
 static void too_wide_a_scope_is_refused(void **state)
 {
-	static const struct silence_scope wide = {
-		.alerts = {"A"}, .alert_count = 1, .labels = {"namespace"}, .label_count = 1};
+	static const struct silence_scope wide = {.alerts = {"A"},
+		.alert_count = 1,
+		.labels = {"namespace"},
+		.label_count = 1};
 	static const struct silence_scope foreign = {.alerts = {"A"},
 		.alert_count = 1,
 		.labels = {"deployment", "team"},
@@ -135,8 +137,8 @@ static void too_wide_a_scope_is_refused(void **state)
 
 static void trigger_is_found_out_beforehand(void **state)
 {
-	static const struct silence_scope scope = {
-		.alerts = {"PodNotReady", "Slow"}, .alert_count = 2};
+	static const struct silence_scope scope = {.alerts = {"PodNotReady", "Slow"},
+		.alert_count = 2};
 	static const struct {
 		const char *trigger, *hit;
 	} table[] = {
@@ -156,8 +158,8 @@ static void trigger_is_found_out_beforehand(void **state)
 		const char *hit;
 
 		matchers_init(&trigger);
-		assert_int_equal(
-			matchers_parse_selector(&trigger, table[i].trigger, NULL), STATUS_OK);
+		assert_int_equal(matchers_parse_selector(&trigger, table[i].trigger, NULL),
+			STATUS_OK);
 		hit = silence_scope_hits(&scope, &trigger);
 		if (table[i].hit == NULL ? hit != NULL
 					 : hit == NULL || strcmp(hit, table[i].hit) != 0)
