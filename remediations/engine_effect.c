@@ -22,8 +22,8 @@ void engine_foresee(const struct engine *engine, const struct incident *incident
 	struct forecast_question question;
 	struct test_result now;
 
-	if (!playbook || !playbook->verified || action->plan.kind == ACTION_TICKET ||
-		*action->undo_of)
+	if (!playbook || !playbook->verified || playbook->verify_by_cluster ||
+		action->plan.kind == ACTION_TICKET || *action->undo_of)
 		return;
 	signal_test_run(&playbook->verify, &engine->config.signals, &action->target.workload,
 		engine->now_ms, 0, &now);

@@ -11,9 +11,11 @@
 #define VERIFY_RETRY_MS 30000
 
 /* Whether the field still has the value that was written; asked of the cluster before the signals. */
-static bool must_read_back(const struct incident *incident, const struct action *action)
+static bool must_read_back(const struct incident *incident, const struct action *action,
+	const struct playbook *playbook)
 {
-	return !action->dry_run && action_kind_reads_back(action->plan.kind) && !incident->looks;
+	return !action->dry_run && !incident->looks &&
+		(playbook->verify_by_cluster || action_kind_reads_back(action->plan.kind));
 }
 
 static void end_dry_run(struct engine *engine, struct incident *incident, struct action *action,
@@ -107,6 +109,37 @@ static void judge_effect(struct engine *engine, struct incident *incident, struc
 	}
 }
 
+/* By what the target is like now. */
+static void judge_by_cluster(struct engine *engine, struct incident *incident,
+	struct action *action, const struct playbook *playbook)
+{
+	int64_t overdue = engine->now_ms - action->done_ms - playbook->verify_after_ms;
+	int applied =
+		plan_applied(&action->plan, &action->target, action->id, incident->observation);
+	const char *words = "The cluster says that it is as it was to be.";
+
+	if (action->dry_run) {
+		action->ended = true;
+		engine_set_state(engine, incident, action, STATE_WATCHED, "dry_run",
+			"Dry run, nothing was changed.");
+		engine_end(engine, incident, OUTCOME_DRY_RUN, "dry_run", action->sentence);
+	} else if (applied == 1) {
+		engine_set_state(engine, incident, action, STATE_CURED, "cured", "%s", words);
+		engine_end(engine, incident, OUTCOME_CURED, "cured", words);
+	} else if (applied >= 0) {
+		not_effective(engine, incident, action, STATE_INEFFECTIVE,
+			"The cluster says that it is not as it was to be.");
+	} else if (overdue < engine->config.times.verify_grace) {
+		incident->looks = 0;
+		engine_wait(engine, incident, WAIT_VERIFY, engine->now_ms + VERIFY_RETRY_MS);
+	} else {
+		words = "The cluster does not tell whether it is as it was to be.";
+		engine_set_state(engine, incident, action, STATE_HANDED_OVER, "unverifiable", "%s",
+			words);
+		engine_hand_over(engine, incident, "unverifiable", words);
+	}
+}
+
 /* Whether the field has another value than was written, on the same object. */
 static bool was_reverted(const struct incident *incident, struct action *action, char *words,
 	size_t size)
@@ -148,7 +181,7 @@ void engine_verify(struct engine *engine, struct incident *incident)
 			action->done_ms + playbook->verify_after_ms);
 		return;
 	}
-	if (must_read_back(incident, action)) {
+	if (must_read_back(incident, action, playbook)) {
 		/* Asked once: when the look gets no answer the signals alone decide. */
 		incident->looks = 1;
 		if (incident->observation)
@@ -160,6 +193,8 @@ void engine_verify(struct engine *engine, struct incident *incident)
 	incident->observe_asked = false;
 	if (was_reverted(incident, action, words, sizeof(words)))
 		not_effective(engine, incident, action, STATE_REVERTED, words);
+	else if (playbook->verify_by_cluster)
+		judge_by_cluster(engine, incident, action, playbook);
 	else
 		judge_effect(engine, incident, action, playbook);
 }

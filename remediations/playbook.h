@@ -89,6 +89,7 @@ struct playbook {
 	struct playbook_step steps[PLAYBOOK_STEPS_MAX];
 	size_t step_count;
 	bool verified; /* whether `verify` is given; always when a step changes the cluster */
+	bool verify_by_cluster; /* by looking at the target again, and by no signal */
 	struct signal_test verify;
 	int64_t verify_after_ms;   /* from the change to the first look at the signal */
 	bool hand_over;            /* open a ticket when nothing helped */

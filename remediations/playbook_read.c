@@ -220,17 +220,45 @@ static void read_conditions(struct reading *reading, const struct yaml_node *roo
 	}
 }
 
+/* What was done is looked for on its target, for what has no signals: a node. */
+static void read_verify_by_cluster(struct reading *reading, const struct yaml_node *map)
+{
+	static const char *const known[] = {"by", "after", NULL};
+	struct playbook *playbook = reading->playbook;
+
+	if (!yaml_check_keys(&reading->at, map, known))
+		return;
+	playbook->verify_after_ms = 30000;
+	yaml_read_duration(&reading->at, map, "after", false, 1000, 7 * DAY_MS,
+		&playbook->verify_after_ms);
+	playbook->verified = playbook->verify_by_cluster = true;
+	for (size_t i = 0; i < playbook->step_count; i++) {
+		const struct action_class *class = action_class(playbook->steps[i].action);
+
+		if (!class->is_told && class->applied == applied_untold)
+			yaml_report(&reading->at, yaml_get(map, "by"),
+				"the cluster does not tell what came of %s: verify it by a signal",
+				class->name);
+	}
+}
+
 static void read_verify(struct reading *reading, const struct yaml_node *root)
 {
-	static const char *const known[] = {"signal", "is", "value", "over", "fold", "after",
+	static const char *const known[] = {"by", "signal", "is", "value", "over", "fold", "after",
 		"group_interval", "scrape_interval", NULL};
+	static const char *const ways[] = {"signal", "cluster", NULL};
 	const struct yaml_node *map = yaml_get(root, "verify");
+	int way = 0;
 	struct playbook *playbook = reading->playbook;
 	int64_t group_ms = 5 * 60000, scrape_ms = 15000, look_back;
 	char needed[32], given[32];
 
 	if (!map || !yaml_check_keys(&reading->at, map, known))
 		return;
+	if (yaml_read_choice(&reading->at, map, "by", false, ways, &way) && way == 1) {
+		read_verify_by_cluster(reading, map);
+		return;
+	}
 	playbook->verified = read_test(reading, map, &playbook->verify);
 	yaml_read_duration(&reading->at, map, "group_interval", false, 0, DAY_MS, &group_ms);
 	yaml_read_duration(&reading->at, map, "scrape_interval", false, 0, 3600000, &scrape_ms);
