@@ -39,8 +39,9 @@ static inline struct decode_v1 decode_v1_of(const void *body, size_t size)
  * decode->wire.at; the frames returned stand before the fault and are good as frames. */
 size_t decode_v1_frames(struct decode_v1 *decode, struct wire *frames, size_t max) MUST_CHECK;
 
-/* The next one alone: what all senders write, a tag and a length of one or two bytes, without a call. */
-static inline bool decode_v1_frame(struct decode_v1 *decode, struct wire *frame)
+/* The next one, when it begins as all senders write it, with a tag and a length of one or two bytes,
+ * and is there to its end. false says nothing. */
+static inline bool decode_v1_frame_usual(struct decode_v1 *decode, struct wire *frame)
 {
 	const uint8_t *at = decode->wire.at;
 	size_t left = wire_left(&decode->wire), head = 2, length;
@@ -57,7 +58,13 @@ static inline bool decode_v1_frame(struct decode_v1 *decode, struct wire *frame)
 			return true;
 		}
 	}
-	return decode_v1_frames(decode, frame, 1) == 1;
+	return false;
+}
+
+/* The next one alone. */
+static inline bool decode_v1_frame(struct decode_v1 *decode, struct wire *frame)
+{
+	return decode_v1_frame_usual(decode, frame) || decode_v1_frames(decode, frame, 1) == 1;
 }
 
 struct decoded_sample {

@@ -353,6 +353,22 @@ static enum status take_body(struct ingest *ingest, enum write_version version, 
 	return answer(ingest, error);
 }
 
+/* A body of 1.0 is looked at while it is uncompressed; without HA pairs, whose election must see no
+ * replica of a body that is refused. */
+static enum status uncompress(struct ingest *ingest, enum write_version version, const void *body,
+	size_t size, struct error *error)
+{
+	enum status status =
+		snappy_body_begin(&ingest->decoded, body, size, ingest->limits.decoded_max, error);
+
+	ingest->ahead_count = ingest->ahead_size = 0;
+	if (status == STATUS_OK && version != WRITE_V2 && ingest->election == NULL)
+		status = ingest_read_ahead(ingest, error);
+	else if (status == STATUS_OK)
+		status = snappy_body_more(&ingest->decoded, SIZE_MAX, error);
+	return status;
+}
+
 enum status ingest_request(struct ingest *ingest, const char *content_type,
 	const char *content_encoding, const void *body, size_t size, struct ingest_counts *counts,
 	struct error *error)
@@ -374,8 +390,7 @@ enum status ingest_request(struct ingest *ingest, const char *content_type,
 			"a body of %zu bytes is too large, the limit is %" PRIu64, size,
 			ingest->limits.body_max);
 	} else {
-		status = snappy_body_decode(&ingest->decoded, body, size,
-			ingest->limits.decoded_max, error);
+		status = uncompress(ingest, version, body, size, error);
 		if (status == STATUS_OK)
 			status = take_body(ingest, version, error);
 		else if (status != STATUS_NO_MEMORY)

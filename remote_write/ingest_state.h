@@ -28,9 +28,10 @@
 #include "store/records.h"
 #include "store/start.h"
 
-/* Frames looked at in one step: their keys, samples and what is fetched for them fit in the first
- * cache. */
+/* Frames looked up in one step: what is fetched for them fits in the first cache. */
 #define GROUP_MAX 64
+/* Frames of 1.0 read while the body is being uncompressed, at most. */
+#define AHEAD_MAX 2048
 /* Samples handed to the store at a time. */
 #define BATCH_MAX 1024
 
@@ -43,18 +44,27 @@ struct ingest_cells {
 	struct metric_cell *refusals[REFUSAL_COUNT], *versions[WRITE_VERSION_COUNT];
 };
 
-/* `plain`: the frame is labels and one sample, nothing that another step would have to look at. In
+/* Frames at hand: the first GROUP_MAX places, and all of them for those read ahead.
+ * `plain`: the frame is labels and one sample, nothing that another step would have to look at. In
  * 1.0 that is a guess until the key is known. */
 struct group {
-	struct wire frames[GROUP_MAX];
-	struct decoded_sample samples[GROUP_MAX];
-	struct store_key keys[GROUP_MAX];
-	uint32_t series[GROUP_MAX];
-	bool plain[GROUP_MAX];
-	size_t labels_size[GROUP_MAX]; /* 1.0: of the guess; 0 when it is none */
-	bool metadata[GROUP_MAX];      /* 2.0 */
-	int64_t starts[GROUP_MAX];     /* 2.0; 0: unknown */
-	bool standby[GROUP_MAX];       /* of a replica that is not the elected one */
+	struct wire frames[AHEAD_MAX];
+	struct decoded_sample samples[AHEAD_MAX];
+	struct store_key keys[AHEAD_MAX];
+	uint32_t series[AHEAD_MAX];
+	uint32_t labels_size[AHEAD_MAX]; /* 1.0: of the guess; 0 when it is none */
+	bool plain[AHEAD_MAX];
+	bool standby[AHEAD_MAX];   /* of a replica that is not the elected one */
+	bool metadata[GROUP_MAX];  /* 2.0 */
+	int64_t starts[GROUP_MAX]; /* 2.0; 0: unknown */
+};
+
+/* New series that wait to be interned together. */
+#define NEWCOMER_LABELS_MAX 1024
+struct newcomers {
+	struct store_newcomer series[GROUP_MAX];
+	uint32_t places[GROUP_MAX]; /* in the group */
+	struct label labels[NEWCOMER_LABELS_MAX];
 };
 
 /* Who keeps histograms or exemplars, and where. */
@@ -122,11 +132,18 @@ struct ingest {
 	struct ingest_counts *counts; /* of the request at hand */
 	struct error first;           /* what was wrong first in it */
 	size_t batch_count;
+	/* 1.0: frames in `group` that ingest_read_ahead() noted, and where they end in the body. */
+	size_t ahead_count, ahead_size;
+	struct store_trail trail;
 	struct ingest_cells cells;
 	struct group group;
+	struct newcomers newcomers;
 	struct store_sample batch[BATCH_MAX];
 };
 
+/* Uncompresses the rest of a body that was begun, and notes its first frames while they are in the
+ * cache; nothing is done with them before the whole body is known to be a good block. */
+enum status ingest_read_ahead(struct ingest *ingest, struct error *error) MUST_CHECK;
 /* All of the decoded body. What is wrong with it goes to ingest->first. */
 void ingest_body_v1(struct ingest *ingest);
 void ingest_body_v2(struct ingest *ingest);

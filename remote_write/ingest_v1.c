@@ -2,13 +2,17 @@
  * The body of a request of remote write 1.0.
  *
  * What makes it fast is what it leaves out: in the steady state no label is read and nothing is
- * allocated. The body is taken in groups of frames, in three steps each:
- *   1. guess that each frame is a run of labels and one sample (series_tail), hash the run;
- *   2. look all the hashes up;
- *   3. in the order of the body: a known run gives its sample to the batch. Of an unknown one the
- *      labels are read and checked and the series interned (take_guessed). Whatever is not as
- *      guessed goes the slow way (take_series): walk the frame, hash its labels, look it up, and only
- *      when it is unknown read its labels.
+ * allocated. In these steps:
+ *   1. guess that each frame is a run of labels and one sample (series_tail), hash the run. That is done
+ *      part by part while the body is being uncompressed and its bytes are in the nearest cache
+ *      (ingest_read_ahead), and nothing of it counts before the block is known to be good; what stands
+ *      behind the first AHEAD_MAX frames, and all of it with HA pairs, is read in groups afterwards;
+ *   2. look the hashes up in groups, along the order in which the series came before (follow.h);
+ *   3. in the order of the body: a known run gives its sample to the batch. Of unknown ones the labels
+ *      are read and checked and the series interned, several at a time where no rule has a say
+ *      (intern_guessed), else one by one (take_guessed). Whatever is not as guessed goes the slow way
+ *      (take_series): walk the frame, hash its labels, look it up, and only when it is unknown read its
+ *      labels.
  * The batch goes to the store when it is full and at the end, so that locks are taken per batch.
  *
  * Invariants:
@@ -30,6 +34,8 @@
 
 /* A longer run of labels with a replica's is not cut in the quick way. */
 #define CUT_MAX 4096
+/* Bytes uncompressed before the frames in them are read: half of the nearest cache. */
+#define AHEAD_STEP 16384
 
 /* The labels of the frame one after the other, in ingest->canonical. STATUS_NO_MEMORY. */
 static enum status gather_labels(struct ingest *ingest, const struct series_view *view,
@@ -276,7 +282,7 @@ static enum status take_series(struct ingest *ingest, struct wire *frame)
  * one, the rest of the frame is the guessed sample, and there is nothing to walk and hash again. */
 static enum status take_guessed(struct ingest *ingest, size_t index)
 {
-	const struct group *group = &ingest->group;
+	struct group *group = &ingest->group;
 	const struct wire run = wire_of(group->frames[index].at, group->labels_size[index]);
 	struct wire frame = group->frames[index];
 	enum verdict verdict;
@@ -290,6 +296,7 @@ static enum status take_guessed(struct ingest *ingest, size_t index)
 	if (status != STATUS_OK)
 		return status;
 	ingest->counts->series++;
+	group->series[index] = series;
 	if (verdict == VERDICT_KEPT)
 		add_sample(ingest, series, group->samples[index].t_ms, group->samples[index].value);
 	else if (verdict != VERDICT_REFUSED)
@@ -311,68 +318,162 @@ static void identify_guess(struct ingest *ingest, size_t index)
 	group->keys[index] = identity.key;
 }
 
+/* The guess and the key of a frame. Without HA pairs. */
+static inline void note_guess(struct ingest *ingest, size_t index, const struct wire *frame)
+{
+	struct group *group = &ingest->group;
+	size_t labels_size = series_tail(frame, &group->samples[index]);
+
+	group->frames[index] = *frame;
+	group->labels_size[index] = (uint32_t)labels_size;
+	group->plain[index] = labels_size > 0;
+	group->standby[index] = false;
+	group->keys[index] = store_key_of(ingest->store, frame->at, labels_size);
+}
+
+/* A large body would leave the caches between being uncompressed and being read. So its frames are
+ * read part by part. What is not as usual (metadata, a frame that goes on behind the end) ends
+ * the reading ahead and not the request. */
+enum status ingest_read_ahead(struct ingest *ingest, struct error *error)
+{
+	struct snappy_body *body = &ingest->decoded;
+	struct decode_v1 decode = decode_v1_of(body->bytes, 0);
+	enum status status = STATUS_OK;
+	struct wire frame;
+	size_t count = 0;
+
+	while (status == STATUS_OK && !snappy_body_done(body)) {
+		status = snappy_body_more(body, snappy_body_ready(body) + AHEAD_STEP, error);
+		decode.wire.end = body->bytes + snappy_body_ready(body);
+		while (count < AHEAD_MAX && decode_v1_frame_usual(&decode, &frame))
+			note_guess(ingest, count++, &frame);
+	}
+	ingest->ahead_count = count;
+	ingest->ahead_size = (size_t)(decode.wire.at - body->bytes);
+	return status;
+}
+
 /* Frames, guesses and keys in one go, while the bytes are in the nearest cache: in steps of their own
  * the first one waits for a line of each frame. Returns how many frames there are. */
 static size_t read_group(struct ingest *ingest, struct decode_v1 *decode)
 {
 	struct group *group = &ingest->group;
 	size_t count = 0;
+	struct wire frame;
 
-	for (; count < GROUP_MAX; count++) {
-		struct wire *frame = &group->frames[count];
-		if (!decode_v1_frame(decode, frame))
-			break;
-		group->labels_size[count] = series_tail(frame, &group->samples[count]);
-		if (ingest->election != NULL) {
-			identify_guess(ingest, count);
-		} else {
-			group->plain[count] = group->labels_size[count] > 0;
-			group->standby[count] = false;
-			group->keys[count] =
-				store_key_of(ingest->store, frame->at, group->labels_size[count]);
+	for (; count < GROUP_MAX && decode_v1_frame(decode, &frame); count++) {
+		if (ingest->election == NULL) {
+			note_guess(ingest, count, &frame);
+			continue;
 		}
-		ingest_expect_dropped(ingest, group->keys[count]);
+		group->frames[count] = frame;
+		group->labels_size[count] = (uint32_t)series_tail(&frame, &group->samples[count]);
+		identify_guess(ingest, count);
 	}
 	return count;
 }
 
-static enum status take_group(struct ingest *ingest, size_t count)
+static void intern_waiting(struct ingest *ingest, size_t count)
+{
+	struct newcomers *newcomers = &ingest->newcomers;
+
+	store_intern_many(ingest->store, newcomers->series, count);
+	for (size_t i = 0; i < count; i++)
+		ingest->group.series[newcomers->places[i]] = newcomers->series[i].series;
+}
+
+/* Gives ids to series that are to be had without further questions: guessed, with valid labels, and
+ * nobody to drop them; up to the first frame that has to be taken the slow way, which may end the
+ * request. Returns its place. */
+static size_t intern_guessed(struct ingest *ingest, size_t first, size_t end)
 {
 	struct group *group = &ingest->group;
+	struct series_labels *labels = &ingest->labels;
+	struct newcomers *newcomers = &ingest->newcomers;
+	size_t waiting = 0, used = 0, at = first;
 
-	store_find_many(ingest->store, group->keys, count, group->series);
-	for (size_t i = 0; i < count; i++) {
-		enum status status = STATUS_OK;
+	for (; at < end && group->plain[at]; at++) {
+		if (group->series[at] != STORE_NO_SERIES)
+			continue;
+		if (!series_labels_read_run(labels,
+			    wire_of(group->frames[at].at, group->labels_size[at])) ||
+			labels->count > NEWCOMER_LABELS_MAX)
+			break;
+		if (waiting == GROUP_MAX || used + labels->count > NEWCOMER_LABELS_MAX) {
+			intern_waiting(ingest, waiting);
+			waiting = used = 0;
+		}
+		memcpy(newcomers->labels + used, labels->pairs,
+			labels->count * sizeof(*labels->pairs));
+		newcomers->series[waiting] = (struct store_newcomer){.key = group->keys[at],
+			.pairs = newcomers->labels + used,
+			.count = labels->count};
+		newcomers->places[waiting++] = (uint32_t)at;
+		used += labels->count;
+	}
+	intern_waiting(ingest, waiting);
+	return at;
+}
+
+/* Frames [first, first + count). */
+static enum status take_group(struct ingest *ingest, size_t first, size_t count)
+{
+	struct group *group = &ingest->group;
+	bool together = ingest->election == NULL && ingest->dropped == NULL;
+	size_t interned = first;
+	enum status status = STATUS_OK;
+
+	if (ingest->some_dropped)
+		for (size_t i = first; i < first + count; i++)
+			ingest_expect_dropped(ingest, group->keys[i]);
+	store_find_trail(ingest->store, &ingest->trail, group->keys + first, count,
+		group->series + first);
+	for (size_t i = first; i < first + count && status == STATUS_OK; i++) {
 		if (ingest_settle(ingest, i))
 			continue;
+		if (together && i >= interned) {
+			interned = intern_guessed(ingest, i, first + count);
+			if (ingest_settle(ingest, i))
+				continue;
+		}
 		status = group->plain[i] ? take_guessed(ingest, i)
 					 : take_series(ingest, &group->frames[i]);
-		if (status != STATUS_OK)
-			return status;
 	}
-	return STATUS_OK;
+	store_trail_learn(ingest->store, &ingest->trail, group->series + first, count);
+	return status;
+}
+
+/* Takes frames [first, first + count), at most GROUP_MAX, and says whether to go on. */
+static bool take_allowed(struct ingest *ingest, size_t first, size_t count)
+{
+	size_t allowed = ingest_allowed(ingest, count);
+
+	if (take_group(ingest, first, allowed) != STATUS_OK)
+		return false;
+	if (allowed < count)
+		ingest_refuse_rest(ingest);
+	return allowed == count;
 }
 
 void ingest_body_v1(struct ingest *ingest)
 {
+	size_t ahead = ingest->ahead_count, count;
 	struct decode_v1 decode = decode_v1_of(ingest->decoded.bytes, ingest->decoded.size);
-	size_t count, allowed;
-	enum status status;
 	bool more = true;
 
 	series_labels_forget(&ingest->labels);
+	for (size_t first = 0; first < ahead && more; first += count) {
+		count = ahead - first < GROUP_MAX ? ahead - first : GROUP_MAX;
+		more = take_allowed(ingest, first, count);
+	}
+	decode.wire.at += ingest->ahead_size;
 	while (more) {
 		count = read_group(ingest, &decode);
 		ingest->counts->metadata = decode.metadata;
-		allowed = ingest_allowed(ingest, count);
-		status = take_group(ingest, allowed);
-		more = status == STATUS_OK && count == GROUP_MAX;
-		if (status == STATUS_OK && allowed < count) {
-			ingest_refuse_rest(ingest);
-			more = false;
-		} else if (status == STATUS_OK && decode.wire.fault != NULL) {
+		more = take_allowed(ingest, 0, count);
+		if (more && decode.wire.fault != NULL)
 			(void)ingest_refuse_bytes(ingest, decode.wire.at, decode.wire.fault);
-		}
+		more = more && count == GROUP_MAX;
 	}
 	ingest_flush(ingest);
 }

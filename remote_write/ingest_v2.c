@@ -283,28 +283,28 @@ static enum status take_records(struct ingest *ingest, uint32_t id, const struct
 }
 
 /* A frame that read_frame() did not settle. STATUS_BAD_INPUT and STATUS_NO_MEMORY end the request. */
-static enum status take_series(struct ingest *ingest, struct wire *frame)
+static enum status take_series(struct ingest *ingest, struct wire *frame, uint32_t *id)
 {
 	struct ingest_counts *counts = ingest->counts;
 	struct series_v2 series;
 	enum verdict verdict;
 	enum status status;
-	uint32_t id;
 
+	*id = STORE_NO_SERIES;
 	if (!series_v2_read(&series, frame, ingest->references, ingest->reference_max))
 		return ingest_refuse_bytes(ingest, frame->at, frame->fault);
 	if (series.sample_count + series.exemplar_count + series.histogram_count == 0) {
 		refuse_nothing(ingest, &series);
 		return STATUS_OK;
 	}
-	status = find_series(ingest, &series, &id, &verdict);
+	status = find_series(ingest, &series, id, &verdict);
 	if (status != STATUS_OK)
 		return status;
 	counts->series++;
 	if (verdict == VERDICT_REFUSED)
 		return STATUS_OK;
 	if (verdict == VERDICT_KEPT)
-		take_samples(ingest, &series, id);
+		take_samples(ingest, &series, *id);
 	else
 		count_aside(ingest, verdict, series.sample_count);
 	counts->histograms += series.histogram_count;
@@ -316,33 +316,32 @@ static enum status take_series(struct ingest *ingest, struct wire *frame)
 	}
 	if (verdict == VERDICT_KEPT && ingest->record != NULL &&
 		series.histogram_count + series.exemplar_count > 0)
-		return take_records(ingest, id, &series);
+		return take_records(ingest, *id, &series);
 	return STATUS_OK;
 }
 
 static enum status take_group(struct ingest *ingest, size_t count)
 {
 	struct group *group = &ingest->group;
+	enum status status = STATUS_OK;
 
 	for (size_t i = 0; i < count; i++) {
 		read_frame(ingest, i);
 		ingest_expect_dropped(ingest, group->keys[i]);
 	}
-	store_find_many(ingest->store, group->keys, count, group->series);
-	for (size_t i = 0; i < count; i++) {
-		enum status status = STATUS_OK;
+	store_find_trail(ingest->store, &ingest->trail, group->keys, count, group->series);
+	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
 		if (ingest_settle(ingest, i)) {
 			ingest->counts->metadata += group->metadata[i];
 			if (!group->standby[i] && group->series[i] != STORE_NO_SERIES)
 				note_start(ingest, group->series[i], group->samples[i].t_ms,
 					group->starts[i]);
 		} else {
-			status = take_series(ingest, &group->frames[i]);
+			status = take_series(ingest, &group->frames[i], &group->series[i]);
 		}
-		if (status != STATUS_OK)
-			return status;
 	}
-	return STATUS_OK;
+	store_trail_learn(ingest->store, &ingest->trail, group->series, count);
+	return status;
 }
 
 /* The symbols; false when nothing can be taken. */

@@ -110,7 +110,7 @@ static enum status make_room(struct snappy_body *body, size_t decoded, struct er
 	return STATUS_OK;
 }
 
-enum status snappy_body_decode(struct snappy_body *body, const void *compressed, size_t size,
+enum status snappy_body_begin(struct snappy_body *body, const void *compressed, size_t size,
 	uint64_t decoded_max, struct error *error)
 {
 	const uint8_t *bytes = compressed;
@@ -125,11 +125,29 @@ enum status snappy_body_decode(struct snappy_body *body, const void *compressed,
 	status = make_room(body, (size_t)claimed, error);
 	if (status != STATUS_OK)
 		return status;
-	if (!snappy_decode(bytes + preamble, size - preamble, body->bytes, (size_t)claimed))
+	body->stream =
+		snappy_stream_of(bytes + preamble, size - preamble, body->bytes, (size_t)claimed);
+	return STATUS_OK;
+}
+
+enum status snappy_body_more(struct snappy_body *body, size_t until, struct error *error)
+{
+	size_t claimed = (size_t)(body->stream.ends.out_end - body->bytes);
+
+	if (!snappy_stream_more(&body->stream, until))
 		return error_set(error, STATUS_BAD_INPUT,
 			"the body is not a snappy block: its elements are malformed or do not make up "
-			"the %" PRIu64 " bytes it claims",
+			"the %zu bytes it claims",
 			claimed);
-	body->size = (size_t)claimed;
+	if (body->stream.done)
+		body->size = claimed;
 	return STATUS_OK;
+}
+
+enum status snappy_body_decode(struct snappy_body *body, const void *compressed, size_t size,
+	uint64_t decoded_max, struct error *error)
+{
+	enum status status = snappy_body_begin(body, compressed, size, decoded_max, error);
+
+	return status == STATUS_OK ? snappy_body_more(body, SIZE_MAX, error) : status;
 }

@@ -45,18 +45,6 @@ typedef uint64_t vector_bytes __attribute__((vector_size(VECTOR), aligned(1), ma
 /* always_inline: compiled anew for each variant below, with its instructions. */
 #define VARIANT_INLINE static inline __attribute__((always_inline))
 
-struct snappy_cursor {
-	const uint8_t *in;
-	uint8_t *out;
-};
-
-/* What does not move. */
-struct snappy_ends {
-	const uint8_t *in_end;
-	const uint8_t *out_begin;
-	uint8_t *out_end;
-};
-
 VARIANT_INLINE void copy_vector(uint8_t *to, const uint8_t *from)
 {
 	*(vector_bytes *)to = *(const vector_bytes *)from;
@@ -107,14 +95,15 @@ static __attribute__((noinline)) void repeat_bytes(uint8_t *out, size_t offset, 
 	}
 }
 
-/* Elements until `stop`, from which ELEMENT_MAX bytes may be read. */
+/* Elements until `stop`, from which ELEMENT_MAX bytes may be read, or until the output has come to
+ * out_stop, which is not behind invariant 2's out_end + 1. */
 VARIANT_INLINE bool decode_elements(struct snappy_cursor *cursor, const uint8_t *stop,
-	const struct snappy_ends *ends)
+	const struct snappy_ends *ends, const uint8_t *out_stop)
 {
 	const uint8_t *in = cursor->in;
 	uint8_t *out = cursor->out, *const out_end = ends->out_end;
 
-	while (in < stop && out <= out_end) {
+	while (in < stop && out < out_stop) {
 		uint32_t tag = *in;
 		size_t length = (tag >> 2) + 1, offset;
 
@@ -158,22 +147,39 @@ VARIANT_INLINE bool decode_elements(struct snappy_cursor *cursor, const uint8_t 
 	return out <= out_end;
 }
 
+/* The next part; see snappy_stream_more(). */
+VARIANT_INLINE bool decode_part(struct snappy_stream *stream, size_t until)
+{
+	struct snappy_cursor *cursor = &stream->cursor;
+	struct snappy_ends *ends = &stream->ends;
+	size_t out_size = (size_t)(ends->out_end - ends->out_begin);
+	const uint8_t *out_stop = until < out_size ? ends->out_begin + until : ends->out_end + 1;
+	uint8_t last[2 * ELEMENT_MAX] = {0};
+	size_t left = (size_t)(ends->in_end - cursor->in);
+
+	if (left > ELEMENT_MAX) {
+		const uint8_t *stop = ends->in_end - ELEMENT_MAX;
+
+		if (!decode_elements(cursor, stop, ends, out_stop))
+			return false;
+		if (cursor->in < stop)
+			return true;
+	}
+	/* ELEMENT_MAX at most, from anywhere within an honest body; none when a long literal ended it. */
+	left = (size_t)(ends->in_end - cursor->in);
+	memcpy(last, cursor->in, left);
+	*cursor = (struct snappy_cursor){last, cursor->out};
+	ends->in_end = last + left;
+	stream->done = true;
+	return decode_elements(cursor, ends->in_end, ends, ends->out_end + 1) &&
+		cursor->in == ends->in_end && cursor->out == ends->out_end;
+}
+
 VARIANT_INLINE bool decode_block(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_size)
 {
-	struct snappy_cursor cursor = {in, out};
-	struct snappy_ends ends = {in + in_size, out, out + out_size};
-	uint8_t last[2 * ELEMENT_MAX] = {0};
-	size_t left;
+	struct snappy_stream stream = snappy_stream_of(in, in_size, out, out_size);
 
-	if (in_size > ELEMENT_MAX && !decode_elements(&cursor, in + in_size - ELEMENT_MAX, &ends))
-		return false;
-	/* ELEMENT_MAX at most, from anywhere within an honest body; none when a long literal ended it. */
-	left = (size_t)(ends.in_end - cursor.in);
-	memcpy(last, cursor.in, left);
-	cursor.in = last;
-	ends.in_end = last + left;
-	return decode_elements(&cursor, ends.in_end, &ends) && cursor.in == ends.in_end &&
-		cursor.out == ends.out_end;
+	return decode_part(&stream, SIZE_MAX);
 }
 
 bool snappy_decode_plain(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_size)
@@ -183,23 +189,29 @@ bool snappy_decode_plain(const uint8_t *in, size_t in_size, uint8_t *out, size_t
 
 #if defined(__x86_64__) && defined(__GNUC__)
 
-static __attribute__((target("avx2"))) bool decode_avx2(const uint8_t *in, size_t in_size,
-	uint8_t *out, size_t out_size)
+static __attribute__((target("avx2"))) bool part_avx2(struct snappy_stream *stream, size_t until)
 {
-	return decode_block(in, in_size, out, out_size);
+	return decode_part(stream, until);
 }
 
-bool snappy_decode(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_size)
+bool snappy_stream_more(struct snappy_stream *stream, size_t until)
 {
-	return __builtin_cpu_supports("avx2") ? decode_avx2(in, in_size, out, out_size)
-					      : decode_block(in, in_size, out, out_size);
+	return __builtin_cpu_supports("avx2") ? part_avx2(stream, until)
+					      : decode_part(stream, until);
 }
 
 #else
 
-bool snappy_decode(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_size)
+bool snappy_stream_more(struct snappy_stream *stream, size_t until)
 {
-	return decode_block(in, in_size, out, out_size);
+	return decode_part(stream, until);
 }
 
 #endif
+
+bool snappy_decode(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_size)
+{
+	struct snappy_stream stream = snappy_stream_of(in, in_size, out, out_size);
+
+	return snappy_stream_more(&stream, SIZE_MAX);
+}

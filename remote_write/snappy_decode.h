@@ -22,6 +22,35 @@ typedef bool snappy_decode_fn(const uint8_t *in, size_t in_size, uint8_t *out, s
  * bytes, which are in `out`; false: they are not, and what is in `out` means nothing. Both answers
  * are libsnappy's for the same block (1.1.9), for every input. */
 snappy_decode_fn snappy_decode;
+/* The same in parts, so that what is there can be read while it is in the nearest cache. */
+struct snappy_cursor {
+	const uint8_t *in;
+	uint8_t *out; /* all before it is as it will be */
+};
+
+/* What does not move. */
+struct snappy_ends {
+	const uint8_t *in_end;
+	const uint8_t *out_begin;
+	uint8_t *out_end;
+};
+
+struct snappy_stream {
+	struct snappy_cursor cursor;
+	struct snappy_ends ends;
+	bool done;
+};
+
+static inline struct snappy_stream snappy_stream_of(const uint8_t *in, size_t in_size, uint8_t *out,
+	size_t out_size)
+{
+	return (struct snappy_stream){{in, out}, {in + in_size, out, out + out_size}, false};
+}
+
+/* On until `until` bytes or a little more are decoded, or all; not after `done`. false: the block is
+ * malformed. true and `done`: it is decoded and well-formed as a whole, which before is not known. */
+bool snappy_stream_more(struct snappy_stream *stream, size_t until);
+
 /* The same without what the processor may have beyond its architecture: for tests. */
 snappy_decode_fn snappy_decode_plain;
 

@@ -92,29 +92,48 @@ static uint32_t label_find(const struct index *index, const struct label *label)
 	return name == 0 ? 0 : index_find_pair(index, name, label->value, label->value_size);
 }
 
-uint32_t index_find_set(struct index *index, const struct label *sorted, uint32_t count,
-	uint32_t *pairs)
+static bool same_bytes(const struct label *a, const struct label *b)
+{
+	return a->name == b->name && a->value == b->value && a->name_size == b->name_size &&
+		a->value_size == b->value_size;
+}
+
+bool index_find_pairs(struct index *index, const struct label *sorted, uint32_t count,
+	const struct label *before, uint32_t before_count, uint32_t *pairs)
 {
 	uint32_t last_count = index->last_epoch == index->epoch ? index->last_count : 0;
-	struct store_key key = {0, 0};
 	bool complete = true;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (i < last_count && index->last[i] != 0 &&
+		if (i < last_count && i < before_count && same_bytes(&before[i], &sorted[i]))
+			pairs[i] = index->last[i];
+		else if (i < last_count && index->last[i] != 0 &&
 			pair_is(index, index->last[i], &sorted[i]))
 			pairs[i] = index->last[i];
 		else
 			pairs[i] = label_find(index, &sorted[i]);
 		complete = complete && pairs[i] != 0;
 	}
-	if (complete) {
-		key = set_key(index, pairs, count);
-		keys_expect(&index->sets, key);
-	}
 	memcpy(index->last, pairs, count * sizeof(*pairs));
 	index->last_count = count;
 	index->last_epoch = index->epoch;
-	return complete ? keys_find(&index->sets, key) : KEYS_NONE;
+	return complete;
+}
+
+struct store_key index_set_key(const struct index *index, const uint32_t *pairs, uint32_t count)
+{
+	struct store_key key = set_key(index, pairs, count);
+
+	keys_expect(&index->sets, key);
+	return key;
+}
+
+uint32_t index_find_set(struct index *index, const struct label *sorted, uint32_t count,
+	uint32_t *pairs)
+{
+	if (!index_find_pairs(index, sorted, count, NULL, 0, pairs))
+		return KEYS_NONE;
+	return keys_find(&index->sets, index_set_key(index, pairs, count));
 }
 
 static void name_release(struct index *index, uint32_t handle)

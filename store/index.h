@@ -71,6 +71,15 @@ size_t index_fixed_bytes(const struct index *index);
  * value. pairs[count] is filled with what is known, 0 for unknown pairs. */
 uint32_t index_find_set(struct index *index, const struct label *sorted, uint32_t count,
 	uint32_t *pairs);
+
+/* The same in steps, so that the cache misses of several sets come together. Whether all pairs are
+ * known. before: the labels of the call before this one when they are still there, or NULL: where the
+ * next ones are the very same bytes in memory they are not compared. Nothing may be added between. */
+bool index_find_pairs(struct index *index, const struct label *sorted, uint32_t count,
+	const struct label *before, uint32_t before_count, uint32_t *pairs);
+/* The key of a set of known pairs; what is needed to look it up in index->sets, and to put it there, is
+ * on its way into the cache. */
+struct store_key index_set_key(const struct index *index, const uint32_t *pairs, uint32_t count);
 /* Adds a label set that index_find_set() did not find, with the pairs it filled in. Returns the
  * handle of its index_set, or 0 when memory is out; then nothing has changed. */
 uint32_t index_add(struct index *index, const struct label *sorted, uint32_t count, uint32_t *pairs,

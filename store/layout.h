@@ -2,9 +2,9 @@
  * What a store is made of, for the files of this room alone.
  *
  * Three kinds of locks, all leaves, never two at a time:
- *   index_lock   keys (writing), index, slots[], the lists of free ids
+ *   index_lock   keys (writing), index, slots[], keys of follows[], the lists of free ids
  *   shard.lock   the rings of the shard's ids and their blocks
- *   none         keys (reading), ring.life, counters: atomics
+ *   none         keys (reading), follows (reading, successors), ring.life, counters: atomics
  *
  * An id is a place in rings[] and slots[]. Runs of SHARD_RUN consecutive ids share a shard, so that
  * a batch in scrape order takes few locks and walks memory in order.
@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "store/follow.h"
 #include "store/hash.h"
 #include "store/index.h"
 #include "store/keys.h"
@@ -52,8 +53,9 @@ struct store {
 
 	struct shard *shards; /* [shard_count], a power of two */
 	uint32_t shard_count;
-	struct segments rings; /* struct ring */
-	struct segments slots; /* struct slot */
+	struct segments rings;   /* struct ring */
+	struct segments slots;   /* struct slot */
+	struct segments follows; /* struct follow */
 	uint32_t id_max;
 	_Atomic uint32_t id_end; /* ids that exist: [0, id_end) */
 
@@ -80,6 +82,11 @@ static inline struct ring *ring_of(const struct store *store, uint32_t id)
 static inline struct slot *slot_of(const struct store *store, uint32_t id)
 {
 	return segment_at(&store->slots, id);
+}
+
+static inline struct follow *follow_of(const struct store *store, uint32_t id)
+{
+	return segment_at(&store->follows, id);
 }
 
 static inline uint32_t shard_index(const struct store *store, uint32_t id)

@@ -6,6 +6,7 @@
 
 #define CELL_SMALLEST 16u
 #define CELL_LARGEST 256u
+#define VARINT_MAX 5u
 
 struct cell {
 	uint32_t next;
@@ -52,6 +53,12 @@ bool posting_reserve(struct posting *posting, struct cell_classes *cells, uint32
 
 	if (posting->count == 0)
 		return true;
+	/* Mostly there is room for any number. */
+	if (posting->first != 0 && posting->count > 1) {
+		last = cell_at(cells, posting->last);
+		if (last->room - posting->used >= VARINT_MAX || last->next != 0)
+			return true;
+	}
 	needed = bytes_needed(posting, number);
 	if (posting->first != 0) {
 		last = cell_at(cells, posting->last);
@@ -100,10 +107,14 @@ static void varint_put(struct posting *posting, const struct cell_classes *cells
 
 void posting_add(struct posting *posting, struct cell_classes *cells, uint32_t number)
 {
+	uint32_t code = zigzag(number, posting->last_number);
+
 	if (posting->count == 1)
 		varint_put(posting, cells, zigzag(posting->last_number, 0));
-	if (posting->count > 0)
-		varint_put(posting, cells, zigzag(number, posting->last_number));
+	if (posting->count > 0 && code < 0x80)
+		byte_put(posting, cells, (uint8_t)code);
+	else if (posting->count > 0)
+		varint_put(posting, cells, code);
 	posting->last_number = number;
 	posting->count++;
 }

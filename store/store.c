@@ -84,6 +84,8 @@ static enum status tables_init(struct store *store)
 	if (segments_init(&store->rings, &store->slabs, sizeof(struct ring), id_max) != STATUS_OK ||
 		segments_init(&store->slots, &store->slabs, sizeof(struct slot), id_max) !=
 			STATUS_OK ||
+		segments_init(&store->follows, &store->slabs, sizeof(struct follow), id_max) !=
+			STATUS_OK ||
 		keys_init(&store->keys, &store->slabs, id_max * 2) != STATUS_OK ||
 		index_init(&store->index, &store->slabs, &store->secret, id_max) != STATUS_OK)
 		return STATUS_NO_MEMORY;
@@ -91,8 +93,9 @@ static enum status tables_init(struct store *store)
 	if (store->gone == NULL)
 		return STATUS_NO_MEMORY;
 	store->fixed_bytes += segments_fixed_bytes(&store->rings) +
-		segments_fixed_bytes(&store->slots) + keys_fixed_bytes(&store->keys) +
-		index_fixed_bytes(&store->index) + words * sizeof(*store->gone);
+		segments_fixed_bytes(&store->slots) + segments_fixed_bytes(&store->follows) +
+		keys_fixed_bytes(&store->keys) + index_fixed_bytes(&store->index) +
+		words * sizeof(*store->gone);
 	return shards_init(store);
 }
 
@@ -183,6 +186,7 @@ void store_close(struct store *store)
 	mem_free(store->gone);
 	index_fini(&store->index);
 	keys_fini(&store->keys);
+	segments_fini(&store->follows);
 	segments_fini(&store->slots);
 	segments_fini(&store->rings);
 	slabs_fini(&store->slabs);

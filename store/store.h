@@ -78,12 +78,40 @@ uint32_t store_find(struct store *store, struct store_key key);
 void store_find_many(struct store *store, const struct store_key *keys, size_t count,
 	uint32_t *series);
 
+/* The same along the order in which series came before, which senders repeat: several times faster
+ * again. The trail is the caller's, one for each thread, all zero at first; the keys are those of one
+ * request, in its order. */
+struct store_trail {
+	uint32_t last; /* the series before */
+	/* The rest is of these functions alone: keys not found, found off the trail. */
+	uint32_t unknown, strayed, limit, turn;
+	bool lost;
+};
+
+void store_find_trail(struct store *store, struct store_trail *trail, const struct store_key *keys,
+	size_t count, uint32_t *series);
+/* After each store_find_trail(), when all of its series have their ids: they came in this order.
+ * STORE_NO_SERIES stands for whatever has none. */
+void store_trail_learn(struct store *store, struct store_trail *trail, const uint32_t *series,
+	size_t count);
+
 /* The series of this label set, made when new; `key` becomes its (further) raw encoding. pairs
  * need not be sorted; pairs with an empty value are dropped. STATUS_BAD_INPUT (repeated or empty
  * label name, no labels at all, more than STORE_LABELS_MAX), STATUS_LIMIT (series_max, memory_max,
  * or a text longer than STORE_TEXT_MAX). */
 enum status store_intern(struct store *store, struct store_key key, const struct label *pairs,
 	size_t count, uint32_t *series, struct error *error) MUST_CHECK;
+
+/* The same for several, in their order: cheaper, because locks are taken once for some of them, and
+ * what a series shares with the one before it is not looked up again. series: STORE_NO_SERIES where it
+ * did not work; store_intern() then says why. */
+struct store_newcomer {
+	struct store_key key;
+	const struct label *pairs;
+	uint32_t count, series;
+};
+
+void store_intern_many(struct store *store, struct store_newcomer *newcomers, size_t count);
 
 struct store_sample {
 	uint32_t series;

@@ -71,6 +71,7 @@ static bool key_gone(void *argument, uint32_t id)
 	if (!gone_test(store, id))
 		return false;
 	slot_of(store, id)->key_count--;
+	follow_clear(follow_of(store, id));
 	return true;
 }
 

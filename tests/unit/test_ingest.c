@@ -562,6 +562,59 @@ static void a_body_cut_anywhere_keeps_the_whole_series_before_the_cut(void **sta
 	}
 }
 
+static void a_block_that_ends_badly_leaves_nothing_behind(void **state)
+{
+	char labels[64];
+
+	for (int i = 0; i < 250; i++) {
+		(void)snprintf(labels, sizeof(labels), "__name__=m,pod=p-%d,job=some-job", i);
+		write_body_simple(&request, labels, NOW_MS, i);
+	}
+	write_body_snappy(&request, &block);
+	for (size_t cut = 1; cut < 8; cut++) {
+		assert_int_equal(send_block(block.bytes, block.size - cut), STATUS_BAD_INPUT);
+		assert_int_equal(counts.series, 0);
+		assert_int_equal(counts.samples, 0);
+	}
+	assert_int_equal(series_in_store(), 0);
+	assert_int_equal(send(), STATUS_OK);
+	assert_int_equal(counts.results[APPEND_STORED], 250);
+}
+
+/* More series than are read while the body is uncompressed, twice in another order of fields, and
+ * metadata in the midst, which ends the reading ahead. */
+static void a_body_of_many_series_is_taken_as_a_whole(void **state)
+{
+	enum { MANY = 3000 };
+	struct ingest_limits wide = limits;
+	char labels[64];
+
+	ingest_close(ingest);
+	store_close(store);
+	open_store(2 * MANY);
+	ingest_close(ingest);
+	wide.series_max = MANY;
+	ingest = ingest_open(store, &wide, &error);
+	assert_non_null(ingest);
+	for (int round = 0; round < 6; round++) {
+		int metadata_at = round < 3 ? MANY : (round - 2) * 700;
+
+		write_body_reset(&request);
+		for (int i = 0; i < MANY; i++) {
+			if (i == metadata_at)
+				write_body_field(&request, 3, "\x08\x01\x12\x01m", 5);
+			(void)snprintf(labels, sizeof(labels), "__name__=m,pod=p-%d",
+				i + round % 3 * 7);
+			write_body_simple(&request, labels, NOW_MS + round * 15000, i);
+		}
+		assert_int_equal(send(), STATUS_OK);
+		assert_int_equal(counts.series, MANY);
+		assert_int_equal(counts.results[APPEND_STORED], MANY);
+		assert_int_equal(counts.metadata, round >= 3);
+	}
+	assert_int_equal(series_in_store(), MANY + 14);
+}
+
 static void malformed_labels_of_an_unknown_series_are_malformed_bytes(void **state)
 {
 	write_body_simple(&request, "__name__=one,job=a", NOW_MS, 1);
@@ -703,6 +756,8 @@ int main(void)
 		TEST(nothing_after_malformed_bytes_is_taken),
 		TEST(known_labels_do_not_hide_that_what_follows_is_no_sample),
 		TEST(a_body_cut_anywhere_keeps_the_whole_series_before_the_cut),
+		TEST(a_block_that_ends_badly_leaves_nothing_behind),
+		TEST(a_body_of_many_series_is_taken_as_a_whole),
 		TEST(malformed_labels_of_an_unknown_series_are_malformed_bytes),
 		TEST(a_full_store_refuses_new_series_and_takes_samples_of_known_ones),
 		TEST(requests_are_counted_by_outcome),

@@ -97,9 +97,34 @@ static bool reference(struct block *block, size_t size, size_t decoded, uint8_t 
 		       &made) == SNAPPY_OK;
 }
 
+/* In parts of all sizes, of which nothing may change any more once it is there. */
+static bool decode_in_parts(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_size)
+{
+	struct snappy_stream stream = snappy_stream_of(in, in_size, out, out_size);
+	uint8_t *seen = malloc(out_size + 1);
+	size_t ready = 0, part = in_size % 97;
+	bool good = true;
+
+	assert_non_null(seen);
+	while (good && !stream.done) {
+		good = snappy_stream_more(&stream, ready + part);
+		assert_true(
+			!good || stream.done || (size_t)(stream.cursor.out - out) >= ready + part);
+		assert_memory_equal(seen, out, ready);
+		if (good)
+			ready = (size_t)(stream.cursor.out - out);
+		assert_true(ready <= out_size);
+		memcpy(seen, out, ready);
+		part = part * 5 % 211 + 1;
+	}
+	free(seen);
+	return good;
+}
+
 static void assert_same(struct block *block, size_t size, size_t decoded)
 {
-	static snappy_decode_fn *const variants[] = {snappy_decode, snappy_decode_plain};
+	static snappy_decode_fn *const variants[] = {snappy_decode, snappy_decode_plain,
+		decode_in_parts};
 	uint8_t *expected = malloc(decoded + 1);
 	bool good;
 
