@@ -81,7 +81,8 @@ void workload_key_write(const struct workload_key *key, char *text, size_t size)
 	X(ROLE_OOM_KILLS, "oom_kills", "count")                                                    \
 	X(ROLE_REPLICAS, "replicas", "count")                                                      \
 	X(ROLE_REPLICAS_WANTED, "replicas_wanted", "count")                                        \
-	X(ROLE_SATURATION, "saturation", "ratio")
+	X(ROLE_SATURATION, "saturation", "ratio")                                                  \
+	X(ROLE_CPU_THROTTLED, "cpu_throttled", "ratio")
 
 enum signal_role {
 #define X(role, name, unit) role,
