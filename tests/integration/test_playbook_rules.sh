@@ -52,7 +52,7 @@ while read -r alert wait range; do
 	grep -q "^## $alert\$" docs/runbooks.md || fail "docs/runbooks.md has no section $alert"
 	for playbook in rules/playbooks/*.yaml; do
 		case $playbook in *_test.yaml) continue ;; esac
-		grep -E "^  alert:" "$playbook" | grep -Eq "[\"|(]$alert[\"|)]" || continue
+		grep -E "^  alert:" "$playbook" | grep -Eq "[\"|(]${alert}[\"|)]" || continue
 		answered=$((answered + 1))
 		own_wait=$(seconds "$(sed -n 's/^  for: *\([^ ]*\).*/\1/p' "$playbook")")
 		own_range=$(seconds "$(sed -n 's/^  range: *\([^ ]*\).*/\1/p' "$playbook")")
