@@ -145,6 +145,10 @@ void service_remediator_config(const struct config *config, struct bundle *bundl
 	remediator->kube_watch_objects = (unsigned)config_int(config, SETTING_KUBE_WATCH_OBJECTS);
 	remediator->kube_context = text_or_null(config, SETTING_KUBE_CONTEXT);
 	remediator->tickets = config_tickets(config, &remediator->ticket_count);
+	remediator->alertmanager_url = text_or_null(config, SETTING_ALERTMANAGER_URL);
+	remediator->alertmanager_token_file = text_or_null(config, SETTING_ALERTMANAGER_TOKEN_FILE);
+	remediator->alertmanager_user = text_or_null(config, SETTING_ALERTMANAGER_USER);
+	remediator->alertmanager_ca_file = text_or_null(config, SETTING_ALERTMANAGER_CA_FILE);
 	remediator->external_url = text_or_null(config, SETTING_WEB_EXTERNAL_URL);
 	remediator->opt_in_selector = text_or_null(config, SETTING_OPT_IN);
 	remediator->clock = clock;

@@ -153,6 +153,14 @@
 		true, "Robust z-score below which it closes.")                                     \
 	SETTING(ANALYZE_DURATION_MIN, "analyze.duration_min", DURATION, "1m", 0, 24 * HOUR_MS,     \
 		NULL, true, "For so long the score must hold.")                                    \
+	SETTING(ALERTMANAGER_URL, "alertmanager.url", TEXT, "", 0, 0, NULL, false,                 \
+		"Alertmanager for silences, https:// or http:// to this machine; empty: none.")    \
+	SETTING(ALERTMANAGER_TOKEN_FILE, "alertmanager.token_file", TEXT, "", 0, 0, NULL, false,   \
+		"File with the bearer token for it, or with alertmanager.user the password.")      \
+	SETTING(ALERTMANAGER_USER, "alertmanager.user", TEXT, "", 0, 0, NULL, false,               \
+		"User of basic authentication there; empty: the token is a bearer token.")         \
+	SETTING(ALERTMANAGER_CA_FILE, "alertmanager.ca_file", TEXT, "", 0, 0, NULL, false,         \
+		"Authorities of its certificate; empty: the system's.")                            \
 	SETTING(REMEDIATE_PLAYBOOKS, "remediate.playbooks", LIST, "", 0, 0, NULL, true,            \
 		"Playbook files or folders; empty: the bundled rules/playbooks.")                  \
 	SETTING(MODE, "mode", CHOICE, "observe", 0, 0, MODE_CHOICES, true,                         \

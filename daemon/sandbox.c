@@ -211,7 +211,7 @@ static enum status port_send(void *self, const struct command *command, bool dry
 
 	if (dry_run)
 		return sandbox->dry.vtable->send(sandbox->dry.self, command);
-	if (command->kind == ACTION_TICKET) {
+	if (command->kind == ACTION_TICKET || action_kind_told_apart(command->kind)) {
 		memcpy(result.action_id, command->action_id, sizeof(result.action_id));
 		finished(sandbox, &result);
 		return STATUS_OK;

@@ -78,10 +78,25 @@ bool action_kind_alone(enum action_kind kind)
 	return action_class(kind)->alone;
 }
 
+bool action_kind_once(enum action_kind kind)
+{
+	return action_class(kind)->once;
+}
+
+bool action_kind_accompanies(enum action_kind kind)
+{
+	return action_class(kind)->accompanies;
+}
+
+bool action_kind_told_apart(enum action_kind kind)
+{
+	return action_class(kind)->kube == NULL && !action_class(kind)->is_told;
+}
+
 bool action_options_any(const struct action_options *options)
 {
 	return options->evict || options->local_data || options->unowned || options->foreign ||
-		options->time_ms;
+		options->time_ms || options->content;
 }
 
 void command_describe(const struct command *command, char *text, size_t size)
@@ -118,6 +133,7 @@ bool observation_value(const struct observation *observation, enum change_field 
 		*value = observation->autoscaler.replicas_max;
 		return observation->autoscaler.looked;
 	case CHANGE_REVISION:
+	case CHANGE_SILENCED:
 		*value = observation->revision;
 		return observation->revision > 0;
 	case CHANGE_MEMORY_REQUEST:

@@ -18,6 +18,7 @@
 #include "base/workload.h"
 #include "remediations/change.h"
 #include "remediations/drain_pods.h"
+#include "remediations/job_template.h"
 
 /* X(kind, name in playbooks): each is a class of its own in actions/<name>.c, action_<name>. */
 #define ACTION_TABLE(X)                                                                            \
@@ -31,6 +32,9 @@
 	X(ACTION_CORDON, cordon)                                                                   \
 	X(ACTION_UNCORDON, uncordon)                                                               \
 	X(ACTION_DRAIN, drain)                                                                     \
+	X(ACTION_RUN_JOB, run_job)                                                                 \
+	X(ACTION_WEBHOOK, webhook)                                                                 \
+	X(ACTION_SILENCE, silence)                                                                 \
 	X(ACTION_TICKET, ticket)
 
 enum action_kind {
@@ -55,6 +59,12 @@ bool action_kind_reads_back(enum action_kind kind);
 bool action_kind_resumes(enum action_kind kind);
 /* Whether there may be one at a time in a cluster. */
 bool action_kind_alone(enum action_kind kind);
+/* Whether the next step comes at once, and it ends with the incident. */
+bool action_kind_accompanies(enum action_kind kind);
+/* Whether it is no business of the API server, though it has a target. */
+bool action_kind_told_apart(enum action_kind kind);
+/* Whether it is not tried again after it failed. */
+bool action_kind_once(enum action_kind kind);
 
 #define ACTION_ID_MAX 64
 #define ACTION_TEXT_MAX 1024
@@ -74,6 +84,9 @@ struct action_options {
 	bool unowned;    /* drain: pods that nobody makes anew may be lost */
 	bool foreign;    /* uncordon: what somebody else cordoned, too */
 	int64_t time_ms; /* it may take so long; 0: one request */
+	/* Of what it sends by the playbook: a template, an address; 0: nothing. What is sent is made
+	 * anew from the playbook each time, as long as that says the same. */
+	uint64_t content;
 };
 
 bool action_options_any(const struct action_options *options);
@@ -83,6 +96,7 @@ struct purpose {
 	enum action_kind kind;
 	struct action_options options;
 	char action_id[ACTION_ID_MAX]; /* "" before there is one */
+	bool begun;                    /* it was sent, or may have been */
 };
 
 /* A change with absolute values, so that repeating it is harmless. */
@@ -95,7 +109,9 @@ struct command {
 	int64_t deadline_ms;      /* not sent after this time */
 	struct changes changes;   /* empty for what has no value: a restart, a ticket */
 	struct action_options options;
-	char title[256];            /* ACTION_TICKET */
+	const char
+		*payload; /* what it sends by the playbook; borrowed until send() returned; NULL */
+	char title[256];  /* ACTION_TICKET */
 	char text[ACTION_TEXT_MAX]; /* reason for the object's annotation, the ticket's body */
 };
 
@@ -161,10 +177,11 @@ struct observation {
 	bool updates_on_delete; /* updateStrategy OnDelete: a new template changes no pod */
 	/* By LOOK_REVISIONS, of the target; 0: none. */
 	int64_t revision, previous_revision;
-	bool unschedulable;                /* of a node */
-	char cordoned_by[ACTION_ID_MAX];   /* the action of ours that did it, "" when it was none */
-	bool drain_seen;                   /* for a drain: its pods were looked at */
+	bool unschedulable;              /* of a node */
+	char cordoned_by[ACTION_ID_MAX]; /* the action of ours that did it, "" when it was none */
+	bool drain_seen;                 /* for a drain: its pods were looked at */
 	struct drain_view drain;
+	enum job_state job;                /* for a run_job that was begun: its Job */
 	char action_key[ACTION_ID_MAX];    /* nimbusguard.io/action of the object, "" when none */
 	char owner_of_replicas[64];        /* "HorizontalPodAutoscaler/x" and so on, "" when none */
 	struct autoscaler_seen autoscaler; /* kind TARGET_NONE: none, or one that we cannot set */

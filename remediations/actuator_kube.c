@@ -31,10 +31,11 @@ struct job {
 	uint64_t ticket;
 	struct target target; /* of a question */
 	struct purpose purpose;
-	struct command command; /* of a command */
-	struct sending sending; /* of one that was begun */
+	struct command command;          /* of a command */
+	char *payload;                   /* its own copy; NULL: none */
+	struct sending sending;          /* of one that was begun */
 	char told[SENDING_PROGRESS_MAX]; /* its progress as told last */
-	int64_t due_ns;         /* monotonic: when a begun one goes on */
+	int64_t due_ns;                  /* monotonic: when a begun one goes on */
 };
 
 struct job_list {
@@ -92,6 +93,12 @@ static struct job *list_take(struct job_list *list)
 	return job;
 }
 
+static void free_job(struct job *job)
+{
+	mem_free(job->payload);
+	mem_free(job);
+}
+
 static enum status enqueue(struct actuator_kube *kube, struct job *job)
 {
 	enum status status = STATUS_OK;
@@ -110,7 +117,7 @@ static enum status enqueue(struct actuator_kube *kube, struct job *job)
 	waiting = kube->waiting;
 	pthread_mutex_unlock(&kube->lock);
 	if (status != STATUS_OK)
-		mem_free(job);
+		free_job(job);
 	else
 		metrics_set(METRIC_QUEUE_LENGTH, waiting, "actuator");
 	return status;
@@ -156,6 +163,14 @@ static enum status send_command(void *self, const struct command *command)
 		return STATUS_NO_MEMORY;
 	job->is_command = true;
 	job->command = *command;
+	if (command->payload != NULL) {
+		job->payload = mem_strdup(command->payload);
+		job->command.payload = job->payload;
+		if (job->payload == NULL) {
+			free_job(job);
+			return STATUS_NO_MEMORY;
+		}
+	}
 	return enqueue(self, job);
 }
 
@@ -273,7 +288,7 @@ static void *run_worker(void *argument)
 		else
 			answer_question(worker, job, ended);
 		if (over)
-			mem_free(job);
+			free_job(job);
 	}
 	return NULL;
 }

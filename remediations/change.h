@@ -43,7 +43,8 @@ enum change_unit {
 	X(CHANGE_REPLICAS_MAX, "replicas_max", UNIT_COUNT, true, "most replicas")                  \
 	X(CHANGE_REVISION, "revision", UNIT_NUMBER, false, "revision")                             \
 	X(CHANGE_PAUSED, "paused", UNIT_FLAG, false, "rollout paused")                             \
-	X(CHANGE_UNSCHEDULABLE, "unschedulable", UNIT_FLAG, false, "unschedulable")
+	X(CHANGE_UNSCHEDULABLE, "unschedulable", UNIT_FLAG, false, "unschedulable")                \
+	X(CHANGE_SILENCED, "silenced", UNIT_FLAG, false, "silenced")
 
 enum change_field {
 #define X(field, name, unit, replicas, words) field,

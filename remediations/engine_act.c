@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/mem.h"
 #include "remediations/engine_state.h"
 
 void engine_write(struct engine *engine, struct incident *incident)
@@ -82,7 +83,40 @@ static bool still_wanted(struct engine *engine, struct incident *incident,
 
 static int64_t deadline_of(const struct engine *engine, const struct action *action)
 {
-	return action->written_ms + engine->config.times.send + action->plan.options.time_ms;
+	int64_t own_ms = action->plan.options.time_ms;
+
+	/* Of what accompanies others it is how long that lasts. */
+	if (action_kind_accompanies(action->plan.kind))
+		own_ms = 0;
+	return action->written_ms + engine->config.times.send + own_ms;
+}
+
+/* What the action sends by its playbook, which must still say what was planned. False: it failed. */
+static bool make_payload(struct engine *engine, struct incident *incident,
+	const struct action *action, char **payload)
+{
+	const struct playbook *playbook = engine_playbook(engine, incident);
+	const struct playbook_step *step = engine_step_of(playbook, action);
+	const struct plan_question question = {.playbook = playbook,
+		.step = step,
+		.event = &incident->event,
+		.target = &action->target,
+		.now_ms = engine->now_ms,
+		.reason = incident->sentence};
+
+	*payload = NULL;
+	if (!action->plan.options.content || *action->undo_of)
+		return true;
+	if (!step || step->action != action->plan.kind ||
+		step->options.content != action->plan.options.content) {
+		engine_failed(engine, incident, "playbook_changed",
+			"The playbook says something else than was planned.");
+		return false;
+	}
+	*payload = plan_payload(&question, action->id);
+	if (!*payload)
+		engine_failed(engine, incident, "not_made", "What is to be sent cannot be made.");
+	return *payload != NULL;
 }
 
 void engine_send(struct engine *engine, struct incident *incident)
@@ -90,6 +124,7 @@ void engine_send(struct engine *engine, struct incident *incident)
 	struct action *action = incident_action(incident);
 	const struct engine_times *times = &engine->config.times;
 	struct command command;
+	char *payload = NULL;
 	enum status status;
 
 	if (!still_wanted(engine, incident, action))
@@ -104,7 +139,11 @@ void engine_send(struct engine *engine, struct incident *incident)
 			"Its time was over before it was sent.");
 		return;
 	}
+	if (!make_payload(engine, incident, action, &payload))
+		return;
+	command.payload = payload;
 	status = engine->ports.send(engine->ports.self, &command, action->dry_run);
+	mem_free(payload);
 	if (status == STATUS_BUSY) {
 		engine_wait(engine, incident, WAIT_SEND, engine->now_ms + 100);
 		return;
@@ -146,7 +185,8 @@ void engine_retry_step(struct engine *engine, struct incident *incident)
 		engine_end_resolved(engine, incident);
 		return;
 	}
-	if (++incident->tries >= TRIES_MAX) {
+	if (++incident->tries >= TRIES_MAX ||
+		(action->sent_ms && action_kind_once(action->plan.kind))) {
 		engine_next_step(engine, incident, action->reason, action->sentence);
 		return;
 	}
@@ -231,7 +271,8 @@ void engine_looked(struct engine *engine, struct incident *incident)
 
 	/* A dry run changes nothing, so nothing can have been done. A ticket may be asked for once more: its
 	 * incident's key keeps it from being made twice. */
-	if (action->dry_run || action->plan.kind == ACTION_TICKET)
+	if (action->dry_run || action->plan.kind == ACTION_TICKET ||
+		action_kind_accompanies(action->plan.kind))
 		applied = 0;
 	if (applied == APPLIED_BEGUN) {
 		incident->resumed = true;
@@ -296,6 +337,18 @@ static void undo_done(struct engine *engine, struct incident *incident, struct a
 			"The change was undone.");
 }
 
+void engine_accompany(struct engine *engine, struct incident *incident)
+{
+	struct action *action = incident_action(incident);
+
+	if (!action->ended) {
+		action->ended = true;
+		action->ended_ms = engine->now_ms;
+		engine_record(engine, incident, NULL);
+	}
+	engine_next_step(engine, incident, "accompanied", action->sentence);
+}
+
 void engine_watch(struct engine *engine, struct incident *incident)
 {
 	struct action *action = incident_action(incident);
@@ -318,6 +371,10 @@ void engine_watch(struct engine *engine, struct incident *incident)
 			return;
 		}
 		engine_record(engine, incident, NULL);
+	}
+	if (action_kind_accompanies(action->plan.kind)) {
+		engine_accompany(engine, incident);
+		return;
 	}
 	engine_set_state(engine, incident, action, STATE_WATCHED, action->dry_run ? "dry_run" : "",
 		"%s",

@@ -10,7 +10,7 @@
 #include "base/parse.h"
 #include "remediations/engine_state.h"
 
-static const struct playbook_step *step_of(const struct playbook *playbook,
+const struct playbook_step *engine_step_of(const struct playbook *playbook,
 	const struct action *action)
 {
 	/* The ticket at the end has no step of its own. */
@@ -47,9 +47,9 @@ void engine_begin_step(struct engine *engine, struct incident *incident)
 	action->proposed_ms = engine->now_ms;
 	action->hand_over = incident->handing_over;
 	action->plan.kind = ACTION_TICKET;
-	if (step_of(playbook, action)) {
-		action->plan.kind = step_of(playbook, action)->action;
-		action->plan.options = step_of(playbook, action)->options;
+	if (engine_step_of(playbook, action)) {
+		action->plan.kind = engine_step_of(playbook, action)->action;
+		action->plan.options = engine_step_of(playbook, action)->options;
 	}
 	incident->blocked_since_ms = engine->now_ms;
 	incident->decided = 0;
@@ -81,6 +81,7 @@ void engine_ask(struct engine *engine, struct incident *incident, enum wait wait
 		purpose.kind = action->plan.kind;
 		purpose.options = action->plan.options;
 		memcpy(purpose.action_id, action->id, sizeof(purpose.action_id));
+		purpose.begun = action->written_ms != 0;
 	}
 	incident->not_looked = wait == WAIT_OBSERVATION && is_premature(engine, incident);
 	if (incident->not_looked) {
@@ -218,7 +219,7 @@ static void make_plan(struct engine *engine, struct incident *incident, struct a
 	static const struct playbook gone = {.name = "(gone)"};
 	const struct action *undone = NULL;
 	const struct plan_question question = {.playbook = playbook ? playbook : &gone,
-		.step = step_of(playbook, action),
+		.step = engine_step_of(playbook, action),
 		.event = &incident->event,
 		.target = &incident->target,
 		.observation = incident->observation,

@@ -471,7 +471,10 @@ static void resume(struct engine *engine, struct incident *incident)
 		action->state == STATE_UNKNOWN) {
 		engine_unknown(engine, incident, "Found so at start; the cluster is asked.");
 	} else if (action->state == STATE_DONE || action->state == STATE_WATCHED) {
-		if (action->ended)
+		if (action->ended && action_kind_accompanies(action->plan.kind) &&
+			!*action->undo_of)
+			engine_accompany(engine, incident);
+		else if (action->ended)
 			engine_hand_over(engine, incident, "interrupted",
 				"The service ended meanwhile.");
 		else

@@ -97,6 +97,9 @@ void engine_settle(struct engine *engine);
 void engine_flush(struct engine *engine);
 
 /* engine_decide.c */
+/* NULL: it has none, as the ticket at the end. */
+const struct playbook_step *engine_step_of(const struct playbook *playbook,
+	const struct action *action);
 void engine_begin_step(struct engine *engine, struct incident *incident);
 void engine_ask(struct engine *engine, struct incident *incident, enum wait wait);
 void engine_decide(struct engine *engine, struct incident *incident);
@@ -130,6 +133,8 @@ void engine_unknown(struct engine *engine, struct incident *incident, const char
 void engine_look(struct engine *engine, struct incident *incident);
 void engine_looked(struct engine *engine, struct incident *incident);
 void engine_watch(struct engine *engine, struct incident *incident);
+/* What accompanies the next step was done: that step comes. */
+void engine_accompany(struct engine *engine, struct incident *incident);
 void engine_retry_step(struct engine *engine, struct incident *incident);
 void engine_failed(struct engine *engine, struct incident *incident, const char *reason,
 	const char *words);

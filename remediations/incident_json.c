@@ -83,6 +83,7 @@ static const struct field option_fields[] = {
 	FIELD_NAMED("delete_unowned", FIELD_BOOL, struct action_options, unowned),
 	FIELD_NAMED("cordoned_by_others", FIELD_BOOL, struct action_options, foreign),
 	FIELD_NAMED("time_ms", FIELD_AMOUNT, struct action_options, time_ms),
+	FIELD(FIELD_HASH, struct action_options, content),
 };
 
 static const struct field action_fields[] = {

@@ -38,6 +38,7 @@ struct sending {
 	void *state;      /* of go_on */
 	char progress[SENDING_PROGRESS_MAX];
 	bool ending; /* what it makes undone has a while more than the command's deadline */
+	bool begun;  /* the action's own between calls */
 	bool sent;   /* the server may have seen a change and has not refused it */
 };
 

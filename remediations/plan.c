@@ -5,6 +5,7 @@
  */
 #include "remediations/plan.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,13 +107,14 @@ static uint64_t plan_hash(const struct plan *plan, const struct target *target)
 	hash = hash_text(hash, action_kind_name(plan->kind));
 	if (plan->object.kind != TARGET_NONE)
 		hash = hash_text(hash_text(hash, plan->object.name), plan->object.uid);
-	if (plan->options.evict || plan->options.local_data || plan->options.unowned ||
-		plan->options.foreign)
-		hash = hash_text(hash,
-			(const char[]){(char)('0' + plan->options.evict),
-				(char)('0' + plan->options.local_data),
-				(char)('0' + plan->options.unowned),
-				(char)('0' + plan->options.foreign), '\0'});
+	if (action_options_any(&plan->options)) {
+		char options[96];
+
+		snprintf(options, sizeof(options), "%d%d%d%d %" PRIx64, plan->options.evict,
+			plan->options.local_data, plan->options.unowned, plan->options.foreign,
+			plan->options.content);
+		hash = hash_text(hash, options);
+	}
 	return changes_hash(&plan->changes, hash);
 }
 
@@ -176,6 +178,11 @@ static void renew_numbers(struct plan *plan, const struct observation *observati
 		if (change_field_unit(change->field) == UNIT_NUMBER)
 			observation_value(observation, change->field, &change->before);
 	}
+}
+
+char *plan_payload(const struct plan_question *question, const char *action_id)
+{
+	return action_class(question->step->action)->make_payload(question, action_id);
 }
 
 void plan_invert(struct plan *plan, const struct plan *done, const char *done_id,

@@ -74,6 +74,9 @@ int plan_applied(const struct plan *plan, const struct target *target, const cha
 /* The command, without its id and deadline. */
 void plan_command(const struct plan *plan, const struct target *target, struct command *command);
 
+/* What a step with options.content sends (mem_free); NULL: no memory. */
+char *plan_payload(const struct plan_question *question, const char *action_id) MUST_CHECK;
+
 /* ---- for the classes of actions ---- */
 
 /* Whether the cluster answered. */

@@ -48,6 +48,7 @@ void playbook_fini(struct playbook *playbook)
 	for (unsigned i = 0; i <= EVENT_PROPOSAL; i++)
 		matchers_fini(&playbook->triggers[i].matchers);
 	for (size_t i = 0; i < PLAYBOOK_STEPS_MAX; i++) {
+		mem_free(playbook->steps[i].payload);
 		mem_free(playbook->steps[i].title);
 		mem_free(playbook->steps[i].text);
 	}

@@ -57,6 +57,7 @@ struct playbook_step {
 	struct step_change changes[CHANGES_MAX];
 	unsigned change_count;
 	struct action_options options;
+	char *payload;      /* what options.content is of, as its action reads it; NULL: nothing */
 	char *title, *text; /* ticket: templates with {{ label }} */
 };
 

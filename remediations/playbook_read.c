@@ -394,6 +394,11 @@ static void check_whole(struct reading *reading, const struct yaml_node *root)
 	if (changes && !narrow)
 		yaml_report(&reading->at, trigger,
 			"a trigger without matchers fits everything; only tickets may follow it");
+	if (playbook->step_count &&
+		action_kind_accompanies(playbook->steps[playbook->step_count - 1].action))
+		yaml_report(&reading->at, yaml_get(root, "steps"),
+			"%s accompanies the step after it, and there is none",
+			action_kind_name(playbook->steps[playbook->step_count - 1].action));
 	if (changes && playbook->target.none)
 		yaml_report(&reading->at, root,
 			"a step that changes something needs a target with a kind");

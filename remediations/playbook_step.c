@@ -215,6 +215,17 @@ void step_read_template(const struct step_reading *reading, const char *key, boo
 		yaml_report(reading->at, yaml_get(reading->map, key), "%s: %s", key, message);
 }
 
+uint64_t content_hash(const char *text)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	if (!text)
+		return 0;
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
+	return hash | 1;
+}
+
 /* ---- a step ---- */
 
 /* Whether the action can be done to what the playbook's target is. */

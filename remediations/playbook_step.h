@@ -42,6 +42,9 @@ void step_need_condition(const struct step_reading *reading);
 void step_read_template(const struct step_reading *reading, const char *key, bool required,
 	size_t size_max, char **text);
 
+/* Of what a step sends, never 0 but for NULL. */
+uint64_t content_hash(const char *text);
+
 /* For playbook_read.c: a text on the heap, and one that is bounded. */
 char *playbook_copy_text(const struct yaml_reader *at, const struct yaml_node *node,
 	const char *text);

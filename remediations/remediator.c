@@ -10,6 +10,7 @@
  * the queue ends, the thread stops, the actuators finish what is under way, the
  * journal commits what it holds. What was not finished is taken up at the next start.
  */
+#include "remediations/web_text.h"
 #include "remediations/remediator.h"
 
 #include <stdio.h>
@@ -256,6 +257,26 @@ static enum status open_actuators(struct remediator *remediator,
 	return status;
 }
 
+/* In a dry run nobody is called. */
+static enum status open_web(struct remediator *remediator, const struct remediator_config *config,
+	struct error *error)
+{
+	const struct actuator_web_config web = {.alertmanager = {.url = config->alertmanager_url,
+							.token_file =
+								config->alertmanager_token_file,
+							.user = config->alertmanager_user,
+							.ca_file = config->alertmanager_ca_file},
+		.clock = remediator->clock};
+	const struct actuator_sink sink = remediator_sink(remediator);
+
+	if (config->alertmanager_url && !web_url_good(config->alertmanager_url))
+		return error_set(error, STATUS_BAD_INPUT,
+			"alertmanager.url is no https:// one (http:// is for loopback only)");
+	if (config->dry_run)
+		return STATUS_OK;
+	return actuator_web_open(&remediator->web, &web, &sink, error);
+}
+
 static enum status open_parts(struct remediator *remediator, const struct remediator_config *config,
 	struct error *error)
 {
@@ -277,7 +298,11 @@ static enum status open_parts(struct remediator *remediator, const struct remedi
 	if (!status)
 		status = open_actuators(remediator, config, error);
 	if (!status)
+		status = open_web(remediator, config, error);
+	if (!status)
 		status = replay(remediator, error);
+	if (!status)
+		remediator_end_silences(remediator);
 	if (!status && remediator->tickets)
 		status = tickets_start(remediator->tickets, error);
 	return status;
@@ -407,6 +432,8 @@ void remediator_close(struct remediator *remediator)
 	}
 	if (remediator->dry.vtable)
 		remediator->dry.vtable->close(remediator->dry.self);
+	if (remediator->web.vtable)
+		remediator->web.vtable->close(remediator->web.self);
 	tickets_stop(remediator->tickets);
 	audit_watch_close(remediator->audit_watch);
 	if (remediator->journal)

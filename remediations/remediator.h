@@ -102,6 +102,8 @@ struct remediator_config {
 	struct signal_source signals;
 	const struct ticket_service *tickets; /* borrowed until close; of the opening only */
 	size_t ticket_count;
+	const char *alertmanager_url; /* for silences; NULL: none */
+	const char *alertmanager_token_file, *alertmanager_user, *alertmanager_ca_file; /* NULL */
 	const char *external_url; /* for links in tickets; NULL: none */
 	int64_t ticket_gap_ms;    /* tests: before the first repeat; 0: as usual */
 	const char *

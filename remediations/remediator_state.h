@@ -9,6 +9,7 @@
 
 #include "base/queue.h"
 #include "remediations/actuator.h"
+#include "remediations/actuator_web.h"
 #include "remediations/audit_watch.h"
 #include "remediations/board.h"
 #include "remediations/engine.h"
@@ -75,6 +76,7 @@ struct remediator {
 	struct journal *journal;
 	struct audit_watch *audit_watch;
 	struct actuator dry, real; /* real: vtable NULL when there is no cluster; closed with dry */
+	struct actuator web;       /* webhooks and silences; vtable NULL in a dry run */
 	struct tickets *tickets;   /* NULL: no services, or a dry run */
 	struct engine *engine;
 	struct engine_config config; /* what the engine has; changed by reload only */
@@ -103,6 +105,8 @@ struct remediator {
 /* remediator_thread.c: the engine's thread and its ports */
 struct engine_ports remediator_ports(struct remediator *remediator);
 struct actuator_sink remediator_sink(struct remediator *remediator);
+/* At start: of incidents that ended while nobody could remove them. */
+void remediator_end_silences(struct remediator *remediator);
 void *remediator_run(void *argument);
 /* Asks the engine's thread and waits for its answer. STATUS_BUSY, STATUS_UNAVAILABLE. */
 enum status remediator_control(struct remediator *remediator, struct control *control);

@@ -192,6 +192,10 @@ static enum status port_send(void *self, const struct command *command, bool dry
 		return remediator->dry.vtable->send(remediator->dry.self, command);
 	if (command->kind == ACTION_TICKET)
 		return open_ticket(remediator, command);
+	if (action_kind_told_apart(command->kind))
+		return remediator->web.vtable
+			? remediator->web.vtable->send(remediator->web.self, command)
+			: STATUS_UNAVAILABLE;
 	if (!remediator->real.vtable)
 		return STATUS_UNAVAILABLE;
 	return remediator->real.vtable->send(remediator->real.self, command);
@@ -236,6 +240,40 @@ static void tell_step(struct remediator *remediator, const struct news *news)
 		watch(argument, news->time_ms, news->incident->id, news->word, news->text);
 }
 
+/* The incident is over, and so are its silences. The answers concern nobody: what could not be removed
+ * ends by itself. */
+static void end_silences(struct remediator *remediator, const struct incident *incident)
+{
+	int64_t now_ms = clock_now_ms(remediator->clock);
+
+	for (size_t i = 0; remediator->web.vtable && i < incident->action_count; i++) {
+		const struct action *action = incident->actions[i];
+		struct command command;
+
+		if (action->plan.kind != ACTION_SILENCE || action->dry_run || !action->sent_ms ||
+			*action->undo_of || now_ms > action->sent_ms + action->plan.options.time_ms)
+			continue;
+		plan_command(&action->plan, &action->target, &command);
+		command.changes = changes_inverse(&command.changes);
+		memcpy(command.action_id, action->id, sizeof(command.action_id));
+		if (remediator->web.vtable->send(remediator->web.self, &command))
+			LOG_WARN("a silence is left to its own end",
+				LOG_TEXT("incident", incident->id));
+	}
+}
+
+static bool end_old_silences(void *argument, const struct incident *incident)
+{
+	if (!incident->open)
+		end_silences(argument, incident);
+	return true;
+}
+
+void remediator_end_silences(struct remediator *remediator)
+{
+	engine_visit(remediator->engine, end_old_silences, remediator);
+}
+
 static void port_told(void *self, const struct news *news)
 {
 	struct remediator *remediator = self;
@@ -257,6 +295,8 @@ static void port_told(void *self, const struct news *news)
 		count_action(news);
 		break;
 	case NEWS_OUTCOME:
+		if (!news->incident->open)
+			end_silences(remediator, news->incident);
 		metrics_inc(METRIC_OUTCOMES, news->playbook, news->word);
 		break;
 	case NEWS_MODE:

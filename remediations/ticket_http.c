@@ -133,7 +133,7 @@ enum status ticket_http_call(struct ticket_http *http, const struct ticket_call 
 	struct curl_slist *headers = NULL;
 	CURLcode result = CURLE_OUT_OF_MEMORY;
 	curl_off_t asked_s = 0;
-	long code = 0;
+	long code = 0, request_size = 0;
 
 	*answer = (struct ticket_answer){.body = ""};
 	buf_reset(&http->body);
@@ -144,6 +144,8 @@ enum status ticket_http_call(struct ticket_http *http, const struct ticket_call 
 	}
 	curl_easy_setopt(http->curl, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(headers);
+	if (curl_easy_getinfo(http->curl, CURLINFO_REQUEST_SIZE, &request_size) == CURLE_OK)
+		answer->sent = request_size > 0;
 	if (result != CURLE_OK)
 		return judge(http, result, error);
 	curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, &code);

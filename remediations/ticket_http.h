@@ -10,6 +10,7 @@
 #define NIMBUSGUARD_REMEDIATIONS_TICKET_HTTP_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,7 +30,7 @@ struct ticket_http *ticket_http_open(const char *ca_file, const atomic_bool *sto
 void ticket_http_close(struct ticket_http *http);
 
 struct ticket_call {
-	const char *method, *url;                     /* GET or POST */
+	const char *method, *url;                     /* GET, POST, DELETE */
 	const char *headers[TICKET_HTTP_HEADERS_MAX]; /* further ones, NULL behind the last */
 	const char *body;                             /* NULL: none */
 	size_t body_size;
@@ -37,6 +38,7 @@ struct ticket_call {
 
 struct ticket_answer {
 	int code;               /* 0: there was none */
+	bool sent;              /* the other side may have seen the request */
 	int64_t retry_after_ms; /* as asked for by the service; 0: not */
 	const char *body;       /* NUL-terminated, "" when empty; lives until the next call */
 	size_t size;

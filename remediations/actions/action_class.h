@@ -118,6 +118,12 @@ struct action_class {
 	bool inverse;
 	/* A restart in the middle goes on with it, where plan_applied() says that it was begun. */
 	bool resumes;
+	/* The next step comes at once; it is not watched, and ends with the incident. */
+	bool accompanies;
+	/* One that failed is not tried again. */
+	bool once;
+	/* What a step with options.content sends (mem_free), made just before it is sent; NULL: no memory. */
+	char *(*make_payload)(const struct plan_question *question, const char *action_id);
 	/* One at a time in the whole cluster. */
 	bool alone;
 	/* See plan_applied(). observation is one of the target, without an error; whether it is the

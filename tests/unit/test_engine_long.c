@@ -189,6 +189,68 @@ static void one_node_is_drained_at_a_time(void **st)
 	bench_close(bench);
 }
 
+/* ---- what accompanies another step ---- */
+
+static const char silence_text[] =
+	"playbook: quiet\ntrigger:\n  alert: ['alertname=\"Slow\"']\ntarget:\n  kind: Deployment\n"
+	"priority: 900\nsteps:\n- {action: silence, alerts: [PodNotReady], for: 30m}\n"
+	"- {action: restart_workload}\nverify: {signal: saturation, is: below, value: 0.9, after: 1m, "
+	"over: 1m}\n";
+
+static void silence_is_followed_by_its_step_at_once(void **st)
+{
+	struct bench *bench = bench_open(MODE_AUTO, false);
+	struct diagnostics diagnostics;
+
+	(void)st;
+	diagnostics_init(&diagnostics);
+	assert_int_equal(playbooks_load_text(bench->playbooks, "quiet.yaml", silence_text,
+				 strlen(silence_text), &diagnostics),
+		STATUS_OK);
+	diagnostics_fini(&diagnostics);
+	alert(bench, "Slow", true, START_MS);
+	send_it(bench);
+	assert_int_equal(bench->sent_count, 1);
+	assert_int_equal(bench->sent[0].kind, ACTION_SILENCE);
+	assert_non_null(bench->sent[0].payload);
+	assert_int_equal(bench->sent[0].deadline_ms, bench->now_ms + bench->config.times.send);
+	answer_last(bench, COMMAND_DONE, "silence alerts of Deployment shop/web: id-1");
+	send_it(bench);
+	assert_int_equal(only(bench)->actions[0]->state, STATE_DONE);
+	assert_true(only(bench)->actions[0]->ended);
+	assert_int_equal(bench->sent_count, 2);
+	assert_int_equal(bench->sent[1].kind, ACTION_RESTART_WORKLOAD);
+	bench_close(bench);
+}
+
+static void restart_between_the_two_goes_on_with_the_second(void **st)
+{
+	struct bench *bench = bench_open(MODE_AUTO, false);
+	struct diagnostics diagnostics;
+
+	(void)st;
+	diagnostics_init(&diagnostics);
+	assert_int_equal(playbooks_load_text(bench->playbooks, "quiet.yaml", silence_text,
+				 strlen(silence_text), &diagnostics),
+		STATUS_OK);
+	diagnostics_fini(&diagnostics);
+	alert(bench, "Slow", true, START_MS);
+	send_it(bench);
+	/* The answer was lost with the process: it is asked for again, and found by its key. */
+	bench_restart(bench);
+	pass(bench, 60000);
+	send_it(bench);
+	pass(bench, 60000);
+	send_it(bench);
+	assert_int_equal(bench->sent_count, 2);
+	assert_int_equal(bench->sent[1].kind, ACTION_SILENCE);
+	answer_last(bench, COMMAND_DONE, "");
+	send_it(bench);
+	assert_int_equal(bench->sent_count, 3);
+	assert_int_equal(bench->sent[2].kind, ACTION_RESTART_WORKLOAD);
+	bench_close(bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +260,8 @@ int main(void)
 		cmocka_unit_test(kill_switch_holds_what_would_go_on),
 		cmocka_unit_test(what_does_not_hold_is_ineffective),
 		cmocka_unit_test(one_node_is_drained_at_a_time),
+		cmocka_unit_test(silence_is_followed_by_its_step_at_once),
+		cmocka_unit_test(restart_between_the_two_goes_on_with_the_second),
 	};
 
 	return cmocka_run_group_tests_name("engine_long", tests, NULL, NULL);
