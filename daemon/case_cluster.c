@@ -509,7 +509,7 @@ enum status case_cluster_delete(struct case_cluster *cluster, const char *name, 
 
 /* ---- calls ---- */
 
-static int refuse(json_t **body, int code, const char *reason, const char *message)
+int case_cluster_refuse(json_t **body, int code, const char *reason, const char *message)
 {
 	*body = json_pack("{s:s,s:s,s:s,s:s,s:s,s:i}", "apiVersion", "v1", "kind", "Status",
 		"status", "Failure", "reason", reason, "message", message, "code", code);
@@ -531,7 +531,8 @@ static int serve_list(const struct case_cluster *cluster, const char *path, json
 	while (i < ARRAY_COUNT(kinds) && strcmp(kinds[i].resource, name) != 0)
 		i++;
 	if (i == ARRAY_COUNT(kinds))
-		return refuse(body, 404, "NotFound", "the cluster of this test has no such object");
+		return case_cluster_refuse(body, 404, "NotFound",
+			"the cluster of this test has no such object");
 	items = json_array();
 	json_object_foreach(cluster->objects, key, object)
 	{
@@ -630,7 +631,8 @@ static int serve_patch(struct case_cluster *cluster, const char *path, const cha
 	int code = 200;
 
 	if (object == NULL)
-		return refuse(body, 404, "NotFound", "the cluster of this test has no such object");
+		return case_cluster_refuse(body, 404, "NotFound",
+			"the cluster of this test has no such object");
 	patch = json_loads(text != NULL ? text : "", 0, NULL);
 	result = json_deep_copy(object);
 	if (json_is_array(patch)) {
@@ -642,12 +644,13 @@ static int serve_patch(struct case_cluster *cluster, const char *path, const cha
 	if (!json_is_object(patch)) {
 		json_decref(patch);
 		json_decref(result);
-		return refuse(body, 400, "BadRequest", "the patch is none that is served");
+		return case_cluster_refuse(body, 400, "BadRequest",
+			"the patch is none that is served");
 	}
 	if (differs(patch, object, "uid") || differs(patch, object, "resourceVersion")) {
-		code = refuse(body, 409, "Conflict", "the object has been modified");
+		code = case_cluster_refuse(body, 409, "Conflict", "the object has been modified");
 	} else if (result == NULL || !merge_into(result, patch, true)) {
-		code = refuse(body, 500, "InternalError", "out of memory");
+		code = case_cluster_refuse(body, 500, "InternalError", "out of memory");
 	} else {
 		if (!dry) {
 			stamp_version(cluster, result);
@@ -671,9 +674,11 @@ static int serve_delete(struct case_cluster *cluster, const char *path, const ch
 
 	dry = dry || json_array_size(json_object_get(options, "dryRun")) > 0;
 	if (object == NULL) {
-		code = refuse(body, 404, "NotFound", "the cluster of this test has no such object");
+		code = case_cluster_refuse(body, 404, "NotFound",
+			"the cluster of this test has no such object");
 	} else if (uid != NULL && strcmp(uid, kube_uid(object)) != 0) {
-		code = refuse(body, 409, "Conflict", "the uid in the precondition differs");
+		code = case_cluster_refuse(body, 409, "Conflict",
+			"the uid in the precondition differs");
 	} else {
 		*body = json_deep_copy(object);
 		if (!dry)
@@ -695,14 +700,16 @@ int case_cluster_serve(void *argument, const struct kube_request *request, json_
 		return 0;
 	if (cluster->permissions != NULL &&
 		!permissions_hold(cluster->permissions, request->method, request->path))
-		return refuse(body, 403, "Forbidden",
+		return case_cluster_refuse(body, 403, "Forbidden",
 			"the roles that nimbusguard rbac writes do not allow this call");
 	if (size >= sizeof(path))
-		return refuse(body, 404, "NotFound", "the path is too long");
+		return case_cluster_refuse(body, 404, "NotFound", "the path is too long");
 	memcpy(path, request->path, size);
 	path[size] = '\0';
 	switch (request->method) {
 	case KUBE_GET:
+		if (strcmp(path, "/api/v1/pods") == 0)
+			return case_cluster_pods(cluster, query, body);
 		return serve_get(cluster, path, body);
 	case KUBE_PATCH:
 		if (size > 6 && strcmp(path + size - 6, "/scale") == 0)
@@ -710,7 +717,9 @@ int case_cluster_serve(void *argument, const struct kube_request *request, json_
 		return serve_patch(cluster, path, request->body, dry, body);
 	case KUBE_DELETE:
 		return serve_delete(cluster, path, request->body, dry, body);
+	case KUBE_POST:
+		return case_cluster_post(cluster, path, request->body, dry, body);
 	default:
-		return refuse(body, 405, "MethodNotAllowed", "not served");
+		return case_cluster_refuse(body, 405, "MethodNotAllowed", "not served");
 	}
 }

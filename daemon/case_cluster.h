@@ -1,7 +1,7 @@
 /*
  * A cluster of Kubernetes objects in memory, for tests of playbooks: it answers the calls that the
  * product makes of an API server (GET of objects and lists, merge and strategic merge patches with
- * their preconditions, DELETE with a uid) and does what a controller that needs no time would do.
+ * their preconditions, DELETE with a uid, evictions, Jobs) and does what a controller that needs no time would do.
  *
  * Ownership: the cluster owns its objects.
  * Limits: CASE_OBJECTS_MAX objects.
@@ -47,5 +47,11 @@ enum status case_cluster_delete(struct case_cluster *cluster, const char *name,
 
 /* A kube_serve_fn; argument: the cluster. */
 int case_cluster_serve(void *argument, const struct kube_request *request, json_t **body);
+
+/* case_calls.c, for case_cluster.c: creating a Job or an eviction, and the pods of a node. */
+int case_cluster_post(struct case_cluster *cluster, const char *path, const char *text, bool dry,
+	json_t **body);
+int case_cluster_pods(const struct case_cluster *cluster, const char *query, json_t **body);
+int case_cluster_refuse(json_t **body, int code, const char *reason, const char *message);
 
 #endif
