@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -47,6 +48,7 @@ struct actuator_kube {
 	struct kube_watch *watch; /* NULL: none */
 	const struct clock *clock;
 	struct actuator_sink sink;
+	const atomic_bool *paused; /* NULL: never */
 	unsigned queue_max;
 
 	pthread_mutex_t lock;
@@ -249,7 +251,8 @@ static void tell_progress(struct worker *worker, struct job *job, struct command
 /* False: it is not over, and in the queue again. */
 static bool answer_command(struct worker *worker, struct job *job, bool ended)
 {
-	const struct actuator_sink *sink = &worker->kube->sink;
+	const struct actuator_kube *kube = worker->kube;
+	const struct actuator_sink *sink = &kube->sink;
 	struct command_result result;
 	int64_t again_ms;
 
@@ -259,7 +262,9 @@ static bool answer_command(struct worker *worker, struct job *job, bool ended)
 	/* Another thread may go on with it than began it. */
 	job->sending.session = worker->look.session;
 	if (ended) {
-		kube_send_stop(&job->sending, &result);
+		kube_send_stop(&job->sending, "the service is ending", &result);
+	} else if (job->is_begun && kube->paused != NULL && atomic_load(kube->paused)) {
+		kube_send_stop(&job->sending, "the kill switch is on", &result);
 	} else if (!kube_send_go_on(&job->sending, &again_ms, &result)) {
 		tell_progress(worker, job, &result);
 		put_off(worker->kube, job, again_ms);
@@ -399,6 +404,7 @@ enum status actuator_kube_open(struct actuator *actuator, const struct actuator_
 		return error_set(error, STATUS_NO_MEMORY, "no memory for the actuator");
 	kube->clock = config->clock;
 	kube->sink = *sink;
+	kube->paused = config->paused;
 	kube->queue_max = config->queue_max > 0 ? config->queue_max : 1024;
 	list_init(&kube->commands);
 	list_init(&kube->questions);

@@ -11,6 +11,8 @@
 #ifndef NIMBUSGUARD_REMEDIATIONS_ACTUATOR_KUBE_H
 #define NIMBUSGUARD_REMEDIATIONS_ACTUATOR_KUBE_H
 
+#include <stdatomic.h>
+
 #include "base/clock.h"
 #include "remediations/actuator.h"
 
@@ -25,6 +27,7 @@ struct actuator_kube_config {
 	unsigned threads;          /* 0: 2 */
 	unsigned queue_max;        /* 0: 1024 */
 	int64_t timeout_ms;        /* 0: 10,000 */
+	const atomic_bool *paused; /* the kill switch, for what takes long; NULL: none */
 	const struct clock *clock; /* of deadlines */
 };
 

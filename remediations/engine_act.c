@@ -56,7 +56,10 @@ static bool still_wanted(struct engine *engine, struct incident *incident,
 	if (action->plan.kind == ACTION_TICKET)
 		return true;
 	if (engine->paused) {
-		engine_failed(engine, incident, "kill_switch", "Paused before it was sent.");
+		engine_failed(engine, incident, "kill_switch",
+			incident->resumed
+				? "Paused while it was under way; what was begun stays as it is."
+				: "Paused before it was sent.");
 		return false;
 	}
 	/* What was begun goes on. */

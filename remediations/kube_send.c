@@ -382,11 +382,11 @@ static void begin_result(const struct command *command, struct command_result *r
 	command_describe(command, result->detail, sizeof(result->detail));
 }
 
-void kube_send_stop(struct sending *sending, struct command_result *result)
+void kube_send_stop(struct sending *sending, const char *why, struct command_result *result)
 {
 	begin_result(sending->command, result);
 	finish(sending,
-		error_set(&result->error, STATUS_UNAVAILABLE, "the service is ending: %s",
+		error_set(&result->error, STATUS_UNAVAILABLE, "%s: %s", why,
 			*sending->progress ? sending->progress : "not sent"),
 		result);
 }

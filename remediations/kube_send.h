@@ -48,8 +48,9 @@ void kube_send_begin(struct sending *sending, struct kube_session *session,
 /* True: *result is filled and the sending is over. False: to be called again after *again_ms. */
 bool kube_send_go_on(struct sending *sending, int64_t *again_ms, struct command_result *result);
 
-/* In place of the next go_on, when the service ends: takes back what must not stay. */
-void kube_send_stop(struct sending *sending, struct command_result *result);
+/* In place of the next go_on, when the service ends or is paused: what was begun stays as it is, to be
+ * gone on with later. */
+void kube_send_stop(struct sending *sending, const char *why, struct command_result *result);
 
 /* All of it at once, waiting where it has to; for one who has nothing else to do. */
 void kube_send(struct kube_session *session, const struct clock *clock,

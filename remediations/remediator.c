@@ -237,6 +237,7 @@ static enum status open_actuators(struct remediator *remediator,
 		.context = config->kube_context,
 		.watch_kinds = config->kube_watch ? permissions_watched(&permissions) : 0,
 		.watch_object_max = config->kube_watch_objects,
+		.paused = &remediator->paused,
 		.clock = config->clock};
 	const struct actuator_sink sink = remediator_sink(remediator);
 	struct actuator reader = {0};

@@ -97,6 +97,7 @@ struct remediator {
 	pthread_mutex_t lock; /* of controls' answers, of watch and of kill_switch */
 	pthread_cond_t answered;
 	pthread_mutex_t reload_lock; /* one reload at a time */
+	atomic_bool paused;          /* kill_switch.on, for actuators */
 	struct kill_switch kill_switch;
 	remediator_watch_fn *watch;
 	void *watch_argument;

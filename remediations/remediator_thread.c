@@ -401,6 +401,7 @@ void remediator_note_pause(struct remediator *remediator)
 		state.since_ms = 0;
 	pthread_mutex_lock(&remediator->lock);
 	remediator->kill_switch = state;
+	atomic_store(&remediator->paused, state.on);
 	pthread_mutex_unlock(&remediator->lock);
 }
 

@@ -47,6 +47,7 @@ void kube_fixture_open(struct kube_fixture *fixture, struct actuator_kube_config
 	pthread_cond_init(&fixture->came, NULL);
 	clock_manual_init(&fixture->clock, INT64_C(1700000000000));
 	config.clock = &fixture->clock.clock;
+	config.paused = &fixture->paused;
 	if (actuator_kube_open(&fixture->actuator, &config, &sink, &error) != STATUS_OK)
 		fail_msg("%s", error.text);
 }

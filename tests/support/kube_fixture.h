@@ -17,14 +17,15 @@ struct kube_fixture {
 	struct http_stub *stub;
 	struct actuator actuator;  /* two threads, a queue of 8, attempts of 400 ms */
 	struct clock_manual clock; /* 2023-11-14T22:13:20Z */
-	struct purpose purpose;    /* of questions: scale, unless a test sets it */
+	atomic_bool paused;
+	struct purpose purpose; /* of questions: scale, unless a test sets it */
 
 	pthread_mutex_t lock;
 	pthread_cond_t came;
 	struct command_result result; /* the last one, and how many there were */
 	struct observation observation;
 	uint64_t ticket;
-	char progress[256];          /* that was told last */
+	char progress[256];                /* that was told last */
 	unsigned finished, observed, done; /* done: results with COMMAND_DONE */
 };
 

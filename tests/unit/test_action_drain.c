@@ -209,6 +209,31 @@ static void begun_drain_past_its_time_is_taken_back(void **state)
 	assert_int_equal(count_of(fixture, "POST"), 0);
 }
 
+static void kill_switch_stops_a_drain_and_leaves_what_was_begun(void **state)
+{
+	static const struct stub_rule rules[] = {{.start = PODS, .body = TWO},
+		{.start = "GET " NODE, .body = OPEN_NODE}, {.start = "PATCH " NODE},
+		{.start = "POST", .code = 429, .body = BUDGET}};
+	struct kube_fixture *fixture = *state;
+	struct command command = make_command(ACTION_DRAIN, TARGET_NODE, "n1");
+	bool begun = false;
+
+	http_stub_rules(fixture->stub, rules, ARRAY_COUNT(rules));
+	assert_int_equal(fixture->actuator.vtable->send(fixture->actuator.self, &command),
+		STATUS_OK);
+	while (!begun) {
+		clock_sleep_ms(20);
+		pthread_mutex_lock(&fixture->lock);
+		begun = *fixture->progress != '\0';
+		pthread_mutex_unlock(&fixture->lock);
+	}
+	atomic_store(&fixture->paused, true);
+	kube_fixture_await(fixture, 1, 0);
+	assert_int_equal(fixture->result.outcome, COMMAND_UNKNOWN);
+	assert_non_null(strstr(fixture->result.error.text, "the kill switch is on: 0 of 2 pods"));
+	assert_int_equal(count_of(fixture, "PATCH"), 1);
+}
+
 static void undone_drain_uncordons(void **state)
 {
 	struct kube_fixture *fixture = *state;
@@ -479,6 +504,7 @@ int main(void)
 		WITH_SERVER(what_others_cordoned_stays_cordoned),
 		WITH_SERVER(begun_drain_goes_on_where_it_stopped),
 		WITH_SERVER(begun_drain_past_its_time_is_taken_back),
+		WITH_SERVER(kill_switch_stops_a_drain_and_leaves_what_was_begun),
 		WITH_SERVER(undone_drain_uncordons),
 		WITH_SERVER(uncordon_takes_the_mark_away),
 		WITH_SERVER(pod_is_evicted_by_its_uid),
