@@ -69,6 +69,7 @@ static enum status call(struct visit *visit, const char *method, const char *pat
 	size_t size = strlen(base);
 	char url[URL_SIZE];
 	struct ticket_call request = {.method = method,
+		.fresh = strcmp(method, "POST") == 0,
 		.url = url,
 		.headers = {*visit->authorization != '\0' ? visit->authorization : NULL, NULL},
 		.body = body,

@@ -344,6 +344,8 @@ void engine_accompany(struct engine *engine, struct incident *incident)
 {
 	struct action *action = incident_action(incident);
 
+	/* It is no change of the target that the next step would have to keep a distance from. */
+	ledger_mark_undone(&engine->ledger, action->id);
 	if (!action->ended) {
 		action->ended = true;
 		action->ended_ms = engine->now_ms;

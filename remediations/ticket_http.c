@@ -87,6 +87,8 @@ static CURLcode set_call(CURL *curl, const struct ticket_call *call, struct curl
 
 	if (code == CURLE_OK)
 		code = curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, call->fresh ? 1L : 0L);
 	if (code != CURLE_OK)
 		return code;
 	if (call->body == NULL) {

@@ -32,7 +32,9 @@ void ticket_http_close(struct ticket_http *http);
 struct ticket_call {
 	const char *method, *url;                     /* GET, POST, DELETE */
 	const char *headers[TICKET_HTTP_HEADERS_MAX]; /* further ones, NULL behind the last */
-	const char *body;                             /* NULL: none */
+	bool fresh; /* on a connection of its own: libcurl repeats a request by itself when a kept
+		     * one breaks before an answer */
+	const char *body; /* NULL: none */
 	size_t body_size;
 };
 

@@ -21,6 +21,7 @@ bool web_url_good(const char *url)
 {
 	static const char *const local[] = {"http://127.0.0.1", "http://localhost", "http://[::1]"};
 	bool good = strncmp(url, "https://", 8) == 0 && url[8] != '\0' && url[8] != '/';
+	size_t host = good ? 8 : 7;
 
 	for (size_t i = 0; i < ARRAY_COUNT(local); i++) {
 		size_t size = strlen(local[i]);
@@ -30,7 +31,8 @@ bool web_url_good(const char *url)
 	}
 	for (const char *at = url; *at != '\0'; at++)
 		good = good && (unsigned char)*at > ' ' && (unsigned char)*at < 0x7f;
-	return good && strlen(url) <= URL_MAX && strcspn(url + 7, "@") >= strcspn(url + 7, "/?#");
+	return good && strlen(url) <= URL_MAX &&
+		strcspn(url + host, "@") >= strcspn(url + host, "/?#");
 }
 
 /* Whether the place lies within a string; text is JSON up to there. */

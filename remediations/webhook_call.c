@@ -79,6 +79,7 @@ static enum status try_once(const struct web_calling *calling, const struct lett
 	char webhook_id[ACTION_ID_MAX + 32], key[ACTION_ID_MAX + 32], time[64];
 	int64_t now_s = clock_now_ms(calling->clock) / 1000;
 	struct ticket_call call = {.method = "POST",
+		.fresh = true,
 		.url = letter->url,
 		.headers = {webhook_id, time, signature, key, NULL},
 		.body = letter->body,

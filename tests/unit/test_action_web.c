@@ -321,6 +321,7 @@ static void lost_answer_is_found_out(void **state)
 		{.start = "GET", .body = FOUND("id-5", KEY, "active")});
 	assert_int_equal(scene->result.outcome, COMMAND_DONE);
 	assert_non_null(strstr(scene->result.detail, "id-5"));
+	assert_int_equal(http_stub_request_count(scene->stub), 3);
 	SEND(scene, command, {.start = "GET", .body = "[]"},
 		{.start = "POST", .code = 400, .body = "\"bad matcher\""});
 	assert_int_equal(scene->result.outcome, COMMAND_FAILED);
@@ -378,7 +379,7 @@ static void keys_of_steps_are_checked_at_their_place(void **state)
 	expect("- {action: silence, alerts: [PodNotReady, Replicas], for: 30m}\n", NULL);
 	expect("- {action: silence, alerts: [A], labels: [namespace, pod], for: 30m}\n", NULL);
 	expect("- {action: silence, alerts: [A, Late], for: 30m}\n",
-		"p.yaml:7:30: error: Late may be the alert that triggers this playbook");
+		"p.yaml:7:29: error: Late may be the alert that triggers this playbook");
 	expect("- {action: silence, alerts: [A], labels: [namespace], for: 30m}\n", "too wide");
 	expect("- {action: silence, alerts: [A], labels: [team], for: 30m}\n", "says nothing");
 	expect("- {action: silence, alerts: ['.*'], for: 30m}\n", "can be no name");
