@@ -5,6 +5,7 @@
 #include "demo/kube_api.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -373,20 +374,21 @@ static bool dry_in_options(const void *body, size_t size)
 	return dry;
 }
 
-static void serve_delete(struct request *request, void *argument)
+/* Ends the pod of api/v1/namespaces/NS/pods/NAME, by DELETE or (parts 7) by its eviction, with the options
+ * of either. */
+static void end_pod(struct kube_api *api, struct request *request, size_t parts, const void *body,
+	size_t size)
 {
-	struct kube_api *api = argument;
 	struct cluster *cluster = api->cluster;
 	struct kube_path path;
 	json_t *object = NULL;
-	size_t size;
-	const void *body = request_body(request, &size);
 	bool dry = request_query(request, "dryRun") != NULL || dry_in_options(body, size);
 	int code = 404;
 
 	pthread_mutex_lock(&cluster->lock);
-	if (path_cut(&path, request_path(request)) && path.count == 6 &&
-		path_is(&path, 3, CLUSTER_NAMESPACE) && path_is(&path, 4, "pods")) {
+	if (path_cut(&path, request_path(request)) && path.count == parts &&
+		path_is(&path, 3, CLUSTER_NAMESPACE) && path_is(&path, 4, "pods") &&
+		(parts == 6 || path_is(&path, 6, "eviction"))) {
 		for (int i = 0; i < CLUSTER_WORKLOADS && code == 404; i++) {
 			struct sim_workload *workload = &cluster->workloads[i];
 			int pod = pod_by_name(workload, path.parts[5]);
@@ -401,7 +403,7 @@ static void serve_delete(struct request *request, void *argument)
 	}
 	pthread_mutex_unlock(&cluster->lock);
 	if (code == 200) {
-		reply_json(request, 200, object);
+		reply_json(request, parts == 6 ? 200 : 201, object);
 		return;
 	}
 	json_decref(object);
@@ -410,6 +412,30 @@ static void serve_delete(struct request *request, void *argument)
 			"Precondition failed: UID in precondition differs");
 	else
 		reply_status(request, 404, "NotFound", "the simulated cluster has no such object");
+}
+
+static void serve_delete(struct request *request, void *argument)
+{
+	size_t size;
+	const void *body = request_body(request, &size);
+
+	end_pod(argument, request, 6, body, size);
+}
+
+/* An eviction; there are no disruption budgets here. */
+static void serve_create(struct request *request, void *argument)
+{
+	size_t size;
+	const void *body = request_body(request, &size);
+	json_t *eviction = json_loadb(body, size, 0, NULL);
+	char *options = json_dumps(json_object_get(eviction, "deleteOptions"), JSON_COMPACT);
+
+	if (json_is_object(eviction))
+		end_pod(argument, request, 7, options, options != NULL ? strlen(options) : 0);
+	else
+		reply_status(request, 400, "BadRequest", "an eviction is a JSON object");
+	free(options);
+	json_decref(eviction);
 }
 
 #define ROUTE(method, path, flags, serve)                                                          \
@@ -433,6 +459,7 @@ struct kube_api *kube_api_start(struct cluster *cluster, unsigned port, struct e
 		ROUTE("GET", "/apis/", 0, serve_get),
 		ROUTE("PATCH", "/apis/", ROUTE_BODY, serve_patch),
 		ROUTE("DELETE", "/api/", ROUTE_BODY, serve_delete),
+		ROUTE("POST", "/api/", ROUTE_BODY, serve_create),
 	};
 
 	snprintf(address, sizeof(address), "127.0.0.1:%u", port);

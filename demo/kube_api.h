@@ -3,7 +3,7 @@
  *
  * Served: GET of a namespace; of pods (one, or a list by labelSelector), replica sets, deployments,
  * their scale; lists of HPAs (always empty). PATCH (merge, strategic merge) of a deployment and its
- * scale; DELETE of a pod. Preconditions (resourceVersion, uid), dryRun=All and fieldManager are
+ * scale; DELETE and eviction of a pod. Preconditions (resourceVersion, uid), dryRun=All and fieldManager are
  * honoured; what is not served is answered 404 with a Status, as an API server does.
  *
  * Ownership: the cluster is borrowed and must outlive the API.
