@@ -295,7 +295,7 @@ static void port_told(void *self, const struct news *news)
 		count_action(news);
 		break;
 	case NEWS_OUTCOME:
-		if (!news->incident->open)
+		if (news->incident && !news->incident->open)
 			end_silences(remediator, news->incident);
 		metrics_inc(METRIC_OUTCOMES, news->playbook, news->word);
 		break;
