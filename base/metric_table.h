@@ -186,6 +186,10 @@
 		"First record that does not fit the journal's chain of hashes; 0: all fit.", "")   \
 	METRIC(JOURNAL_VERIFIED, "nimbusguard_journal_verified_timestamp_seconds", METRIC_GAUGE,   \
 		"When the journal's chain was verified last.", "")                                 \
+	METRIC(PLAYBOOK_DISABLED, "nimbusguard_playbook_disabled", METRIC_GAUGE,                   \
+		"Whether a playbook is disabled (1) because the cluster does not let it do its "   \
+		"work.",                                                                           \
+		"playbook")                                                                        \
 	METRIC(KUBE_WATCH_OBJECTS, "nimbusguard_kube_watch_objects", METRIC_GAUGE,                 \
 		"Objects of the cluster held by a watch.", "kind")                                 \
 	METRIC(KUBE_WATCH_FRESH, "nimbusguard_kube_watch_fresh", METRIC_GAUGE,                     \
@@ -199,6 +203,8 @@
 		"Interruptions of a watch, by reason.", "kind,reason")                             \
 	METRIC(KUBE_WATCH_BYTES, "nimbusguard_kube_watch_memory_bytes", METRIC_GAUGE,              \
 		"Memory held for objects of watches.", "")                                         \
+	METRIC(KUBE_EVENTS, "nimbusguard_kube_events_total", METRIC_COUNTER,                       \
+		"Kubernetes Events on objects, by what became of them.", "result")                 \
 	METRIC(KUBE_LOOKS, "nimbusguard_kube_looks_total", METRIC_COUNTER,                         \
 		"Questions that a watch answered, or that the API server had to be asked.",        \
 		"kind,source")                                                                     \

@@ -715,6 +715,12 @@ void route_status(struct request *request, void *argument)
 	buf_printf(&json, "\"mode\":\"%s\",\"dry_run\":%s,", mode_name(service_mode(service)),
 		config_bool(config, SETTING_DRY_RUN) ? "true" : "false");
 	write_kill_switch(&json, service_remediator(service));
+	buf_add_text(&json, "\"playbooks_disabled\":");
+	if (service_remediator(service) != NULL)
+		remediator_write_disabled(service_remediator(service), &json);
+	else
+		buf_add_text(&json, "[]");
+	buf_add_char(&json, ',');
 	buf_add_text(&json, "\"tickets\":");
 	if (service_remediator(service) == NULL ||
 		remediator_write_tickets(service_remediator(service), &json) != STATUS_OK)

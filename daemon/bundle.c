@@ -141,7 +141,12 @@ void service_remediator_config(const struct config *config, struct bundle *bundl
 	remediator->kube_token_file = text_or_null(config, SETTING_KUBE_TOKEN_FILE);
 	remediator->kube_ca_file = text_or_null(config, SETTING_KUBE_CA_FILE);
 	remediator->kube_config = text_or_null(config, SETTING_KUBE_CONFIG);
-	remediator->kube_watch = config_bool(config, SETTING_KUBE_WATCH);
+	remediator->kube_events = config_bool(config, SETTING_KUBE_EVENTS);
+	remediator->kube_namespaces =
+		config_list(config, SETTING_KUBE_NAMESPACES, &remediator->kube_namespace_count);
+	/* A watch is for all namespaces. */
+	remediator->kube_watch =
+		config_bool(config, SETTING_KUBE_WATCH) && remediator->kube_namespace_count == 0;
 	remediator->kube_watch_objects = (unsigned)config_int(config, SETTING_KUBE_WATCH_OBJECTS);
 	remediator->kube_context = text_or_null(config, SETTING_KUBE_CONTEXT);
 	remediator->tickets = config_tickets(config, &remediator->ticket_count);

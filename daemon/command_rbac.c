@@ -89,7 +89,7 @@ static int check(const struct config *config, const struct rbac_question *questi
 
 		if (!keda && strcmp(permission->group, "keda.sh") == 0)
 			continue;
-		if (permission->optional && question->namespace_count > 0)
+		if (permission->for_all && question->namespace_count > 0)
 			continue;
 		for (size_t k = 0; k < (permission->cluster_wide ? 1 : places) && !unknown; k++) {
 			asked++;

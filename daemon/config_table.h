@@ -186,6 +186,11 @@
 		"Context of that file; empty: its current-context.")                               \
 	SETTING(KUBE_WATCH, "kubernetes.watch", BOOL, "true", 0, 0, NULL, false,                   \
 		"Follow namespaces and autoscalers instead of reading them at each look.")         \
+	SETTING(KUBE_NAMESPACES, "kubernetes.namespaces", LIST, "", 0, 0, NULL, false,             \
+		"Namespaces in which the service has its roles, as given to `nimbusguard rbac "    \
+		"--namespace`; empty: all.")                                                       \
+	SETTING(KUBE_EVENTS, "kubernetes.events", BOOL, "true", 0, 0, NULL, false,                 \
+		"Write Kubernetes Events on objects that are acted on; never in a dry run.")       \
 	SETTING(KUBE_WATCH_OBJECTS, "kubernetes.watch_objects_max", INT, "50000", 100, 10000000,   \
 		NULL, false, "Objects followed; a kind that does not fit is read.")                \
 	SETTING(KUBE_TOKEN_FILE, "kubernetes.token_file", TEXT, "", 0, 0, NULL, false,             \

@@ -269,6 +269,22 @@ static json_t *load_list(struct remediator *remediator, bool actions)
 	return list;
 }
 
+/* The playbooks that are disabled and why; NULL: none. */
+static const char *disabled_note(struct gathered *page, struct service *service)
+{
+	struct buf text;
+	const char *note = NULL;
+
+	if (service_remediator(service) == NULL)
+		return NULL;
+	buf_init(&text, PAGE_MAX);
+	remediator_tell_disabled(service_remediator(service), &text);
+	if (buf_ok(&text) && text.size > 0)
+		note = arena_strndup(&page->arena, text.data, text.size);
+	buf_fini(&text);
+	return note;
+}
+
 static void gather_service(struct gathered *page, struct service *service)
 {
 	const struct config *config = service_config(service);
@@ -300,8 +316,10 @@ static void gather_service(struct gathered *page, struct service *service)
 	components[2] = (struct page_component){"engine",
 		service_remediator(service) != NULL ? sick : "not enabled",
 		ready || service_remediator(service) == NULL};
+	components[3] = (struct page_component){"playbooks", disabled_note(page, service), true};
+	components[3].healthy = components[3].note == NULL;
 	page->status.components = components;
-	page->status.component_count = 3;
+	page->status.component_count = 4;
 }
 
 void route_page(struct request *request, void *argument)

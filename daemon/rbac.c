@@ -12,7 +12,7 @@ enum scope { SCOPE_ALL, SCOPE_NAMESPACED, SCOPE_CLUSTER };
 static bool in_scope(const struct permission *permission, enum scope scope)
 {
 	/* A watch is for all namespaces; where roles are for some, objects are read. */
-	if (scope != SCOPE_ALL && permission->optional)
+	if (scope != SCOPE_ALL && permission->for_all)
 		return false;
 	return scope == SCOPE_ALL || permission->cluster_wide == (scope == SCOPE_CLUSTER);
 }

@@ -44,6 +44,13 @@ struct engine_times {
 
 void engine_times_default(struct engine_times *times);
 
+/* Whether the cluster lets a playbook do its work. */
+struct permission_source {
+	void *self;
+	/* True: it does not, and text says what is missing. */
+	bool (*lacks)(void *self, const char *playbook, char *text, size_t size);
+};
+
 struct engine_config {
 	struct playbooks *playbooks;
 	struct matchers *opt_in; /* NULL: annotation only */
@@ -54,7 +61,8 @@ struct engine_config {
 	bool paused;
 	struct guard_limits limits;
 	struct signal_source signals;
-	struct forecast_source forecast; /* expect NULL: the simple ones on the signals */
+	struct permission_source permissions; /* lacks NULL: nothing is known to be missing */
+	struct forecast_source forecast;      /* expect NULL: the simple ones on the signals */
 	struct engine_times times;
 	unsigned incident_max; /* at open only */
 };

@@ -244,6 +244,7 @@ void engine_judge(struct engine *engine, struct incident *incident)
 	const struct guard_limits *limits = playbook ? &playbook->guard : &engine->config.limits;
 	struct test_result conditions[PLAYBOOK_CONDITIONS_MAX];
 	struct ledger_entry entry;
+	char missing[GATE_TEXT_MAX];
 	struct guard_question question = {.now_ms = engine->now_ms,
 		.started_ms = engine->started_ms,
 		.playbook = playbook,
@@ -273,6 +274,10 @@ void engine_judge(struct engine *engine, struct incident *incident)
 			&incident->target.workload, engine->now_ms, 0, &conditions[i]);
 	question.frozen_until_ms =
 		freeze_until(engine->config.freeze, engine->now_ms, &question.freeze_window);
+	if (playbook && engine->config.permissions.lacks &&
+		engine->config.permissions.lacks(engine->config.permissions.self, playbook->name,
+			missing, sizeof(missing)))
+		question.missing = missing;
 	engine_check_approvals(engine, incident, action);
 	question.by_person = engine_approved(action);
 	question.action = action;

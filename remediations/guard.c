@@ -94,6 +94,14 @@ static void judge_playbook(const struct guard_question *question, struct gate_re
 	gate_saw(result, "%s", question->playbook ? question->playbook->name : "gone");
 }
 
+static void judge_permission(const struct guard_question *question, struct gate_result *result)
+{
+	if (!question->missing)
+		return;
+	gate_refuse_for_now(result, 0);
+	gate_saw(result, "missing: %.*s", GATE_TEXT_MAX - 10, question->missing);
+}
+
 static void judge_firing(const struct guard_question *question, struct gate_result *result)
 {
 	if (question->undo)
@@ -424,6 +432,7 @@ static void judge_records(const struct guard_question *question, struct gate_res
 
 static judge_fn *const judges[GATE_COUNT] = {
 	[GATE_PLAYBOOK] = judge_playbook,
+	[GATE_PERMISSION] = judge_permission,
 	[GATE_FIRING] = judge_firing,
 	[GATE_KILL_SWITCH] = judge_kill_switch,
 	[GATE_MODE] = judge_mode,

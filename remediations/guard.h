@@ -31,6 +31,9 @@
 	X(GATE_PLAYBOOK, "playbook_gone", true, "the playbook is loaded and enabled",                                    \
 		"The playbook is gone or disabled",                                                                      \
 		"Load or enable it to have it answer new alerts.")                                                       \
+	X(GATE_PERMISSION, "no_permission", false, "the cluster lets the playbook do its work",                          \
+		"The cluster does not let the playbook do its work",                                                     \
+		"Grant what is missing (nimbusguard rbac prints the roles); it is asked for every 5 minutes.")           \
 	X(GATE_FIRING, "not_firing", false, "the alert is still firing",                                                 \
 		"The alert no longer fires",                                                                             \
 		"Nothing is changed for an alert that has ended; it has to fire again.")                                 \
@@ -185,6 +188,7 @@ struct guard_question {
 	int64_t frozen_until_ms;         /* 0: no freeze window is open */
 	const char *freeze_window;       /* the open one, as it was written; may be NULL */
 	const struct playbook *playbook; /* NULL: it is gone */
+	const char *missing; /* what the cluster does not let it do; NULL: nothing is known */
 	const struct guard_limits *limits;
 	enum mode mode;
 	bool dry_run, kill_switch;

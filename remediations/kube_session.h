@@ -1,5 +1,5 @@
 /*
- * What a session needs of its client. Only for kube_client.c, kube_session.c and kube_watch.c.
+ * What a session needs of its client. Only for kube_*.c and permission_watch.c.
  *
  * Threads: any.
  */

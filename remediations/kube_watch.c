@@ -197,9 +197,6 @@ static bool is_sure(const struct kube_watch *watch, const struct watch_stream *s
 {
 	const struct kube_watch_config *config = &watch->config;
 
-	/* An API that the server does not have holds nothing. */
-	if (stream->absent_until_ns > now_ns)
-		return true;
 	return stream->held && stream->connected &&
 		(stream->settled || now_ns - stream->connected_ns >= config->settle_ms * MS_NS) &&
 		now_ns - stream->sign_ns <= config->fresh_ms * MS_NS;

@@ -440,11 +440,6 @@ static enum stream_next judge_refusal(struct watch_stream *stream, long code)
 		if (table[i].code != code)
 			continue;
 		stream->reason = table[i].reason;
-		if (code == 404 && !watching(stream)) {
-			pthread_mutex_lock(&stream->watch->lock);
-			stream->absent_until_ns = now_ns() + stream->watch->config.later_ms * MS_NS;
-			pthread_mutex_unlock(&stream->watch->lock);
-		}
 		return table[i].next;
 	}
 	stream->reason = "refused";

@@ -53,7 +53,7 @@ struct watch_stream {
 	bool held;      /* the store's objects of this kind are a whole list */
 	bool connected; /* and follow the changes */
 	bool settled;   /* by an event or bookmark of this connection */
-	int64_t connected_ns, sign_ns, absent_until_ns;
+	int64_t connected_ns, sign_ns;
 	uint64_t lists;
 };
 

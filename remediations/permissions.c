@@ -18,6 +18,7 @@
 		TARGET_BIT(TARGET_REPLICASET) | TARGET_BIT(TARGET_POD))
 #define OF_A_NAMESPACE (TARGETS_WORKLOAD | TARGET_BIT(TARGET_REPLICASET) | TARGET_BIT(TARGET_POD))
 #define STATE "the target's state, before a change and after it"
+#define EVENTS "tells of actions on the object (kubernetes.events)"
 #define WATCHED "followed instead of read at each look (kubernetes.watch)"
 #define OWNERS "a pod's chain of owners"
 
@@ -43,6 +44,11 @@ static const struct action_need looks[] = {
 	{"keda.sh", "scaledobjects", "watch", SCALED, WATCHED, true},
 	{"", "namespaces", "list", OF_A_NAMESPACE, WATCHED, true},
 	{"", "namespaces", "watch", OF_A_NAMESPACE, WATCHED, true},
+};
+
+static const struct action_need tells[] = {
+	{"events.k8s.io", "events", "create", ~0u, EVENTS, false},
+	{"events.k8s.io", "events", "patch", ~0u, EVENTS, false},
 };
 
 static unsigned targets_of(const struct playbook *playbook)
@@ -121,10 +127,12 @@ static void add_need(struct permissions *permissions, const struct action_need *
 		list[at] = (struct permission){.group = need->group,
 			.resource = need->resource,
 			.verb = need->verb,
-			.optional = true};
+			.optional = true,
+			.for_all = true};
 	}
-	if (strcmp(need->reason, WATCHED) != 0)
-		list[at].optional = false;
+	list[at].for_all &= strcmp(need->reason, WATCHED) == 0;
+	list[at].optional &=
+		strcmp(need->reason, WATCHED) == 0 || strcmp(need->reason, EVENTS) == 0;
 	/* What is done to a node is done in all namespaces. */
 	list[at].cluster_wide |= (targets_of(playbook) & TARGET_BIT(TARGET_NODE)) != 0;
 	add_reason(&list[at], action, need->reason);
@@ -152,6 +160,7 @@ void permissions_add(struct permissions *permissions, const struct playbook *pla
 	if (!playbook->enabled || !changes_something(playbook))
 		return;
 	add_needs(permissions, looks, ARRAY_COUNT(looks), true, NULL, playbook);
+	add_needs(permissions, tells, ARRAY_COUNT(tells), acts, NULL, playbook);
 	for (size_t i = 0; i < playbook->step_count; i++) {
 		const struct action_class *class = action_class(playbook->steps[i].action);
 

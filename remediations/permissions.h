@@ -25,7 +25,8 @@ struct permission {
 	const char *group, *resource,
 		*verb;     /* resource with its subresource: "deployments/scale" */
 	bool cluster_wide; /* the resource lives in no namespace, or in any */
-	bool optional;     /* to watch what is read otherwise; for all namespaces or not at all */
+	bool optional;     /* the playbook works without: to watch, to write Events */
+	bool for_all;      /* of use for all namespaces only: to watch what is read otherwise */
 	char reason[PERMISSION_FOR_MAX];    /* what is done with it */
 	char playbooks[PERMISSION_FOR_MAX]; /* "a, b", cut with "..." */
 };

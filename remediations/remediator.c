@@ -278,6 +278,81 @@ static enum status open_web(struct remediator *remediator, const struct remediat
 	return actuator_web_open(&remediator->web, &web, &sink, error);
 }
 
+/* A connection of its own, for what must not wait for actions, or they for it. */
+static enum status open_client(const struct remediator_config *config, struct kube_client **client,
+	struct error *error)
+{
+	struct kube_client_config settings = {.url = config->kube_url,
+		.token_file = config->kube_token_file,
+		.ca_file = config->kube_ca_file,
+		.kubeconfig = config->kube_config,
+		.context = config->kube_context};
+	enum status status = STATUS_OK;
+	char url[512];
+
+	if (!settings.url && !settings.kubeconfig)
+		status = kube_config_in_cluster(&settings, url, sizeof(url), error);
+	return status ? status : kube_client_open(client, &settings, error);
+}
+
+/* In a dry run nothing at all is written to the cluster. */
+static enum status open_events(struct remediator *remediator,
+	const struct remediator_config *config, struct error *error)
+{
+	struct kube_client *client;
+	enum status status;
+
+	if (!config->kube_events || config->dry_run || !remediator->real.vtable)
+		return STATUS_OK;
+	status = open_client(config, &client, error);
+	if (status)
+		return status;
+	status = kube_events_open(&remediator->kube_events, client, error);
+	if (status)
+		kube_client_close(client);
+	return status;
+}
+
+/* A dry run needs no permission to change anything. */
+static enum status open_permissions(struct remediator *remediator,
+	const struct remediator_config *config, struct error *error)
+{
+	const struct permission_watch_config settings = {.namespaces = config->kube_namespaces,
+		.namespace_count = config->kube_namespace_count};
+	struct kube_client *client;
+	enum status status;
+
+	if (config->dry_run || !remediator->real.vtable)
+		return STATUS_OK;
+	status = open_client(config, &client, error);
+	if (status)
+		return status;
+	status = permission_watch_open(&remediator->permissions, client, &settings, error);
+	if (status)
+		kube_client_close(client);
+	else
+		permission_watch_use(remediator->permissions, remediator->rules->playbooks,
+			remediator->config.mode);
+	return status;
+}
+
+static bool lacks(void *self, const char *playbook, char *text, size_t size)
+{
+	struct remediator *remediator = self;
+
+	return permission_watch_missing(remediator->permissions, playbook, text, size);
+}
+
+void remediator_write_disabled(struct remediator *remediator, struct buf *json)
+{
+	permission_watch_write(remediator->permissions, json);
+}
+
+void remediator_tell_disabled(struct remediator *remediator, struct buf *text)
+{
+	permission_watch_tell(remediator->permissions, text);
+}
+
 static enum status open_parts(struct remediator *remediator, const struct remediator_config *config,
 	struct error *error)
 {
@@ -300,6 +375,10 @@ static enum status open_parts(struct remediator *remediator, const struct remedi
 		status = open_actuators(remediator, config, error);
 	if (!status)
 		status = open_web(remediator, config, error);
+	if (!status)
+		status = open_events(remediator, config, error);
+	if (!status)
+		status = open_permissions(remediator, config, error);
 	if (!status)
 		status = replay(remediator, error);
 	if (!status)
@@ -381,6 +460,7 @@ struct remediator *remediator_open(const struct remediator_config *config, struc
 	diagnostics_fini(&diagnostics);
 	if (!status) {
 		rules_engine_config(config, remediator->rules, &remediator->config);
+		remediator->config.permissions = (struct permission_source){remediator, lacks};
 		status = open_parts(remediator, config, error);
 	}
 	if (status) {
@@ -435,6 +515,8 @@ void remediator_close(struct remediator *remediator)
 		remediator->dry.vtable->close(remediator->dry.self);
 	if (remediator->web.vtable)
 		remediator->web.vtable->close(remediator->web.self);
+	kube_events_close(remediator->kube_events);
+	permission_watch_close(remediator->permissions);
 	tickets_stop(remediator->tickets);
 	audit_watch_close(remediator->audit_watch);
 	if (remediator->journal)
@@ -468,6 +550,7 @@ enum status remediator_reload(struct remediator *remediator, const struct remedi
 	if (status)
 		return status;
 	rules_engine_config(config, rules, &engine);
+	engine.permissions = (struct permission_source){remediator, lacks};
 	pthread_mutex_lock(&remediator->reload_lock);
 	/* Whether anything is really done is decided at start, and so are the sizes. */
 	engine.dry_run = remediator->config.dry_run;
@@ -479,6 +562,7 @@ enum status remediator_reload(struct remediator *remediator, const struct remedi
 
 		remediator->rules = rules;
 		remediator->config = engine;
+		permission_watch_use(remediator->permissions, rules->playbooks, engine.mode);
 		rules = old;
 	}
 	pthread_mutex_unlock(&remediator->reload_lock);

@@ -95,8 +95,11 @@ struct remediator_config {
 	unsigned event_queue_max, incident_max;
 	const char *kube_url; /* API server base URL; NULL: none, observations are unavailable */
 	const char *kube_token_file, *kube_ca_file; /* may be NULL */
-	bool kube_watch;             /* watch what the playbooks look at, where it may be watched */
-	unsigned kube_watch_objects; /* at most; 0: the default */
+	bool kube_watch; /* watch what the playbooks look at, where it may be watched */
+	const char *const *kube_namespaces; /* in which we have roles; none: all */
+	size_t kube_namespace_count;
+	bool kube_events;                       /* Events on objects, but in a dry run */
+	unsigned kube_watch_objects;            /* at most; 0: the default */
 	const char *kube_config, *kube_context; /* a kubeconfig in place of these; may be NULL */
 	const struct clock *clock;
 	struct signal_source signals;
@@ -186,6 +189,11 @@ enum status remediator_lift(struct remediator *remediator, const char *playbook,
 /* An array of the track records: what was measured, the mode in force, what is proposed. */
 enum status remediator_write_modes(struct remediator *remediator, struct buf *json,
 	struct error *error) MUST_CHECK;
+
+/* Playbooks that the cluster does not let do their work: an array of {"playbook", "missing"}. */
+void remediator_write_disabled(struct remediator *remediator, struct buf *json);
+/* The same in words: "grow lacks patch deployments.apps; ..."; nothing when there are none. */
+void remediator_tell_disabled(struct remediator *remediator, struct buf *text);
 
 /* What is under way to the ticket services, an element each; empty without them and in a dry run. */
 enum status remediator_write_tickets(struct remediator *remediator, struct buf *json);

@@ -14,6 +14,8 @@
 #include "remediations/board.h"
 #include "remediations/engine.h"
 #include "remediations/journal.h"
+#include "remediations/kube_event.h"
+#include "remediations/permission_watch.h"
 #include "remediations/remediator.h"
 #include "remediations/rules.h"
 #include "remediations/stages.h"
@@ -78,6 +80,8 @@ struct remediator {
 	struct actuator dry, real; /* real: vtable NULL when there is no cluster; closed with dry */
 	struct actuator web;       /* webhooks and silences; vtable NULL in a dry run */
 	struct tickets *tickets;   /* NULL: no services, or a dry run */
+	struct kube_events *kube_events;      /* NULL: no cluster, or a dry run */
+	struct permission_watch *permissions; /* NULL: no cluster, or a dry run */
 	struct engine *engine;
 	struct engine_config config; /* what the engine has; changed by reload only */
 	struct rules *rules;

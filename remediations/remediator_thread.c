@@ -280,6 +280,7 @@ static void port_told(void *self, const struct news *news)
 
 	if (remediator->tickets)
 		tickets_told(remediator->tickets, news);
+	kube_events_told(remediator->kube_events, news);
 	stages_told(remediator->stages, news);
 	switch (news->kind) {
 	case NEWS_STATE:

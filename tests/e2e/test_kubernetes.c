@@ -41,9 +41,16 @@ static bool opened;
 
 /* ---- the world ---- */
 
-/* What `nimbusguard` may do in a namespace. scale: also to scale. */
+/* What `nimbusguard` may do in a namespace. scale: all that the playbooks need; else some of it, and
+ * not to scale. */
 static void grant(const char *namespace_name, bool scale)
 {
+	/* Workloads of other kinds, which the playbooks would treat alike. */
+	static const char further[] =
+		",{'apiGroups':['apps'],'resources':['statefulsets','daemonsets'],'verbs':"
+		"['get','patch']},{'apiGroups':['apps'],'resources':['statefulsets/scale'],"
+		"'verbs':['patch']},{'apiGroups':['batch'],'resources':['jobs','cronjobs'],"
+		"'verbs':['get']}";
 	char path[SERVER_PATH_MAX];
 
 	snprintf(path, sizeof(path), "/apis/rbac.authorization.k8s.io/v1/namespaces/%s/roles",
@@ -56,8 +63,8 @@ static void grant(const char *namespace_name, bool scale)
 		"{'apiGroups':['apps'],'resources':['deployments'],'verbs':['get','patch']},"
 		"{'apiGroups':['apps'],'resources':['deployments/scale'],'verbs':[%s]},"
 		"{'apiGroups':['autoscaling'],'resources':['horizontalpodautoscalers'],"
-		"'verbs':['list']}]}",
-		scale ? "'patch'" : "'get'");
+		"'verbs':['list']}%s]}",
+		scale ? "'patch'" : "'get'", scale ? further : "");
 	snprintf(path, sizeof(path),
 		"/apis/rbac.authorization.k8s.io/v1/namespaces/%s/rolebindings", namespace_name);
 	kube_cluster_create(&cluster, path,
@@ -74,7 +81,9 @@ static void make_account(void)
 		"{'metadata':{'name':'first'}}");
 	kube_cluster_create(&cluster, "/apis/rbac.authorization.k8s.io/v1/clusterroles",
 		"{'metadata':{'name':'nimbusguard'},'rules':["
-		"{'apiGroups':[''],'resources':['nodes'],'verbs':['get','patch']}]}");
+		"{'apiGroups':[''],'resources':['nodes'],'verbs':['get','patch']},"
+		"{'apiGroups':['events.k8s.io'],'resources':['events'],'verbs':['create','patch']}"
+		"]}");
 	kube_cluster_create(&cluster, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
 		"{'metadata':{'name':'nimbusguard'},'roleRef':{'apiGroup':"
 		"'rbac.authorization.k8s.io','kind':'ClusterRole','name':'nimbusguard'},"
@@ -128,7 +137,9 @@ static void start_guard(void)
 	static char url[SERVER_PATH_MAX], token[SERVER_PATH_MAX * 2], ca[SERVER_PATH_MAX * 2],
 		playbooks[SERVER_PATH_MAX * 6];
 	const char *const flags[] = {url, token, ca, playbooks, "--mode=auto", "--no-dry-run",
-		"--guard.startup-grace=0s", "--analyze.scan-interval=200ms", NULL};
+		"--guard.startup-grace=0s", "--analyze.scan-interval=200ms",
+		/* `bare` has no role that would do, and is not said to. */
+		"--kubernetes.namespaces=shop,storm", NULL};
 	const char *folder = servers.folder;
 
 	snprintf(url, sizeof(url), "--kubernetes.url=%s", cluster.api->url);

@@ -1,6 +1,6 @@
 /*
  * How we reach and watch a real API server: a kubeconfig with a client certificate and one with a
- * credential plugin; watches of all kinds, through a restart of the server too.
+ * credential plugin; watches of all kinds, through a restart of the server too; Events.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,9 @@
 #include <sys/stat.h>
 
 #include "base/check.h"
+#include "base/metrics.h"
 #include "remediations/kube_client.h"
+#include "remediations/kube_event.h"
 #include "remediations/kube_object.h"
 #include "remediations/kube_observe.h"
 #include "remediations/kube_watch.h"
@@ -144,6 +146,100 @@ static void plugin_of_a_kubeconfig_gives_the_token(void **state)
 	assert_int_equal(read_web(config, &error), STATUS_UNAUTHENTICATED);
 }
 
+/* ---- Events ---- */
+
+static struct kube_events *open_events(void)
+{
+	const struct kube_client_config config = {.url = cluster.api->url,
+		.token_file =
+			servers_write(&cluster.parts, "admin.token", "token-of-the-administrator"),
+		.ca_file = cluster.ca_file};
+	struct kube_client *client;
+	struct kube_events *events;
+	struct error error = {0};
+
+	assert_int_equal(kube_client_open(&client, &config, &error), STATUS_OK);
+	assert_int_equal(kube_events_open(&events, client, &error), STATUS_OK);
+	return events;
+}
+
+static void tell(struct kube_events *events, struct incident *incident, struct action *action,
+	enum news_kind kind, const char *word, const char *text)
+{
+	const struct news news = {.kind = kind,
+		.time_ms = clock_now_ms(clock_system()),
+		.incident = incident,
+		.action = action,
+		.playbook = "grow",
+		.word = word,
+		.text = text};
+
+	kube_events_told(events, &news);
+}
+
+/* The Event on the Deployment with this reason; NULL when there is none. */
+static json_t *find_event(const char *reason)
+{
+	json_t *list = kube_cluster_get(&cluster, "/apis/events.k8s.io/v1/namespaces/shop/events");
+	json_t *item, *found = NULL;
+	size_t i;
+
+	json_array_foreach(json_object_get(list, "items"), i, item)
+	{
+		const char *name = json_string_value(kube_get(item, "regarding", "name", NULL));
+		const char *why = json_string_value(json_object_get(item, "reason"));
+
+		if (name != NULL && why != NULL && strcmp(name, "web") == 0 &&
+			strcmp(why, reason) == 0)
+			found = json_incref(item);
+	}
+	json_decref(list);
+	return found;
+}
+
+static void actions_and_refusals_stand_on_the_object(void **state)
+{
+	static struct incident incident;
+	static struct observation seen = {.found = true, .managed = true};
+	static struct action action;
+	struct kube_events *events;
+	json_t *web, *event;
+
+	(void)state;
+	if (!opened)
+		skip();
+	events = open_events();
+	web = kube_cluster_get(&cluster, WEB);
+	action.target =
+		(struct target){.kind = TARGET_DEPLOYMENT, .namespace_name = "shop", .name = "web"};
+	snprintf(action.target.uid, sizeof(action.target.uid), "%s", kube_uid(web));
+	seen.target = action.target;
+	incident.observation = &seen;
+	action.plan.kind = ACTION_SCALE;
+	action.state = STATE_DONE;
+	snprintf(incident.id, sizeof(incident.id), "i-1");
+	tell(events, &incident, &action, NEWS_STATE, "done", "scaled 1 -> 2");
+	tell(events, &incident, NULL, NEWS_REFUSAL, "cooldown", "too soon");
+	snprintf(incident.id, sizeof(incident.id), "i-2");
+	tell(events, &incident, NULL, NEWS_REFUSAL, "cooldown", "too soon again");
+	AWAIT(&cluster.parts, metrics_get(METRIC_KUBE_EVENTS, "written") == 3, WAIT_S);
+	kube_events_close(events);
+	event = find_event("RemediationDone");
+	assert_non_null(event);
+	assert_string_equal(json_string_value(json_object_get(event, "action")), "Scale");
+	assert_string_equal(json_string_value(json_object_get(event, "reportingController")),
+		"nimbusguard.io/controller");
+	assert_string_equal(json_string_value(kube_get(event, "regarding", "uid", NULL)),
+		kube_uid(web));
+	json_decref(event);
+	event = find_event("RemediationRefused");
+	assert_non_null(event);
+	assert_string_equal(json_string_value(json_object_get(event, "type")), "Warning");
+	assert_int_equal(json_integer_value(kube_get(event, "series", "count", NULL)), 2);
+	json_decref(event);
+	json_decref(web);
+}
+
 /* ---- watches ---- */
 
 #define KINDS (KUBE_WATCH_BIT(KUBE_WATCH_KIND_COUNT) - 1u)
@@ -153,8 +249,10 @@ static struct kube_client *watching;
 
 static bool all_sure(void)
 {
+	/* KEDA is not installed. */
 	for (int kind = 0; kind < KUBE_WATCH_KIND_COUNT; kind++)
-		if (!kube_watch_state(watch, (enum kube_watch_kind)kind).sure)
+		if (kube_watch_state(watch, (enum kube_watch_kind)kind).sure ==
+			(kind == KUBE_WATCH_SCALED_OBJECTS))
 			return false;
 	return true;
 }
@@ -281,6 +379,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(client_certificate_of_a_kubeconfig_is_who_we_are),
 		cmocka_unit_test(plugin_of_a_kubeconfig_gives_the_token),
+		cmocka_unit_test(actions_and_refusals_stand_on_the_object),
 		cmocka_unit_test(all_kinds_are_followed),
 		cmocka_unit_test(restarted_server_is_followed_on),
 		cmocka_unit_test(all_is_given_back),

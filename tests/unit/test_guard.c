@@ -135,6 +135,8 @@ static void each_gate_about_the_service_refuses_alone(void **state)
 {
 	scene->playbook.enabled = false;
 	only(GATE_PLAYBOOK, DECISION_BLOCKED);
+	scene->question.missing = "patch deployments.apps";
+	only(GATE_PERMISSION, DECISION_WAIT);
 	scene->question.firing = false;
 	only(GATE_FIRING, DECISION_BLOCKED);
 	scene->question.kill_switch = true;
