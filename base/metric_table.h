@@ -208,6 +208,16 @@
 	METRIC(KUBE_LOOKS, "nimbusguard_kube_looks_total", METRIC_COUNTER,                         \
 		"Questions that a watch answered, or that the API server had to be asked.",        \
 		"kind,source")                                                                     \
+	METRIC(LEADER, "nimbusguard_leader", METRIC_GAUGE,                                         \
+		"1 while this replica holds the lease and acts, 0 while it stands by.", "")        \
+	METRIC(LEADER_INFO, "nimbusguard_leader_info", METRIC_GAUGE,                               \
+		"Who holds the lease as seen by this replica, always 1.", "holder")                \
+	METRIC(LEASE_SECONDS, "nimbusguard_lease_remaining_seconds", METRIC_GAUGE,                 \
+		"For how long this replica may still change anything without a renewal.", "")      \
+	METRIC(LEASE_TRANSITIONS, "nimbusguard_lease_transitions", METRIC_GAUGE,                   \
+		"How often the lease went to another replica, as the lease tells.", "")            \
+	METRIC(LEASE_FAILURES, "nimbusguard_lease_failures_total", METRIC_COUNTER,                 \
+		"Tries to take or renew the lease that got no good answer.", "status")             \
 	METRIC(QUEUE_LENGTH, "nimbusguard_queue_length", METRIC_GAUGE,                             \
 		"Values waiting in an internal queue.", "queue")                                   \
 	METRIC(QUEUE_LIMIT, "nimbusguard_queue_limit", METRIC_GAUGE,                               \

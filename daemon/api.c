@@ -683,6 +683,50 @@ static void write_kill_switch(struct buf *json, struct remediator *remediator)
 	buf_add_text(json, "},");
 }
 
+/* null where there is no election. */
+static void write_leader(struct buf *json, struct remediator *remediator)
+{
+	struct leader_view view;
+	char since[32];
+
+	buf_add_text(json, "\"leader\":");
+	if (remediator == NULL || !remediator_leader(remediator, &view)) {
+		buf_add_text(json, "null,");
+		return;
+	}
+	format_rfc3339(view.since_ms, since, sizeof(since));
+	buf_printf(json, "{\"leads\":%s,\"state\":\"%s\",\"identity\":",
+		view.leads ? "true" : "false", view.leads ? "leading" : "standby");
+	buf_add_json_string(json, view.identity, strlen(view.identity));
+	buf_add_text(json, ",\"holder\":");
+	buf_add_json_string(json, view.holder, strlen(view.holder));
+	buf_add_text(json, ",\"holder_url\":");
+	buf_add_json_string(json, view.holder_url, strlen(view.holder_url));
+	buf_printf(json, ",\"since\":%s%s%s},", view.since_ms != 0 ? "\"" : "",
+		view.since_ms != 0 ? since : "null", view.since_ms != 0 ? "\"" : "");
+}
+
+/* GET /api/v1/handover?after=N: what another replica takes over. */
+void route_handover(struct request *request, void *argument)
+{
+	struct remediator *remediator = service_remediator(argument);
+	const char *text = request_query(request, "after");
+	struct error error;
+	struct buf json;
+	enum status status = STATUS_OK;
+	int64_t after = 0;
+
+	buf_init(&json, ANSWER_MAX);
+	if (remediator == NULL)
+		status = no_remediator(&error);
+	else if (text != NULL && (parse_int(text, &after) != STATUS_OK || after < 0))
+		status = error_set(&error, STATUS_BAD_INPUT, "after \"%.40s\" is no number", text);
+	else
+		status = remediator_write_handover(remediator, (uint64_t)after, &json, &error);
+	api_reply(request, &json, status, &error);
+	buf_fini(&json);
+}
+
 /* Of the 1-minute tier; {"state":"off"} where it is not kept. */
 static void write_tier(struct buf *json, struct rollup *rollup)
 {
@@ -721,6 +765,7 @@ void route_status(struct request *request, void *argument)
 	else
 		buf_add_text(&json, "[]");
 	buf_add_char(&json, ',');
+	write_leader(&json, service_remediator(service));
 	buf_add_text(&json, "\"tickets\":");
 	if (service_remediator(service) == NULL ||
 		remediator_write_tickets(service_remediator(service), &json) != STATUS_OK)

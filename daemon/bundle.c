@@ -111,6 +111,20 @@ static const char *text_or_null(const struct config *config, enum setting_id id)
 	return text[0] != '\0' ? text : NULL;
 }
 
+static void leader_config(const struct config *config, struct leader_options *leader)
+{
+	*leader = (struct leader_options){.enabled = config_bool(config, SETTING_LEADER_ENABLED),
+		.namespace_name = text_or_null(config, SETTING_LEADER_NAMESPACE),
+		.name = config_text(config, SETTING_LEADER_NAME),
+		.identity = text_or_null(config, SETTING_LEADER_IDENTITY),
+		.url = text_or_null(config, SETTING_LEADER_URL),
+		.peer_token_file = text_or_null(config, SETTING_LEADER_PEER_TOKEN),
+		.peer_ca_file = text_or_null(config, SETTING_LEADER_PEER_CA),
+		.duration_ms = config_int(config, SETTING_LEADER_DURATION),
+		.renew_ms = config_int(config, SETTING_LEADER_RENEW),
+		.retry_ms = config_int(config, SETTING_LEADER_RETRY)};
+}
+
 void service_remediator_config(const struct config *config, struct bundle *bundle,
 	const struct clock *clock, char *journal_path, size_t journal_path_size,
 	struct remediator_config *remediator)
@@ -149,6 +163,7 @@ void service_remediator_config(const struct config *config, struct bundle *bundl
 		config_bool(config, SETTING_KUBE_WATCH) && remediator->kube_namespace_count == 0;
 	remediator->kube_watch_objects = (unsigned)config_int(config, SETTING_KUBE_WATCH_OBJECTS);
 	remediator->kube_context = text_or_null(config, SETTING_KUBE_CONTEXT);
+	leader_config(config, &remediator->leader);
 	remediator->tickets = config_tickets(config, &remediator->ticket_count);
 	remediator->alertmanager_url = text_or_null(config, SETTING_ALERTMANAGER_URL);
 	remediator->alertmanager_token_file = text_or_null(config, SETTING_ALERTMANAGER_TOKEN_FILE);

@@ -252,6 +252,26 @@
 		"Actions that two persons of different identity have to approve, in mode auto "    \
 		"too: `destructive` (what restarts or removes pods), or an action such as "        \
 		"`scale`.")                                                                        \
+	SETTING(LEADER_ENABLED, "leader_election.enabled", BOOL, "false", 0, 0, NULL, false,       \
+		"Of several replicas only the holder of a Lease acts; the others stand by.")       \
+	SETTING(LEADER_NAME, "leader_election.name", TEXT, "nimbusguard", 0, 0, NULL, false,       \
+		"Name of the Lease; the same for all replicas.")                                   \
+	SETTING(LEADER_NAMESPACE, "leader_election.namespace", TEXT, "", 0, 0, NULL, false,        \
+		"Namespace of the Lease; empty: that of the pod.")                                 \
+	SETTING(LEADER_IDENTITY, "leader_election.identity", TEXT, "", 0, 0, NULL, false,          \
+		"Name of this replica, to which something random is added; empty: the host's.")    \
+	SETTING(LEADER_URL, "leader_election.url", TEXT, "", 0, 0, NULL, false,                    \
+		"This replica's API as the others reach it, https (http on loopback only).")       \
+	SETTING(LEADER_PEER_TOKEN, "leader_election.peer_token_file", TEXT, "", 0, 0, NULL, false, \
+		"Bearer token (role read) with which the leader is asked what it did.")            \
+	SETTING(LEADER_PEER_CA, "leader_election.peer_ca_file", TEXT, "", 0, 0, NULL, false,       \
+		"Authorities for the other replicas' certificates; empty: the system's.")          \
+	SETTING(LEADER_DURATION, "leader_election.lease_duration", DURATION, "15s", 1000, HOUR_MS, \
+		NULL, false, "After so long without a renewal another replica takes the lead.")    \
+	SETTING(LEADER_RENEW, "leader_election.renew_deadline", DURATION, "10s", 500, HOUR_MS,     \
+		NULL, false, "A leader that could not renew for so long stops acting.")            \
+	SETTING(LEADER_RETRY, "leader_election.retry_period", DURATION, "2s", 100, HOUR_MS, NULL,  \
+		false, "Time between two tries to take or renew the Lease.")                       \
 	SETTING(JOURNAL_KEEP, "journal.keep", DURATION, "30d", 3600000, 87600 * HOUR_MS, NULL,     \
 		false, "Ended records are kept for so long.")                                      \
 	SETTING(JOURNAL_VERIFY_INTERVAL, "journal.verify_interval", DURATION, "6h", 0,             \

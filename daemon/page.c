@@ -285,10 +285,30 @@ static const char *disabled_note(struct gathered *page, struct service *service)
 	return note;
 }
 
+/* Who acts, when there are several replicas. */
+static void gather_leader(struct gathered *page, struct service *service,
+	struct page_component *component)
+{
+	struct leader_view view;
+	char *text = arena_zalloc(&page->arena, 1, LEADER_NAME_MAX + LEADER_URL_MAX + 64);
+
+	if (service_remediator(service) == NULL || text == NULL ||
+		!remediator_leader(service_remediator(service), &view))
+		return;
+	if (view.leads)
+		snprintf(text, LEADER_NAME_MAX + LEADER_URL_MAX + 64, "leads as %s", view.identity);
+	else
+		snprintf(text, LEADER_NAME_MAX + LEADER_URL_MAX + 64, "standby, %s leads%s%s",
+			view.holder[0] != '\0' ? view.holder : "nobody",
+			view.holder_url[0] != '\0' ? " at " : "", view.holder_url);
+	*component = (struct page_component){"leader", text, view.holder[0] != '\0'};
+	page->status.component_count++;
+}
+
 static void gather_service(struct gathered *page, struct service *service)
 {
 	const struct config *config = service_config(service);
-	struct page_component *components = arena_zalloc(&page->arena, 4, sizeof(*components));
+	struct page_component *components = arena_zalloc(&page->arena, 5, sizeof(*components));
 	const char *sick = NULL;
 	struct store_stats stats;
 	int64_t now_ms = clock_now_ms(service_clock(service));
@@ -320,6 +340,7 @@ static void gather_service(struct gathered *page, struct service *service)
 	components[3].healthy = components[3].note == NULL;
 	page->status.components = components;
 	page->status.component_count = 4;
+	gather_leader(page, service, &components[4]);
 }
 
 void route_page(struct request *request, void *argument)

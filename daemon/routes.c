@@ -263,6 +263,7 @@ struct route *routes_build(struct service *service, size_t *count, struct error 
 		{"lift", "POST", "/api/v1/modes/lift", ROUTE_CHANGES | ROUTE_PRIVILEGED,
 			ACCESS_ADMIN, 0, NULL, route_lift, NULL},
 		READ("status", "/api/v1/status", route_status),
+		READ("handover", "/api/v1/handover", route_handover),
 		{"why", "GET", "/api/v1/why/", ROUTE_PREFIX, ACCESS_READ, 0, NULL, route_why, NULL},
 		{"action", "POST", "/api/v1/actions/",
 			ROUTE_PREFIX | ROUTE_CHANGES | ROUTE_PRIVILEGED, ACCESS_APPROVE, 0, NULL,

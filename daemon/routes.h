@@ -33,6 +33,7 @@ void route_actions(struct request *request, void *argument);
 void route_action_change(struct request *request, void *argument);
 void route_why(struct request *request, void *argument);
 void route_status(struct request *request, void *argument);
+void route_handover(struct request *request, void *argument);
 void route_pause(struct request *request, void *argument);
 void route_modes(struct request *request, void *argument);
 void route_lift(struct request *request, void *argument);

@@ -47,6 +47,8 @@ struct actuator_kube {
 	struct kube_client *client;
 	struct kube_watch *watch; /* NULL: none */
 	const struct clock *clock;
+	kube_fence_fn *fence; /* NULL: none */
+	void *fence_argument;
 	struct actuator_sink sink;
 	const atomic_bool *paused; /* NULL: never */
 	unsigned queue_max;
@@ -371,6 +373,8 @@ static enum status start_workers(struct actuator_kube *kube, unsigned count, str
 		if (worker->look.session == NULL)
 			return error_set(error, STATUS_NO_MEMORY, "no memory for a connection");
 		kube->sessions[kube->session_count++] = worker->look.session;
+		if (kube->fence != NULL)
+			kube_session_fence(worker->look.session, kube->fence, kube->fence_argument);
 		number = pthread_create(&kube->threads[i], NULL, run_worker, worker);
 		if (number != 0)
 			return error_set_errno(error, STATUS_NO_MEMORY, number,
@@ -403,6 +407,8 @@ enum status actuator_kube_open(struct actuator *actuator, const struct actuator_
 	if (kube == NULL)
 		return error_set(error, STATUS_NO_MEMORY, "no memory for the actuator");
 	kube->clock = config->clock;
+	kube->fence = config->fence;
+	kube->fence_argument = config->fence_argument;
 	kube->sink = *sink;
 	kube->paused = config->paused;
 	kube->queue_max = config->queue_max > 0 ? config->queue_max : 1024;

@@ -29,6 +29,8 @@ struct actuator_kube_config {
 	int64_t timeout_ms;        /* 0: 10,000 */
 	const atomic_bool *paused; /* the kill switch, for what takes long; NULL: none */
 	const struct clock *clock; /* of deadlines */
+	int64_t (*fence)(void *argument); /* as kube_session_fence(); NULL: none */
+	void *fence_argument;
 };
 
 /* STATUS_BAD_INPUT: the URL is no https:// one (http:// is for loopback only), a file cannot be

@@ -194,20 +194,27 @@ static void join(struct engine *engine, struct incident *incident, const struct 
 	engine_record(engine, incident, NULL);
 }
 
-/* Short and sortable: the time in base 36, then a number that tells apart what came in one
- * millisecond. */
-static void make_id(struct engine *engine, char id[INCIDENT_ID_MAX])
+/* The lowest `size` digits of value in base 36. */
+static void write_digits(uint64_t value, char *text, size_t size)
 {
 	static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-	uint64_t time = (uint64_t)engine->now_ms, number = engine->id_last++ % (36 * 36 * 36);
-	char text[9], tail[4];
 
-	for (size_t i = 8; i--; time /= 36)
-		text[i] = digits[time % 36];
-	for (size_t i = 3; i--; number /= 36)
-		tail[i] = digits[number % 36];
-	text[8] = tail[3] = '\0';
-	snprintf(id, INCIDENT_ID_MAX, "i-%s-%s", text, tail);
+	for (size_t i = size; i--; value /= 36)
+		text[i] = digits[value % 36];
+	text[size] = '\0';
+}
+
+/* Sortable by time. Of several replicas each must give the same id to the same event, for what one of
+ * them did in the cluster under this name another one has to recognise: there it is the time at which
+ * the alert began. A single one takes the time of now, so that an event that is heard again when all
+ * about it is forgotten gets another id. turn: how many incidents with this id are in memory. */
+static void make_id(int64_t time_ms, uint64_t key, unsigned turn, char id[INCIDENT_ID_MAX])
+{
+	char time[9], tail[14];
+
+	write_digits((uint64_t)time_ms, time, 8);
+	write_digits(turn ? mix(key, turn) : key, tail, 13);
+	snprintf(id, INCIDENT_ID_MAX, "i-%s-%s", time, tail);
 }
 
 /* What became of an event that is no incident, for `why` and the metrics. */
@@ -234,9 +241,10 @@ static void open_incident(struct engine *engine, const struct event *event,
 {
 	struct incident *incident = incident_open(event);
 
-	/* The clock may have been set back to a time that was there before. */
+	/* An older one of the same event that is not forgotten keeps its name. */
 	for (unsigned tries = 0; incident && (!tries || engine_find(engine, incident->id)); tries++)
-		make_id(engine, incident->id);
+		make_id(engine->elected ? event->starts_ms : engine->now_ms,
+			engine_event_key(event, playbook->name, target), tries, incident->id);
 	if (!incident || !engine_take_slot(engine, incident)) {
 		refuse_event(engine, event, incident ? "incidents_full" : "no_memory",
 			"There is no room for one more incident; nothing is done about this event.");
@@ -360,7 +368,7 @@ void engine_observed(struct engine *engine, uint64_t ticket, const struct observ
 	struct incident *incident = slot < engine->slot_max ? engine->slots[slot] : NULL;
 
 	engine->now_ms = now_ms;
-	if (!incident || !incident->open || !incident->observe_asked ||
+	if (engine->standby || !incident || !incident->open || !incident->observe_asked ||
 		incident->observe_ticket != ticket)
 		return;
 	incident->observe_asked = false;
@@ -370,12 +378,14 @@ void engine_observed(struct engine *engine, uint64_t ticket, const struct observ
 		*incident->observation = *observation;
 		engine_tell(engine, incident, NULL, NEWS_OBSERVED, "", "");
 	}
-	if (incident->wait == WAIT_OBSERVATION)
-		engine_decide(engine, incident);
-	else if (incident->wait == WAIT_LOOK)
+	if (incident->wait == WAIT_OBSERVATION) {
+		if (!engine_done_before(engine, incident))
+			engine_decide(engine, incident);
+	} else if (incident->wait == WAIT_LOOK) {
 		engine_looked(engine, incident);
-	else if (incident->wait == WAIT_VERIFY)
+	} else if (incident->wait == WAIT_VERIFY) {
 		engine_verify(engine, incident);
+	}
 	engine_settle(engine);
 }
 

@@ -128,6 +128,23 @@ void engine_tick(struct engine *engine, int64_t now_ms);
 /* When engine_tick() is wanted next at the latest; INT64_MAX when nothing waits. */
 int64_t engine_due(const struct engine *engine);
 
+/*
+ * Of several replicas one leads and acts; the others stand by: they hear the same events, open and end
+ * incidents by them, and wait. engine_stand_by(): before engine_start() or at the loss of the lease,
+ * at once. engine_lead(): from now on this one acts; open incidents go on as after a restart, and what
+ * the cluster says was done by a former leader is not done again. words_known: the former leader was
+ * asked last thing, or there was none: otherwise approvals that were given to it are void.
+ */
+void engine_stand_by(struct engine *engine, int64_t now_ms);
+void engine_lead(struct engine *engine, bool words_known, int64_t now_ms);
+bool engine_stands_by(const struct engine *engine);
+/*
+ * While standing by: what the leader's journal says of an incident, an action, or in a note,
+ * oldest first. *news: it was not known so; then the record is to be journaled here, too.
+ */
+enum status engine_adopt(struct engine *engine, const struct record *record, bool *news,
+	int64_t now_ms, struct error *error) MUST_CHECK;
+
 /* How many events wait to be given to the engine: they count for the storm gate already. */
 void engine_expect(struct engine *engine, unsigned events);
 /* Before the end: no action is written any more, those under way get their answers. True when none is

@@ -15,7 +15,7 @@ void engine_write(struct engine *engine, struct incident *incident)
 	struct ledger_entry entry = engine_entry(engine, incident, action);
 	enum status status;
 
-	if (engine->draining) {
+	if (engine->draining || engine->standby) {
 		/* The next start takes it up again. */
 		engine_wait(engine, incident, WAIT_RETRY,
 			engine->now_ms + engine->config.times.retry);
@@ -53,6 +53,11 @@ void engine_write(struct engine *engine, struct incident *incident)
 static bool still_wanted(struct engine *engine, struct incident *incident,
 	const struct action *action)
 {
+	if (engine->standby) {
+		engine_failed(engine, incident, "not_leader",
+			"Another replica leads; it was not sent.");
+		return false;
+	}
 	if (action->plan.kind == ACTION_TICKET)
 		return true;
 	if (engine->paused) {

@@ -251,6 +251,11 @@ static enum status check_undo(const struct engine *engine, const struct incident
 	if (!action_kind_has_inverse(action->plan.kind))
 		return error_set(error, STATUS_UNSUPPORTED, "%s has no inverse",
 			action_kind_name(action->plan.kind));
+	if (action_kind_reads_back(action->plan.kind) && !action->plan.changes.count)
+		return error_set(error, STATUS_UNSUPPORTED,
+			"action %s was done by a former leader: what stood there before is not "
+			"known",
+			action->id);
 	if (action->state == STATE_ROLLED_BACK)
 		return error_set(error, STATUS_CONFLICT, "action %s was undone already",
 			action->id);

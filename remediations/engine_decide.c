@@ -36,8 +36,13 @@ static bool is_premature(const struct engine *engine, const struct incident *inc
 void engine_begin_step(struct engine *engine, struct incident *incident)
 {
 	struct playbook *playbook = engine_playbook(engine, incident);
-	struct action *action = incident_add_action(incident);
+	struct action *action;
 
+	if (engine->standby) {
+		engine_hold(engine, incident);
+		return;
+	}
+	action = incident_add_action(incident);
 	if (!action) {
 		engine_end(engine, incident, OUTCOME_HANDED_OVER, "actions_full",
 			"There is no room for one more action in this incident.");

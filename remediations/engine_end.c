@@ -203,7 +203,9 @@ void engine_roll_back(struct engine *engine, struct incident *incident, const ch
 {
 	struct action *action = incident_action(incident), *undo = NULL;
 
-	if (action_kind_has_inverse(action->plan.kind))
+	/* Of what a former leader did it is not known what stood there before. */
+	if (action_kind_has_inverse(action->plan.kind) &&
+		(action->plan.changes.count || !action_kind_reads_back(action->plan.kind)))
 		undo = engine_begin_undo(engine, incident, action);
 	if (!undo) {
 		engine_hand_over(engine, incident, "worse", words);

@@ -131,7 +131,7 @@ static size_t make_group(struct engine *engine, struct incident *incident,
 	return count;
 }
 
-static void set_dirty(struct engine *engine, struct incident *incident, bool dirty)
+void engine_set_dirty(struct engine *engine, struct incident *incident, bool dirty)
 {
 	if (incident->dirty == dirty)
 		return;
@@ -185,7 +185,7 @@ enum status engine_record(struct engine *engine, struct incident *incident,
 	for (size_t i = 0; i < incident->action_count; i++)
 		if (!incident->actions[i]->settled)
 			incident->actions[i]->last_ticket = status ? 0 : ticket;
-	set_dirty(engine, incident, status != STATUS_OK);
+	engine_set_dirty(engine, incident, status != STATUS_OK);
 	return status;
 }
 
@@ -242,7 +242,7 @@ void engine_journaled(struct engine *engine, uint64_t ticket, enum status status
 			incident->actions[i]->settled = true;
 	if (incident && incident->last_ticket == ticket) {
 		incident->tracked = incident->tracked && status;
-		set_dirty(engine, incident, status != STATUS_OK);
+		engine_set_dirty(engine, incident, status != STATUS_OK);
 		incident->settled = !status;
 	}
 	if (engine->mark_sequence && ticket >> SLOT_BITS >= engine->mark_sequence) {
@@ -287,6 +287,7 @@ static void take_over(struct engine *engine, struct incident *old, struct incide
 	read->slot = old->slot;
 	read->next_same = old->next_same;
 	read->next_id = old->next_id;
+	read->dirty = old->dirty;
 	mem_free(old->observation);
 	*old = *read;
 	memcpy(old->actions, actions, sizeof(actions));
@@ -459,8 +460,7 @@ static void resume_waiting(struct engine *engine, struct incident *incident, str
 		engine_wait(engine, incident, WAIT_APPROVAL, action->expires_ms);
 }
 
-/* An open incident goes on where its last record left it. */
-static void resume(struct engine *engine, struct incident *incident)
+void engine_resume(struct engine *engine, struct incident *incident)
 {
 	struct action *action = incident_action(incident);
 
@@ -506,6 +506,6 @@ void engine_start(struct engine *engine, int64_t now_ms)
 	engine->pause_noted = true;
 	for (size_t i = 0; i < engine->slot_max; i++)
 		if (engine->slots[i] && engine->slots[i]->open)
-			resume(engine, engine->slots[i]);
+			engine_resume(engine, engine->slots[i]);
 	engine_settle(engine);
 }

@@ -217,6 +217,9 @@ enum mode engine_mode(const struct engine *engine, const struct incident *incide
 
 void engine_wait(struct engine *engine, struct incident *incident, enum wait wait, int64_t due_ms)
 {
+	/* Nobody comes due while another replica leads. */
+	if (engine->standby)
+		due_ms = INT64_MAX;
 	incident->wait = wait;
 	incident->due_ms = due_ms;
 	if (due_ms < engine->next_due_ms)

@@ -18,6 +18,8 @@ struct engine {
 	struct engine_ports ports;
 	int64_t now_ms, started_ms;
 	bool paused, draining;
+	bool standby, elected; /* elected: one of several, so that others may have acted */
+	int64_t lead_since_ms;
 	char paused_by[IDENTITY_MAX]; /* who set the kill switch last; "" when nobody did */
 	int64_t paused_since_ms;
 	uint64_t pause_ticket; /* of its newest note; 0: it found no room */
@@ -43,7 +45,6 @@ struct engine {
 	unsigned expected; /* events that are waiting outside */
 
 	uint64_t ticket_last; /* sequence part of the last ticket */
-	uint64_t id_last;
 	int64_t next_due_ms, next_flush_ms;
 
 	/* The checkpoint of events: moved over what is surely in the journal, see engine_settle(). */
@@ -95,6 +96,16 @@ uint64_t engine_note(struct engine *engine, enum record_kind kind, const char *k
 void engine_keep_pause(struct engine *engine);
 void engine_settle(struct engine *engine);
 void engine_flush(struct engine *engine);
+
+/* The incident goes on where its last record left it. */
+void engine_resume(struct engine *engine, struct incident *incident);
+void engine_set_dirty(struct engine *engine, struct incident *incident, bool dirty);
+
+/* engine_lead.c */
+/* The incident waits until this replica leads. */
+void engine_hold(struct engine *engine, struct incident *incident);
+/* Whether the target's state says that a former leader did this step; it is then watched. */
+bool engine_done_before(struct engine *engine, struct incident *incident);
 
 /* engine_decide.c */
 /* NULL: it has none, as the ticket at the end. */

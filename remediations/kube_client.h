@@ -71,7 +71,16 @@ typedef int kube_serve_fn(void *argument, const struct kube_request *request, js
 struct kube_session *kube_session_open_served(kube_serve_fn *serve,
 	void *argument) MUST_CHECK; /* NULL: no memory */
 
-enum kube_method { KUBE_GET, KUBE_PATCH, KUBE_DELETE, KUBE_POST };
+/*
+ * Until when (monotonic, ns) this session may change anything. Asked before each attempt of a change
+ * and once more when its first byte is about to go out; an attempt ends before that time. Past it
+ * the answer is STATUS_UNAVAILABLE, and nothing was sent. Reads are not touched by it. Called on
+ * the session's thread.
+ */
+typedef int64_t kube_fence_fn(void *argument);
+void kube_session_fence(struct kube_session *session, kube_fence_fn *fence, void *argument);
+
+enum kube_method { KUBE_GET, KUBE_PATCH, KUBE_DELETE, KUBE_POST, KUBE_PUT };
 
 struct kube_request {
 	enum kube_method method;

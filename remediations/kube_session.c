@@ -28,6 +28,9 @@ struct kube_session {
 	struct buf body;
 	struct random random;
 	bool is_read;         /* of the call under way */
+	bool fenced;          /* the call under way was not sent for its time was over */
+	kube_fence_fn *fence; /* NULL: none */
+	void *fence_argument;
 	kube_serve_fn *serve; /* not NULL: answers in place of a server; client and curl are NULL */
 	void *serve_argument;
 };
@@ -52,6 +55,32 @@ static int watch_stop(void *argument, curl_off_t a, curl_off_t b, curl_off_t c, 
 	return session->is_read && kube_client_stopped(session->client);
 }
 
+/* Nanoseconds left for a change. */
+static int64_t fence_left_ns(const struct kube_session *session)
+{
+	return session->fence(session->fence_argument) - clock_mono_ns(clock_system());
+}
+
+/* Called by libcurl when the connection stands and the request is about to go out: a thread that was
+ * stopped since the attempt began finds out here. */
+static int check_fence(void *argument, char *to, char *from, int to_port, int from_port)
+{
+	struct kube_session *session = argument;
+
+	(void)to;
+	(void)from;
+	(void)to_port;
+	(void)from_port;
+	session->fenced = !session->is_read && session->fence != NULL && fence_left_ns(session) <= 0;
+	return session->fenced ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
+void kube_session_fence(struct kube_session *session, kube_fence_fn *fence, void *argument)
+{
+	session->fence = fence;
+	session->fence_argument = argument;
+}
+
 static bool open_curl(struct kube_session *session)
 {
 	const struct kube_peer *peer = kube_client_peer(session->client);
@@ -61,8 +90,12 @@ static bool open_curl(struct kube_session *session)
 	setup.watch = watch_stop;
 	setup.argument = session;
 	session->curl = curl_setup_open(&setup);
-	if (session->curl == NULL || peer->connect_to == NULL)
-		return session->curl != NULL;
+	if (session->curl == NULL ||
+		curl_easy_setopt(session->curl, CURLOPT_PREREQFUNCTION, check_fence) != CURLE_OK ||
+		curl_easy_setopt(session->curl, CURLOPT_PREREQDATA, session) != CURLE_OK)
+		return false;
+	if (peer->connect_to == NULL)
+		return true;
 	return curl_setup_add(&session->connect_to, peer->connect_to) &&
 		curl_easy_setopt(session->curl, CURLOPT_CONNECT_TO, session->connect_to) ==
 		CURLE_OK;
@@ -159,7 +192,7 @@ static enum status make_headers(struct kube_session *session, const struct kube_
 static CURLcode set_request(struct kube_session *session, const struct kube_request *request,
 	const char *url, struct curl_slist *headers, int64_t timeout_ms)
 {
-	static const char *const methods[] = {"GET", "PATCH", "DELETE", "POST"};
+	static const char *const methods[] = {"GET", "PATCH", "DELETE", "POST", "PUT"};
 	CURL *curl = session->curl;
 	CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, url);
 
@@ -183,6 +216,12 @@ static CURLcode set_request(struct kube_session *session, const struct kube_requ
 	return code;
 }
 
+static enum status refuse_fenced(struct error *error)
+{
+	return error_set(error, STATUS_UNAVAILABLE,
+		"another replica may lead by now: nothing was sent");
+}
+
 /* Why there is no answer. */
 static enum status judge_transport(struct kube_session *session, CURLcode code, struct error *error)
 {
@@ -200,6 +239,8 @@ static enum status judge_transport(struct kube_session *session, CURLcode code, 
 	case CURLE_OPERATION_TIMEDOUT:
 		return error_set(error, STATUS_TIMEOUT, "the API server did not answer in time");
 	case CURLE_ABORTED_BY_CALLBACK:
+		if (session->fenced)
+			return refuse_fenced(error);
 		return error_set(error, STATUS_UNAVAILABLE, "the service is ending");
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
@@ -320,6 +361,7 @@ static enum status attempt(struct kube_session *session, const struct kube_reque
 	}
 	buf_reset(&session->body);
 	session->is_read = request->method == KUBE_GET;
+	session->fenced = false;
 	result = set_request(session, request, url, headers, timeout_ms);
 	if (result == CURLE_OK) {
 		result = curl_easy_perform(session->curl);
@@ -328,7 +370,7 @@ static enum status attempt(struct kube_session *session, const struct kube_reque
 	}
 	curl_easy_setopt(session->curl, CURLOPT_HTTPHEADER, NULL);
 	curl_slist_free_all(headers);
-	answer->sent = request_size > 0;
+	answer->sent = request_size > 0 && !session->fenced;
 	answer->code = (int)code;
 	return result == CURLE_OK ? judge_answer(session, answer, error)
 				  : judge_transport(session, result, error);
@@ -372,6 +414,10 @@ static int64_t time_left_ms(struct kube_session *session, const struct kube_requ
 	int64_t timeout_ms = kube_client_config_of(session->client)->timeout_ms;
 	int64_t left_ms;
 
+	if (request->method != KUBE_GET && session->fence != NULL) {
+		left_ms = fence_left_ns(session) / MS_NS;
+		timeout_ms = left_ms < timeout_ms ? left_ms : timeout_ms;
+	}
 	if (request->deadline_ns == 0)
 		return timeout_ms;
 	left_ms = (request->deadline_ns - clock_mono_ns(clock_system())) / MS_NS;
@@ -385,6 +431,8 @@ static enum status call_served(struct kube_session *session, const struct kube_r
 	enum status status;
 
 	answer->attempts = 1;
+	if (request->method != KUBE_GET && session->fence != NULL && fence_left_ns(session) <= 0)
+		return refuse_fenced(error);
 	answer->code = session->serve(session->serve_argument, request, &body);
 	answer->sent = answer->code != 0;
 	if (answer->code == 0) {
@@ -414,6 +462,9 @@ enum status kube_session_call(struct kube_session *session, const struct kube_re
 		int64_t left_ms = time_left_ms(session, request);
 		int64_t wait_ms;
 
+		if (left_ms <= 0 && request->method != KUBE_GET && session->fence != NULL &&
+			fence_left_ns(session) < MS_NS)
+			return answer->attempts > 0 ? status : refuse_fenced(error);
 		if (left_ms <= 0)
 			return answer->attempts > 0
 				? status

@@ -22,6 +22,7 @@
 #include "base/metrics.h"
 #include "base/parse.h"
 #include "remediations/actuator_kube.h"
+#include "remediations/leader.h"
 #include "remediations/permissions.h"
 #include "remediations/remediator_state.h"
 
@@ -184,6 +185,8 @@ static enum status replay(struct remediator *remediator, struct error *error)
 		status = replaying.status;
 	if (status)
 		return status;
+	if (remediator->leading)
+		engine_stand_by(remediator->engine, clock_now_ms(remediator->clock));
 	engine_start(remediator->engine, clock_now_ms(remediator->clock));
 	status = journal_pending_events(remediator->journal, replay_pending, &replaying, error);
 	return status ? status : replaying.status;
@@ -230,7 +233,7 @@ static enum status open_actuators(struct remediator *remediator,
 
 	permissions_of(&permissions, remediator->rules->playbooks);
 
-	const struct actuator_kube_config kube = {.url = config->kube_url,
+	struct actuator_kube_config kube = {.url = config->kube_url,
 		.token_file = config->kube_token_file,
 		.ca_file = config->kube_ca_file,
 		.kubeconfig = config->kube_config,
@@ -241,7 +244,13 @@ static enum status open_actuators(struct remediator *remediator,
 		.clock = config->clock};
 	const struct actuator_sink sink = remediator_sink(remediator);
 	struct actuator reader = {0};
-	enum status status = actuator_kube_open(&reader, &kube, &sink, error);
+	enum status status;
+
+	if (remediator->leading) {
+		kube.fence = leader_until_ns;
+		kube.fence_argument = leading_leader(remediator->leading);
+	}
+	status = actuator_kube_open(&reader, &kube, &sink, error);
 
 	/* Without a URL and outside a cluster there is none, which is not wrong. */
 	if (status == STATUS_NOT_FOUND && !config->kube_url) {
@@ -371,6 +380,8 @@ static enum status open_parts(struct remediator *remediator, const struct remedi
 	status = open_journal(remediator, config, error);
 	if (!status)
 		status = open_tickets(remediator, config, error);
+	if (!status && config->leader.enabled)
+		status = leading_open(&remediator->leading, remediator, config, error);
 	if (!status)
 		status = open_actuators(remediator, config, error);
 	if (!status)
@@ -477,7 +488,8 @@ struct remediator *remediator_open(const struct remediator_config *config, struc
 	}
 	remediator->thread_started = true;
 	metrics_add_collector(remediator_collect, remediator);
-	if (audit_watch_open(&remediator->audit_watch, remediator->journal, remediator->clock,
+	if ((remediator->leading && leading_start(remediator->leading, error)) ||
+		audit_watch_open(&remediator->audit_watch, remediator->journal, remediator->clock,
 		    config->journal_verify_ms, error)) {
 		remediator_close(remediator);
 		return NULL;
@@ -503,6 +515,7 @@ void remediator_close(struct remediator *remediator)
 
 	if (!remediator)
 		return;
+	leading_stop(remediator->leading);
 	if (remediator->thread_started)
 		drain(remediator);
 	if (remediator->queue)
@@ -517,6 +530,8 @@ void remediator_close(struct remediator *remediator)
 		remediator->web.vtable->close(remediator->web.self);
 	kube_events_close(remediator->kube_events);
 	permission_watch_close(remediator->permissions);
+	/* Nothing is sent any more: the next one need not wait for the lease's end. */
+	leading_close(remediator->leading);
 	tickets_stop(remediator->tickets);
 	audit_watch_close(remediator->audit_watch);
 	if (remediator->journal)

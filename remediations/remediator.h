@@ -74,6 +74,15 @@ struct mode_rule {
 	int line, column;
 };
 
+/* Several replicas of which one acts. Texts may be NULL or "". */
+struct leader_options {
+	bool enabled;
+	const char *namespace_name, *name, *identity;
+	const char *url;                          /* of our API, as other replicas reach it */
+	const char *peer_token_file, *peer_ca_file; /* to ask the leader with */
+	int64_t duration_ms, renew_ms, retry_ms;
+};
+
 struct remediator_config {
 	const char *journal_path;
 	const char *journal_vfs;   /* tests; NULL */
@@ -101,6 +110,7 @@ struct remediator_config {
 	bool kube_events;                       /* Events on objects, but in a dry run */
 	unsigned kube_watch_objects;            /* at most; 0: the default */
 	const char *kube_config, *kube_context; /* a kubeconfig in place of these; may be NULL */
+	struct leader_options leader;
 	const struct clock *clock;
 	struct signal_source signals;
 	const struct ticket_service *tickets; /* borrowed until close; of the opening only */
@@ -160,6 +170,23 @@ struct person {
 	const char *identity, *role;
 	uint64_t seen; /* approval_hash of the action as it was shown to them; 0: not told */
 };
+
+#define LEADER_NAME_MAX 256
+#define LEADER_URL_MAX 512
+
+struct leader_view {
+	bool leads; /* this replica acts */
+	char identity[LEADER_NAME_MAX], holder[LEADER_NAME_MAX]; /* holder: "": nobody is known */
+	char holder_url[LEADER_URL_MAX];
+	int64_t since_ms; /* 0: nothing was heard yet */
+};
+
+/* False, and it leads, when there is no election. */
+bool remediator_leader(struct remediator *remediator, struct leader_view *view);
+/* What another replica takes over: the records of incidents, actions and the kill switch above a
+ * number, {"records":[...],"last":N,"more":B}; 0: of the last day. */
+enum status remediator_write_handover(struct remediator *remediator, uint64_t after,
+	struct buf *json, struct error *error) MUST_CHECK;
 
 /* People's words on a waiting action; the error says why not. */
 enum status remediator_approve(struct remediator *remediator, const char *action_id,

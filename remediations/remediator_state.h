@@ -17,6 +17,7 @@
 #include "remediations/kube_event.h"
 #include "remediations/permission_watch.h"
 #include "remediations/remediator.h"
+#include "remediations/remediator_lead.h"
 #include "remediations/rules.h"
 #include "remediations/stages.h"
 #include "remediations/tickets.h"
@@ -54,6 +55,9 @@ enum control_kind {
 	CONTROL_UNDO,
 	CONTROL_LIFT,
 	CONTROL_MODES,
+	CONTROL_LEAD,
+	CONTROL_STAND_BY,
+	CONTROL_ADOPT,
 	CONTROL_CONFIGURE
 };
 
@@ -66,6 +70,8 @@ struct control {
 	const char *cluster, *namespace_name; /* of a demotion that is lifted; id is the playbook */
 	struct buf *json;                     /* for the modes */
 	const struct engine_config *config;
+	const struct record *records; /* ADOPT */
+	size_t record_count;
 	enum status status;
 	struct error error;
 	bool answered;
@@ -77,6 +83,7 @@ struct remediator {
 	const struct clock *clock;
 	struct journal *journal;
 	struct audit_watch *audit_watch;
+	struct leading *leading; /* NULL: no election */
 	struct actuator dry, real; /* real: vtable NULL when there is no cluster; closed with dry */
 	struct actuator web;       /* webhooks and silences; vtable NULL in a dry run */
 	struct tickets *tickets;   /* NULL: no services, or a dry run */

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "remediations/leader.h"
 #include "remediations/remediator_state.h"
 
 #define BATCH 64
@@ -188,6 +189,9 @@ static enum status port_send(void *self, const struct command *command, bool dry
 {
 	struct remediator *remediator = self;
 
+	/* Connections to the cluster ask once more right before they send. */
+	if (remediator->leading && !leader_until_ns(leading_leader(remediator->leading)))
+		return STATUS_UNAVAILABLE;
 	if (dry_run)
 		return remediator->dry.vtable->send(remediator->dry.self, command);
 	if (command->kind == ACTION_TICKET)
@@ -445,11 +449,34 @@ static void end_pauses(struct remediator *remediator, uint64_t ticket, bool all,
 	}
 }
 
+/* Standing by, people's words belong to the leader; false: the control was answered. A kill switch that
+ * is put on is in force here all the same, for the day on which this replica leads. */
+static bool standby_takes(struct remediator *remediator, struct control *control, int64_t now_ms)
+{
+	enum status status;
+
+	if (control->kind != CONTROL_APPROVE && control->kind != CONTROL_UNDO &&
+		control->kind != CONTROL_PAUSE && control->kind != CONTROL_LIFT)
+		return true;
+	status = leading_refuse(remediator, &control->error);
+	if (control->kind == CONTROL_PAUSE && status == STATUS_UNAVAILABLE && control->flag)
+		return true;
+	if (control->kind == CONTROL_PAUSE && control->flag) {
+		engine_pause(remediator->engine, true, control->identity, now_ms);
+		remediator_note_pause(remediator);
+		error_prefix(&control->error, "the kill switch is on here, but not at the leader");
+	}
+	answer(remediator, control, status);
+	return false;
+}
+
 static void take_control(struct remediator *remediator, struct control *control, int64_t now_ms)
 {
 	struct engine *engine = remediator->engine;
 	enum status status = STATUS_OK;
 
+	if (engine_stands_by(engine) && remediator->leading && !standby_takes(remediator, control, now_ms))
+		return;
 	switch (control->kind) {
 	case CONTROL_DRAIN:
 		status = engine_drain(engine) ? STATUS_OK : STATUS_BUSY;
@@ -470,6 +497,11 @@ static void take_control(struct remediator *remediator, struct control *control,
 		break;
 	case CONTROL_MODES:
 		engine_write_modes(engine, control->json);
+		break;
+	case CONTROL_LEAD:
+	case CONTROL_STAND_BY:
+	case CONTROL_ADOPT:
+		status = leading_control(remediator, control, now_ms);
 		break;
 	case CONTROL_CONFIGURE:
 		status = engine_configure(engine, control->config);
@@ -586,6 +618,8 @@ void remediator_collect(void *argument)
 
 	struct kill_switch kill_switch;
 
+	if (remediator->leading)
+		leader_collect(leading_leader(remediator->leading));
 	remediator_kill_switch(remediator, &kill_switch);
 	metrics_set(METRIC_KILL_SWITCH, kill_switch.on);
 	if (remediator->tickets)
