@@ -296,12 +296,12 @@ static enum status read_store(struct tape *tape, struct store *store, struct err
 	struct store_point *points = mem_zalloc(POINTS_MAX, sizeof(*points));
 	struct store_selection selection = {0};
 	struct matchers all;
-	enum status status =
-		points != NULL ? STATUS_OK : error_set(error, STATUS_NO_MEMORY, "out of memory");
+	enum status status;
 
+	if (points == NULL)
+		return error_set(error, STATUS_NO_MEMORY, "out of memory");
 	matchers_init(&all);
-	if (status == STATUS_OK)
-		status = matchers_parse_selector(&all, "{__name__=~\".+\"}", error);
+	status = matchers_parse_selector(&all, "{__name__=~\".+\"}", error);
 	if (status == STATUS_OK)
 		status = store_select(store, &all, TAPE_SERIES_MAX, &selection, error);
 	for (size_t i = 0; i < selection.count && status == STATUS_OK; i++)

@@ -77,12 +77,12 @@ static void add(struct samples *samples, int64_t ns)
 /* In milliseconds. */
 static double quantile(struct samples *samples, unsigned percent)
 {
-	size_t count = atomic_load(&samples->count);
+	size_t count = atomic_load(&samples->count), rank = count * percent / 100;
 
 	if (count == 0)
 		return 0;
 	qsort(samples->ns, count, sizeof(samples->ns[0]), compare);
-	return (double)samples->ns[count * percent / 100] / 1e6;
+	return (double)samples->ns[rank] / 1e6;
 }
 
 static void print(const char *name, struct samples *samples)
