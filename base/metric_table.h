@@ -89,7 +89,7 @@
 	METRIC(SNAPSHOT_BYTES, "nimbusguard_snapshot_bytes", METRIC_GAUGE,                         \
 		"Size of the newest snapshot.", "")                                                \
 	METRIC(SNAPSHOT_FAILURES, "nimbusguard_snapshot_failures_total", METRIC_COUNTER,           \
-		"Snapshots that could not be written or were refused at start.", "operation")      \
+		"Snapshots that could not be written or were refused at start; series written without samples.", "operation")      \
 	METRIC(SNAPSHOT_LOADED, "nimbusguard_snapshot_loaded_series", METRIC_GAUGE,                \
 		"Series that were loaded from a snapshot at start.", "")                           \
 	METRIC(RECORDING_BYTES, "nimbusguard_recording_bytes_total", METRIC_COUNTER,               \

@@ -559,6 +559,9 @@ static void finish(struct backfill *backfill)
 	over = backfill->state == BACKFILL_FAILED || atomic_load(&backfill->stop);
 	if (!over)
 		end(backfill, failed + backfill->refused > 0 ? BACKFILL_PARTIAL : BACKFILL_DONE);
+	/* What was in the way once is over: nobody shall look for it. The failures stay counted. */
+	if (!over && backfill->state == BACKFILL_DONE)
+		backfill->problem[0] = '\0';
 	tale_take(backfill, &tale);
 	(void)pthread_mutex_unlock(&backfill->lock);
 	if (over)

@@ -5,6 +5,7 @@
 #include "daemon/review.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,32 @@ static void review_kubeconfig(const struct config *config, struct diagnostics *d
 		config_place(config, SETTING_KUBE_CONFIG));
 }
 
+/* Parts of a budget that are larger than the whole would never be filled. */
+static void advise_memory(const struct config *config, struct diagnostics *diagnostics)
+{
+	static const struct {
+		enum setting_id list, memory;
+		const char *name;
+	} parts[] = {{SETTING_INGEST_HISTOGRAMS, SETTING_INGEST_HISTOGRAMS_MEMORY_MAX,
+			     "ingest.histograms_memory_max"},
+		{SETTING_INGEST_EXEMPLARS, SETTING_INGEST_EXEMPLARS_MEMORY_MAX,
+			"ingest.exemplars_memory_max"}};
+	int64_t whole = config_int(config, SETTING_STORAGE_MEMORY_MAX);
+	size_t count;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		int64_t part = config_int(config, parts[i].memory);
+
+		(void)config_list(config, parts[i].list, &count);
+		if (count > 0 && part > whole)
+			diagnostics_add(diagnostics, true, config_place(config, parts[i].memory), 0,
+				0,
+				"%s (%" PRId64 " bytes) is larger than storage.memory_max (%" PRId64
+				" bytes), of which it is a part; lower it, or raise the other",
+				parts[i].name, part, whole);
+	}
+}
+
 /* A part that runs and can do nothing is taken for one that works. */
 static void advise(const struct config *config, struct diagnostics *diagnostics)
 {
@@ -106,6 +133,7 @@ static void advise(const struct config *config, struct diagnostics *diagnostics)
 		diagnostics_add(diagnostics, true, config_place(config, SETTING_FEATURES), 0, 0,
 			"analyze without ingest: no samples come in, so nothing will ever be "
 			"found; add ingest to enable_feature");
+	advise_memory(config, diagnostics);
 	if (dry_run)
 		return;
 	if (!review_feature(config, "remediate"))

@@ -105,6 +105,7 @@ void snapshots_load(const struct config *config, struct store *store, struct int
 	metrics_set(METRIC_SNAPSHOT_TIME, 0);
 	metrics_add(METRIC_SNAPSHOT_FAILURES, 0, "load");
 	metrics_add(METRIC_SNAPSHOT_FAILURES, 0, "write");
+	metrics_add(METRIC_SNAPSHOT_FAILURES, 0, "series");
 	status = snapshot_load(&parts, path, &stats, &error);
 	if (status == STATUS_NOT_FOUND)
 		return;
@@ -135,6 +136,12 @@ static void write_one(struct snapshots *snapshots)
 	metrics_set(METRIC_SNAPSHOT_TIME, (double)stats.taken_ms / 1000);
 	metrics_set(METRIC_SNAPSHOT_DURATION, seconds_since(began_ns));
 	metrics_set(METRIC_SNAPSHOT_BYTES, (double)stats.bytes);
+	if (stats.series_cut > 0) {
+		metrics_add(METRIC_SNAPSHOT_FAILURES, (double)stats.series_cut, "series");
+		LOG_WARN("series with more samples than fit a snapshot were written without them",
+			LOG_UINT("series", stats.series_cut),
+			LOG_UINT("bytes_max", SNAPSHOT_PAGE_MAX));
+	}
 	LOG_DEBUG("snapshot written", LOG_TEXT("path", snapshots->path),
 		LOG_UINT("series", stats.series), LOG_UINT("samples", stats.samples),
 		LOG_UINT("bytes", stats.bytes), LOG_DOUBLE("ms", seconds_since(began_ns) * 1000));

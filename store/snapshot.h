@@ -40,6 +40,7 @@ struct snapshot_parts {
 struct snapshot_stats {
 	uint64_t bytes; /* of the file */
 	uint64_t series, samples, records;
+	uint64_t series_cut; /* of these, larger than SNAPSHOT_PAGE_MAX: without their samples */
 	int64_t taken_ms; /* wall clock when it was begun */
 	/* Loading: */
 	uint64_t series_dropped;  /* no room for them within today's limits */

@@ -39,6 +39,7 @@ struct writer {
 	enum page_kind kind;
 	uint64_t nonce, sequence, bytes;
 	struct end_item totals;
+	uint64_t series_cut;
 	/* A page of a key table, and the label sets of a run. */
 	uint32_t listed_count;
 	struct key_item listed[KEYS_PAGE_MAX];
@@ -228,6 +229,7 @@ static bool series_put(struct writer *writer, uint32_t id, uint32_t tick)
 		: (size_t)(item.chunk_count - 1) * memory->blocks.cell_size +
 			ring_head_size(&ring->end);
 	unsigned char *place;
+	bool cut = false;
 
 	if (item.pair_count == 0 || life_state(life) != RING_LIVE)
 		return true;
@@ -235,6 +237,7 @@ static bool series_put(struct writer *writer, uint32_t id, uint32_t tick)
 		memset(&item.end, 0, sizeof(item.end));
 		item.chunk_count = 0;
 		blocks = 0;
+		cut = true;
 	}
 	item.size = (uint32_t)(sizeof(item) + pairs + blocks);
 	place = item_place(writer, item.size);
@@ -247,6 +250,7 @@ static bool series_put(struct writer *writer, uint32_t id, uint32_t tick)
 	if (item.chunk_count > 0)
 		writer->totals.samples += ring_dump(ring, memory, place + sizeof(item) + pairs);
 	writer->totals.series++;
+	writer->series_cut += cut;
 	return true;
 }
 
@@ -473,6 +477,7 @@ enum status snapshot_write(const struct snapshot_parts *parts, const char *path,
 	stats->series = writer->totals.series;
 	stats->samples = writer->totals.samples;
 	stats->records = writer->totals.records;
+	stats->series_cut = writer->series_cut;
 out:
 	if (status != STATUS_OK)
 		error_set(error, status, "%s", own.text);

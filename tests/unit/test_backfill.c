@@ -175,6 +175,18 @@ static void an_answer_too_large_at_any_size_gives_the_selector_up(void **state)
 	finish();
 }
 
+/* The page of the status: an error that is over is not told any more. */
+static void assert_says_no_error(void)
+{
+	struct buf json;
+
+	buf_init(&json, 4096);
+	backfill_write_json(backfill, &json);
+	assert_true(buf_ok(&json));
+	assert_non_null(strstr(json.data, "\"error\":\"\""));
+	buf_fini(&json);
+}
+
 static void failures_of_the_server_are_waited_for(void **state)
 {
 	const struct stub_rule rules[] = {CONFIG_RULE,
@@ -189,6 +201,7 @@ static void failures_of_the_server_are_waited_for(void **state)
 	await(BACKFILL_DONE);
 	assert_int_equal(points_of("up", points, 10), 2);
 	assert_true(failures("server_error") == 1);
+	assert_says_no_error();
 	assert_true(failures("unreachable") == 1);
 	finish();
 }

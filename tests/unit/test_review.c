@@ -153,6 +153,18 @@ static void analysis_without_samples_is_warned_of(void **state)
 	silent("enable_feature: [remediate]\n");
 }
 
+static void a_part_of_the_memory_larger_than_the_whole_is_warned_of(void **state)
+{
+	warns("storage: {memory_max: 32MiB}\ningest:\n  histograms: ['{a=\"b\"}']\n"
+	      "  histograms_memory_max: 48MiB\n",
+		"n.yml:4: warning: ingest.histograms_memory_max (50331648 bytes) is larger than "
+		"storage.memory_max (33554432 bytes)");
+	silent("storage: {memory_max: 64MiB}\ningest:\n  histograms: ['{a=\"b\"}']\n"
+	       "  histograms_memory_max: 48MiB\n");
+	/* The default may be larger, where no histograms are kept. */
+	silent("storage: {memory_max: 32MiB}\n");
+}
+
 static void rules_that_hold_nothing_are_warned_of(void **state)
 {
 	char path[700];
@@ -247,6 +259,8 @@ int main(void)
 		cmocka_unit_test_setup(acting_without_a_cluster_is_warned_of, with_rules),
 		cmocka_unit_test_setup(no_dry_run_that_changes_nothing_is_warned_of, with_rules),
 		cmocka_unit_test_setup(analysis_without_samples_is_warned_of, with_rules),
+		cmocka_unit_test_setup(a_part_of_the_memory_larger_than_the_whole_is_warned_of,
+			with_rules),
 		cmocka_unit_test_setup(rules_that_hold_nothing_are_warned_of, with_rules),
 		cmocka_unit_test_setup(
 			missing_bundled_rules_are_told_with_where_they_were_looked_for, with_rules),
