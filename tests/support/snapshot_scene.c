@@ -24,7 +24,7 @@ const struct store_limits scene_limits = {
 	.future_max_ms = 60000,
 };
 
-int scene_setup(void **state)
+int snapshot_scene_setup(void **state)
 {
 	clock_manual_init(&scene_clock, SCENE_START_MS);
 	folder_make(scene_folder);
@@ -32,7 +32,7 @@ int scene_setup(void **state)
 	return 0;
 }
 
-int scene_teardown(void **state)
+int snapshot_scene_teardown(void **state)
 {
 	folder_remove(scene_folder);
 	return 0;

@@ -29,8 +29,8 @@ struct scene {
 };
 
 /* For each test: the clock at SCENE_START_MS and a folder of its own. */
-int scene_setup(void **state);
-int scene_teardown(void **state);
+int snapshot_scene_setup(void **state);
+int snapshot_scene_teardown(void **state);
 
 void scene_open(struct scene *scene, const struct store_limits *limits);
 void scene_close(struct scene *scene);

@@ -301,14 +301,14 @@ static void series_out_of_bounds_are_refused(void **state)
 
 static int setup(void **state)
 {
-	(void)scene_setup(state);
+	(void)snapshot_scene_setup(state);
 	folder_path(other_path, sizeof(other_path), scene_folder, "other");
 	return 0;
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, scene_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, snapshot_scene_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(one_older_than_the_retention_is_refused),
 		TEST(torn_anywhere_is_refused),
