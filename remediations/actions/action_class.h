@@ -15,6 +15,10 @@
  *      needs `write_body` and what tells it apart after a conflict; what takes many calls or waits
  *      gives `go_on` in its place. What is no business of the API server (a webhook, a silence)
  *      gives none; the remediator's port_send() must then know who carries it out.
+ *      What must be known of the target for this action alone is read by `look`, for a struct purpose.
+ *      One that goes on after a restart says `resumes`, and `applied` answers APPLIED_BEGUN. What is
+ *      sent by the playbook's text (a template, a body) is made by `make_payload` just before it is
+ *      sent, from step->payload, whose hash is options.content.
  *   5. Each call of kube_action, and each read that only this action makes, is a line of `needs`;
  *      the role that `nimbusguard rbac` writes is made of these lines.
  *   6. Tests: test_actuator_kube.c holds each class against the requests that it sends, test_playbook.c

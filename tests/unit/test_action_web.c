@@ -238,6 +238,33 @@ static void body_escapes_its_labels(void **state)
 	assert_false(web_body_check("no json", message, sizeof(message)));
 }
 
+static void lost_memory_makes_no_half_body(void **state)
+{
+	static struct label pairs[] = {{"alertname", "A", 9, 1}};
+	static const struct playbook playbook = {.name = "p"};
+	struct event event = {.firing = true, .labels = {pairs, 1}};
+	struct target target = kube_target(TARGET_POD, "shop", "web-1");
+	struct plan_question question = {.playbook = &playbook,
+		.event = &event,
+		.target = &target,
+		.reason = ""};
+	bool failed = true;
+
+	(void)state;
+	for (long n = 1; failed; n++) {
+		char *text;
+
+		mem_fail_after(n, true);
+		text = web_body_fill("{\"a\":\"{{ alertname }}\"}", &question, "a-1");
+		failed = mem_fail_after(0, false);
+		if (failed)
+			assert_null(text);
+		else
+			assert_string_equal(text, "{\"a\":\"A\"}");
+		mem_free(text);
+	}
+}
+
 static void only_safe_addresses_are_called(void **state)
 {
 	(void)state;
@@ -406,6 +433,7 @@ int main(void)
 		WITH_SERVER(webhook_is_repeated_only_when_it_surely_was_not_received),
 		WITH_SERVER(webhook_without_receiver_or_secret_surely_failed),
 		cmocka_unit_test(body_escapes_its_labels),
+		cmocka_unit_test(lost_memory_makes_no_half_body),
 		cmocka_unit_test(only_safe_addresses_are_called),
 		WITH_SERVER(silence_is_created_with_an_end_and_its_key),
 		WITH_SERVER(silence_is_looked_for_before_it_is_made),
