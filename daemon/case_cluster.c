@@ -391,6 +391,30 @@ static void follow(json_t *object)
 	json_object_set(status, "availableReplicas", replicas);
 }
 
+/* What a kubelet would make of a resize at once: the pod's annotation `resize` says Infeasible or
+ * Deferred, or it is done. */
+static void follow_resize(json_t *pod)
+{
+	const char *answer = kube_annotation(pod, "resize");
+	json_t *status = member(pod, "status"), *states = json_array(), *container;
+	size_t i;
+
+	json_array_foreach(kube_get(pod, "spec", "containers", NULL), i, container)
+	{
+		json_array_append_new(states,
+			json_pack("{s:O,s:O*}", "name", json_object_get(container, "name"),
+				"resources", json_object_get(container, "resources")));
+	}
+	if (answer == NULL)
+		json_object_set(status, "containerStatuses", states);
+	json_object_set_new(status, "conditions",
+		answer == NULL
+			? json_array()
+			: json_pack("[{s:s,s:s,s:s,s:s}]", "type", "PodResizePending", "status",
+				  "True", "reason", answer, "message", "the node is too small"));
+	json_decref(states);
+}
+
 /* An owner reference may be short: {kind, name}. */
 static enum status complete_owners(struct case_cluster *cluster, json_t *object,
 	struct error *error)
@@ -554,6 +578,11 @@ static int serve_get(const struct case_cluster *cluster, const char *path, json_
 		*body = json_deep_copy(object);
 		return 200;
 	}
+	if (cluster->resizes && strcmp(path, "/api/v1") == 0) {
+		*body = json_pack("{s:s,s:[{s:s}]}", "kind", "APIResourceList", "resources", "name",
+			"pods/resize");
+		return 200;
+	}
 	if (strcmp(path, "/apis/keda.sh") == 0) {
 		json_object_foreach(cluster->objects, key, object)
 		{
@@ -625,7 +654,7 @@ static json_t *run_json_patch(json_t *object, const json_t *patch)
 }
 
 static int serve_patch(struct case_cluster *cluster, const char *path, const char *text, bool dry,
-	json_t **body)
+	bool resize, json_t **body)
 {
 	json_t *object = json_object_get(cluster->objects, path), *patch, *result;
 	int code = 200;
@@ -652,6 +681,8 @@ static int serve_patch(struct case_cluster *cluster, const char *path, const cha
 	} else if (result == NULL || !merge_into(result, patch, true)) {
 		code = case_cluster_refuse(body, 500, "InternalError", "out of memory");
 	} else {
+		if (resize)
+			follow_resize(result);
 		if (!dry) {
 			stamp_version(cluster, result);
 			json_object_set(cluster->objects, path, result);
@@ -695,6 +726,7 @@ int case_cluster_serve(void *argument, const struct kube_request *request, json_
 	size_t size = query != NULL ? (size_t)(query - request->path) : strlen(request->path);
 	bool dry = query != NULL && strstr(query, "dryRun=All") != NULL;
 	char path[PATH_SIZE];
+	bool resize;
 
 	if (cluster->unreachable)
 		return 0;
@@ -712,9 +744,12 @@ int case_cluster_serve(void *argument, const struct kube_request *request, json_
 			return case_cluster_pods(cluster, query, body);
 		return serve_get(cluster, path, body);
 	case KUBE_PATCH:
-		if (size > 6 && strcmp(path + size - 6, "/scale") == 0)
+		resize = cluster->resizes && size > 7 && strcmp(path + size - 7, "/resize") == 0;
+		if (resize)
+			path[size - 7] = '\0';
+		else if (size > 6 && strcmp(path + size - 6, "/scale") == 0)
 			path[size - 6] = '\0';
-		return serve_patch(cluster, path, request->body, dry, body);
+		return serve_patch(cluster, path, request->body, dry, resize, body);
 	case KUBE_DELETE:
 		return serve_delete(cluster, path, request->body, dry, body);
 	case KUBE_POST:

@@ -24,6 +24,7 @@ struct case_cluster {
 	uint64_t version;
 	unsigned uid_last;
 	bool unreachable; /* no call is answered */
+	bool resizes;     /* it has pods/resize */
 	/* What calls are allowed, as by the roles of `nimbusguard rbac`; NULL: all. */
 	const struct permissions *permissions;
 };

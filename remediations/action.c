@@ -137,7 +137,11 @@ bool observation_value(const struct observation *observation, enum change_field 
 		*value = observation->revision;
 		return observation->revision > 0;
 	case CHANGE_MEMORY_REQUEST:
+		*value = observation->memory_request_bytes;
+		return true;
 	case CHANGE_CPU_REQUEST:
+		*value = observation->cpu_request_milli;
+		return true;
 	case CHANGE_FIELD_COUNT:
 		break;
 	}

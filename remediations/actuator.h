@@ -168,6 +168,7 @@ struct observation {
 	int32_t replicas, ready_replicas;
 	int64_t memory_limit_bytes,
 		cpu_limit_milli; /* of target.container, or the first; 0: none */
+	int64_t memory_request_bytes, cpu_request_milli;
 	/* Annotations nimbusguard.io/managed, paused and dry-run, the resource's over its namespace's;
 	 * unclear: one of them is neither "true" nor "false", and nothing must be done. Of a pod and
 	 * its owners, any that says paused or dry-run counts. */
@@ -175,6 +176,7 @@ struct observation {
 	bool rollout_paused, terminating;
 	bool rolling_out;       /* a rollout is under way (Deployment, StatefulSet, DaemonSet) */
 	bool updates_on_delete; /* updateStrategy OnDelete: a new template changes no pod */
+	bool resizes;           /* by LOOK_RESIZE: the server resizes pods in place */
 	/* By LOOK_REVISIONS, of the target; 0: none. */
 	int64_t revision, previous_revision;
 	bool unschedulable;              /* of a node */

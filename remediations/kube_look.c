@@ -5,10 +5,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #include "remediations/kube_managers.h"
 #include "remediations/kube_object.h"
 #include "remediations/kube_observe.h"
 #include "remediations/kube_revisions.h"
+
+#define RESIZE_AGE_NS (300 * INT64_C(1000000000))
 
 /* The defaults are the API's own: HPA v2 and KEDA's ScaledObject. */
 static void read_bounds(struct autoscaler_seen *seen, const json_t *spec)
@@ -92,6 +96,31 @@ static enum status read_revisions(struct kube_look *look, const json_t *target,
 	return STATUS_OK;
 }
 
+/* Whether the server has the subresource: it came with Kubernetes 1.33. */
+static enum status find_resize(struct kube_look *look, struct error *error)
+{
+	int64_t now_ns = clock_mono_ns(clock_system());
+	json_t *group, *resource;
+	enum status status;
+	size_t i;
+
+	if (look->resize_until_ns > now_ns)
+		return STATUS_OK;
+	status = kube_read(look->session, "/api/v1", &group, error);
+	if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+		return error_prefix(error, "what the server has");
+	look->resize = false;
+	json_array_foreach(json_object_get(group, "resources"), i, resource)
+	{
+		const char *name = json_string_value(json_object_get(resource, "name"));
+
+		look->resize |= name != NULL && strcmp(name, "pods/resize") == 0;
+	}
+	look->resize_until_ns = now_ns + RESIZE_AGE_NS;
+	json_decref(group);
+	return STATUS_OK;
+}
+
 enum status kube_look_further(struct kube_look *look, const json_t *target, const json_t *top,
 	struct observation *observation, struct error *error)
 {
@@ -101,6 +130,11 @@ enum status kube_look_further(struct kube_look *look, const json_t *target, cons
 	(void)top;
 	if ((looks & LOOK_AUTOSCALER) != 0 && observation->autoscaler.object.kind != TARGET_NONE)
 		status = read_autoscaler(look, observation, error);
+	if (status == STATUS_OK && (looks & LOOK_RESIZE) != 0 &&
+		observation->target.kind == TARGET_POD) {
+		status = find_resize(look, error);
+		observation->resizes = look->resize;
+	}
 	if (status == STATUS_OK && (looks & LOOK_REVISIONS) != 0)
 		status = read_revisions(look, target, observation, error);
 	return status;

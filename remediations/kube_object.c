@@ -233,15 +233,28 @@ static enum status read_quantity(const json_t *value, bool milli, int64_t *resul
 	return STATUS_OK;
 }
 
-enum status kube_limits(const json_t *container, int64_t *memory_bytes, int64_t *cpu_milli,
-	struct error *error)
+static enum status read_resources(const json_t *resources, int64_t *memory_bytes,
+	int64_t *cpu_milli, struct error *error)
 {
-	const json_t *limits = kube_get(container, "resources", "limits", NULL);
 	enum status status;
 
 	*cpu_milli = 0;
-	status = read_quantity(json_object_get(limits, "memory"), false, memory_bytes, error);
+	status = read_quantity(json_object_get(resources, "memory"), false, memory_bytes, error);
 	if (status == STATUS_OK)
-		status = read_quantity(json_object_get(limits, "cpu"), true, cpu_milli, error);
+		status = read_quantity(json_object_get(resources, "cpu"), true, cpu_milli, error);
 	return status;
+}
+
+enum status kube_limits(const json_t *container, int64_t *memory_bytes, int64_t *cpu_milli,
+	struct error *error)
+{
+	return read_resources(kube_get(container, "resources", "limits", NULL), memory_bytes,
+		cpu_milli, error);
+}
+
+enum status kube_requests(const json_t *container, int64_t *memory_bytes, int64_t *cpu_milli,
+	struct error *error)
+{
+	return read_resources(kube_get(container, "resources", "requests", NULL), memory_bytes,
+		cpu_milli, error);
 }

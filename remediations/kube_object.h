@@ -63,5 +63,8 @@ const char *kube_only_container(const json_t *object, enum target_kind kind);
 /* Limits of a container; 0 where there is none. STATUS_BAD_INPUT when one is no quantity. */
 enum status kube_limits(const json_t *container, int64_t *memory_bytes, int64_t *cpu_milli,
 	struct error *error) MUST_CHECK;
+/* The same of its requests. */
+enum status kube_requests(const json_t *container, int64_t *memory_bytes, int64_t *cpu_milli,
+	struct error *error) MUST_CHECK;
 
 #endif

@@ -554,8 +554,11 @@ static enum status read_limits(struct sight *sight)
 
 	if (container == NULL && *name != '\0')
 		return error_set(sight->error, STATUS_NOT_FOUND, "it has no container %s", name);
-	return kube_limits(container, &observation->memory_limit_bytes,
-		&observation->cpu_limit_milli, sight->error);
+	if (kube_limits(container, &observation->memory_limit_bytes, &observation->cpu_limit_milli,
+		    sight->error) != STATUS_OK)
+		return sight->error->code;
+	return kube_requests(container, &observation->memory_request_bytes,
+		&observation->cpu_request_milli, sight->error);
 }
 
 /* Of the named container of a pod, or of that which was restarted most. */

@@ -23,6 +23,8 @@ struct kube_look {
 	struct kube_watch *watch; /* NULL: all is read */
 	int64_t keda_until_ns;    /* monotonic; 0: not asked yet */
 	bool keda;                /* the cluster serves ScaledObjects */
+	int64_t resize_until_ns;
+	bool resize; /* it resizes pods in place */
 };
 
 /* What kube_observe() looks at for some actions only, of a target that is there; NULL: nothing. Fills

@@ -54,7 +54,8 @@ void sending_add_marked(struct buf *body, const struct sending *sending, const c
 	add_text(body, sending->object.resource_version);
 	buf_add_text(body, ",\"uid\":");
 	add_text(body, sending->object.uid);
-	if (class_of(sending)->way == ACTION_BY_KEY) {
+	/* A subresource keeps no annotations. */
+	if (class_of(sending)->way == ACTION_BY_KEY && sending->subresource == NULL) {
 		buf_add_text(body, ",\"annotations\":{\"" ANNOTATION_ACTION "\":");
 		add_text(body, command->action_id);
 		buf_add_text(body, ",\"" ANNOTATION_REASON "\":");
@@ -362,16 +363,25 @@ static void finish(struct sending *sending, enum status status, struct command_r
 	}
 }
 
-/* Many calls: the first look is the same as for one. */
+/* Many calls, or the wait for what comes of one. */
 static enum status go_on(struct sending *sending, int64_t *again_ms, struct error *error)
 {
-	const struct command *command = sending->command;
-	enum status status = sending->action->go_on(sending, again_ms, error);
+	enum status status;
 
-	if (status == STATUS_BUSY && command->deadline_ms != 0 &&
-		clock_now_ms(sending->clock) + *again_ms > command->deadline_ms)
+	sending->waits = true;
+	status =
+		(sending->action->go_on != NULL ? sending->action->go_on
+						: sending->action->await)(sending, again_ms, error);
+	if (status == STATUS_BUSY && sending->command->deadline_ms != 0 &&
+		clock_now_ms(sending->clock) + *again_ms > sending->command->deadline_ms)
 		return error_set(error, STATUS_TIMEOUT, "its time is over: %s", sending->progress);
 	return status;
+}
+
+static bool is_awaited(const struct sending *sending)
+{
+	return sending->action->await != NULL && !sending->command->server_dry_run &&
+		(sending->action->await_targets & TARGET_BIT(sending->object.kind)) != 0;
 }
 
 static void begin_result(const struct command *command, struct command_result *result)
@@ -405,16 +415,16 @@ bool kube_send_go_on(struct sending *sending, int64_t *again_ms, struct command_
 		finish(sending, STATUS_OK, result);
 		return true;
 	}
-	if (!begun)
+	if (!begun) {
 		status = check_command(sending, &result->error);
-	if (status == STATUS_OK && sending->action->go_on != NULL) {
-		if (!begun)
-			snprintf(sending->progress, sizeof(sending->progress), SENDING_BEGUN);
+		if (status == STATUS_OK && sending->action->go_on == NULL)
+			status = carry_out(sending, &result->error);
+		snprintf(sending->progress, sizeof(sending->progress), SENDING_BEGUN);
+	}
+	if (status == STATUS_OK && (sending->action->go_on != NULL || is_awaited(sending))) {
 		status = go_on(sending, again_ms, &result->error);
 		if (status == STATUS_BUSY)
 			return false;
-	} else if (status == STATUS_OK) {
-		status = carry_out(sending, &result->error);
 	}
 	finish(sending, status, result);
 	return true;

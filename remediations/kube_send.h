@@ -36,6 +36,7 @@ struct sending {
 	json_t *prepared; /* what prepare() read; released with the sending */
 	bool already;     /* the cluster is as wanted, by nothing that we sent */
 	void *state;      /* of go_on */
+	bool waits;       /* go_on or await were begun */
 	char progress[SENDING_PROGRESS_MAX];
 	bool ending; /* what it makes undone has a while more than the command's deadline */
 	bool begun;  /* the action's own between calls */

@@ -92,8 +92,14 @@ struct kube_action {
 	 * sending_call() end at the command's deadline, after which go_on is asked no more.
 	 */
 	enum status (*go_on)(struct sending *sending, int64_t *again_ms, struct error *error);
-	/* Ends what go_on began, however it ended: takes back what must not stay (a cordon), frees
-	 * state. `status` is what go_on answered last and *error its words, to which it may add. */
+	/* After one request, for objects of these kinds (bits): whether what was asked for is done. As
+	 * go_on; not asked after a server's dry run. */
+	unsigned await_targets;
+	enum status (*await)(struct sending *sending, int64_t *again_ms, struct error *error);
+	/* Ends what was begun, however it ended: takes back what must not stay (a cordon, a resize
+	 * that is not done), frees state. `status` is the command's and *error its words, to which it
+	 * may add; when nothing is left of a change that failed, sending->sent is set to false: it is
+	 * surely not done. Called also where nothing was sent. */
 	void (*end)(struct sending *sending, enum status status, struct error *error);
 };
 

@@ -123,7 +123,7 @@ static void check_plan(const json_t *report)
 	assert_string_equal(text_of(plan, "target"), live_target);
 	/* Live the words are now those of what would have been sent. */
 	assert_non_null(strstr(live_words, "memory 128Mi -> 160Mi"));
-	assert_string_equal(text_of(plan, "words"), "memory limit 128MiB -> 160MiB");
+	assert_string_equal(text_of(plan, "words"), "memory limit 128MiB -> 160MiB, by a rollout");
 }
 
 static void an_alert_is_answered_live_while_it_is_recorded(void **state)

@@ -34,14 +34,19 @@ static int serve(void *argument, const struct kube_request *request, json_t **bo
 	return case_cluster_serve(&scene->cluster, request, body);
 }
 
+void scene_attach(struct scene *scene, struct kube_session *session)
+{
+	scene->session = scene->look.session = session;
+}
+
 int scene_setup(void **state)
 {
 	struct scene *scene = mem_zalloc(1, sizeof(*scene));
 
 	assert_non_null(scene);
 	assert_int_equal(case_cluster_init(&scene->cluster), STATUS_OK);
-	scene->session = kube_session_open_served(serve, scene);
-	scene->look.session = scene->session;
+	scene->served = kube_session_open_served(serve, scene);
+	scene_attach(scene, scene->served);
 	clock_manual_init(&scene->clock, NOW_MS);
 	event_init(&scene->event);
 	scene->event.firing = true;
@@ -67,7 +72,7 @@ int scene_teardown(void **state)
 	forget_calls(scene);
 	event_fini(&scene->event);
 	playbooks_close(scene->playbooks);
-	kube_session_close(scene->session);
+	kube_session_close(scene->served);
 	case_cluster_fini(&scene->cluster);
 	mem_free(scene);
 	return 0;
@@ -165,7 +170,7 @@ static const struct playbook *playbook_of(const struct scene *scene)
 	return playbooks_at(scene->playbooks, 0);
 }
 
-void scene_look(struct scene *scene, enum target_kind kind, const char *name)
+bool scene_try_look(struct scene *scene, enum target_kind kind, const char *name)
 {
 	struct target *target = &scene->target;
 
@@ -177,9 +182,14 @@ void scene_look(struct scene *scene, enum target_kind kind, const char *name)
 	scene->purpose = (struct purpose){.kind = playbook_of(scene)->steps[0].action,
 		.options = playbook_of(scene)->steps[0].options};
 	kube_observe(&scene->look, target, &scene->purpose, &scene->observation);
-	if (scene->observation.error.code != STATUS_OK)
-		fail_msg("%s", scene->observation.error.text);
 	*target = scene->observation.target;
+	return scene->observation.error.code == STATUS_OK && scene->observation.found;
+}
+
+void scene_look(struct scene *scene, enum target_kind kind, const char *name)
+{
+	if (!scene_try_look(scene, kind, name))
+		fail_msg("%s", scene->observation.error.text);
 }
 
 const char *scene_plan(struct scene *scene)

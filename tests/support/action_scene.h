@@ -45,11 +45,15 @@ struct scene {
 	scene_before_fn *before;
 	struct scene_call calls[SCENE_CALLS_MAX];
 	size_t call_count;
+	struct kube_session *served; /* owned; the cluster in memory */
 };
 
 /* For cmocka's setup and teardown. */
 int scene_setup(void **state);
 int scene_teardown(void **state);
+
+/* From now on a real API server is asked, by this session, which stays the caller's. */
+void scene_attach(struct scene *scene, struct kube_session *session);
 
 /* An object as JSON, in which ' stands for "; merged over the one of its kind and name. */
 void scene_add(struct scene *scene, const char *manifest);
@@ -63,6 +67,8 @@ void scene_says(const char *kind, const char *step, bool bare, const char *part)
 
 /* Looks at shop/<kind>/<name>, as the step's action asks. */
 void scene_look(struct scene *scene, enum target_kind kind, const char *name);
+/* The same; false when it could not be looked at, and what is wrong in observation.error. */
+bool scene_try_look(struct scene *scene, enum target_kind kind, const char *name);
 /* Plans the step on what was seen; the refusal's reason. */
 const char *scene_plan(struct scene *scene);
 /* Sends the plan under the id and looks again. */

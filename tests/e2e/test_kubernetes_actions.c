@@ -1,0 +1,606 @@
+/*
+ * Each action on a real API server, from its playbook's step to the objects and back, with a service
+ * account that may do what `nimbusguard rbac` says for that playbook and nothing more.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "remediations/kube_object.h"
+#include "tests/support/action_scene.h"
+#include "tests/support/kube_cluster.h"
+
+#define APPS "/apis/apps/v1/namespaces/shop/"
+#define HPAS "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers"
+#define SCALED "/apis/keda.sh/v1alpha1/namespaces/shop/scaledobjects"
+#define ROLES "/apis/rbac.authorization.k8s.io/v1/"
+#define WAIT_S 120
+
+static struct kube_cluster cluster;
+static struct kube_client *client;
+static struct kube_session *session;
+static struct scene *scene;
+static bool opened;
+
+/* ---- the service account ---- */
+
+/* The rules of one scope without one of the permissions (-1: all). */
+static void write_rules(char *text, size_t size, bool cluster_wide, int without)
+{
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < scene->permissions.count; i++) {
+		const struct permission *permission = &scene->permissions.list[i];
+
+		if (permission->cluster_wide != cluster_wide || (int)i == without)
+			continue;
+		used += (size_t)snprintf(text + used, size - used,
+			"%s{'apiGroups':['%s'],'resources':['%s'],'verbs':['%s']}",
+			used > 0 ? "," : "", permission->group, permission->resource,
+			permission->verb);
+		assert_true(used < size);
+	}
+}
+
+static void grant_all_but(int without)
+{
+	char rules[6000];
+
+	write_rules(rules, sizeof(rules), false, without);
+	kube_cluster_patch(&cluster, ROLES "namespaces/shop/roles/nimbusguard", "{'rules':[%s]}",
+		rules);
+	write_rules(rules, sizeof(rules), true, without);
+	kube_cluster_patch(&cluster, ROLES "clusterroles/nimbusguard", "{'rules':[%s]}", rules);
+}
+
+static void make_account(char *token_path)
+{
+	static const char subject[] =
+		"'subjects':[{'kind':'ServiceAccount','name':'nimbusguard','namespace':'shop'}]";
+
+	kube_cluster_create(&cluster, "/api/v1/namespaces/shop/serviceaccounts",
+		"{'metadata':{'name':'nimbusguard'}}");
+	kube_cluster_create(&cluster, ROLES "namespaces/shop/roles",
+		"{'metadata':{'name':'nimbusguard'},'rules':[]}");
+	kube_cluster_create(&cluster, ROLES "clusterroles",
+		"{'metadata':{'name':'nimbusguard'},'rules':[]}");
+	kube_cluster_create(&cluster, ROLES "namespaces/shop/rolebindings",
+		"{'metadata':{'name':'nimbusguard'},'roleRef':{'apiGroup':"
+		"'rbac.authorization.k8s.io','kind':'Role','name':'nimbusguard'},%s}",
+		subject);
+	kube_cluster_create(&cluster, ROLES "clusterrolebindings",
+		"{'metadata':{'name':'nimbusguard'},'roleRef':{'apiGroup':"
+		"'rbac.authorization.k8s.io','kind':'ClusterRole','name':'nimbusguard'},%s}",
+		subject);
+	kube_cluster_token(&cluster, "shop", "nimbusguard", NULL, "token", token_path);
+}
+
+/* ---- the objects ---- */
+
+#define TEMPLATE(name, image)                                                                      \
+	"'selector':{'matchLabels':{'app':'" name                                                  \
+	"'}},'template':{'metadata':{'labels':{'app':'" name                                       \
+	"'}},'spec':{'terminationGracePeriodSeconds':1,'containers':[{'name':'app',"               \
+	"'image':'example.org/app:" image "'}]}}"
+
+static void make_hpa(const char *name)
+{
+	kube_cluster_create(&cluster, HPAS,
+		"{'apiVersion':'autoscaling/v2','kind':'HorizontalPodAutoscaler','metadata':"
+		"{'name':'%s'},'spec':{'scaleTargetRef':{'apiVersion':'apps/v1',"
+		"'kind':'Deployment','name':'%s'},'minReplicas':2,'maxReplicas':4}}",
+		name, name);
+}
+
+static bool keda_served(void)
+{
+	return kube_cluster_has(&cluster, SCALED);
+}
+
+/* What KEDA's definition has of fields that matter here, without its validation. */
+static void make_keda(void)
+{
+	kube_cluster_create(&cluster, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+		"{'apiVersion':'apiextensions.k8s.io/v1','kind':'CustomResourceDefinition',"
+		"'metadata':{'name':'scaledobjects.keda.sh'},'spec':{'group':'keda.sh',"
+		"'scope':'Namespaced','names':{'kind':'ScaledObject','plural':'scaledobjects',"
+		"'singular':'scaledobject'},'versions':[{'name':'v1alpha1','served':true,"
+		"'storage':true,'schema':{'openAPIV3Schema':{'type':'object','properties':{"
+		"'spec':{'type':'object','x-kubernetes-preserve-unknown-fields':true,"
+		"'properties':{'minReplicaCount':{'type':'integer','format':'int32'},"
+		"'maxReplicaCount':{'type':'integer','format':'int32'}}}}}}}]}}");
+	AWAIT(&cluster.parts, keda_served(), WAIT_S);
+	kube_cluster_create(&cluster, SCALED,
+		"{'apiVersion':'keda.sh/v1alpha1','kind':'ScaledObject','metadata':{'name':'so'},"
+		"'spec':{'scaleTargetRef':{'name':'queue'},'maxReplicaCount':5}}");
+}
+
+static void make_objects(void)
+{
+	kube_cluster_deployment(&cluster, "shop", "web", 2, "'nimbusguard.io/managed':'true'");
+	make_hpa("web");
+	kube_cluster_deployment(&cluster, "shop", "queue", 1, "");
+	make_keda();
+	kube_cluster_deployment(&cluster, "shop", "rolled", 2, "'cause':'first'");
+	kube_cluster_create(&cluster, APPS "statefulsets",
+		"{'metadata':{'name':'db'},'spec':{'replicas':1,'serviceName':'db'," TEMPLATE("db",
+			"1") "}}");
+	kube_cluster_create(&cluster, APPS "daemonsets",
+		"{'metadata':{'name':'agent'},'spec':{" TEMPLATE("agent", "1") "}}");
+	/* A rollout of this one never ends: its pods are not available for an hour. */
+	kube_cluster_create(&cluster, APPS "deployments",
+		"{'metadata':{'name':'slow'},'spec':{'replicas':2,'minReadySeconds':3600,'progressDeadlineSeconds':7200," TEMPLATE(
+			"slow", "1") "}}");
+}
+
+static int setup(void **state)
+{
+	struct kube_client_config config = {.timeout_ms = 10000};
+	struct error error;
+	char token_path[SERVER_PATH_MAX];
+
+	if (!kube_cluster_there())
+		return 0;
+	signal(SIGPIPE, SIG_IGN);
+	kube_cluster_open(&cluster);
+	opened = true;
+	kube_cluster_namespace(&cluster, "shop");
+	make_account(token_path);
+	make_objects();
+	config.url = cluster.api->url;
+	config.token_file = token_path;
+	config.ca_file = cluster.ca_file;
+	if (kube_client_open(&client, &config, &error) != STATUS_OK)
+		fail_msg("%s", error.text);
+	session = kube_session_open(client);
+	assert_non_null(session);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	if (opened) {
+		kube_session_close(session);
+		kube_client_close(client);
+		kube_cluster_close(&cluster);
+	}
+	return 0;
+}
+
+static int open_scene(void **state)
+{
+	void *made;
+
+	scene_setup(&made);
+	scene = made;
+	if (opened)
+		scene_attach(scene, session);
+	return 0;
+}
+
+static int close_scene(void **state)
+{
+	void *made = scene;
+
+	return scene_teardown(&made);
+}
+
+/* ---- steps ---- */
+
+/* The number at the end of the names, -1 when it is not there. */
+static long long number_at(const char *path, const char *part, const char *name)
+{
+	json_t *object = kube_cluster_get(&cluster, path);
+	const json_t *value = kube_get(object, part, name, NULL);
+	long long number = json_is_integer(value) ? json_integer_value(value) : -1;
+
+	json_decref(object);
+	return number;
+}
+
+static bool text_is(const char *path, const char *name, const char *wanted)
+{
+	json_t *object = kube_cluster_get(&cluster, path);
+	const char *value =
+		json_string_value(kube_get(object, "metadata", "annotations", name, NULL));
+	bool is = wanted == NULL ? value == NULL : value != NULL && strcmp(value, wanted) == 0;
+
+	json_decref(object);
+	return is;
+}
+
+static bool image_is(const char *path, const char *wanted)
+{
+	json_t *object = kube_cluster_get(&cluster, path);
+	json_t *containers = kube_get(object, "spec", "template", "spec", "containers", NULL);
+	const char *image =
+		json_string_value(json_object_get(json_array_get(containers, 0), "image"));
+	bool is = image != NULL && strcmp(image, wanted) == 0;
+
+	json_decref(object);
+	return is;
+}
+
+/* Lets the account do what the step needs and plans it on what it sees. */
+static void plan_step(const char *kind, const char *name, const char *step)
+{
+	scene_step(scene, kind, step);
+	grant_all_but(-1);
+	AWAIT(&cluster.parts, scene_try_look(scene, target_kind_parse(kind), name), WAIT_S);
+	if (*scene_plan(scene) != '\0')
+		fail_msg("%s: %s", scene->plan.refusal.reason, scene->plan.refusal.sentence);
+}
+
+/* The role is there for the look; the change may find it a moment later. */
+static bool sent(const char *id)
+{
+	scene_send(scene, id);
+	return scene->result.outcome == COMMAND_DONE;
+}
+
+static void send_step(const char *id)
+{
+	AWAIT(&cluster.parts, sent(id), WAIT_S);
+}
+
+static bool seen_applied(const char *kind, const char *name, const char *id)
+{
+	return scene_try_look(scene, target_kind_parse(kind), name) &&
+		scene_applied(scene, id) == 1;
+}
+
+static void undo_step(const char *id, const char *undo_id)
+{
+	const char *reason = scene_undo(scene, id);
+
+	if (*reason != '\0')
+		fail_msg("%s: %s", reason, scene->plan.refusal.sentence);
+	if (!sent(undo_id))
+		fail_msg("%s", scene->result.error.text);
+}
+
+static void an_hpas_bounds_are_written_and_put_back(void **state)
+{
+	if (!opened)
+		skip();
+	plan_step("Deployment", "web", "{action: adjust_autoscaler, min: +1, max: +50%}");
+	send_step("a-1");
+	assert_int_equal(number_at(HPAS "/web", "spec", "minReplicas"), 3);
+	assert_int_equal(number_at(HPAS "/web", "spec", "maxReplicas"), 6);
+	assert_true(text_is(HPAS "/web", "nimbusguard.io/action", "a-1"));
+	assert_true(seen_applied("Deployment", "web", "a-1"));
+	/* It is known under whose name the bounds were written. */
+	assert_string_equal(scene->observation.autoscaler.writer.manager, FIELD_MANAGER);
+	/* The HPA does what it is there for. */
+	AWAIT(&cluster.parts, number_at(APPS "deployments/web", "spec", "replicas") == 3, WAIT_S);
+	undo_step("a-1", "a-2");
+	assert_int_equal(number_at(HPAS "/web", "spec", "minReplicas"), 2);
+	assert_int_equal(number_at(HPAS "/web", "spec", "maxReplicas"), 4);
+}
+
+static void a_scaled_objects_bounds_are_written_and_put_back(void **state)
+{
+	if (!opened)
+		skip();
+	plan_step("Deployment", "queue", "{action: adjust_autoscaler, min: 2, max: 9}");
+	send_step("b-1");
+	assert_int_equal(number_at(SCALED "/so", "spec", "minReplicaCount"), 2);
+	assert_int_equal(number_at(SCALED "/so", "spec", "maxReplicaCount"), 9);
+	assert_true(seen_applied("Deployment", "queue", "b-1"));
+	undo_step("b-1", "b-2");
+	assert_int_equal(number_at(SCALED "/so", "spec", "minReplicaCount"), 0);
+	assert_int_equal(number_at(SCALED "/so", "spec", "maxReplicaCount"), 5);
+}
+
+/* Another image, and the revision that its controller gives it. */
+static void roll_out(const char *path, const char *image)
+{
+	kube_cluster_patch(&cluster, path,
+		"{'spec':{'template':{'spec':{'containers':[{'name':'app',"
+		"'image':'example.org/app:%s'}]}}}}",
+		image);
+	AWAIT(&cluster.parts,
+		number_at(path, "status", "observedGeneration") ==
+			number_at(path, "metadata", "generation"),
+		WAIT_S);
+}
+
+static bool has_revision(const char *kind, const char *name, int64_t revision)
+{
+	return scene_try_look(scene, target_kind_parse(kind), name) &&
+		scene->observation.revision == revision &&
+		number_at(scene->target.kind == TARGET_DEPLOYMENT ? APPS "deployments/rolled"
+				: scene->target.kind == TARGET_STATEFULSET ? APPS "statefulsets/db"
+									   : APPS
+				"daemonsets/agent",
+			"status", "observedGeneration") ==
+		number_at(scene->target.kind == TARGET_DEPLOYMENT ? APPS "deployments/rolled"
+				: scene->target.kind == TARGET_STATEFULSET ? APPS "statefulsets/db"
+									   : APPS
+				"daemonsets/agent",
+			"metadata", "generation");
+}
+
+static void goes_back_and_forth(const char *kind, const char *name, const char *path)
+{
+	scene_step(scene, kind, "{action: rollback}");
+	grant_all_but(-1);
+	AWAIT(&cluster.parts, has_revision(kind, name, 1), WAIT_S);
+	assert_string_equal(scene_plan(scene), "no_revision");
+	roll_out(path, "2");
+	AWAIT(&cluster.parts, has_revision(kind, name, 2), WAIT_S);
+	plan_step(kind, name, "{action: rollback}");
+	send_step("c-1");
+	assert_true(image_is(path, "example.org/app:1"));
+	assert_true(text_is(path, "nimbusguard.io/action", "c-1"));
+	AWAIT(&cluster.parts, has_revision(kind, name, 3), WAIT_S);
+	assert_int_equal(scene_applied(scene, "c-1"), 1);
+	undo_step("c-1", "c-2");
+	assert_true(image_is(path, "example.org/app:2"));
+	AWAIT(&cluster.parts, has_revision(kind, name, 4), WAIT_S);
+	/* What is rolled out after a rollback is not undone with it. */
+	plan_step(kind, name, "{action: rollback}");
+	send_step("c-3");
+	AWAIT(&cluster.parts, has_revision(kind, name, 5), WAIT_S);
+	roll_out(path, "3");
+	AWAIT(&cluster.parts, has_revision(kind, name, 6), WAIT_S);
+	assert_int_equal(scene_applied(scene, "c-3"), 0);
+	assert_string_equal(scene_undo(scene, "c-3"), "changed_since");
+}
+
+static void a_deployment_is_rolled_back_and_forth(void **state)
+{
+	if (!opened)
+		skip();
+	goes_back_and_forth("Deployment", "rolled", APPS "deployments/rolled");
+	assert_true(text_is(APPS "deployments/rolled", "cause", "first"));
+}
+
+static void a_stateful_set_is_rolled_back_and_forth(void **state)
+{
+	if (!opened)
+		skip();
+	goes_back_and_forth("StatefulSet", "db", APPS "statefulsets/db");
+}
+
+static void a_daemon_set_is_rolled_back_and_forth(void **state)
+{
+	if (!opened)
+		skip();
+	goes_back_and_forth("DaemonSet", "agent", APPS "daemonsets/agent");
+}
+
+static void a_rollout_is_paused_and_resumed(void **state)
+{
+	json_t *object;
+
+	if (!opened)
+		skip();
+	roll_out(APPS "deployments/slow", "2");
+	plan_step("Deployment", "slow", "{action: pause_rollout}");
+	send_step("d-1");
+	assert_true(seen_applied("Deployment", "slow", "d-1"));
+	assert_true(scene->observation.rollout_paused);
+	assert_string_equal(scene->observation.paused_writer.manager, FIELD_MANAGER);
+	/* The controller leaves a new template alone. */
+	undo_step("d-1", "d-2");
+	object = kube_cluster_get(&cluster, APPS "deployments/slow");
+	assert_null(kube_get(object, "spec", "paused", NULL));
+	json_decref(object);
+}
+
+/* ---- resources ---- */
+
+static const char *resource_of(const json_t *object, bool pod, const char *which, const char *name)
+{
+	json_t *spec = json_object_get(object, "spec");
+
+	if (!pod)
+		spec = kube_get(spec, "template", "spec", NULL);
+	return json_string_value(kube_get(json_array_get(json_object_get(spec, "containers"), 0),
+		"resources", which, name, NULL));
+}
+
+static bool resource_is(const char *path, const char *which, const char *name, const char *wanted)
+{
+	json_t *object = kube_cluster_get(&cluster, path);
+	const char *value = resource_of(object, strstr(path, "/pods/") != NULL, which, name);
+	bool is = value != NULL && strcmp(value, wanted) == 0;
+
+	json_decref(object);
+	return is;
+}
+
+static void limits_and_requests_are_written_by_a_rollout(void **state)
+{
+	if (!opened)
+		skip();
+	plan_step("Deployment", "rolled",
+		"{action: adjust_resources, memory: +25%, ceiling: 1GiB, cpu_request: 20m, "
+		"memory_request: +50%, memory_request_ceiling: 1GiB}");
+	send_step("e-1");
+	assert_true(resource_is(APPS "deployments/rolled", "limits", "memory", "160Mi"));
+	assert_true(resource_is(APPS "deployments/rolled", "requests", "memory", "96Mi"));
+	assert_true(resource_is(APPS "deployments/rolled", "requests", "cpu", "20m"));
+	assert_true(seen_applied("Deployment", "rolled", "e-1"));
+	undo_step("e-1", "e-2");
+	assert_true(resource_is(APPS "deployments/rolled", "limits", "memory", "128Mi"));
+	assert_true(resource_is(APPS "deployments/rolled", "requests", "memory", "64Mi"));
+}
+
+#define SINGLE "/api/v1/namespaces/shop/pods/single"
+
+static bool runs(const char *path)
+{
+	json_t *pod = kube_cluster_get(&cluster, path);
+	const char *phase = json_string_value(kube_get(pod, "status", "phase", NULL));
+	bool is = phase != NULL && strcmp(phase, "Running") == 0;
+
+	json_decref(pod);
+	return is;
+}
+
+/* resize: how the kubelet's stand-in answers a resize, "" to do it. */
+static void make_single(const char *resize)
+{
+	if (!kube_cluster_has(&cluster, SINGLE))
+		kube_cluster_create(&cluster, "/api/v1/namespaces/shop/pods",
+			"{'metadata':{'name':'single'},'spec':{'containers':[{'name':'app',"
+			"'image':'example.org/app:1','resources':{'requests':{'memory':'32Mi',"
+			"'cpu':'10m'},'limits':{'memory':'64Mi','cpu':'1'}}}]}}");
+	AWAIT(&cluster.parts, runs(SINGLE), WAIT_S);
+	if (*resize == '\0')
+		kube_cluster_patch(&cluster, SINGLE,
+			"{'metadata':{'annotations':{'e2e.nimbusguard.io/resize':null}}}");
+	else
+		kube_cluster_patch(&cluster, SINGLE,
+			"{'metadata':{'annotations':{'e2e.nimbusguard.io/resize':'%s'}}}", resize);
+}
+
+static void a_pod_is_resized_in_place_and_back(void **state)
+{
+	char *uid;
+	json_t *pod;
+
+	if (!opened)
+		skip();
+	make_single("");
+	pod = kube_cluster_get(&cluster, SINGLE);
+	uid = strdup(kube_uid(pod));
+	json_decref(pod);
+	plan_step("Pod", "single", "{action: adjust_resources, memory: 96MiB, cpu_request: 20m}");
+	send_step("f-1");
+	assert_true(resource_is(SINGLE, "limits", "memory", "96Mi"));
+	assert_true(resource_is(SINGLE, "requests", "cpu", "20m"));
+	assert_true(seen_applied("Pod", "single", "f-1"));
+	assert_string_equal(scene->observation.target.uid, uid);
+	assert_int_equal(scene->observation.restart_count, 0);
+	undo_step("f-1", "f-2");
+	assert_true(resource_is(SINGLE, "limits", "memory", "64Mi"));
+	free(uid);
+}
+
+static void a_resize_that_cannot_be_done_is_taken_back(void **state)
+{
+	if (!opened)
+		skip();
+	make_single("infeasible");
+	plan_step("Pod", "single", "{action: adjust_resources, memory: 96MiB}");
+	/* The account may already do all of it: the look and the role came together. */
+	AWAIT(&cluster.parts, !sent("g-1") && scene->result.error.code != STATUS_FORBIDDEN, WAIT_S);
+	assert_int_equal(scene->result.outcome, COMMAND_FAILED);
+	assert_non_null(strstr(scene->result.error.text, "cannot be done"));
+	assert_true(resource_is(SINGLE, "limits", "memory", "64Mi"));
+	make_single("");
+}
+
+/* ---- permissions ---- */
+
+static const struct {
+	const char *kind, *name, *step;
+} scenarios[] = {
+	{"Deployment", "web", "{action: adjust_autoscaler, max: +1}"},
+	{"Deployment", "queue", "{action: adjust_autoscaler, max: +1}"},
+	{"Deployment", "rolled", "{action: rollback}"},
+	{"StatefulSet", "db", "{action: rollback}"},
+	{"DaemonSet", "agent", "{action: rollback}"},
+	{"Deployment", "slow", "{action: pause_rollout}"},
+	{"Deployment", "rolled", "{action: adjust_resources, cpu: 700m}"},
+	{"Pod", "single", "{action: adjust_resources, cpu: 700m}"},
+};
+
+/* Whether the scenario can be looked at and its change passes as a dry run; what was refused. */
+static bool passes(size_t i, char *refused, size_t size)
+{
+	struct command_result result;
+	struct command command;
+
+	refused[0] = '\0';
+	if (!scene_try_look(scene, target_kind_parse(scenarios[i].kind), scenarios[i].name)) {
+		snprintf(refused, size, "%s", scene->observation.error.text);
+		return false;
+	}
+	scene_plan(scene);
+	plan_command(&scene->plan, &scene->target, &command);
+	command.server_dry_run = true;
+	kube_send(session, &scene->clock.clock, &command, &result);
+	snprintf(refused, size, "%s", result.outcome == COMMAND_DONE ? "" : result.error.text);
+	return result.outcome == COMMAND_DONE;
+}
+
+/* Whether a scenario of the same playbook breaks; each has the same permissions. */
+static bool some_fails(size_t first, char *refused, size_t size)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(scenarios); i++)
+		if (strcmp(scenarios[i].kind, scenarios[first].kind) == 0 &&
+			strcmp(scenarios[i].step, scenarios[first].step) == 0 &&
+			!passes(i, refused, size))
+			return true;
+	return false;
+}
+
+/* What only the watches need, without which all is read at each look. */
+static bool is_of_watches(const struct permission *permission)
+{
+	return strcmp(permission->verb, "watch") == 0 ||
+		(strcmp(permission->verb, "list") == 0 &&
+			strcmp(permission->resource, "namespaces") == 0);
+}
+
+static void each_permission_is_needed_and_all_together_suffice(void **state)
+{
+	char refused[ERROR_TEXT_MAX], resource[64];
+
+	if (!opened)
+		skip();
+	for (size_t i = 0; i < ARRAY_COUNT(scenarios); i++) {
+		scene_step(scene, scenarios[i].kind, scenarios[i].step);
+		for (int without = -1; without < (int)scene->permissions.count; without++) {
+			const struct permission *permission =
+				&scene->permissions.list[without < 0 ? 0 : without];
+
+			grant_all_but(-1);
+			AWAIT(&cluster.parts, !some_fails(i, refused, sizeof(refused)), WAIT_S);
+			if (without < 0 || is_of_watches(permission))
+				continue;
+			print_message("%s without %s %s\n", scenarios[i].step, permission->verb,
+				permission->resource);
+			grant_all_but(without);
+			AWAIT(&cluster.parts, some_fails(i, refused, sizeof(refused)), WAIT_S);
+			snprintf(resource, sizeof(resource), "\"%s\"", permission->resource);
+			if (strstr(refused, "403 Forbidden") == NULL ||
+				strstr(refused, resource) == NULL)
+				fail_msg("%s without %s %s: %s", scenarios[i].step,
+					permission->verb, permission->resource, refused);
+		}
+	}
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, open_scene, close_scene)
+	const struct CMUnitTest tests[] = {
+		T(an_hpas_bounds_are_written_and_put_back),
+		T(a_scaled_objects_bounds_are_written_and_put_back),
+		T(a_deployment_is_rolled_back_and_forth),
+		T(a_stateful_set_is_rolled_back_and_forth),
+		T(a_daemon_set_is_rolled_back_and_forth),
+		T(a_rollout_is_paused_and_resumed),
+		T(limits_and_requests_are_written_by_a_rollout),
+		T(a_pod_is_resized_in_place_and_back),
+		T(a_resize_that_cannot_be_done_is_taken_back),
+		T(each_permission_is_needed_and_all_together_suffice),
+	};
+
+	return cmocka_run_group_tests_name("kubernetes_actions", tests, setup, teardown);
+}

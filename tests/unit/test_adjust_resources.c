@@ -1,0 +1,284 @@
+/* adjust_resources: limits and requests, by a rollout and in place, from the playbook to the cluster. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "remediations/kube_object.h"
+#include "tests/support/action_scene.h"
+
+#define WEB "/apis/apps/v1/namespaces/shop/deployments/web"
+#define POD "/api/v1/namespaces/shop/pods/web-1"
+#define CONTAINERS                                                                                 \
+	"'containers':[{'name':'app','resources':{'requests':{'memory':'100Mi','cpu':'100m'},"     \
+	"'limits':{'memory':'200Mi','cpu':'1'}}}]"
+#define MI (INT64_C(1) << 20)
+
+static void add_web(struct scene *scene)
+{
+	scene_add(scene,
+		"{'kind':'Deployment','metadata':{'namespace':'shop','name':'web'},"
+		"'spec':{'replicas':2,'template':{'spec':{" CONTAINERS "}}}}");
+}
+
+static void add_pod(struct scene *scene, const char *annotations)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text),
+		"{'kind':'Pod','metadata':{'namespace':'shop','name':'web-1','annotations':{%s}},"
+		"'spec':{" CONTAINERS "}}",
+		annotations);
+	scene_add(scene, text);
+	scene->cluster.resizes = true;
+}
+
+static const char *plan(struct scene *scene, const char *kind, const char *step)
+{
+	scene_step(scene, kind, step);
+	scene_look(scene, target_kind_parse(kind), strcmp(kind, "Pod") == 0 ? "web-1" : "web");
+	return scene_plan(scene);
+}
+
+static int64_t after(const struct scene *scene, enum change_field field)
+{
+	return changes_after(&scene->plan.changes, field, -1);
+}
+
+static const char *value(struct scene *scene, const char *which, const char *name)
+{
+	return json_string_value(
+		scene_get(scene, POD, "spec", "containers", "0", "resources", which, name, NULL));
+}
+
+static void requests_and_limits_are_written_together(void **state)
+{
+	struct scene *scene = *state;
+
+	add_web(scene);
+	assert_string_equal(
+		plan(scene, "Deployment",
+			"{action: adjust_resources, memory: +50%, ceiling: 280MiB, "
+			"memory_request: +50MiB, memory_request_ceiling: 1GiB, cpu_request: 250m}"),
+		"");
+	assert_int_equal(after(scene, CHANGE_MEMORY_LIMIT), 280 * MI);
+	assert_int_equal(after(scene, CHANGE_MEMORY_REQUEST), 150 * MI);
+	assert_int_equal(after(scene, CHANGE_CPU_REQUEST), 250);
+	assert_string_equal(scene->plan.words,
+		"memory limit 200MiB -> 280MiB, memory request 100MiB -> 150MiB, "
+		"cpu request 100m -> 250m, by a rollout");
+	scene_send(scene, "a-1");
+	assert_int_equal(scene->result.outcome, COMMAND_DONE);
+	assert_string_equal(scene_change(scene)->path, WEB "?fieldManager=nimbusguard");
+	assert_non_null(strstr(scene_change(scene)->body,
+		"\"resources\":{\"limits\":{\"memory\":\"280Mi\"},"
+		"\"requests\":{\"memory\":\"150Mi\",\"cpu\":\"250m\"}}"));
+	assert_int_equal(scene_applied(scene, "a-1"), 1);
+	assert_string_equal(scene_undo(scene, "a-1"), "");
+	scene_send(scene, "a-2");
+	assert_int_equal(scene->observation.memory_request_bytes, 100 * MI);
+	assert_int_equal(scene->observation.memory_limit_bytes, 200 * MI);
+}
+
+static void a_request_never_goes_above_its_limit(void **state)
+{
+	struct scene *scene = *state;
+
+	add_web(scene);
+	assert_string_equal(plan(scene, "Deployment",
+				    "{action: adjust_resources, memory_request: 300MiB}"),
+		"request_above_limit");
+	assert_string_equal(plan(scene, "Deployment",
+				    "{action: adjust_resources, memory_request: 300MiB, "
+				    "memory: 400MiB}"),
+		"");
+	assert_string_equal(plan(scene, "Deployment", "{action: adjust_resources, memory: 50MiB}"),
+		"request_above_limit");
+}
+
+static void what_is_not_set_is_not_adjusted(void **state)
+{
+	struct scene *scene = *state;
+
+	scene_add(scene,
+		"{'kind':'Deployment','metadata':{'namespace':'shop','name':'web'},"
+		"'spec':{'template':{'spec':{'containers':[{'name':'app'}]}}}}");
+	assert_string_equal(plan(scene, "Deployment", "{action: adjust_resources, cpu_request: 2}"),
+		"no_limit_set");
+	assert_non_null(strstr(scene->plan.refusal.sentence, "no CPU request"));
+}
+
+/* ---- in place ---- */
+
+static void a_pod_is_resized_in_place_and_back(void **state)
+{
+	struct scene *scene = *state;
+
+	add_pod(scene, "");
+	assert_string_equal(plan(scene, "Pod",
+				    "{action: adjust_resources, memory: 300MiB, cpu: +500m, "
+				    "cpu_ceiling: 4}"),
+		"");
+	assert_string_equal(scene->plan.words,
+		"memory limit 200MiB -> 300MiB, cpu limit 1000m -> 1500m, in place");
+	scene_send(scene, "a-1");
+	assert_int_equal(scene->result.outcome, COMMAND_DONE);
+	assert_string_equal(scene->result.detail,
+		"set limits of Pod shop/web-1: memory 200Mi -> 300Mi, cpu 1 -> 1500m, in place");
+	assert_string_equal(scene_change(scene)->path, POD "/resize?fieldManager=nimbusguard");
+	assert_null(strstr(scene_change(scene)->body, "annotations"));
+	assert_non_null(strstr(scene_change(scene)->body,
+		",\"spec\":{\"containers\":[{\"name\":\"app\",\"resources\":{\"limits\":"
+		"{\"memory\":\"300Mi\",\"cpu\":\"1500m\"}}}]}}"));
+	assert_int_equal(scene_applied(scene, "a-1"), 1);
+	assert_string_equal(scene_undo(scene, "a-1"), "");
+	scene_send(scene, "a-2");
+	assert_int_equal(scene->result.outcome, COMMAND_DONE);
+	assert_string_equal(value(scene, "limits", "memory"), "200Mi");
+}
+
+static void what_the_kubelet_cannot_do_is_taken_back(void **state)
+{
+	struct scene *scene = *state;
+
+	add_pod(scene, "'resize':'Infeasible'");
+	plan(scene, "Pod", "{action: adjust_resources, memory: 300MiB, memory_request: 150MiB}");
+	scene_send(scene, "a-1");
+	assert_int_equal(scene->result.outcome, COMMAND_FAILED);
+	assert_non_null(strstr(scene->result.error.text, "the node is too small"));
+	assert_int_equal(scene_changes(scene), 2);
+	assert_string_equal(value(scene, "limits", "memory"), "200Mi");
+	assert_string_equal(value(scene, "requests", "memory"), "100Mi");
+}
+
+/* A resize that is put off is waited for, until its time is over. */
+static void what_is_put_off_is_taken_back_in_the_end(void **state)
+{
+	struct scene *scene = *state;
+	struct sending sending;
+	struct command_result result;
+	int64_t again_ms = 0;
+	int waits = 0;
+
+	add_pod(scene, "'resize':'Deferred'");
+	plan(scene, "Pod", "{action: adjust_resources, memory: 300MiB}");
+	plan_command(&scene->plan, &scene->target, &scene->command);
+	scene->command.deadline_ms = clock_now_ms(&scene->clock.clock) + 5000;
+	kube_send_begin(&sending, scene->session, &scene->clock.clock, &scene->command);
+	while (!kube_send_go_on(&sending, &again_ms, &result)) {
+		assert_string_equal(sending.progress, "the resize is deferred");
+		assert_string_equal(value(scene, "limits", "memory"), "300Mi");
+		assert_true(again_ms > 0);
+		clock_manual_advance(&scene->clock, 50 * again_ms);
+		assert_true(++waits < 100);
+	}
+	assert_true(waits > 1);
+	assert_int_equal(result.outcome, COMMAND_FAILED);
+	assert_int_equal(result.error.code, STATUS_TIMEOUT);
+	assert_string_equal(value(scene, "limits", "memory"), "200Mi");
+}
+
+static void what_is_put_off_may_be_done_later(void **state)
+{
+	struct scene *scene = *state;
+	struct sending sending;
+	struct command_result result;
+	int64_t again_ms = 0;
+
+	add_pod(scene, "'resize':'Deferred'");
+	plan(scene, "Pod", "{action: adjust_resources, memory: 300MiB}");
+	plan_command(&scene->plan, &scene->target, &scene->command);
+	kube_send_begin(&sending, scene->session, &scene->clock.clock, &scene->command);
+	assert_false(kube_send_go_on(&sending, &again_ms, &result));
+	scene_add(scene,
+		"{'kind':'Pod','metadata':{'namespace':'shop','name':'web-1'},'status':{"
+		"'conditions':[],'containerStatuses':[{'name':'app','resources':{'limits':"
+		"{'memory':'300Mi'}}}]}}");
+	assert_true(kube_send_go_on(&sending, &again_ms, &result));
+	assert_int_equal(result.outcome, COMMAND_DONE);
+	assert_string_equal(value(scene, "limits", "memory"), "300Mi");
+}
+
+static void the_services_end_takes_back_what_is_put_off(void **state)
+{
+	struct scene *scene = *state;
+	struct sending sending;
+	struct command_result result;
+	int64_t again_ms = 0;
+
+	add_pod(scene, "'resize':'Deferred'");
+	plan(scene, "Pod", "{action: adjust_resources, memory: 300MiB}");
+	plan_command(&scene->plan, &scene->target, &scene->command);
+	kube_send_begin(&sending, scene->session, &scene->clock.clock, &scene->command);
+	assert_false(kube_send_go_on(&sending, &again_ms, &result));
+	kube_send_stop(&sending, &result);
+	assert_int_equal(result.outcome, COMMAND_FAILED);
+	assert_string_equal(value(scene, "limits", "memory"), "200Mi");
+}
+
+static void an_older_server_resizes_nothing(void **state)
+{
+	struct scene *scene = *state;
+
+	add_pod(scene, "");
+	scene->cluster.resizes = false;
+	assert_string_equal(plan(scene, "Pod", "{action: adjust_resources, memory: 300MiB}"),
+		"no_resize");
+}
+
+static void a_dry_run_waits_for_nothing(void **state)
+{
+	struct scene *scene = *state;
+
+	add_pod(scene, "'resize':'Deferred'");
+	plan(scene, "Pod", "{action: adjust_resources, memory: 300MiB}");
+	plan_command(&scene->plan, &scene->target, &scene->command);
+	scene->command.server_dry_run = true;
+	kube_send(scene->session, &scene->clock.clock, &scene->command, &scene->result);
+	assert_int_equal(scene->result.outcome, COMMAND_DONE);
+	assert_int_equal(scene_changes(scene), 1);
+	assert_string_equal(value(scene, "limits", "memory"), "200Mi");
+}
+
+static void wrong_steps_are_told(void **state)
+{
+	(void)state;
+	scene_says("Workload", "{action: adjust_resources, cpu_request: +100m}", true,
+		"p.yaml:5:43: error: cpu_request: a raise needs its ceiling");
+	scene_says("Workload", "{action: adjust_resources, memory_request: -10%}", false,
+		"memory_request: a cut needs its floor");
+	scene_says("Workload",
+		"{action: adjust_resources, memory_request: -10%, memory_request_floor: 64MiB}",
+		true, "needs at least one condition");
+	scene_says("Workload", "{action: adjust_resources, cpu: 1, cpu_request_floor: 10m}", true,
+		"are bounds of cpu_request, which is not there");
+	scene_says("Workload", "{action: adjust_resources, memory_request: 64Mx}", true,
+		"is no amount");
+	scene_says("Node", "{action: adjust_resources, cpu: 1}", true,
+		"can't be done to the kind of target");
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown)
+	const struct CMUnitTest tests[] = {
+		T(requests_and_limits_are_written_together),
+		T(a_request_never_goes_above_its_limit),
+		T(what_is_not_set_is_not_adjusted),
+		T(a_pod_is_resized_in_place_and_back),
+		T(what_the_kubelet_cannot_do_is_taken_back),
+		T(what_is_put_off_is_taken_back_in_the_end),
+		T(what_is_put_off_may_be_done_later),
+		T(the_services_end_takes_back_what_is_put_off),
+		T(an_older_server_resizes_nothing),
+		T(a_dry_run_waits_for_nothing),
+		cmocka_unit_test(wrong_steps_are_told),
+	};
+
+	return cmocka_run_group_tests_name("adjust_resources", tests, NULL, NULL);
+}
