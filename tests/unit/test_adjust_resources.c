@@ -168,7 +168,7 @@ static void what_is_put_off_is_taken_back_in_the_end(void **state)
 	add_pod(scene, "'resize':'Deferred'");
 	plan(scene, "Pod", "{action: adjust_resources, memory: 300MiB}");
 	plan_command(&scene->plan, &scene->target, &scene->command);
-	scene->command.deadline_ms = clock_now_ms(&scene->clock.clock) + 5000;
+	scene->command.deadline_ms = clock_now_ms(&scene->clock.clock) + 180000;
 	kube_send_begin(&sending, scene->session, &scene->clock.clock, &scene->command);
 	while (!kube_send_go_on(&sending, &again_ms, &result)) {
 		assert_string_equal(sending.progress, "the resize is deferred");
