@@ -216,7 +216,7 @@ static void the_services_end_takes_back_what_is_put_off(void **state)
 	plan_command(&scene->plan, &scene->target, &scene->command);
 	kube_send_begin(&sending, scene->session, &scene->clock.clock, &scene->command);
 	assert_false(kube_send_go_on(&sending, &again_ms, &result));
-	kube_send_stop(&sending, &result);
+	kube_send_stop(&sending, "the service is ending", &result);
 	assert_int_equal(result.outcome, COMMAND_FAILED);
 	assert_string_equal(value(scene, "limits", "memory"), "200Mi");
 }
