@@ -5,12 +5,12 @@
 #include "demo/kube_api.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "demo/kube_objects.h"
 #include "receiver/server.h"
+#include "remediations/kube_object.h"
 #include "remediations/quantity.h"
 
 #define BODY_MAX (256 * 1024)
@@ -428,13 +428,13 @@ static void serve_create(struct request *request, void *argument)
 	size_t size;
 	const void *body = request_body(request, &size);
 	json_t *eviction = json_loadb(body, size, 0, NULL);
-	char *options = json_dumps(json_object_get(eviction, "deleteOptions"), JSON_COMPACT);
+	char *options = kube_dump(json_object_get(eviction, "deleteOptions"), BODY_MAX);
 
 	if (json_is_object(eviction))
 		end_pod(argument, request, 7, options, options != NULL ? strlen(options) : 0);
 	else
 		reply_status(request, 400, "BadRequest", "an eviction is a JSON object");
-	free(options);
+	mem_free(options);
 	json_decref(eviction);
 }
 

@@ -137,7 +137,7 @@ static void write_silence(struct buf *body, const struct visit *visit,
 {
 	int64_t now_ms = clock_now_ms(visit->calling->clock);
 	const char *text = json_string_value(json_object_get(payload, "comment"));
-	char *matchers = json_dumps(json_object_get(payload, "matchers"), JSON_COMPACT);
+	char *matchers = kube_dump(json_object_get(payload, "matchers"), 32u << 10);
 	char begins[32], ends[32], comment[ACTION_TEXT_MAX + 160];
 
 	format_rfc3339(now_ms, begins, sizeof(begins));
@@ -148,7 +148,7 @@ static void write_silence(struct buf *body, const struct visit *visit,
 	buf_add_text(body, SILENCE_CREATOR "\",\"comment\":");
 	buf_add_json_string(body, comment, strlen(comment));
 	buf_add_char(body, '}');
-	free(matchers);
+	mem_free(matchers);
 }
 
 static enum status create(struct visit *visit, const struct command *command,

@@ -258,3 +258,20 @@ enum status kube_requests(const json_t *container, int64_t *memory_bytes, int64_
 	return read_resources(kube_get(container, "resources", "requests", NULL), memory_bytes,
 		cpu_milli, error);
 }
+
+static int add_piece(const char *bytes, size_t size, void *argument)
+{
+	buf_add(argument, bytes, size);
+	return buf_ok(argument) ? 0 : -1;
+}
+
+char *kube_dump(const json_t *value, size_t max)
+{
+	struct buf text;
+
+	buf_init(&text, max);
+	if (value != NULL && json_dump_callback(value, add_piece, &text, JSON_COMPACT) == 0)
+		return buf_take(&text, NULL);
+	buf_fini(&text);
+	return NULL;
+}

@@ -67,4 +67,7 @@ enum status kube_limits(const json_t *container, int64_t *memory_bytes, int64_t 
 enum status kube_requests(const json_t *container, int64_t *memory_bytes, int64_t *cpu_milli,
 	struct error *error) MUST_CHECK;
 
+/* Any JSON as text (mem_free); NULL: no memory, absent, or longer than max. */
+char *kube_dump(const json_t *value, size_t max) MUST_CHECK;
+
 #endif

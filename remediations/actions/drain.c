@@ -446,7 +446,8 @@ static const struct kube_action kube = {
 };
 
 static const struct action_need needs[] = {
-	{"", "nodes", "patch", TARGET_BIT(TARGET_NODE), "writes whether pods may be scheduled", false},
+	{"", "nodes", "patch", TARGET_BIT(TARGET_NODE), "writes whether pods may be scheduled",
+		false},
 	{"", "pods/eviction", "create", TARGET_BIT(TARGET_NODE),
 		"evicts the pod, with its uid as precondition", false},
 	{"", "pods", "list", TARGET_BIT(TARGET_NODE), "the pods of the node", true},

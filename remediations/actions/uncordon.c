@@ -55,7 +55,8 @@ static const struct kube_action kube = {
 };
 
 static const struct action_need needs[] = {
-	{"", "nodes", "patch", TARGET_BIT(TARGET_NODE), "writes whether pods may be scheduled", false},
+	{"", "nodes", "patch", TARGET_BIT(TARGET_NODE), "writes whether pods may be scheduled",
+		false},
 };
 
 static const char *const keys[] = {"cordoned_by_others", NULL};

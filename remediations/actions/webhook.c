@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/parse.h"
 #include "remediations/actions/action_class.h"
+#include "remediations/kube_object.h"
 #include "remediations/web_text.h"
 
 #define PATH_SIZE_MAX 1000
@@ -62,7 +63,7 @@ static void read_step(const struct step_reading *reading, struct playbook_step *
 	static const char *const members[] = {"url", "url_file", "secret_file", "ca_file", NULL};
 	const struct yaml_node *body = yaml_get(reading->map, "body");
 	json_t *payload = json_object();
-	char message[128], *text = NULL;
+	char message[128];
 
 	for (size_t i = 0; members[i] != NULL; i++)
 		read_member(reading, members[i], payload);
@@ -78,10 +79,10 @@ static void read_step(const struct step_reading *reading, struct playbook_step *
 	step->options.time_ms = 30000;
 	yaml_read_duration(reading->at, reading->map, "deadline", false, TIME_MIN_MS, TIME_MAX_MS,
 		&step->options.time_ms);
-	text = json_dumps(payload, JSON_COMPACT | JSON_SORT_KEYS);
+	step->payload = kube_dump(payload, 4 * WEB_BODY_MAX);
 	json_decref(payload);
-	step->payload = text != NULL ? playbook_copy_text(reading->at, reading->map, text) : NULL;
-	free(text);
+	if (step->payload == NULL)
+		yaml_report(reading->at, reading->map, "no memory is left to read this");
 	step->options.content = content_hash(step->payload);
 }
 
@@ -96,17 +97,14 @@ static char *make_payload(const struct plan_question *question, const char *acti
 	json_t *payload = json_loads(question->step->payload, 0, NULL);
 	char *body = web_body_fill(json_string_value(json_object_get(payload, "body")), question,
 		action_id);
-	char *text = NULL, *copy = NULL;
+	char *text = NULL;
 
 	if (payload != NULL && body != NULL &&
 		json_object_set_new(payload, "body", json_string(body)) == 0)
-		text = json_dumps(payload, JSON_COMPACT);
-	if (text != NULL)
-		copy = mem_strdup(text);
-	free(text);
+		text = kube_dump(payload, 4 * WEB_BODY_MAX);
 	mem_free(body);
 	json_decref(payload);
-	return copy;
+	return text;
 }
 
 static void describe(struct words *words, const struct command *command)
