@@ -41,6 +41,7 @@ RULES_TEST_YML := $(call pick,$(wildcard rules/prometheus/tests/*.yml))
 PLAYBOOK_TEST_YAML := $(call pick,$(wildcard rules/playbooks/*_test.yaml))
 E2E_C := $(call pick,$(wildcard tests/e2e/test_*.c))
 E2E_SH := $(call pick,$(wildcard tests/e2e/test_*.sh))
+SIM_C := $(filter tests/sim/%,$(TEST_C))
 TSAN_C := $(if $(TEST_C),$(shell grep -l '^/\* run-under: tsan \*/' $(TEST_C)))
 
 # ---- flags ------------------------------------------------------------------------------------------------------------
@@ -61,15 +62,21 @@ COMMON := $(LANGUAGE) -ffp-contract=off -fno-omit-frame-pointer -g -ffile-prefix
 HARDENING := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection -fPIE
 
 SANITIZE_ASAN := -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all
-MODES := debug release asan tsan coverage fuzz
+MODES := debug release asan tsan coverage fuzz sim
 CFLAGS_debug := -O0
 CFLAGS_release := -O2 $(HARDENING)
 CFLAGS_asan := -O1 $(SANITIZE_ASAN)
+# The simulation is a matter of how many seeds: optimised, and of what it needs only.
+SANITIZE_SIM := -fsanitize=undefined,float-cast-overflow -fno-sanitize-recover=all
+CFLAGS_sim := -O2 $(SANITIZE_SIM)
+LIB_C_sim := $(wildcard base/*.c remediations/*.c remediations/*/*.c)
+SUPPORT_C_sim := $(wildcard tests/support/engine_sim*.c)
 CFLAGS_tsan := -O1 -fsanitize=thread
 CFLAGS_coverage := -O0 --coverage -fprofile-update=atomic
 CFLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link $(SANITIZE_ASAN)
 LDFLAGS_release := -pie -Wl,-z,relro,-z,now
 LDFLAGS_asan := $(SANITIZE_ASAN)
+LDFLAGS_sim := $(SANITIZE_SIM)
 LDFLAGS_tsan := -fsanitize=thread
 LDFLAGS_coverage := --coverage
 LDFLAGS_fuzz := -fsanitize=fuzzer $(SANITIZE_ASAN)
@@ -82,8 +89,9 @@ TEST_LDLIBS := -lcmocka -lprotobuf-c
 
 # ---- rules for one mode -----------------------------------------------------------------------------------------------
 
-lib_objects = $(patsubst %.c,$(B)/$(1)/%.o,$(LIB_C))
-support_objects = $(patsubst %.c,$(B)/$(1)/%.o,$(SUPPORT_C)) $(patsubst %,$(B)/$(1)/gen/%.pb-c.o,$(PROTO))
+lib_objects = $(patsubst %.c,$(B)/$(1)/%.o,$(or $(LIB_C_$(1)),$(LIB_C)))
+support_objects = $(patsubst %.c,$(B)/$(1)/%.o,$(or $(SUPPORT_C_$(1)),$(SUPPORT_C))) \
+	$(if $(SUPPORT_C_$(1)),,$(patsubst %,$(B)/$(1)/gen/%.pb-c.o,$(PROTO)))
 programs = $(patsubst %.c,$(B)/$(1)/%,$(2))
 binary = $(if $(filter daemon/main.c,$(wildcard $(ROOMS:%=%/main.c))),$(B)/$(1)/nimbusguard)
 
@@ -193,9 +201,13 @@ run: deps release ## the simulated cluster with its live view [DURATION=seconds 
 
 # What `make test` runs, as items of run_tests.sh: all in one mode, and the threaded programs under ThreadSanitizer too.
 TEST_MODE := $(or $(MODE),asan)
-test_programs = $(call programs,$(TEST_MODE),$(TEST_C) $(FUZZ_C)) $(if $(MODE),,$(call programs,tsan,$(TSAN_C)))
+test_programs = $(call programs,$(TEST_MODE),$(TEST_C) $(FUZZ_C)) \
+	$(if $(MODE),,$(call programs,tsan,$(TSAN_C)) $(call programs,sim,$(SIM_C)))
+# Parts of the seeds, so that processors share them.
+SIM_PARTS := 1/4 2/4 3/4 4/4
 test_items = $(foreach p,$(call programs,$(TEST_MODE),$(TEST_C)),$(TEST_MODE):$(p)) $(TEST_SH:%=sh:$(TEST_MODE):%) \
-	$(if $(MODE),,$(foreach p,$(call programs,tsan,$(TSAN_C)),tsan:$(p))) \
+	$(if $(MODE),,$(foreach p,$(call programs,tsan,$(TSAN_C)),tsan:$(p)) \
+		$(foreach p,$(call programs,sim,$(SIM_C)),$(SIM_PARTS:%=sim:$(p):%))) \
 	$(foreach f,$(FUZZ_C:tests/fuzz/fuzz_%.c=%),$(TEST_MODE):$(B)/$(TEST_MODE)/tests/fuzz/fuzz_$(f):tests/fuzz/corpus/$(f)) \
 	$(RULES_YML:%=promtool-check:%) $(RULES_TEST_YML:%=promtool-test:%) \
 	$(PLAYBOOK_TEST_YAML:%=playbook-test:$(TEST_MODE):%)
@@ -207,6 +219,11 @@ test: ## all tests, under AddressSanitizer and ThreadSanitizer [TESTS=word MODE=
 	@+$(locked) $(test_programs) $(call binary,$(TEST_MODE)) $(if $(MODE),,$(if $(TSAN_C),$(call binary,tsan))) \
 		$(call servers,$(TEST_C) $(TEST_SH) $(RULES_YML) $(RULES_TEST_YML))
 	@$(run_tests) $(test_items)
+
+sim: ## the engine's simulation over other seeds, from the clock [SEED=first SEEDS=100000]
+	@$(deps) build test
+	@+$(locked) $(call programs,sim,$(wildcard tests/sim/test_*.c))
+	@tests/support/sim.sh $(call programs,sim,$(wildcard tests/sim/test_*.c)) "$(SEED)" "$(SEEDS)"
 
 check-one: ## one test program [T=tests/unit/test_x.c MODE=mode]
 	@+$(locked) $(call programs,$(TEST_MODE),$(T)) $(if $(filter tests/integration/%,$(T)),$(call binary,$(TEST_MODE))) \

@@ -16,7 +16,9 @@ void engine_write(struct engine *engine, struct incident *incident)
 	enum status status;
 
 	if (engine->draining || engine->standby) {
-		/* The next start takes it up again. */
+		/* The next start takes it up again, from the journal. */
+		if (!incident->last_ticket && !incident->settled && !incident->dirty)
+			engine_record(engine, incident, &engine->decision);
 		engine_wait(engine, incident, WAIT_RETRY,
 			engine->now_ms + engine->config.times.retry);
 		return;
@@ -46,6 +48,8 @@ void engine_write(struct engine *engine, struct incident *incident)
 	action->written_ms = 0;
 	engine_set_state(engine, incident, action, STATE_BLOCKED, "journal_busy",
 		"The journal took no record: %s.", status_label(status));
+	/* What has no record yet gets one as soon as there is room: its event must not be forgotten. */
+	engine_record(engine, incident, &engine->decision);
 	engine_wait(engine, incident, WAIT_RETRY, engine->now_ms + engine->config.times.retry);
 }
 

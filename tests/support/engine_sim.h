@@ -25,7 +25,9 @@ struct deployment {
 	int64_t memory;
 	unsigned version, uid[PODS];
 	bool paused, managed, owned, well;
-	unsigned touched; /* times that somebody else changed what we write */
+	struct field_writer replicas_writer, memory_writer;
+	char action_key[ACTION_ID_MAX]; /* annotation that patches of the object carry */
+	unsigned touched;               /* times that somebody else changed what we write */
 };
 
 struct alert {
@@ -66,6 +68,18 @@ struct delivery {
 	size_t record; /* of the event, in the journal */
 };
 
+/* A person's yes that the engine took, to what the action was then. */
+struct word {
+	char action_id[ACTION_ID_MAX], by[16];
+	bool any_plan; /* asked for an undo before it was planned */
+	struct changes changes;
+	char uid[UID_MAX];
+	int64_t given_ms;
+};
+
+#define WORDS 256
+#define DEMOTED 16
+
 struct sim {
 	struct random random;
 	uint64_t seed;
@@ -92,14 +106,18 @@ struct sim {
 	size_t look_count;
 	struct flight flights[SENDS];
 	size_t flight_count;
-	struct delivery deliveries[QUEUE];
+	struct delivery deliveries[RECORDS]; /* after a crash all above the checkpoint */
 	size_t delivery_count;
-	char approved[SENDS][ACTION_ID_MAX];
-	size_t approved_count;
+	struct word words_given[WORDS];
+	size_t word_count;
+	int64_t reverted_ms[DEPLOYMENTS][ACTION_KIND_COUNT]; /* when it was found so; 0: not */
+	char demoted[DEMOTED][TRACK_KEY_MAX];                /* "" where free */
 };
 
 extern struct guard_limits sim_limits;
-extern uint64_t sim_totals[4]; /* commands, crashes, incidents ended, unknown */
+#define SIM_TOTALS 9
+/* Commands, crashes, incidents ended, unknown, reverted, worse, self-healed, demoted, by two persons. */
+extern uint64_t sim_totals[SIM_TOTALS];
 
 /* engine_sim_model.c */
 bool sim_chance(struct sim *sim, unsigned percent);
@@ -113,6 +131,10 @@ struct engine_ports sim_ports(struct sim *sim);
 
 /* engine_sim_check.c */
 void sim_breaks(struct sim *sim, const char *format, ...) PRINTF_LIKE(2, 3);
+/* A playbook was demoted in a namespace, or that was lifted. */
+void sim_note_mode(struct sim *sim, const struct track *track, bool demoted);
+/* After a crash: what the journal says of demotions and of what was reverted. */
+void sim_read_back(struct sim *sim);
 bool flight_is_change(const struct flight *flight);
 void check_budgets(struct sim *sim, const struct flight *newest);
 void check_alone(struct sim *sim, const struct flight *newest);

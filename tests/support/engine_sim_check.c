@@ -160,10 +160,157 @@ static bool check_firing(void *argument, const struct incident *incident)
 	return false;
 }
 
+/* ---- people ---- */
+
+static char *find_demoted(struct sim *sim, const char *key)
+{
+	for (size_t i = 0; i < DEMOTED; i++)
+		if (!strcmp(sim->demoted[i], key))
+			return sim->demoted[i];
+	return NULL;
+}
+
+void sim_note_mode(struct sim *sim, const struct track *track, bool demoted)
+{
+	char key[TRACK_KEY_MAX], *at;
+
+	track_key(track, key);
+	at = find_demoted(sim, key);
+	if (at && !demoted)
+		at[0] = '\0';
+	if (at || !demoted)
+		return;
+	at = find_demoted(sim, "");
+	if (at)
+		memcpy(at, key, sizeof(key));
+	else
+		sim_breaks(sim, "more demotions than there are playbooks and namespaces");
+}
+
+void sim_read_back(struct sim *sim)
+{
+	memset(sim->demoted, 0, sizeof(sim->demoted));
+	memset(sim->reverted_ms, 0, sizeof(sim->reverted_ms));
+	for (size_t i = 0; i < sim->journal_count; i++) {
+		const struct record *record = &sim->journal[i];
+		struct tracks tracks;
+		struct action action;
+
+		tracks_init(&tracks);
+		if (record->kind == RECORD_NOTE && !strncmp(record->key, TRACK_KEY, 5) &&
+			!tracks_replay(&tracks, record->body, NULL))
+			sim_note_mode(sim, &tracks.list[0], tracks.list[0].demoted);
+		tracks_fini(&tracks);
+		if (record->kind == RECORD_ACTION &&
+			strstr(record->body, "\"state\":\"reverted\"") &&
+			!action_read_json(&action, record->body, strlen(record->body), NULL))
+			sim->reverted_ms[sim_deployment(sim, &action.target)][action.plan.kind] =
+				action.ended_ms;
+	}
+}
+
+struct acting {
+	const char *action_id;
+	const struct incident *incident;
+	const struct action *action;
+};
+
+static bool find_action(void *argument, const struct incident *incident)
+{
+	struct acting *acting = argument;
+	const struct action *action = incident_find_action(incident, acting->action_id);
+
+	if (action) {
+		acting->incident = incident;
+		acting->action = action;
+	}
+	return !action;
+}
+
+static bool same_changes(const struct changes *a, const struct changes *b)
+{
+	return changes_hash(a, 1) == changes_hash(b, 1);
+}
+
+/* How many different persons said yes to just this, not too long before it was written. */
+static unsigned persons_for(const struct sim *sim, const struct command *command)
+{
+	int64_t written_ms = written_at(sim, command->action_id);
+	unsigned count = 0;
+
+	for (size_t i = 0; i < sim->word_count; i++) {
+		const struct word *word = &sim->words_given[i];
+		bool counted = strcmp(word->action_id, command->action_id) != 0 ||
+			written_ms >= word->given_ms + sim->config.times.approval_valid ||
+			(!word->any_plan &&
+				(!same_changes(&word->changes, &command->changes) ||
+					strcmp(word->uid, command->target.uid) != 0));
+
+		for (size_t k = 0; k < i && !counted; k++)
+			counted = !strcmp(sim->words_given[k].action_id, word->action_id) &&
+				!strcmp(sim->words_given[k].by, word->by) &&
+				written_ms < sim->words_given[k].given_ms +
+						sim->config.times.approval_valid;
+		count += !counted;
+	}
+	return count;
+}
+
+static void check_persons(struct sim *sim, const struct flight *newest)
+{
+	struct acting acting = {.action_id = newest->command.action_id};
+	struct track track = {.playbook = ""};
+	char key[TRACK_KEY_MAX];
+	unsigned needed, persons = persons_for(sim, &newest->command);
+	bool demoted;
+
+	engine_visit(sim->engine, find_action, &acting);
+	if (!acting.action) {
+		sim_breaks(sim, "%s is sent and nobody knows it", newest->command.action_id);
+		return;
+	}
+	if (acting.action->rollback) {
+		const struct action *undone =
+			incident_find_action(acting.incident, acting.action->undo_of);
+
+		if (!undone || undone->state != STATE_WORSE)
+			sim_breaks(sim, "%s rolls back what was not worse", acting.action_id);
+		return;
+	}
+	memcpy(track.playbook, acting.incident->playbook, sizeof(track.playbook));
+	memcpy(track.namespace_name, acting.incident->target.namespace_name,
+		sizeof(track.namespace_name));
+	track_key(&track, key);
+	demoted = find_demoted(sim, key) != NULL;
+	needed = sim->config.limits.two_persons >> newest->command.kind & 1 ? 2
+		: sim->config.mode == MODE_APPROVE || demoted               ? 1
+									    : 0;
+	sim_totals[8] += needed == 2;
+	if (persons < needed)
+		sim_breaks(sim, "%s is sent with the word of %u persons of %u%s", acting.action_id,
+			persons, needed, demoted ? ", its playbook is demoted" : "");
+}
+
+/* With whoever takes a change back one does not fight. */
+static void check_reverted(struct sim *sim, const struct flight *newest)
+{
+	struct asking asking = {sim, newest->command.action_id, false};
+	int64_t *at = &sim->reverted_ms[sim_deployment(sim, &newest->command.target)]
+				       [newest->command.kind];
+
+	engine_visit(sim->engine, find_undo, &asking);
+	if (asking.undo)
+		*at = 0; /* a person took the field back */
+	else if (*at &&
+		written_at(sim, newest->command.action_id) < *at + sim_limits.hands_off_ms &&
+		written_at(sim, newest->command.action_id) > *at)
+		sim_breaks(sim, "%s writes again what somebody else took back",
+			newest->command.action_id);
+}
+
 void check_wanted(struct sim *sim, const struct flight *newest)
 {
 	struct asking asking = {sim, newest->command.action_id, false};
-	bool approved = false;
 
 	if (!written_at(sim, newest->command.action_id))
 		sim_breaks(sim, "%s is sent without a committed record", newest->command.action_id);
@@ -172,14 +319,12 @@ void check_wanted(struct sim *sim, const struct flight *newest)
 	if (!flight_is_change(newest))
 		return;
 	engine_visit(sim->engine, check_firing, &asking);
+	check_persons(sim, newest);
+	check_reverted(sim, newest);
 	if (engine_paused(sim->engine))
 		sim_breaks(sim, "%s is sent while all is paused", newest->command.action_id);
-	for (size_t i = 0; i < sim->approved_count; i++)
-		approved = approved || !strcmp(sim->approved[i], newest->command.action_id);
 	if (sim->config.mode == MODE_SUGGEST)
 		sim_breaks(sim, "mode suggest sends %s", newest->command.action_id);
-	if (sim->config.mode == MODE_APPROVE && !approved)
-		sim_breaks(sim, "%s is sent without approval", newest->command.action_id);
 }
 
 struct liveness {

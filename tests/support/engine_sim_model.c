@@ -8,7 +8,7 @@
 
 #include "tests/support/engine_sim.h"
 
-uint64_t sim_totals[4];
+uint64_t sim_totals[SIM_TOTALS];
 
 bool sim_chance(struct sim *sim, unsigned percent)
 {
@@ -52,6 +52,10 @@ void sim_observe(struct sim *sim, const struct target *target, struct observatio
 	seen->memory_limit_bytes = deployment->memory;
 	seen->managed = deployment->managed;
 	seen->paused = deployment->paused;
+	seen->replicas_writer = deployment->replicas_writer;
+	seen->limits_writer = deployment->memory_writer;
+	if (target->kind != TARGET_POD)
+		memcpy(seen->action_key, deployment->action_key, sizeof(seen->action_key));
 	if (deployment->owned)
 		snprintf(seen->owner_of_replicas, sizeof(seen->owner_of_replicas), "HPA/x");
 	uid_of(deployment, pod_of(target), seen->target.uid);
@@ -67,6 +71,7 @@ bool sim_apply(struct sim *sim, const struct command *command)
 	struct deployment *deployment = &sim->deployments[sim_deployment(sim, &command->target)];
 	int pod = pod_of(&command->target);
 	char uid[UID_MAX], version[UID_MAX];
+	struct field_writer ours = {.time_ms = sim->now_ms};
 
 	uid_of(deployment, pod, uid);
 	snprintf(version, sizeof(version), "%u", deployment->version);
@@ -78,6 +83,14 @@ bool sim_apply(struct sim *sim, const struct command *command)
 		if (strcmp(version, command->target.resource_version) != 0)
 			return false;
 		deployment->version++;
+		if (command->kind != ACTION_SCALE)
+			memcpy(deployment->action_key, command->action_id,
+				sizeof(deployment->action_key));
+		snprintf(ours.manager, sizeof(ours.manager), FIELD_MANAGER);
+		if (command->kind == ACTION_SCALE)
+			deployment->replicas_writer = ours;
+		if (command->kind == ACTION_ADJUST_RESOURCES)
+			deployment->memory_writer = ours;
 		if (command->kind == ACTION_SCALE)
 			deployment->replicas = (int32_t)changes_after(&command->changes,
 				CHANGE_REPLICAS, deployment->replicas);
@@ -101,6 +114,8 @@ static void sim_read_signal(void *self, const struct workload_key *workload, enu
 	*reading = (struct signal_reading){.newest_ms = to_ms, .samples = 5};
 	reading->quality = sim_chance(sim, 8) ? QUALITY_GAPS : QUALITY_GOOD;
 	reading->value = role == ROLE_SATURATION ? (well ? 0.6 : 0.95) : well ? 0 : 2;
+	if (!well && sim_chance(sim, 30))
+		reading->value *= 2;
 }
 
 void sim_event(const struct sim *sim, const struct alert *alert, struct event *event)
@@ -199,7 +214,16 @@ static void port_told(void *self, const struct news *news)
 		for (size_t i = 0; i < ALERTS; i++)
 			if (sim->alerts[i].fingerprint == sim->delivering)
 				sim->alerts[i].excused = true;
-	sim_totals[2] += news->kind == NEWS_OUTCOME && strcmp(news->word, "ineffective") != 0;
+	if (news->kind == NEWS_MODE && strcmp(news->word, "promotion_proposed") != 0)
+		sim_note_mode(sim, news->track, !strcmp(news->word, "demoted"));
+	if (news->kind == NEWS_OUTCOME && news->action && !strcmp(news->word, "reverted"))
+		sim->reverted_ms[sim_deployment(sim, &news->action->target)]
+				[news->action->plan.kind] = news->time_ms;
+	sim_totals[4] += news->kind == NEWS_OUTCOME && !strcmp(news->word, "reverted");
+	sim_totals[5] += news->kind == NEWS_OUTCOME && !strcmp(news->word, "worse");
+	sim_totals[6] += news->kind == NEWS_OUTCOME && !strcmp(news->word, "self_healed");
+	sim_totals[7] += news->kind == NEWS_MODE && !strcmp(news->word, "demoted");
+	sim_totals[2] += news->kind == NEWS_OUTCOME && !news->incident->open;
 	sim_totals[3] += news->kind == NEWS_STATE && !strcmp(news->word, "unknown");
 }
 
