@@ -245,9 +245,10 @@ void engine_journaled(struct engine *engine, uint64_t ticket, enum status status
 		engine_set_dirty(engine, incident, status != STATUS_OK);
 		incident->settled = !status;
 	}
-	/* What failed may stand in a newer record that is still on its way: the mark waits for that. */
-	if (status && engine->mark_sequence)
-		engine->mark_sequence = engine->ticket_last;
+	/* What failed stands in a newer record that is on its way, or will be written again: a mark that
+	 * was set before covers neither. */
+	if (status)
+		engine->mark_sequence = 0;
 	if (engine->mark_sequence && ticket >> SLOT_BITS >= engine->mark_sequence) {
 		if (!engine->dirty_count && !status)
 			note_checkpoint(engine, engine->mark_number);

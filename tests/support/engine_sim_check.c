@@ -232,7 +232,17 @@ static bool same_changes(const struct changes *a, const struct changes *b)
 	return changes_hash(a, 1) == changes_hash(b, 1);
 }
 
-/* How many different persons said yes to just this, not too long before it was written. */
+/* A yes to just this, not too long before it was written. */
+static bool word_fits(const struct sim *sim, const struct word *word, const struct command *command,
+	int64_t written_ms)
+{
+	return !strcmp(word->action_id, command->action_id) &&
+		written_ms < word->given_ms + sim->config.times.approval_valid &&
+		(word->any_plan ||
+			(same_changes(&word->changes, &command->changes) &&
+				!strcmp(word->uid, command->target.uid)));
+}
+
 static unsigned persons_for(const struct sim *sim, const struct command *command)
 {
 	int64_t written_ms = written_at(sim, command->action_id);
@@ -240,17 +250,11 @@ static unsigned persons_for(const struct sim *sim, const struct command *command
 
 	for (size_t i = 0; i < sim->word_count; i++) {
 		const struct word *word = &sim->words_given[i];
-		bool counted = strcmp(word->action_id, command->action_id) != 0 ||
-			written_ms >= word->given_ms + sim->config.times.approval_valid ||
-			(!word->any_plan &&
-				(!same_changes(&word->changes, &command->changes) ||
-					strcmp(word->uid, command->target.uid) != 0));
+		bool counted = !word_fits(sim, word, command, written_ms);
 
 		for (size_t k = 0; k < i && !counted; k++)
-			counted = !strcmp(sim->words_given[k].action_id, word->action_id) &&
-				!strcmp(sim->words_given[k].by, word->by) &&
-				written_ms < sim->words_given[k].given_ms +
-						sim->config.times.approval_valid;
+			counted = word_fits(sim, &sim->words_given[k], command, written_ms) &&
+				!strcmp(sim->words_given[k].by, word->by);
 		count += !counted;
 	}
 	return count;
