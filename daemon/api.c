@@ -695,8 +695,9 @@ static void write_leader(struct buf *json, struct remediator *remediator)
 		return;
 	}
 	format_rfc3339(view.since_ms, since, sizeof(since));
-	buf_printf(json, "{\"leads\":%s,\"state\":\"%s\",\"identity\":",
-		view.leads ? "true" : "false", view.leads ? "leading" : "standby");
+	buf_printf(json,
+		"{\"leads\":%s,\"state\":\"%s\",\"identity\":", view.leads ? "true" : "false",
+		view.leads ? "leading" : "standby");
 	buf_add_json_string(json, view.identity, strlen(view.identity));
 	buf_add_text(json, ",\"holder\":");
 	buf_add_json_string(json, view.holder, strlen(view.holder));

@@ -71,7 +71,8 @@ static int check_fence(void *argument, char *to, char *from, int to_port, int fr
 	(void)from;
 	(void)to_port;
 	(void)from_port;
-	session->fenced = !session->is_read && session->fence != NULL && fence_left_ns(session) <= 0;
+	session->fenced =
+		!session->is_read && session->fence != NULL && fence_left_ns(session) <= 0;
 	return session->fenced ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 

@@ -490,7 +490,7 @@ struct remediator *remediator_open(const struct remediator_config *config, struc
 	metrics_add_collector(remediator_collect, remediator);
 	if ((remediator->leading && leading_start(remediator->leading, error)) ||
 		audit_watch_open(&remediator->audit_watch, remediator->journal, remediator->clock,
-		    config->journal_verify_ms, error)) {
+			config->journal_verify_ms, error)) {
 		remediator_close(remediator);
 		return NULL;
 	}

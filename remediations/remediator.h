@@ -78,7 +78,7 @@ struct mode_rule {
 struct leader_options {
 	bool enabled;
 	const char *namespace_name, *name, *identity;
-	const char *url;                          /* of our API, as other replicas reach it */
+	const char *url;                            /* of our API, as other replicas reach it */
 	const char *peer_token_file, *peer_ca_file; /* to ask the leader with */
 	int64_t duration_ms, renew_ms, retry_ms;
 };
@@ -175,7 +175,7 @@ struct person {
 #define LEADER_URL_MAX 512
 
 struct leader_view {
-	bool leads; /* this replica acts */
+	bool leads;                                              /* this replica acts */
 	char identity[LEADER_NAME_MAX], holder[LEADER_NAME_MAX]; /* holder: "": nobody is known */
 	char holder_url[LEADER_URL_MAX];
 	int64_t since_ms; /* 0: nothing was heard yet */

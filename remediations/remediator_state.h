@@ -83,7 +83,7 @@ struct remediator {
 	const struct clock *clock;
 	struct journal *journal;
 	struct audit_watch *audit_watch;
-	struct leading *leading; /* NULL: no election */
+	struct leading *leading;   /* NULL: no election */
 	struct actuator dry, real; /* real: vtable NULL when there is no cluster; closed with dry */
 	struct actuator web;       /* webhooks and silences; vtable NULL in a dry run */
 	struct tickets *tickets;   /* NULL: no services, or a dry run */

@@ -475,7 +475,8 @@ static void take_control(struct remediator *remediator, struct control *control,
 	struct engine *engine = remediator->engine;
 	enum status status = STATUS_OK;
 
-	if (engine_stands_by(engine) && remediator->leading && !standby_takes(remediator, control, now_ms))
+	if (engine_stands_by(engine) && remediator->leading &&
+		!standby_takes(remediator, control, now_ms))
 		return;
 	switch (control->kind) {
 	case CONTROL_DRAIN:

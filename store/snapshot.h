@@ -41,7 +41,7 @@ struct snapshot_stats {
 	uint64_t bytes; /* of the file */
 	uint64_t series, samples, records;
 	uint64_t series_cut; /* of these, larger than SNAPSHOT_PAGE_MAX: without their samples */
-	int64_t taken_ms; /* wall clock when it was begun */
+	int64_t taken_ms;    /* wall clock when it was begun */
 	/* Loading: */
 	uint64_t series_dropped;  /* no room for them within today's limits */
 	uint64_t samples_dropped; /* of the others: no room, or not of this clock */

@@ -104,8 +104,9 @@ json_t *scene_get(struct scene *scene, const char *path, ...)
 
 	va_start(names, path);
 	while ((name = va_arg(names, const char *)) != NULL)
-		value = json_is_array(value) ? json_array_get(value, (size_t)atoll(name))
-					     : json_object_get(value, name);
+		value = json_is_array(value)
+			? json_array_get(value, (size_t)strtoull(name, NULL, 10))
+			: json_object_get(value, name);
 	va_end(names);
 	return value;
 }

@@ -372,7 +372,8 @@ static void blocks_are_encoded_as_this_version_says(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, snapshot_scene_setup, snapshot_scene_teardown)
+#define TEST(name)                                                                                 \
+	cmocka_unit_test_setup_teardown(name, snapshot_scene_setup, snapshot_scene_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(everything_comes_back_and_goes_on),
 		TEST(an_empty_store_is_a_snapshot_too),
