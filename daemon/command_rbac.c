@@ -27,7 +27,8 @@ const char rbac_flags[] =
 	"  --check             ask the cluster (--kubernetes.url, or inside of one) whether the\n"
 	"                      credentials of the service are allowed all of it; exit status 0 when\n"
 	"                      they are, 1 when a verb is missing or the cluster does not tell\n"
-	"and the settings of serve: --config.file, --kubernetes.*, --remediate.playbooks.\n\n"
+	"and the settings of serve: --config.file, --kubernetes.*, --remediate.playbooks; with\n"
+	"--leader-election.enabled a Role NAME-lease, too, in the namespace of the Lease.\n\n"
 	"examples:\n"
 	"  nimbusguard rbac | kubectl apply -f -\n"
 	"  nimbusguard rbac --namespace=shop --namespace=billing\n"
@@ -97,6 +98,14 @@ static int check(const struct config *config, const struct rbac_question *questi
 				&unknown);
 		}
 	}
+	if (!unknown && question->lease_name != NULL) {
+		struct permission lease[PERMISSIONS_LEASE];
+
+		permissions_of_lease(question->lease_name, lease);
+		for (size_t i = 0; i < PERMISSIONS_LEASE && !unknown; i++, asked++)
+			missing += is_missing(cluster.session, &lease[i], question->lease_namespace,
+				&unknown);
+	}
 	cluster_client_close(&cluster);
 	if (unknown)
 		return EXIT_FAILED;
@@ -113,6 +122,16 @@ static bool name_good(const char *name, const char *flag)
 	fprintf(stderr, "nimbusguard: --%s: \"%s\" is no name that Kubernetes allows\n", flag,
 		name);
 	return false;
+}
+
+/* The lease is in the namespace of the service's pod unless the settings say another. */
+static void add_lease(const struct leader_options *leader, struct rbac_question *question)
+{
+	if (!leader->enabled)
+		return;
+	question->lease_name = leader->name;
+	question->lease_namespace = leader->namespace_name != NULL ? leader->namespace_name
+								   : question->account_namespace;
 }
 
 static bool read_question(const struct command_line *line, struct rbac_question *question,
@@ -211,6 +230,7 @@ int command_rbac(const struct command_line *line)
 		if (rules_open(&remediator, &rules, &diagnostics) == STATUS_OK) {
 			permissions_of(&permissions, rules->playbooks);
 			question.permissions = &permissions;
+			add_lease(&remediator.leader, &question);
 			status = run(line, config, &question);
 		}
 	}

@@ -19,6 +19,8 @@ struct rbac_question {
 	/* Where a Role is wanted instead of a ClusterRole; none: a ClusterRole for all. */
 	const char *namespaces[RBAC_NAMESPACES_MAX];
 	size_t namespace_count;
+	/* Of leader election: a Role of its own, NAME-lease, in the lease's namespace; NULL: none. */
+	const char *lease_name, *lease_namespace;
 };
 
 /* ServiceAccount, roles and bindings: YAML documents with the reason of each verb as a comment, or

@@ -42,7 +42,8 @@ static void free_command(struct command *command)
 static void answer(struct web_worker *worker, const struct command *command)
 {
 	const struct actuator_sink *sink = &worker->web->sink;
-	struct web_calling calling = {worker->web->config.clock, &worker->web->stop};
+	struct web_calling calling = {worker->web->config.clock, &worker->web->stop,
+		&worker->web->config.fence};
 	struct command_result result = {.outcome = COMMAND_FAILED};
 
 	snprintf(result.action_id, sizeof(result.action_id), "%s", command->action_id);
@@ -52,6 +53,9 @@ static void answer(struct web_worker *worker, const struct command *command)
 	else if (command->deadline_ms != 0 &&
 		clock_now_ms(worker->web->config.clock) > command->deadline_ms)
 		error_set(&result.error, STATUS_TIMEOUT, "its time had passed: not sent");
+	else if (send_fence_left_ns(calling.fence) <= 0)
+		error_set(&result.error, STATUS_UNAVAILABLE,
+			"another replica may lead by now: not sent");
 	else if (worker->silences)
 		silence_call(&worker->web->config.alertmanager, &calling, command, &result);
 	else
@@ -151,6 +155,7 @@ enum status actuator_web_open(struct actuator *actuator, const struct actuator_w
 	if (web == NULL)
 		return error_set(error, STATUS_NO_MEMORY, "no memory for the actuator");
 	web->config.clock = config->clock;
+	web->config.fence = config->fence;
 	web->sink = *sink;
 	if (!copy_texts(web, &config->alertmanager)) {
 		close_web(web);

@@ -18,6 +18,7 @@
 struct actuator_web_config {
 	struct alertmanager_config alertmanager; /* url NULL: none, and no silences */
 	const struct clock *clock;
+	struct send_fence fence; /* past it commands are answered COMMAND_FAILED, not sent */
 };
 
 /* It does not observe. STATUS_NO_MEMORY. */

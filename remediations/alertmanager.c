@@ -278,12 +278,15 @@ void silence_call(const struct alertmanager_config *config, const struct web_cal
 	result->outcome = COMMAND_FAILED;
 	if (status == STATUS_OK)
 		visit.http = ticket_http_open(config->ca_file, calling->stop);
+	if (visit.http != NULL)
+		ticket_http_fence(visit.http, calling->fence);
 	for (int i = 0; i < TRIES && visit.http != NULL; i++, gap_ms *= 3) {
 		status = look_and_change(&visit, command, silence, id, &already, &result->error);
 		sent = status != STATUS_OK && visit.answer.sent;
 		if ((status != STATUS_UNAVAILABLE && status != STATUS_TIMEOUT &&
 			    status != STATUS_IO) ||
-			i + 1 == TRIES || !web_pause(calling, gap_ms))
+			i + 1 == TRIES || send_fence_left_ns(calling->fence) <= 0 ||
+			!web_pause(calling, gap_ms))
 			break;
 	}
 	if (status == STATUS_OK && visit.http == NULL)

@@ -59,6 +59,8 @@ struct kube_events {
 	double tokens;
 	int64_t tokens_ns;
 	/* of our thread */
+	kube_fence_fn *fence; /* NULL: none */
+	void *fence_argument;
 	struct random random;
 	struct series series[SERIES_MAX];
 	int64_t silent_until_ns; /* after a refusal of the server */
@@ -361,7 +363,8 @@ static void take_note(struct kube_events *events, const struct note *note)
 	struct error error = {0};
 	enum status status;
 
-	if (now_ns < events->silent_until_ns || (end_ns != 0 && now_ns > end_ns))
+	if (now_ns < events->silent_until_ns || (end_ns != 0 && now_ns > end_ns) ||
+		(events->fence != NULL && events->fence(events->fence_argument) <= now_ns))
 		return note_result("dropped");
 	status = write_note(events, note, &error);
 	note_result(status == STATUS_OK ? "written" : "failed");
@@ -422,6 +425,14 @@ enum status kube_events_open(struct kube_events **opened, struct kube_client *cl
 	events->client = client;
 	*opened = events;
 	return STATUS_OK;
+}
+
+void kube_events_fence(struct kube_events *events, kube_fence_fn *fence, void *argument)
+{
+	/* The thread looks at them when the first note was queued. */
+	events->fence = fence;
+	events->fence_argument = argument;
+	kube_session_fence(events->session, fence, argument);
 }
 
 void kube_events_close(struct kube_events *events)

@@ -27,6 +27,9 @@ struct kube_events;
 /* Takes the client over when STATUS_OK, and closes it with itself. STATUS_NO_MEMORY. */
 enum status kube_events_open(struct kube_events **opened, struct kube_client *client,
 	struct error *error) MUST_CHECK;
+/* Right after opening, before anything is told: as kube_session_fence(). What may not be sent is dropped,
+ * for whoever leads tells it. */
+void kube_events_fence(struct kube_events *events, kube_fence_fn *fence, void *argument);
 void kube_events_close(struct kube_events *events);
 /* NULL: none are written. */
 void kube_events_told(struct kube_events *events, const struct news *news);

@@ -176,6 +176,22 @@ void permissions_of(struct permissions *permissions, const struct playbooks *pla
 		permissions_add(permissions, playbooks_at(playbooks, i));
 }
 
+void permissions_of_lease(const char *name, struct permission list[PERMISSIONS_LEASE])
+{
+	static const char *const needs[PERMISSIONS_LEASE][2] =
+		{{"create", "makes the lease; a create can't be held to a name"},
+			{"get", "who leads"}, {"update", "takes, renews and gives back the lead"}};
+
+	for (size_t i = 0; i < PERMISSIONS_LEASE; i++) {
+		list[i] = (struct permission){.group = "coordination.k8s.io",
+			.resource = "leases",
+			.verb = needs[i][0],
+			.object = i > 0 ? name : NULL};
+		snprintf(list[i].reason, sizeof(list[i].reason), "%s", needs[i][1]);
+		snprintf(list[i].playbooks, sizeof(list[i].playbooks), "leader election");
+	}
+}
+
 unsigned permissions_watched(const struct permissions *permissions)
 {
 	unsigned kinds = 0;
@@ -201,7 +217,7 @@ unsigned permissions_watched(const struct permissions *permissions)
 bool permissions_hold(const struct permissions *permissions, enum kube_method method,
 	const char *path)
 {
-	static const char *const verbs[] = {"get", "patch", "delete", "create"};
+	static const char *const verbs[] = {"get", "patch", "delete", "create", "update"};
 	char text[KUBE_PATH_MAX], *parts[PARTS_MAX], *rest = text, *word;
 	const char *group = "", *verb = verbs[method];
 	size_t count = 0, at;
@@ -243,6 +259,8 @@ static json_t *review_of(const struct permission *permission, const char *namesp
 
 	if (attributes != NULL && slash != NULL)
 		json_object_set_new(attributes, "subresource", json_string(slash + 1));
+	if (attributes != NULL && permission->object != NULL)
+		json_object_set_new(attributes, "name", json_string(permission->object));
 	if (attributes != NULL && !permission->cluster_wide && namespace_name != NULL &&
 		namespace_name[0] != '\0')
 		json_object_set_new(attributes, "namespace", json_string(namespace_name));

@@ -23,10 +23,11 @@
 
 struct permission {
 	const char *group, *resource,
-		*verb;     /* resource with its subresource: "deployments/scale" */
-	bool cluster_wide; /* the resource lives in no namespace, or in any */
-	bool optional;     /* the playbook works without: to watch, to write Events */
-	bool for_all;      /* of use for all namespaces only: to watch what is read otherwise */
+		*verb;      /* resource with its subresource: "deployments/scale" */
+	const char *object; /* the only one that it is about; NULL: all */
+	bool cluster_wide;  /* the resource lives in no namespace, or in any */
+	bool optional;      /* the playbook works without: to watch, to write Events */
+	bool for_all;       /* of use for all namespaces only: to watch what is read otherwise */
 	char reason[PERMISSION_FOR_MAX];    /* what is done with it */
 	char playbooks[PERMISSION_FOR_MAX]; /* "a, b", cut with "..." */
 };
@@ -41,6 +42,10 @@ struct permissions {
 void permissions_add(struct permissions *permissions, const struct playbook *playbook);
 /* Of all playbooks. */
 void permissions_of(struct permissions *permissions, const struct playbooks *playbooks);
+
+/* What leader election by the lease of this name (borrowed) needs in the lease's namespace, in order. */
+#define PERMISSIONS_LEASE 3
+void permissions_of_lease(const char *name, struct permission list[PERMISSIONS_LEASE]);
 
 /* The kinds that may be watched with this set, bits as in remediations/kube_watch.h. */
 unsigned permissions_watched(const struct permissions *permissions);

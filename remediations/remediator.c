@@ -205,6 +205,14 @@ static enum status open_journal(struct remediator *remediator,
 	return remediator->journal ? STATUS_OK : error->code;
 }
 
+/* Past it another replica may lead. */
+static struct send_fence fence_of(const struct remediator *remediator)
+{
+	return remediator->leading
+		? (struct send_fence){leader_until_ns, leading_leader(remediator->leading)}
+		: (struct send_fence){NULL, NULL};
+}
+
 /* In a dry run nobody is told anything. */
 static enum status open_tickets(struct remediator *remediator,
 	const struct remediator_config *config, struct error *error)
@@ -215,6 +223,7 @@ static enum status open_tickets(struct remediator *remediator,
 		.external_url = config->external_url,
 		.clock = remediator->clock,
 		.journal = remediator->journal,
+		.fence = fence_of(remediator),
 		.argument = remediator,
 		.finished = remediator_ticket_finished,
 		.changed = remediator_ticket_changed};
@@ -276,7 +285,8 @@ static enum status open_web(struct remediator *remediator, const struct remediat
 								config->alertmanager_token_file,
 							.user = config->alertmanager_user,
 							.ca_file = config->alertmanager_ca_file},
-		.clock = remediator->clock};
+		.clock = remediator->clock,
+		.fence = fence_of(remediator)};
 	const struct actuator_sink sink = remediator_sink(remediator);
 
 	if (config->alertmanager_url && !web_url_good(config->alertmanager_url))
@@ -319,6 +329,9 @@ static enum status open_events(struct remediator *remediator,
 	status = kube_events_open(&remediator->kube_events, client, error);
 	if (status)
 		kube_client_close(client);
+	else if (remediator->leading)
+		kube_events_fence(remediator->kube_events, leader_until_ns,
+			leading_leader(remediator->leading));
 	return status;
 }
 
@@ -379,9 +392,11 @@ static enum status open_parts(struct remediator *remediator, const struct remedi
 		return error_set(error, STATUS_NO_MEMORY, "no memory for the engine");
 	status = open_journal(remediator, config, error);
 	if (!status)
+		status = config->leader.enabled
+			? leading_open(&remediator->leading, remediator, config, error)
+			: STATUS_OK;
+	if (!status)
 		status = open_tickets(remediator, config, error);
-	if (!status && config->leader.enabled)
-		status = leading_open(&remediator->leading, remediator, config, error);
 	if (!status)
 		status = open_actuators(remediator, config, error);
 	if (!status)
@@ -530,9 +545,9 @@ void remediator_close(struct remediator *remediator)
 		remediator->web.vtable->close(remediator->web.self);
 	kube_events_close(remediator->kube_events);
 	permission_watch_close(remediator->permissions);
+	tickets_stop(remediator->tickets);
 	/* Nothing is sent any more: the next one need not wait for the lease's end. */
 	leading_close(remediator->leading);
-	tickets_stop(remediator->tickets);
 	audit_watch_close(remediator->audit_watch);
 	if (remediator->journal)
 		journal_close(remediator->journal);

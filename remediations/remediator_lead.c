@@ -107,9 +107,11 @@ enum status leading_control(struct remediator *remediator, struct control *contr
 {
 	if (control->kind == CONTROL_ADOPT)
 		return adopt(remediator, control, now_ms);
-	if (control->kind == CONTROL_LEAD)
+	if (control->kind == CONTROL_LEAD) {
 		engine_lead(remediator->engine, control->flag, now_ms);
-	else
+		/* Of incidents that ended while nobody led. */
+		remediator_end_silences(remediator);
+	} else
 		engine_stand_by(remediator->engine, now_ms);
 	return STATUS_OK;
 }

@@ -250,6 +250,9 @@ static void end_silences(struct remediator *remediator, const struct incident *i
 {
 	int64_t now_ms = clock_now_ms(remediator->clock);
 
+	/* Who leads ends them. */
+	if (engine_stands_by(remediator->engine))
+		return;
 	for (size_t i = 0; remediator->web.vtable && i < incident->action_count; i++) {
 		const struct action *action = incident->actions[i];
 		struct command command;

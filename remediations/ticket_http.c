@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "remediations/curl_setup.h"
 
@@ -14,6 +15,8 @@
 struct ticket_http {
 	CURL *curl;
 	const atomic_bool *stop;
+	const struct send_fence *fence; /* NULL: none */
+	bool fenced;                    /* the call under way was not sent for its time was over */
 	struct buf body;
 };
 
@@ -34,6 +37,29 @@ static int watch_stop(void *argument, curl_off_t a, curl_off_t b, curl_off_t c, 
 	return http->stop != NULL && atomic_load(http->stop);
 }
 
+int64_t send_fence_left_ns(const struct send_fence *fence)
+{
+	if (fence == NULL || fence->until_ns == NULL)
+		return INT64_MAX;
+	return fence->until_ns(fence->argument) - clock_mono_ns(clock_system());
+}
+
+void ticket_http_fence(struct ticket_http *http, const struct send_fence *fence)
+{
+	http->fence = fence;
+}
+
+/* Called by libcurl when the connection stands and the request is about to go out: a thread that was
+ * stopped since the call began finds out here. */
+static int check_fence(void *argument, char *to, char *from, int to_port, int from_port)
+{
+	struct ticket_http *http = argument;
+
+	(void)to, (void)from, (void)to_port, (void)from_port;
+	http->fenced = send_fence_left_ns(http->fence) <= 0;
+	return http->fenced ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 struct ticket_http *ticket_http_open(const char *ca_file, const atomic_bool *stop)
 {
 	struct ticket_http *http = mem_zalloc(1, sizeof(*http));
@@ -49,8 +75,8 @@ struct ticket_http *ticket_http_open(const char *ca_file, const atomic_bool *sto
 	setup.argument = http;
 	http->curl = curl_setup_open(&setup);
 	if (http->curl == NULL ||
-		curl_easy_setopt(http->curl, CURLOPT_TIMEOUT_MS, (long)TICKET_HTTP_TIMEOUT_MS) !=
-			CURLE_OK ||
+		curl_easy_setopt(http->curl, CURLOPT_PREREQFUNCTION, check_fence) != CURLE_OK ||
+		curl_easy_setopt(http->curl, CURLOPT_PREREQDATA, http) != CURLE_OK ||
 		curl_easy_setopt(http->curl, CURLOPT_CONNECTTIMEOUT_MS,
 			(long)TICKET_HTTP_CONNECT_MS) != CURLE_OK) {
 		ticket_http_close(http);
@@ -81,10 +107,13 @@ static bool make_headers(const struct ticket_call *call, struct curl_slist **hea
 	return good;
 }
 
-static CURLcode set_call(CURL *curl, const struct ticket_call *call, struct curl_slist *headers)
+static CURLcode set_call(CURL *curl, const struct ticket_call *call, struct curl_slist *headers,
+	int64_t timeout_ms)
 {
 	CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, call->url);
 
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
 	if (code == CURLE_OK)
 		code = curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
 	if (code == CURLE_OK)
@@ -105,6 +134,12 @@ static CURLcode set_call(CURL *curl, const struct ticket_call *call, struct curl
 	return code;
 }
 
+static enum status refuse_fenced(struct error *error)
+{
+	return error_set(error, STATUS_UNAVAILABLE,
+		"another replica may lead by now: nothing was sent");
+}
+
 static enum status judge(const struct ticket_http *http, CURLcode code, struct error *error)
 {
 	if (!buf_ok(&http->body))
@@ -118,7 +153,8 @@ static enum status judge(const struct ticket_http *http, CURLcode code, struct e
 	case CURLE_OPERATION_TIMEDOUT:
 		return error_set(error, STATUS_TIMEOUT, "no answer in time");
 	case CURLE_ABORTED_BY_CALLBACK:
-		return error_set(error, STATUS_UNAVAILABLE, "nimbusguard is ending");
+		return http->fenced ? refuse_fenced(error)
+				    : error_set(error, STATUS_UNAVAILABLE, "nimbusguard is ending");
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
 		return error_set(error, STATUS_UNAVAILABLE, "the certificate cannot be trusted: %s",
@@ -136,11 +172,17 @@ enum status ticket_http_call(struct ticket_http *http, const struct ticket_call 
 	CURLcode result = CURLE_OUT_OF_MEMORY;
 	curl_off_t asked_s = 0;
 	long code = 0, request_size = 0;
+	int64_t left_ms = send_fence_left_ns(http->fence) / INT64_C(1000000);
 
 	*answer = (struct ticket_answer){.body = ""};
 	buf_reset(&http->body);
+	http->fenced = false;
+	/* libcurl takes 0 for no limit. */
+	if (left_ms <= 0)
+		return refuse_fenced(error);
 	if (make_headers(call, &headers)) {
-		result = set_call(http->curl, call, headers);
+		result = set_call(http->curl, call, headers,
+			left_ms < TICKET_HTTP_TIMEOUT_MS ? left_ms : TICKET_HTTP_TIMEOUT_MS);
 		if (result == CURLE_OK)
 			result = curl_easy_perform(http->curl);
 	}

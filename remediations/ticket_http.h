@@ -29,6 +29,18 @@ struct ticket_http;
 struct ticket_http *ticket_http_open(const char *ca_file, const atomic_bool *stop) MUST_CHECK;
 void ticket_http_close(struct ticket_http *http);
 
+/* Until when (monotonic, ns) anything may be sent, as kube_session_fence() asks it. */
+struct send_fence {
+	int64_t (*until_ns)(void *argument); /* NULL: always */
+	void *argument;
+};
+
+/* Nanoseconds that are left; INT64_MAX without a fence (NULL too). At 0 and below nothing may be sent. */
+int64_t send_fence_left_ns(const struct send_fence *fence);
+/* Asked before each call and once more when its first byte is about to go out; a call ends before that
+ * time. Past it the answer is STATUS_UNAVAILABLE, and nothing was sent. Borrowed; NULL: none. */
+void ticket_http_fence(struct ticket_http *http, const struct send_fence *fence);
+
 struct ticket_call {
 	const char *method, *url;                     /* GET, POST, DELETE */
 	const char *headers[TICKET_HTTP_HEADERS_MAX]; /* further ones, NULL behind the last */

@@ -426,10 +426,13 @@ static size_t next_entry(struct worker *worker, struct outbox_item *item, bool *
 
 	pthread_mutex_lock(&tickets->lock);
 	while (!atomic_load(&tickets->stop)) {
-		int64_t wait_ms, until_ns;
+		int64_t wait_ms = IDLE_MS, until_ns;
 		struct timespec until;
 
-		slot = outbox_take(tickets->outbox, worker->service, mono_ms(), &wait_ms, skip);
+		/* Who does not lead holds everything, also what is not needed any more. */
+		if (send_fence_left_ns(&tickets->config.fence) > 0)
+			slot = outbox_take(tickets->outbox, worker->service, mono_ms(), &wait_ms,
+				skip);
 		if (slot != OUTBOX_NONE) {
 			outbox_item(tickets->outbox, slot, item);
 			break;
@@ -462,8 +465,10 @@ static void *run_worker(void *argument)
 		else if (session.http == NULL &&
 			ticket_session_open(&session, service, &tickets->stop) != STATUS_OK)
 			ticket_not_ready(&result, "no memory for a connection");
-		else
+		else {
+			ticket_http_fence(session.http, &tickets->config.fence);
 			tell(worker, &session, &item, &result);
+		}
 		/* What was given up for the end is told by the next start. */
 		if (result.verdict == TICKET_LATER && atomic_load(&tickets->stop))
 			break;

@@ -17,12 +17,14 @@
 #include "base/clock.h"
 #include "remediations/engine.h"
 #include "remediations/outbox.h"
+#include "remediations/ticket_http.h"
 
 struct tickets_config {
 	struct outbox_config outbox;
 	const char *external_url; /* of this service; "" or NULL: none */
 	const struct clock *clock;
 	struct journal *journal;
+	struct send_fence fence; /* past it everything is held, and told when it is open again */
 	void *argument;
 	/* A ticket's opening is in the journal, or surely not. */
 	void (*finished)(void *argument, const struct command_result *result);

@@ -137,6 +137,8 @@ void webhook_call(const struct web_calling *calling, const struct command *comma
 	result->outcome = COMMAND_FAILED;
 	if (again)
 		http = ticket_http_open(member(&letter, "ca_file"), calling->stop);
+	if (http != NULL)
+		ticket_http_fence(http, calling->fence);
 	if (again && http == NULL)
 		error_set(&result->error, STATUS_NO_MEMORY, "no memory for the call");
 	while (again && http != NULL) {
@@ -149,7 +151,7 @@ void webhook_call(const struct web_calling *calling, const struct command *comma
 		wait_ms = answer.retry_after_ms > gap_ms ? answer.retry_after_ms : gap_ms;
 		gap_ms = 2 * gap_ms < GAP_MAX_MS ? 2 * gap_ms : GAP_MAX_MS;
 		if (again &&
-			(command->deadline_ms == 0 ||
+			(command->deadline_ms == 0 || send_fence_left_ns(calling->fence) <= 0 ||
 				clock_now_ms(calling->clock) + wait_ms >= command->deadline_ms ||
 				!web_pause(calling, wait_ms)))
 			break;

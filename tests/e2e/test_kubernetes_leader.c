@@ -34,31 +34,6 @@ static bool opened;
 
 /* ---- the world ---- */
 
-static void grant(void)
-{
-	kube_cluster_create(&cluster, "/api/v1/namespaces/shop/serviceaccounts",
-		"{'metadata':{'name':'nimbusguard'}}");
-	kube_cluster_create(&cluster, "/api/v1/namespaces/shop/secrets",
-		"{'metadata':{'name':'first'}}");
-	kube_cluster_create(&cluster, "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/roles",
-		"{'metadata':{'name':'nimbusguard'},'rules':["
-		"{'apiGroups':[''],'resources':['namespaces'],'verbs':['get']},"
-		"{'apiGroups':[''],'resources':['pods'],'verbs':['get']},"
-		"{'apiGroups':['apps'],'resources':['replicasets'],'verbs':['get']},"
-		"{'apiGroups':['apps'],'resources':['deployments'],'verbs':['get','patch']},"
-		"{'apiGroups':['apps'],'resources':['deployments/scale'],'verbs':['patch']},"
-		"{'apiGroups':['autoscaling'],'resources':['horizontalpodautoscalers'],"
-		"'verbs':['list']},"
-		"{'apiGroups':['coordination.k8s.io'],'resources':['leases'],"
-		"'verbs':['get','create','update']}]}");
-	kube_cluster_create(&cluster,
-		"/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings",
-		"{'metadata':{'name':'nimbusguard'},'roleRef':{'apiGroup':"
-		"'rbac.authorization.k8s.io','kind':'Role','name':'nimbusguard'},"
-		"'subjects':[{'kind':'ServiceAccount','name':'nimbusguard','namespace':'shop'}]}");
-	kube_cluster_token(&cluster, "shop", "nimbusguard", "first", "token", token_path);
-}
-
 /* Their outcome is looked at long after the test, so that nothing but the first step is done. */
 static void write_playbooks(void)
 {
@@ -73,6 +48,51 @@ static void write_playbooks(void)
 		"steps:\n- action: restart_workload\n"
 		"verify: {signal: restarts, fold: newest, is: below, value: 1, over: 50m, "
 		"after: 40m}\n");
+}
+
+/* Each object that `nimbusguard rbac` writes for a replica's settings, and no other. */
+static void create_object(const json_t *object)
+{
+	const char *kind = json_string_value(json_object_get(object, "kind"));
+	const char *namespace_name =
+		json_string_value(kube_get(object, "metadata", "namespace", NULL));
+	char path[256], *text = json_dumps(object, JSON_COMPACT);
+
+	if (strcmp(kind, "ServiceAccount") == 0)
+		snprintf(path, sizeof(path), "/api/v1/namespaces/%s/serviceaccounts",
+			namespace_name);
+	else
+		snprintf(path, sizeof(path), "/apis/rbac.authorization.k8s.io/v1/namespaces/%s/%s",
+			namespace_name, strcmp(kind, "Role") == 0 ? "roles" : "rolebindings");
+	kube_cluster_create(&cluster, path, "%s", text);
+	free(text);
+}
+
+static void grant(void)
+{
+	char log[SERVER_PATH_MAX * 2], playbooks[SERVER_PATH_MAX * 4];
+	const char *const argv[] = {getenv("NIMBUSGUARD_TEST_BIN"), "rbac", "--format=json",
+		"--namespace=shop", "--service-account=shop/nimbusguard", playbooks,
+		"--leader-election.enabled", "--leader-election.namespace=shop", NULL};
+	json_t *list, *object;
+	int status;
+	char *text;
+	size_t i;
+
+	snprintf(log, sizeof(log), "%s/rbac.json", servers.folder);
+	snprintf(playbooks, sizeof(playbooks),
+		"--remediate.playbooks=%s/playbook-scale.yaml,%s/playbook-restart.yaml",
+		servers.folder, servers.folder);
+	text = proc_output(log, argv, NULL, &status);
+	list = json_loads(text, 0, NULL);
+	if (status != 0 || list == NULL)
+		fail_msg("%s", text);
+	json_array_foreach(json_object_get(list, "items"), i, object) create_object(object);
+	json_decref(list);
+	free(text);
+	kube_cluster_create(&cluster, "/api/v1/namespaces/shop/secrets",
+		"{'metadata':{'name':'first'}}");
+	kube_cluster_token(&cluster, "shop", "nimbusguard", "first", "token", token_path);
 }
 
 static void start_replica(struct server *replica)
@@ -209,10 +229,10 @@ static int setup(void **state)
 	kube_cluster_open(&cluster);
 	opened = true;
 	kube_cluster_namespace(&cluster, "shop");
+	write_playbooks();
 	grant();
 	for (int i = 0; i < WORKLOADS; i++)
 		kube_cluster_deployment(&cluster, "shop", workload_name(i), 1, MANAGED);
-	write_playbooks();
 	replicas[0] = server_add(&servers, "one");
 	replicas[1] = server_add(&servers, "two");
 	start_replica(replicas[0]);

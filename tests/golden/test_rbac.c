@@ -125,6 +125,55 @@ static void the_roles_are_as_recorded(void **state)
 	question.namespaces[question.namespace_count++] = "billing";
 	rbac_write_yaml(&text, &question);
 	compare_with_golden("namespaces.yaml", &text);
+	buf_reset(&text);
+	question.namespace_count = 1;
+	question.lease_name = "nimbusguard";
+	question.lease_namespace = "ops";
+	rbac_write_yaml(&text, &question);
+	compare_with_golden("leader.yaml", &text);
+	buf_fini(&text);
+}
+
+/* The lease of this name alone may be changed, and only in its namespace. */
+static void json_grants_the_lease(void **state)
+{
+	const struct permissions none = {.count = 0};
+	struct rbac_question question = {.permissions = &none,
+		.name = "n",
+		.account = "a",
+		.account_namespace = "b",
+		.lease_name = "l",
+		.lease_namespace = "c"};
+	const json_t *items, *role, *rule;
+	struct buf text;
+	json_t *list;
+	size_t i;
+
+	buf_init(&text, 1 << 20);
+	rbac_write_json(&text, &question);
+	list = json_loadb(text.data, text.size, 0, NULL);
+	assert_non_null(list);
+	items = json_object_get(list, "items");
+	assert_int_equal(json_array_size(items), 5);
+	role = json_array_get(items, 3);
+	assert_string_equal(json_string_value(json_object_get(role, "kind")), "Role");
+	assert_string_equal(json_string_value(json_object_get(json_object_get(role, "metadata"),
+				    "namespace")),
+		"c");
+	json_array_foreach(json_object_get(role, "rules"), i, rule)
+	{
+		const char *verb =
+			json_string_value(json_array_get(json_object_get(rule, "verbs"), 0));
+		const json_t *name = json_array_get(json_object_get(rule, "resourceNames"), 0);
+
+		/* What does not exist yet has no name to be held to. */
+		if (strcmp(verb, "create") == 0)
+			assert_null(name);
+		else
+			assert_string_equal(json_string_value(name), "l");
+	}
+	assert_int_equal(i, 3);
+	json_decref(list);
 	buf_fini(&text);
 }
 
@@ -183,6 +232,7 @@ static void calls_are_held_to_the_set(void **state)
 		{KUBE_GET, "/apis/autoscaling/v2/namespaces/s/horizontalpodautoscalers?limit=5",
 			true},
 		{KUBE_GET, "/apis/keda.sh", true},
+		{KUBE_PUT, "/apis/apps/v1/namespaces/shop/deployments/web", false},
 		{KUBE_POST, "/apis/batch/v1/namespaces/shop/jobs", false},
 	};
 
@@ -218,6 +268,7 @@ static void a_review_asks_for_exactly_one_permission(void **state)
 		.resource = "nodes",
 		.verb = "patch",
 		.cluster_wide = true};
+	struct permission lease[PERMISSIONS_LEASE];
 	struct reviewer reviewer = {201, "{\"status\":{\"allowed\":true}}", ""};
 	struct kube_session *session = kube_session_open_served(serve, &reviewer);
 	struct error error;
@@ -231,6 +282,12 @@ static void a_review_asks_for_exactly_one_permission(void **state)
 	/* A node is in no namespace. */
 	assert_int_equal(permission_review(session, &node, "shop", &allowed, &error), STATUS_OK);
 	assert_null(strstr(reviewer.asked, "namespace"));
+	/* A right to one object is asked for with its name. */
+	permissions_of_lease("l", lease);
+	assert_int_equal(permission_review(session, &lease[2], "ops", &allowed, &error), STATUS_OK);
+	assert_non_null(strstr(reviewer.asked,
+		"{\"group\":\"coordination.k8s.io\",\"resource\":\"leases\",\"verb\":\"update\","
+		"\"name\":\"l\",\"namespace\":\"ops\"}"));
 	reviewer.answer = "{\"status\":{\"allowed\":false}}";
 	assert_int_equal(permission_review(session, &scale, NULL, &allowed, &error), STATUS_OK);
 	assert_false(allowed);
@@ -251,6 +308,7 @@ int main(void)
 		cmocka_unit_test(only_what_may_be_done_may_be_written),
 		cmocka_unit_test(the_roles_are_as_recorded),
 		cmocka_unit_test(json_grants_the_same),
+		cmocka_unit_test(json_grants_the_lease),
 		cmocka_unit_test(calls_are_held_to_the_set),
 		cmocka_unit_test(a_review_asks_for_exactly_one_permission),
 	};

@@ -55,6 +55,20 @@ static void all_that_is_needed_is_there(void **state)
 	free(said);
 }
 
+static void leader_election_asks_for_its_lease(void **state)
+{
+	const struct stub_rule rules[] = {{.start = REVIEWS, .code = 201, .body = YES}};
+	size_t without, with;
+	int status;
+
+	free(check(rules, 1, &status, &without));
+	assert_int_equal(setenv("NIMBUSGUARD_LEADER_ELECTION_ENABLED", "true", 1), 0);
+	free(check(rules, 1, &status, &with));
+	assert_int_equal(unsetenv("NIMBUSGUARD_LEADER_ELECTION_ENABLED"), 0);
+	assert_int_equal(status, 0);
+	assert_int_equal(with, without + 3);
+}
+
 static void a_missing_verb_is_named(void **state)
 {
 	const struct stub_rule rules[] = {{.start = REVIEWS, .code = 201, .body = YES, .times = 1},
@@ -95,6 +109,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_that_is_needed_is_there),
+		cmocka_unit_test(leader_election_asks_for_its_lease),
 		cmocka_unit_test(a_missing_verb_is_named),
 		cmocka_unit_test(a_server_that_does_not_tell_is_no_yes),
 	};
