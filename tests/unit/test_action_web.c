@@ -44,6 +44,18 @@ static void finished(void *argument, const struct command_result *result)
 	pthread_mutex_unlock(&scene->lock);
 }
 
+static _Atomic size_t fence_requests; /* the fence is open before so many came; 0: never */
+static bool fenced;
+
+static int64_t until_ns(void *argument)
+{
+	struct scene *scene = argument;
+	int64_t now_ns = clock_mono_ns(clock_system());
+
+	return now_ns +
+		(http_stub_request_count(scene->stub) < fence_requests ? INT64_C(60000000000) : -1);
+}
+
 static int make(void **state)
 {
 	const char *folder = getenv("TMPDIR");
@@ -69,8 +81,18 @@ static int make(void **state)
 	fputs(SECRET "\n", file);
 	fclose(file);
 	config.alertmanager.url = scene->url;
+	if (fenced)
+		config.fence = (struct send_fence){until_ns, scene};
 	assert_int_equal(actuator_web_open(&scene->actuator, &config, &sink, &error), STATUS_OK);
 	*state = scene;
+	return 0;
+}
+
+static int make_fenced(void **state)
+{
+	fenced = true;
+	make(state);
+	fenced = false;
 	return 0;
 }
 
@@ -209,6 +231,42 @@ static void webhook_without_receiver_or_secret_surely_failed(void **state)
 	command.deadline_ms = 1;
 	SEND(scene, command, {.start = "POST"});
 	assert_non_null(strstr(scene->result.error.text, "its time had passed"));
+}
+
+static void who_does_not_lead_calls_nobody(void **state)
+{
+	struct scene *scene = *state;
+	char payload[1024];
+	struct command command = make_command(scene, ACTION_WEBHOOK, payload, sizeof(payload));
+
+	fence_requests = 0;
+	SEND(scene, command, {.start = "POST /hook "});
+	assert_int_equal(scene->result.outcome, COMMAND_FAILED);
+	assert_int_equal(scene->result.error.code, STATUS_UNAVAILABLE);
+	command = make_command(scene, ACTION_SILENCE, payload, sizeof(payload));
+	SEND(scene, command, {.start = "", .body = "[]"});
+	assert_int_equal(scene->result.outcome, COMMAND_FAILED);
+	assert_int_equal(http_stub_request_count(scene->stub), 0);
+}
+
+static void lead_that_is_lost_between_tries_ends_them(void **state)
+{
+	struct scene *scene = *state;
+	char payload[1024];
+	struct command command = make_command(scene, ACTION_WEBHOOK, payload, sizeof(payload));
+
+	fence_requests = 1;
+	SEND(scene, command, {.start = "POST /hook ", .code = 429, .times = 1},
+		{.start = "POST /hook "});
+	assert_int_equal(scene->result.outcome, COMMAND_FAILED);
+	assert_int_equal(http_stub_request_count(scene->stub), 1);
+	/* The look was the leader's, the change would not be. */
+	fence_requests = 2;
+	command = make_command(scene, ACTION_SILENCE, payload, sizeof(payload));
+	changes_set(&command.changes, CHANGE_SILENCED, 0, 1);
+	SEND(scene, command, {.start = "GET /am/api/v2/silences ", .body = "[]"},
+		{.start = "POST /am/api/v2/silences ", .body = "{\"silenceID\":\"s\"}"});
+	assert_int_equal(http_stub_request_count(scene->stub), 2);
 }
 
 static void body_escapes_its_labels(void **state)
@@ -432,6 +490,10 @@ int main(void)
 		WITH_SERVER(webhook_is_signed_and_carries_the_action_as_its_key),
 		WITH_SERVER(webhook_is_repeated_only_when_it_surely_was_not_received),
 		WITH_SERVER(webhook_without_receiver_or_secret_surely_failed),
+		cmocka_unit_test_setup_teardown(who_does_not_lead_calls_nobody, make_fenced,
+			take_down),
+		cmocka_unit_test_setup_teardown(lead_that_is_lost_between_tries_ends_them,
+			make_fenced, take_down),
 		cmocka_unit_test(body_escapes_its_labels),
 		cmocka_unit_test(lost_memory_makes_no_half_body),
 		cmocka_unit_test(only_safe_addresses_are_called),

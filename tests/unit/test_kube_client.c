@@ -402,6 +402,67 @@ static void passed_deadline_sends_nothing(void **state)
 	assert_int_equal(http_stub_request_count(fixture->stub), 0);
 }
 
+/* --- the lead --- */
+
+struct fence {
+	struct fixture *fixture;
+	unsigned asked;
+	unsigned open_asks;     /* answered yes at most so often */
+	unsigned open_requests; /* and only before so many requests came */
+};
+
+static int64_t until_ns(void *argument)
+{
+	struct fence *fence = argument;
+	int64_t now_ns = clock_mono_ns(clock_system());
+	bool open = fence->asked++ < fence->open_asks &&
+		http_stub_request_count(fence->fixture->stub) < fence->open_requests;
+
+	return open ? now_ns + INT64_C(60000000000) : now_ns - 1;
+}
+
+static void lead_that_is_lost_between_attempts_ends_them(void **state)
+{
+	static const struct stub_rule rules[] =
+		{{.start = "", .code = 429, .headers = "Retry-After: 1\r\n", .times = 1},
+			{.start = "", .body = "{\"name\":\"web\"}"}};
+	struct fixture *fixture = *state;
+	struct fence fence = {fixture, 0, 1000, 1};
+	struct outcome outcome;
+
+	connect_client(fixture);
+	kube_session_fence(fixture->session, until_ns, &fence);
+	use_rule(fixture, rules, ARRAY_COUNT(rules));
+	outcome = call(fixture, KUBE_PATCH, 20000);
+	/* The answer of the one attempt. */
+	assert_int_equal(outcome.status, STATUS_BUSY);
+	assert_int_equal(outcome.attempts, 1);
+	assert_int_equal(http_stub_request_count(fixture->stub), 1);
+	/* It is the lead that keeps it from being made again. */
+	kube_session_fence(fixture->session, NULL, NULL);
+	assert_int_equal(call(fixture, KUBE_PATCH, 20000).status, STATUS_OK);
+}
+
+/* As of a thread that was stopped behind its first look at the lease. */
+static void lead_that_is_lost_while_connecting_sends_nothing(void **state)
+{
+	static const struct stub_rule rules[] = {{.start = "", .body = "{\"name\":\"web\"}"}};
+	struct fixture *fixture = *state;
+	struct fence fence = {fixture, 0, 1, 1};
+	struct outcome outcome;
+
+	connect_client(fixture);
+	kube_session_fence(fixture->session, until_ns, &fence);
+	use_rule(fixture, rules, ARRAY_COUNT(rules));
+	outcome = call(fixture, KUBE_PATCH, 20000);
+	assert_int_equal(outcome.status, STATUS_UNAVAILABLE);
+	assert_false(outcome.sent);
+	assert_true(fence.asked > 1);
+	assert_int_equal(http_stub_request_count(fixture->stub), 0);
+	/* Reads go on. */
+	assert_int_equal(call(fixture, KUBE_GET, 20000).status, STATUS_OK);
+}
+
 static void answers_are_bounded_and_checked(void **state)
 {
 	static const struct stub_rule large[] = {{.start = "", .pad = KUBE_ANSWER_MAX}};
@@ -680,6 +741,8 @@ int main(void)
 		T(late_answer_is_a_timeout),
 		T(nobody_listening_means_nothing_sent),
 		T(passed_deadline_sends_nothing),
+		T(lead_that_is_lost_between_attempts_ends_them),
+		T(lead_that_is_lost_while_connecting_sends_nothing),
 		T(answers_are_bounded_and_checked),
 		T(stopped_client_retries_nothing),
 		T(stopping_ends_waits_and_reads),
