@@ -320,7 +320,6 @@ char *job_template_fill(const char *json, const struct job_filling *filling)
 		json_dump_callback(job, add_piece, &text, JSON_COMPACT) != 0)
 		text.failed = true;
 	json_decref(job);
-	json = NULL;
 	if (buf_ok(&text))
 		return buf_take(&text, NULL);
 	buf_fini(&text);

@@ -157,9 +157,10 @@ void scene_says(const char *kind, const char *step, bool bare, const char *part)
 	char *said;
 	struct playbooks *playbooks = read_playbook(kind, step, bare, &said);
 
-	if (part ? !said || !strstr(said, part) : said && *said)
-		fail_msg("of %s was said: %s\nwanted: %s", step, said ? said : "(nothing)",
-			part ? part : "(nothing)");
+	if (said == NULL)
+		fail_msg("no memory for what is said of %s", step);
+	else if (part ? !strstr(said, part) : *said != '\0')
+		fail_msg("of %s was said: %s\nwanted: %s", step, said, part ? part : "(nothing)");
 	mem_free(said);
 	playbooks_close(playbooks);
 }
