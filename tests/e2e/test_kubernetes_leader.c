@@ -102,10 +102,10 @@ static void start_replica(struct server *replica)
 	const char *const flags[] = {url, token, ca, playbooks, own, name, "--mode=auto",
 		"--no-dry-run", "--guard.startup-grace=0s", "--analyze.scan-interval=200ms",
 		"--guard.per-namespace=100", "--guard.per-cluster=100", "--guard.per-kind=100",
-		"--guard.concurrent=100", "--leader-election.enabled",
-		"--leader-election.namespace=shop", "--leader-election.lease-duration=5s",
-		"--leader-election.renew-deadline=3s", "--leader-election.retry-period=500ms",
-		NULL};
+		"--guard.concurrent=100", "--kubernetes.namespaces=shop",
+		"--leader-election.enabled", "--leader-election.namespace=shop",
+		"--leader-election.lease-duration=5s", "--leader-election.renew-deadline=3s",
+		"--leader-election.retry-period=500ms", NULL};
 	const char *folder = servers.folder;
 
 	snprintf(url, sizeof(url), "--kubernetes.url=%s", cluster.api->url);
