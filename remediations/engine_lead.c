@@ -110,11 +110,10 @@ static const struct field_writer *writer_of(const struct observation *seen, enum
 static bool has_strange_key(const struct incident *incident, const struct observation *seen)
 {
 	/* "i-X": its actions are "a-X-1", "a-X-2" and so on. */
-	size_t size = strlen(incident->id + 2);
+	char start[INCIDENT_ID_MAX + 2];
 
-	return !strncmp(seen->action_key, "a-", 2) &&
-		!strncmp(seen->action_key + 2, incident->id + 2, size) &&
-		seen->action_key[2 + size] == '-' &&
+	snprintf(start, sizeof(start), "a-%s-", incident->id + 2);
+	return !strncmp(seen->action_key, start, strlen(start)) &&
 		!incident_find_action(incident, seen->action_key);
 }
 

@@ -194,16 +194,17 @@ struct playbook *engine_playbook(const struct engine *engine, const struct incid
 }
 
 /* A playbook's mode is the most that it allows. */
-enum mode engine_mode_at(const struct engine *engine, const char *name, const char *cluster,
-	const char *namespace_name)
+enum mode engine_mode_at(const struct engine *engine, const char *playbook_name,
+	const char *cluster, const char *namespace_name)
 {
-	const struct playbook *playbook = playbooks_find(engine->config.playbooks, name);
-	const struct track *track = tracks_find(&engine->tracks, name, cluster, namespace_name);
+	const struct playbook *playbook = playbooks_find(engine->config.playbooks, playbook_name);
+	const struct track *track =
+		tracks_find(&engine->tracks, playbook_name, cluster, namespace_name);
 	enum mode mode = engine->config.mode;
 
 	if (playbook && playbook->mode < mode)
 		mode = playbook->mode;
-	mode = mode_rules_apply(engine->config.modes, name, cluster, namespace_name, mode);
+	mode = mode_rules_apply(engine->config.modes, playbook_name, cluster, namespace_name, mode);
 	if (mode > MODE_APPROVE && (track ? track->demoted : engine->tracks.full))
 		mode = MODE_APPROVE;
 	return mode;

@@ -74,8 +74,8 @@ void engine_set_state(struct engine *engine, struct incident *incident, struct a
 /* Brings the list of live incidents in line with the incident's state. */
 void engine_keep_live(struct engine *engine, struct incident *incident);
 bool action_live(const struct action *action);
-enum mode engine_mode_at(const struct engine *engine, const char *playbook, const char *cluster,
-	const char *namespace_name);
+enum mode engine_mode_at(const struct engine *engine, const char *playbook_name,
+	const char *cluster, const char *namespace_name);
 /* In force for the incident: the strictest of the service's, the playbook's and its rules', and no
  * more than approve where the playbook was demoted. */
 enum mode engine_mode(const struct engine *engine, const struct incident *incident);

@@ -73,9 +73,9 @@ static void add_scalar(struct walk *walk, const struct yaml_node *node)
 		else if (!template_check(node->text, message, sizeof(message)))
 			yaml_report(walk->at, node, "%s", message);
 	}
-	if (!node->quoted && (strcmp(node->text, "true") == 0 || strcmp(node->text, "false") == 0))
-		buf_add_text(&walk->json, node->text);
-	else if (!node->quoted && is_number(node->text))
+	if (!node->quoted &&
+		(strcmp(node->text, "true") == 0 || strcmp(node->text, "false") == 0 ||
+			is_number(node->text)))
 		buf_add_text(&walk->json, node->text);
 	else
 		buf_add_json_string(&walk->json, node->text, node->text_size);

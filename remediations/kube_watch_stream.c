@@ -91,9 +91,9 @@ static bool take_event(struct watch_stream *stream, const char *line, size_t siz
 	const json_t *object = json_object_get(event, "object");
 	bool good;
 
-	if (type == NULL || !json_is_object(object)) {
-		good = decide(stream, STREAM_RELIST, "bad_event");
-	} else if (strcmp(type, "BOOKMARK") == 0) {
+	if (type == NULL || !json_is_object(object))
+		type = "";
+	if (strcmp(type, "BOOKMARK") == 0) {
 		good = take_version(stream, object);
 	} else if (strcmp(type, "ADDED") == 0 || strcmp(type, "MODIFIED") == 0) {
 		good = put(stream, object) && take_version(stream, object);

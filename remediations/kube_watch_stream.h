@@ -77,7 +77,7 @@ void stream_close(struct watch_stream *stream);
 /* Begins the next transfer, or says when it will be tried again. */
 void stream_begin(struct watch_stream *stream);
 /* Of a transfer that ended. */
-void stream_end(struct watch_stream *stream, CURLcode code);
+void stream_end(struct watch_stream *stream, CURLcode result);
 /* A transfer without a byte for too long. */
 bool stream_silent(const struct watch_stream *stream, int64_t now_ns);
 

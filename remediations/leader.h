@@ -46,7 +46,7 @@ void leader_close(struct leader *leader);
 
 void leader_look(struct leader *leader, struct leader_state *state);
 /* Until when a change may be on its way (monotonic, ns); 0: we don't lead. A kube_fence_fn. */
-int64_t leader_until_ns(void *leader);
+int64_t leader_until_ns(void *argument);
 void leader_collect(struct leader *leader);
 
 #endif

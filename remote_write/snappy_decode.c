@@ -156,6 +156,7 @@ VARIANT_INLINE bool decode_part(struct snappy_stream *stream, size_t until)
 	const uint8_t *out_stop = until < out_size ? ends->out_begin + until : ends->out_end + 1;
 	uint8_t last[2 * ELEMENT_MAX] = {0};
 	size_t left = (size_t)(ends->in_end - cursor->in);
+	bool good;
 
 	if (left > ELEMENT_MAX) {
 		const uint8_t *stop = ends->in_end - ELEMENT_MAX;
@@ -171,8 +172,11 @@ VARIANT_INLINE bool decode_part(struct snappy_stream *stream, size_t until)
 	*cursor = (struct snappy_cursor){last, cursor->out};
 	ends->in_end = last + left;
 	stream->done = true;
-	return decode_elements(cursor, ends->in_end, ends, ends->out_end + 1) &&
+	good = decode_elements(cursor, ends->in_end, ends, ends->out_end + 1) &&
 		cursor->in == ends->in_end && cursor->out == ends->out_end;
+	/* The copy ends here. */
+	cursor->in = ends->in_end = NULL;
+	return good;
 }
 
 VARIANT_INLINE bool decode_block(const uint8_t *in, size_t in_size, uint8_t *out, size_t out_size)

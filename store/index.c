@@ -105,10 +105,10 @@ bool index_find_pairs(struct index *index, const struct label *sorted, uint32_t 
 	bool complete = true;
 
 	for (uint32_t i = 0; i < count; i++) {
-		if (i < last_count && i < before_count && same_bytes(&before[i], &sorted[i]))
-			pairs[i] = index->last[i];
-		else if (i < last_count && index->last[i] != 0 &&
-			pair_is(index, index->last[i], &sorted[i]))
+		if (i < last_count &&
+			((i < before_count && same_bytes(&before[i], &sorted[i])) ||
+				(index->last[i] != 0 &&
+					pair_is(index, index->last[i], &sorted[i]))))
 			pairs[i] = index->last[i];
 		else
 			pairs[i] = label_find(index, &sorted[i]);
