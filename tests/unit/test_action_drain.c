@@ -415,6 +415,16 @@ static bool holds(const struct permissions *permissions, const char *resource, c
 	return false;
 }
 
+/* Without Events, which any action writes and none depends on. */
+static size_t count_needed(const struct permissions *permissions)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < permissions->count; i++)
+		count += !permissions->list[i].optional;
+	return count;
+}
+
 static void each_way_needs_its_own_verbs_and_no_other(void **state)
 {
 	struct playbook playbook = {.name = "p", .enabled = true, .mode = MODE_AUTO};
@@ -439,13 +449,13 @@ static void each_way_needs_its_own_verbs_and_no_other(void **state)
 	assert_true(holds(&permissions, "pods/eviction", "create", true));
 	assert_true(holds(&permissions, "pods", "list", true));
 	assert_true(holds(&permissions, "nodes", "patch", true));
-	assert_int_equal(permissions.count, 4);
+	assert_int_equal(count_needed(&permissions), 4);
 	/* To suggest a drain one must see the pods, and nothing more. */
 	permissions.count = 0;
 	playbook.mode = MODE_SUGGEST;
 	permissions_add(&permissions, &playbook);
 	assert_true(holds(&permissions, "pods", "list", true));
-	assert_int_equal(permissions.count, 2);
+	assert_int_equal(count_needed(&permissions), 2);
 }
 
 /* ---- steps ---- */
