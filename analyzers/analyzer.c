@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "analyzers/derive.h"
 #include "analyzers/minutes.h"
 #include "analyzers/robust.h"
 #include "analyzers/snapshot.h"
@@ -47,6 +48,7 @@ struct analyzer {
 	pthread_mutex_t scan_lock;     /* one scan at a time; also guards config */
 	struct analyzer_config config; /* paths are not kept */
 	struct signal_set set;         /* written under both locks, read under either */
+	struct derive *derive;
 	struct roster roster;
 	uint64_t generation;
 	int64_t bound_ns; /* monotonic; 0: never */
@@ -116,6 +118,8 @@ struct analyzer *analyzer_open(const struct analyzer_config *config, struct stor
 		error_set(error, STATUS_BAD_INPUT,
 			"the signals have errors, see nimbusguard check");
 	else if (roster_init(&analyzer->roster, config->workload_max) != STATUS_OK ||
+		(analyzer->derive = derive_open(store, config->histograms, config->workload_max,
+			 error)) == NULL ||
 		(analyzer->points = mem_zalloc(POINTS_MAX, sizeof(*analyzer->points))) == NULL ||
 		(analyzer->values = mem_zalloc(POINTS_MAX, sizeof(double))) == NULL ||
 		(analyzer->scratch = mem_zalloc(POINTS_MAX, sizeof(double))) == NULL ||
@@ -181,6 +185,7 @@ void analyzer_close(struct analyzer *analyzer)
 		snapshot_release(analyzer->published);
 	findings_log_fini(&analyzer->log);
 	roster_fini(&analyzer->roster);
+	derive_close(analyzer->derive);
 	signal_set_fini(&analyzer->set);
 	mem_free(analyzer->points);
 	mem_free(analyzer->values);
@@ -198,7 +203,8 @@ static void rebind(struct analyzer *analyzer)
 
 	if (analyzer->bound_ns != 0 && age_ns < (changed ? REBIND_NS : REBIND_ALL_NS))
 		return;
-	if (roster_bind(&analyzer->roster, &analyzer->set, analyzer->store) == STATUS_OK)
+	if (derive_bind(analyzer->derive, &analyzer->set) == STATUS_OK &&
+		roster_bind(&analyzer->roster, &analyzer->set, analyzer->store) == STATUS_OK)
 		analyzer->generation = generation;
 	else
 		LOG_ERROR("memory is out, some workloads are not watched");
@@ -376,6 +382,7 @@ void analyzer_scan(struct analyzer *analyzer)
 	pthread_mutex_lock(&analyzer->scan_lock);
 	now_ms = clock_now_ms(analyzer->clock);
 	rebind(analyzer);
+	(void)derive_step(analyzer->derive, &analyzer->set, now_ms, analyzer->config.history_ms);
 	for (size_t i = 0; i < analyzer->roster.count; i++)
 		scan_workload(analyzer, &analyzer->roster.workloads[i], now_ms);
 	publish(analyzer, now_ms);

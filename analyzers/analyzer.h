@@ -22,6 +22,8 @@
 #include "store/rollup.h"
 #include "store/store.h"
 
+struct records; /* store/records.h */
+
 struct analyzer_config {
 	const char *const *signal_paths; /* rules/signals.yaml and others */
 	size_t signal_path_count;
@@ -35,6 +37,8 @@ struct analyzer_config {
 	const struct clock *clock;
 	/* Borrowed, filled by the scan; NULL: none. Not changed by a reload. */
 	struct rollup *rollup;
+	/* Borrowed, read for quantiles; NULL: none is kept. Not changed by a reload. */
+	struct records *histograms;
 	/* Asked from the scan's thread: true while older samples are still to come, for which the minutes
 	 * then wait; NULL: never. Not changed by a reload. */
 	bool (*history_comes)(void *argument);

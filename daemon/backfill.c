@@ -72,9 +72,11 @@ static enum status add_job(struct backfill *backfill, const struct matchers *mat
 static enum status add_signals(struct backfill *backfill, struct error *error)
 {
 	const struct backfill_list *files = &backfill->config.signal_files;
+	const struct matchers *selectors[SIGNAL_SELECTORS_MAX];
 	struct diagnostics diagnostics;
 	struct signal_set set;
 	enum status status;
+	size_t count;
 
 	if (files->count == 0)
 		return STATUS_OK;
@@ -83,11 +85,9 @@ static enum status add_signals(struct backfill *backfill, struct error *error)
 	if (status != STATUS_OK)
 		error_set(error, status, "the signals have errors, see nimbusguard check");
 	diagnostics_fini(&diagnostics);
-	for (int role = 0; role < ROLE_COUNT && status == STATUS_OK; role++)
-		if (set.roles[role].bound)
-			status = add_job(backfill, &set.roles[role].matchers, error);
-	if (status == STATUS_OK && set.pod_owner.count > 0)
-		status = add_job(backfill, &set.pod_owner, error);
+	count = signal_set_selectors(&set, selectors);
+	for (size_t i = 0; i < count && status == STATUS_OK; i++)
+		status = add_job(backfill, selectors[i], error);
 	signal_set_fini(&set);
 	return status;
 }
@@ -101,7 +101,7 @@ static enum status add_jobs(struct backfill *backfill, struct error *error)
 
 	if (status != STATUS_OK)
 		return status;
-	backfill->jobs = mem_zalloc(match->count + ROLE_COUNT + 1, sizeof(*backfill->jobs));
+	backfill->jobs = mem_zalloc(match->count + SIGNAL_SELECTORS_MAX, sizeof(*backfill->jobs));
 	if (backfill->jobs == NULL)
 		status = error_set(error, STATUS_NO_MEMORY, "out of memory");
 	if (status == STATUS_OK)

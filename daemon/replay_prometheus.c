@@ -125,20 +125,20 @@ static enum status fetch_matchers(struct fetching *at, const struct matchers *ma
 static enum status fetch_signals(struct fetching *at, struct diagnostics *diagnostics,
 	struct error *error)
 {
+	const struct matchers *selectors[SIGNAL_SELECTORS_MAX];
 	struct analyzer_config analyzer;
 	struct signal_set set;
 	enum status status;
+	size_t count;
 
 	service_analyzer_config(at->source->config, at->source->bundle, clock_system(), &analyzer);
 	status = signal_set_load(&set, analyzer.signal_paths, analyzer.signal_path_count,
 		diagnostics);
 	if (status != STATUS_OK)
 		error_set(error, status, "the signals have errors");
-	for (int role = 0; role < ROLE_COUNT && status == STATUS_OK; role++)
-		if (set.roles[role].bound)
-			status = fetch_matchers(at, &set.roles[role].matchers, error);
-	if (status == STATUS_OK && set.pod_owner.count > 0)
-		status = fetch_matchers(at, &set.pod_owner, error);
+	count = signal_set_selectors(&set, selectors);
+	for (size_t i = 0; i < count && status == STATUS_OK; i++)
+		status = fetch_matchers(at, selectors[i], error);
 	signal_set_fini(&set);
 	return status;
 }

@@ -238,6 +238,7 @@ static enum status open_analyzer(struct service *service, struct error *error)
 	if (open_rollup(service, error) != STATUS_OK)
 		return error->code;
 	config.rollup = service->rollup;
+	config.histograms = intake_histograms(service->intake);
 	config.history_comes = history_comes;
 	config.history_argument = service;
 	service->analyzer = analyzer_open(&config, service->store, error);

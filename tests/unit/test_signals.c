@@ -184,6 +184,74 @@ static void mistakes_are_named_with_their_place(void **state)
 	refused("signals: [\n", "a.yaml:");
 }
 
+static void a_quantile_and_a_ratio_are_read_whole(void **state)
+{
+	const struct matchers *selectors[SIGNAL_SELECTORS_MAX];
+	struct signal_set set, other;
+	char told[2048];
+
+	assert_int_equal(load(&set,
+				 "signals:\n"
+				 "- {role: latency, type: quantile, selector: b, quantile: 0.99}\n"
+				 "- {role: error_rate, type: ratio, numerator: e, denominator: r, "
+				 "window: 2m, detect: up}\n"
+				 "- {role: saturation, type: ratio, numerator: u, denominator: s, "
+				 "of: gauges}\npod_owner: o\n",
+				 told, sizeof(told)),
+		STATUS_OK);
+	const struct signal_binding *latency = &set.roles[ROLE_LATENCY];
+	const struct signal_binding *errors = &set.roles[ROLE_ERROR_RATE];
+
+	assert_int_equal(latency->derivation, DERIVE_QUANTILE);
+	assert_int_equal(latency->type, SIGNAL_GAUGE);
+	assert_true(latency->quantile == 0.99);
+	assert_int_equal(latency->window_ms, 300000);
+	assert_int_equal(latency->matchers.count, 3);
+	assert_int_equal(errors->derivation, DERIVE_RATIO);
+	assert_true(errors->counters && !set.roles[ROLE_SATURATION].counters);
+	assert_int_equal(errors->window_ms, 120000);
+	assert_int_equal(errors->detect, DIRECTION_UP);
+	assert_string_equal(errors->parts[1].list[0].value, "r");
+	assert_int_equal(signal_set_selectors(&set, selectors), 6);
+	assert_ptr_equal(selectors[5], &set.pod_owner);
+	assert_int_equal(load(&other,
+				 "signals:\n"
+				 "- {role: latency, type: quantile, selector: b, quantile: 0.9}\n",
+				 told, sizeof(told)),
+		STATUS_OK);
+	assert_string_not_equal(other.roles[ROLE_LATENCY].definition, latency->definition);
+	signal_set_fini(&other);
+	signal_set_fini(&set);
+}
+
+static void mistakes_of_quantiles_and_ratios_are_named_with_their_place(void **state)
+{
+	refused("signals:\n- {role: latency, type: quantile, selector: b}\n", "quantile");
+	refused("signals:\n- {role: latency, type: quantile, quantile: 0.9}\n", "selector");
+	refused("signals:\n- role: latency\n  type: quantile\n  selector: b\n  quantile: 1.5\n",
+		"a.yaml:5:13: error: ");
+	refused("signals:\n- role: latency\n  type: quantile\n  selector: b\n  quantil: 0.5\n",
+		"did you mean \"quantile\"?");
+	refused("signals:\n- {role: cpu, type: ratio, numerator: a}\n", "denominator");
+	refused("signals:\n- {role: cpu, type: ratio, denominator: a}\n", "numerator");
+	refused("signals:\n- {role: cpu, type: ratio, numerator: 'a{', denominator: a}\n",
+		"a.yaml:2:39: error: ");
+	refused("signals:\n- {role: cpu, type: ratio, numerator: a, denominatr: a}\n",
+		"did you mean \"denominator\"?");
+	refused("signals:\n- {role: cpu, type: ratio, numerator: a, denominator: b, of: c}\n",
+		"a.yaml:2:62: error: ");
+	refused("signals:\n- {role: cpu, type: gauge, selector: a, quantile: 0.5}\n",
+		"a.yaml:2:51: error: quantile is not for type gauge");
+	refused("signals:\n- {role: cpu, type: ratio, selector: a, numerator: a, denominator: b}\n",
+		"selector is not for type ratio");
+	refused("signals:\n- {role: cpu, type: quantil, selector: a}\n", "a.yaml:2:21: error: ");
+	refused("signals:\n- {role: cpu, type: quantile, selector: a, quantile: 0.5, window: 20s}\n",
+		"window is less than two intervals");
+	refused("signals:\n- {role: cpu, type: ratio, numerator: a, denominator: b, of: gauges, "
+		"window: 5m}\n",
+		"a ratio of gauges has no window");
+}
+
 static void every_mistake_of_a_file_is_told_at_once(void **state)
 {
 	struct signal_set set;
@@ -277,6 +345,8 @@ int main(void)
 		cmocka_unit_test(the_bundled_file_binds_every_role_but_none_twice),
 		cmocka_unit_test(a_later_file_replaces_a_role_wholly),
 		cmocka_unit_test(mistakes_are_named_with_their_place),
+		cmocka_unit_test(a_quantile_and_a_ratio_are_read_whole),
+		cmocka_unit_test(mistakes_of_quantiles_and_ratios_are_named_with_their_place),
 		cmocka_unit_test(every_mistake_of_a_file_is_told_at_once),
 		cmocka_unit_test(a_missing_file_is_told),
 		cmocka_unit_test(a_set_that_binds_nothing_is_warned_of),
