@@ -1,0 +1,196 @@
+/*
+ * Scoring. The baseline follows four trees at a time for one row, and one tree for four rows at a
+ * time in bulk: a walk is a chain of dependent loads, and several chains side by side hide each
+ * other's waiting. Vector code is chosen once, by what the processor says of itself.
+ */
+#include "analyzers/detect/forest_parts.h"
+
+#include <stdatomic.h>
+
+#include "base/check.h"
+
+static uint32_t step(const uint32_t *nodes, const int32_t *values, size_t stride, uint32_t at)
+{
+	uint32_t node = nodes[at];
+
+	return 2 * at + (values[FOREST_NODE_FEATURE(node) * stride] > FOREST_NODE_THRESHOLD(node));
+}
+
+uint32_t forest_walk_rest(const struct forest *forest, const int32_t *values, size_t first)
+{
+	uint32_t sum = 0;
+
+	for (size_t tree = first; tree < forest->trees; tree++) {
+		uint32_t at = 1;
+
+		for (int depth = 0; depth < FOREST_DEPTH; depth++)
+			at = step(forest->nodes + tree * FOREST_SLOTS, values, 1, at);
+		sum += forest->leaves[tree * FOREST_SLOTS + at - FOREST_SLOTS];
+	}
+	return sum;
+}
+
+static uint32_t walk_row(const struct forest *forest, const int32_t *values)
+{
+	const uint32_t *nodes = forest->nodes;
+	const uint16_t *leaves = forest->leaves;
+	size_t left = forest->trees;
+	uint32_t sum = 0;
+
+	for (; left >= 4; left -= 4) {
+		uint32_t a = 1, b = 1, c = 1, d = 1;
+
+		for (int depth = 0; depth < FOREST_DEPTH; depth++) {
+			a = step(nodes, values, 1, a);
+			b = step(nodes + FOREST_SLOTS, values, 1, b);
+			c = step(nodes + 2 * FOREST_SLOTS, values, 1, c);
+			d = step(nodes + 3 * FOREST_SLOTS, values, 1, d);
+		}
+		/* The leaf's slot is its node less 256; the next tree's leaves are 256 on. */
+		sum += (uint32_t)leaves[a - 256] + leaves[b] + leaves[c + 256] + leaves[d + 512];
+		nodes += 4 * FOREST_SLOTS;
+		leaves += 4 * FOREST_SLOTS;
+	}
+	return sum + forest_walk_rest(forest, values, forest->trees - left);
+}
+
+static void walk_block(const struct forest *forest, const int32_t *values, uint32_t *sums)
+{
+	memset(sums, 0, FOREST_BLOCK * sizeof(*sums));
+	for (size_t tree = 0; tree < forest->trees; tree++) {
+		const uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
+		const uint16_t *leaves = forest->leaves + tree * FOREST_SLOTS;
+
+		for (size_t row = 0; row < FOREST_BLOCK; row += 4) {
+			uint32_t a = 1, b = 1, c = 1, d = 1;
+
+			for (int depth = 0; depth < FOREST_DEPTH; depth++) {
+				a = step(nodes, values + row, FOREST_BLOCK, a);
+				b = step(nodes, values + row + 1, FOREST_BLOCK, b);
+				c = step(nodes, values + row + 2, FOREST_BLOCK, c);
+				d = step(nodes, values + row + 3, FOREST_BLOCK, d);
+			}
+			sums[row] += leaves[a - FOREST_SLOTS];
+			sums[row + 1] += leaves[b - FOREST_SLOTS];
+			sums[row + 2] += leaves[c - FOREST_SLOTS];
+			sums[row + 3] += leaves[d - FOREST_SLOTS];
+		}
+	}
+}
+
+static const struct forest_walk baseline = {"baseline", walk_block, walk_row};
+
+static const struct forest_walk *_Atomic chosen;
+
+static const struct forest_walk *const walks[] = {&forest_walk_avx512, &forest_walk_avx2,
+	&baseline};
+
+static bool is_there(const struct forest_walk *walk)
+{
+#if defined(__x86_64__)
+	if (walk == &forest_walk_avx512)
+		return walk->block != NULL && __builtin_cpu_supports("avx512f") &&
+			__builtin_cpu_supports("avx512bw");
+	if (walk == &forest_walk_avx2)
+		return walk->block != NULL && __builtin_cpu_supports("avx2");
+#endif
+	return walk->block != NULL;
+}
+
+bool forest_code_choose(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(walks); i++)
+		if ((name == NULL || strcmp(name, walks[i]->name) == 0) && is_there(walks[i])) {
+			atomic_store(&chosen, walks[i]);
+			return true;
+		}
+	return false;
+}
+
+static const struct forest_walk *forest_walk(void)
+{
+	const struct forest_walk *walk = atomic_load_explicit(&chosen, memory_order_relaxed);
+
+	if (walk == NULL) {
+		/* Two threads may both come here: they choose the same. */
+		CHECK(forest_code_choose(NULL));
+		walk = atomic_load(&chosen);
+	}
+	return walk;
+}
+
+const char *forest_code(void)
+{
+	return forest_walk()->name;
+}
+
+double forest_row(const struct forest *forest, const double *row)
+{
+	int32_t values[FOREST_COLUMNS_MAX + FOREST_LANES];
+
+	for (size_t f = 0; f < forest->columns; f++)
+		values[f] = forest_quantize(
+			forest_place(row[f], forest->center[f], forest->inverse[f]));
+	return exp2(forest->exponent * forest_walk()->row(forest, values));
+}
+
+/* Rows past the end repeat the last one. */
+static void quantize_block(const struct forest *forest, const double *rows, size_t count,
+	int32_t *values)
+{
+	size_t columns = forest->columns;
+
+	for (size_t i = 0; i < FOREST_BLOCK; i++) {
+		const double *row = rows + (i < count ? i : count - 1) * columns;
+
+		for (size_t f = 0; f < columns; f++)
+			values[f * FOREST_BLOCK + i] = forest_quantize(
+				forest_place(row[f], forest->center[f], forest->inverse[f]));
+	}
+}
+
+void forest_rows(const struct forest *forest, const double *rows, size_t count, double *scores)
+{
+	const struct forest_walk *walk = forest_walk();
+	int32_t values[FOREST_BLOCK_COLUMNS * FOREST_BLOCK];
+	uint32_t sums[FOREST_BLOCK];
+
+	if (forest->columns > FOREST_BLOCK_COLUMNS) {
+		for (size_t i = 0; i < count; i++)
+			scores[i] = forest_row(forest, rows + i * forest->columns);
+		return;
+	}
+	for (size_t done = 0; done < count; done += FOREST_BLOCK) {
+		size_t n = count - done < FOREST_BLOCK ? count - done : FOREST_BLOCK;
+
+		quantize_block(forest, rows + done * forest->columns, n, values);
+		walk->block(forest, values, sums);
+		for (size_t i = 0; i < n; i++)
+			scores[done + i] = exp2(forest->exponent * sums[i]);
+	}
+}
+
+void forest_gains(const struct forest *forest, const double *row, double *gains)
+{
+	double share = 1 / (double)forest->trees;
+
+	for (size_t tree = 0; tree < forest->trees; tree++) {
+		const uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
+		const uint8_t *counts = forest->counts + tree * FOREST_SLOTS;
+		const uint16_t *leaves = forest->leaves + tree * FOREST_SLOTS;
+		size_t at = 1;
+
+		while (at < FOREST_SLOTS && FOREST_NODE_THRESHOLD(nodes[at]) != FOREST_NEVER) {
+			size_t f = FOREST_NODE_FEATURE(nodes[at]);
+			float z = forest_place(row[f], forest->center[f], forest->inverse[f]);
+			double before = forest->average[counts[at] + 1], after;
+
+			at = 2 * at + (forest_quantize(z) > FOREST_NODE_THRESHOLD(nodes[at]));
+			after = at < FOREST_SLOTS
+				? (double)forest->average[counts[at] + 1]
+				: leaves[at - FOREST_SLOTS] / (double)FOREST_PATH_UNIT -
+					FOREST_DEPTH;
+			gains[f] += share * (before - 1 - after);
+		}
+	}
+}

@@ -1,0 +1,122 @@
+/*
+ * Walks with AVX-512: sixteen trees of one row, or sixteen rows of one tree, a register.
+ *
+ * In bulk the 255 nodes of a tree lie in 16 registers. A level's nodes are picked by permutation: one
+ * register holds levels 0 to 3 and another level 4; levels 5, 6 and 7 take 2, 4 and 8. Only the
+ * rows' values and the leaves are gathered.
+ */
+#include "analyzers/detect/forest_parts.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define CODE __attribute__((target("avx512f,avx512bw")))
+
+/* The nodes of the level of 64 that the low 6 bits of `at` name, of four registers. */
+CODE static inline __m512i pick64(const __m512i *tables, __m512i at)
+{
+	__m512i low = _mm512_permutex2var_epi32(tables[0], at, tables[1]);
+	__m512i high = _mm512_permutex2var_epi32(tables[2], at, tables[3]);
+
+	return _mm512_mask_blend_epi32(_mm512_test_epi32_mask(at, _mm512_set1_epi32(32)), low,
+		high);
+}
+
+CODE static inline __m512i pick(const __m512i *tables, int depth, __m512i at)
+{
+	if (depth < 4)
+		return _mm512_permutexvar_epi32(at, tables[0]);
+	if (depth == 4)
+		return _mm512_permutexvar_epi32(at, tables[1]);
+	if (depth == 5)
+		return _mm512_permutex2var_epi32(tables[2], at, tables[3]);
+	if (depth == 6)
+		return pick64(tables + 4, at);
+	return _mm512_mask_blend_epi32(_mm512_test_epi32_mask(at, _mm512_set1_epi32(64)),
+		pick64(tables + 8, at), pick64(tables + 12, at));
+}
+
+/* 2 at + (value > threshold) */
+CODE static inline __m512i descend(__m512i at, __m512i node, __m512i value)
+{
+	__m512i threshold = _mm512_srai_epi32(_mm512_slli_epi32(node, 16), 16);
+	__mmask16 right = _mm512_cmpgt_epi32_mask(value, threshold);
+	__m512i next = _mm512_add_epi32(at, at);
+
+	return _mm512_mask_add_epi32(next, right, next, _mm512_set1_epi32(1));
+}
+
+CODE static void walk_block(const struct forest *forest, const int32_t *values, uint32_t *sums)
+{
+	const __m512i lane =
+		_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+	__m512i total[FOREST_BLOCK / FOREST_LANES];
+
+	for (size_t k = 0; k < FOREST_BLOCK / FOREST_LANES; k++)
+		total[k] = _mm512_setzero_si512();
+	for (size_t tree = 0; tree < forest->trees; tree++) {
+		const uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
+		const uint16_t *leaves = forest->leaves + tree * FOREST_SLOTS;
+		__m512i tables[16];
+
+		for (size_t k = 0; k < 16; k++)
+			tables[k] = _mm512_load_si512(nodes + 16 * k);
+#pragma GCC unroll 4
+		for (size_t k = 0; k < FOREST_BLOCK / FOREST_LANES; k++) {
+			__m512i at = _mm512_set1_epi32(1), leaf;
+
+#pragma GCC unroll 8
+			for (int depth = 0; depth < FOREST_DEPTH; depth++) {
+				__m512i node = pick(tables, depth, at);
+				__m512i index = _mm512_add_epi32(
+					_mm512_slli_epi32(_mm512_srli_epi32(node, 16), 6), lane);
+
+				at = descend(at, node,
+					_mm512_i32gather_epi32(index, values + FOREST_LANES * k,
+						4));
+			}
+			leaf = _mm512_i32gather_epi32(_mm512_sub_epi32(at,
+							      _mm512_set1_epi32(FOREST_SLOTS)),
+				leaves, 2);
+			total[k] = _mm512_add_epi32(total[k],
+				_mm512_and_si512(leaf, _mm512_set1_epi32(0xffff)));
+		}
+	}
+	for (size_t k = 0; k < FOREST_BLOCK / FOREST_LANES; k++)
+		_mm512_storeu_si512(sums + FOREST_LANES * k, total[k]);
+}
+
+CODE static uint32_t walk_row(const struct forest *forest, const int32_t *values)
+{
+	const __m512i lane =
+		_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+	__m512i total = _mm512_setzero_si512();
+
+	for (size_t tree = 0; tree < forest->trees; tree += FOREST_LANES) {
+		const uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
+		const uint16_t *leaves = forest->leaves + tree * FOREST_SLOTS;
+		size_t left = forest->trees - tree;
+		__mmask16 in = (__mmask16)(left >= FOREST_LANES ? 0xffffU : (1U << left) - 1);
+		__m512i root = _mm512_slli_epi32(lane, 8), at = _mm512_set1_epi32(1), leaf;
+
+#pragma GCC unroll 8
+		for (int depth = 0; depth < FOREST_DEPTH; depth++) {
+			__m512i node = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), in,
+				_mm512_add_epi32(root, at), nodes, 4);
+
+			at = descend(at, node,
+				_mm512_i32gather_epi32(_mm512_srli_epi32(node, 16), values, 4));
+		}
+		leaf = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), in,
+			_mm512_add_epi32(_mm512_sub_epi32(root, _mm512_set1_epi32(FOREST_SLOTS)),
+				at),
+			leaves, 2);
+		total = _mm512_add_epi32(total, _mm512_and_si512(leaf, _mm512_set1_epi32(0xffff)));
+	}
+	return (uint32_t)_mm512_reduce_add_epi32(total);
+}
+
+const struct forest_walk forest_walk_avx512 = {"avx512", walk_block, walk_row};
+#else
+const struct forest_walk forest_walk_avx512 = {"avx512", NULL, NULL};
+#endif

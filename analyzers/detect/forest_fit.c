@@ -1,0 +1,342 @@
+/*
+ * Growing a forest. A tree's sample is laid out column by column as floats relative to the column's
+ * center, which keeps it in the first-level cache; nodes are ranges of one array of row numbers,
+ * parted in place. Nodes are visited in heap order, so nothing recurses.
+ */
+#include "analyzers/detect/forest_parts.h"
+
+#include "analyzers/robust.h"
+#include "base/mem.h"
+#include "base/random.h"
+
+/* Rows from which the columns' centers and scales are taken. */
+#define SCALE_ROWS 512
+#define UNITS_PER_DEVIATION 8.0
+#define EULER 0.5772156649
+
+struct growth {
+	const double *rows;
+	size_t count;
+	struct random dice;
+	uint64_t bits; /* the half of a draw that is not used yet */
+	bool spare;
+	uint32_t *shuffled; /* [count] row numbers */
+	float *values;      /* [columns][FOREST_SAMPLE_MAX] */
+	uint16_t *varying;  /* [columns] features that vary in this tree's sample */
+	size_t varying_count;
+	uint8_t order[FOREST_SAMPLE_MAX]; /* sample rows, parted by the splits */
+	uint16_t first[2 * FOREST_SLOTS],
+		last[2 * FOREST_SLOTS]; /* of a node; first = last: none */
+};
+
+static double average_path(size_t count)
+{
+	double n = (double)count;
+
+	if (count < 2)
+		return 0;
+	return count == 2 ? 1 : 2 * (log(n - 1) + EULER) - 2 * (n - 1) / n;
+}
+
+/* Uniform in [0, bound) by multiplication: the bias is bound / 2^32. */
+static uint32_t draw(struct growth *growth, size_t bound)
+{
+	uint32_t bits;
+
+	if (growth->spare) {
+		bits = (uint32_t)(growth->bits >> 32);
+	} else {
+		growth->bits = random_u64(&growth->dice);
+		bits = (uint32_t)growth->bits;
+	}
+	growth->spare = !growth->spare;
+	return (uint32_t)((uint64_t)bits * bound >> 32);
+}
+
+/* Moves the tree's sample to the front of `shuffled`, which stays a permutation of all rows. */
+static void draw_sample(struct growth *growth, size_t sample)
+{
+	for (size_t i = 0; i < sample; i++) {
+		size_t k = i + draw(growth, growth->count - i);
+		uint32_t row = growth->shuffled[k];
+
+		growth->shuffled[k] = growth->shuffled[i];
+		growth->shuffled[i] = row;
+	}
+}
+
+/* The mean of what differs from the center, over all rows: for columns that hardly ever move. */
+static double rare_deviation(const struct growth *growth, size_t columns, size_t column,
+	double center)
+{
+	double sum = 0;
+	size_t differing = 0;
+
+	for (size_t r = 0; r < growth->count; r++) {
+		double distance = fabs(growth->rows[r * columns + column] - center);
+
+		if (distance > 0) {
+			sum += distance;
+			differing++;
+		}
+	}
+	return differing > 0 ? sum / (double)differing : 0;
+}
+
+static void find_scale(struct forest *forest, struct growth *growth, size_t column, size_t rows)
+{
+	double values[SCALE_ROWS], scratch[SCALE_ROWS], deviation;
+	size_t present = 0, differing = 0;
+
+	for (size_t i = 0; i < rows; i++) {
+		double value = growth->rows[growth->shuffled[i] * forest->columns + column];
+
+		if (!isnan(value))
+			values[present++] = value;
+	}
+	forest->center[column] = present > 0 ? robust_median(values, present) : 0;
+	for (size_t i = 0; i < present; i++) {
+		double distance = fabs(values[i] - forest->center[column]);
+
+		if (distance > 0)
+			scratch[differing++] = distance;
+	}
+	deviation = differing > present / 8
+		? robust_median(scratch, differing)
+		: rare_deviation(growth, forest->columns, column, forest->center[column]);
+	forest->inverse[column] = deviation > 1e-200 ? UNITS_PER_DEVIATION / deviation : 0;
+}
+
+/* Lays the sample out and lists the features that vary in it. */
+static void lay_out(const struct forest *forest, struct growth *growth)
+{
+	size_t columns = forest->columns, sample = forest->sample;
+
+	for (size_t i = 0; i < sample; i++) {
+		const double *row = growth->rows + growth->shuffled[i] * columns;
+		float *place = growth->values + i;
+
+		growth->order[i] = (uint8_t)i;
+		for (size_t f = 0; f < columns; f++, place += FOREST_SAMPLE_MAX)
+			*place = forest_place(row[f], forest->center[f], forest->inverse[f]);
+	}
+	growth->varying_count = 0;
+	for (size_t f = 0; f < columns; f++) {
+		const float *values = growth->values + f * FOREST_SAMPLE_MAX;
+		size_t i = 1;
+
+		while (i < sample && values[i] == values[0])
+			i++;
+		if (i < sample)
+			growth->varying[growth->varying_count++] = (uint16_t)f;
+	}
+}
+
+struct split {
+	size_t feature;
+	float threshold;
+};
+
+/* A random feature that varies among the node's rows, and a random place between their extremes.
+ * False when all rows are alike. */
+static bool draw_split(struct growth *growth, size_t first, size_t last, struct split *split)
+{
+	for (size_t tried = 0; tried < growth->varying_count; tried++) {
+		size_t k = tried + draw(growth, growth->varying_count - tried);
+		uint16_t feature = growth->varying[k];
+		const float *values = growth->values + (size_t)feature * FOREST_SAMPLE_MAX;
+		float least = values[growth->order[first]], greatest = least;
+
+		growth->varying[k] = growth->varying[tried];
+		growth->varying[tried] = feature;
+		for (size_t i = first + 1; i < last; i++) {
+			float value = values[growth->order[i]];
+
+			least = value < least ? value : least;
+			greatest = value > greatest ? value : greatest;
+		}
+		if (least == greatest)
+			continue;
+		split->feature = feature;
+		split->threshold = (float)(least +
+			((double)greatest - least) * (draw(growth, UINT32_C(1) << 31) * 0x1p-31));
+		/* Rounding must not leave the right side empty. */
+		if (split->threshold >= greatest)
+			split->threshold = least;
+		return true;
+	}
+	return false;
+}
+
+/* Those at most the threshold first; returns where the others begin. Without a branch, for which way
+ * a row goes is a toss of a coin. */
+static size_t part(struct growth *growth, size_t first, size_t last, const struct split *split)
+{
+	const float *values = growth->values + split->feature * FOREST_SAMPLE_MAX;
+	uint8_t right[FOREST_SAMPLE_MAX];
+	size_t lefts = first, rights = 0;
+
+	for (size_t i = first; i < last; i++) {
+		uint8_t row = growth->order[i];
+		bool is_right = values[row] > split->threshold;
+
+		growth->order[lefts] = row;
+		right[rights] = row;
+		lefts += !is_right;
+		rights += is_right;
+	}
+	memcpy(growth->order + lefts, right, rights);
+	return lefts;
+}
+
+static void end_path(const struct forest *forest, uint16_t *leaves, size_t node, unsigned depth,
+	size_t rows)
+{
+	size_t slot = (node << (FOREST_DEPTH - depth)) - FOREST_SLOTS;
+
+	leaves[slot] = (uint16_t)lrint((depth + (double)forest->average[rows]) * FOREST_PATH_UNIT);
+}
+
+static void grow_tree(struct forest *forest, struct growth *growth, size_t tree, unsigned height)
+{
+	uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
+	uint16_t *leaves = forest->leaves + tree * FOREST_SLOTS;
+	uint8_t *counts = forest->counts + tree * FOREST_SLOTS;
+	unsigned depth = 0;
+
+	memset(growth->first, 0, sizeof(growth->first));
+	memset(growth->last, 0, sizeof(growth->last));
+	growth->last[1] = (uint16_t)forest->sample;
+	for (size_t node = 1; node < 2 * FOREST_SLOTS; node++) {
+		size_t first = growth->first[node], last = growth->last[node], middle;
+		struct split split;
+
+		depth += node == (size_t)2 << depth;
+		if (depth < FOREST_DEPTH) {
+			nodes[node] = FOREST_NODE(0, FOREST_NEVER);
+			counts[node] = (uint8_t)(last > first ? last - first - 1 : 0);
+		}
+		if (first == last)
+			continue;
+		if (depth == height || last - first == 1 ||
+			!draw_split(growth, first, last, &split)) {
+			end_path(forest, leaves, node, depth, last - first);
+			continue;
+		}
+		nodes[node] = FOREST_NODE(split.feature, forest_quantize(split.threshold));
+		middle = part(growth, first, last, &split);
+		growth->first[2 * node] = (uint16_t)first;
+		growth->last[2 * node] = growth->first[2 * node + 1] = (uint16_t)middle;
+		growth->last[2 * node + 1] = (uint16_t)last;
+	}
+}
+
+static struct forest *forest_alloc(const struct forest_config *config, size_t sample,
+	size_t columns)
+{
+	struct forest *forest = mem_zalloc(1, sizeof(*forest));
+	size_t slots = config->trees * FOREST_SLOTS;
+
+	if (forest == NULL)
+		return NULL;
+	forest->trees = config->trees;
+	forest->columns = columns;
+	forest->sample = sample;
+	forest->center = mem_zalloc(columns, sizeof(double));
+	forest->inverse = mem_zalloc(columns, sizeof(double));
+	forest->nodes = mem_alloc_aligned(64, slots * sizeof(uint32_t));
+	/* Vector code reads four bytes for the last leaf too. */
+	forest->leaves = mem_zalloc(slots + 2, sizeof(uint16_t));
+	forest->counts = mem_zalloc(slots, 1);
+	if (forest->center == NULL || forest->inverse == NULL || forest->nodes == NULL ||
+		forest->leaves == NULL || forest->counts == NULL) {
+		forest_close(forest);
+		return NULL;
+	}
+	memset(forest->nodes, 0, slots * sizeof(uint32_t));
+	for (size_t n = 0; n <= FOREST_SAMPLE_MAX; n++)
+		forest->average[n] = (float)average_path(n);
+	forest->exponent = -1 / (average_path(sample) * FOREST_PATH_UNIT * (double)config->trees);
+	return forest;
+}
+
+static void grow(struct forest *forest, struct growth *growth)
+{
+	size_t rows = growth->count < SCALE_ROWS ? growth->count : SCALE_ROWS;
+	unsigned height = 0;
+
+	while ((size_t)1 << height < forest->sample)
+		height++;
+	for (size_t i = 0; i < growth->count; i++)
+		growth->shuffled[i] = (uint32_t)i;
+	draw_sample(growth, rows);
+	for (size_t f = 0; f < forest->columns; f++)
+		find_scale(forest, growth, f, rows);
+	for (size_t tree = 0; tree < forest->trees; tree++) {
+		draw_sample(growth, forest->sample);
+		lay_out(forest, growth);
+		grow_tree(forest, growth, tree, height);
+	}
+}
+
+static enum status check(const struct forest_config *config, size_t count, size_t columns,
+	struct error *error)
+{
+	if (config->trees < 1 || config->trees > FOREST_TREES_MAX || config->sample < 2 ||
+		config->sample > FOREST_SAMPLE_MAX)
+		return error_set(error, STATUS_BAD_INPUT,
+			"%zu trees of %zu rows: 1 to %d trees of 2 to %d are possible",
+			config->trees, config->sample, FOREST_TREES_MAX, FOREST_SAMPLE_MAX);
+	if (count < 2 || count > UINT32_MAX || columns < 1 || columns > FOREST_COLUMNS_MAX)
+		return error_set(error, STATUS_BAD_INPUT,
+			"a forest of %zu rows and %zu columns: at least 2 rows and 1 to %d columns",
+			count, columns, FOREST_COLUMNS_MAX);
+	return STATUS_OK;
+}
+
+struct forest *forest_fit(const struct forest_config *config, const double *rows, size_t count,
+	size_t columns, struct error *error)
+{
+	struct growth growth = {.rows = rows, .count = count};
+	struct forest *forest;
+
+	if (check(config, count, columns, error) != STATUS_OK)
+		return NULL;
+	random_init(&growth.dice, config->seed);
+	forest = forest_alloc(config, config->sample < count ? config->sample : count, columns);
+	growth.shuffled = mem_alloc(count * sizeof(*growth.shuffled));
+	growth.values = mem_alloc(columns * FOREST_SAMPLE_MAX * sizeof(*growth.values));
+	growth.varying = mem_alloc(columns * sizeof(*growth.varying));
+	if (forest == NULL || growth.shuffled == NULL || growth.values == NULL ||
+		growth.varying == NULL) {
+		forest_close(forest);
+		forest = NULL;
+		(void)error_set(error, STATUS_NO_MEMORY, "no memory for a forest");
+	} else {
+		grow(forest, &growth);
+	}
+	mem_free(growth.shuffled);
+	mem_free(growth.values);
+	mem_free(growth.varying);
+	return forest;
+}
+
+void forest_close(struct forest *forest)
+{
+	if (forest == NULL)
+		return;
+	mem_free(forest->center);
+	mem_free(forest->inverse);
+	mem_free(forest->nodes);
+	mem_free(forest->leaves);
+	mem_free(forest->counts);
+	mem_free(forest);
+}
+
+size_t forest_size(const struct forest *forest)
+{
+	size_t slot = sizeof(uint32_t) + sizeof(uint16_t) + 1;
+
+	return sizeof(*forest) + 2 * forest->columns * sizeof(double) +
+		forest->trees * FOREST_SLOTS * slot + 2 * sizeof(uint16_t);
+}

@@ -1,0 +1,87 @@
+/*
+ * How a forest lies in memory, for the code that makes it and the code that walks it.
+ *
+ * Every tree is a full binary heap of depth 8: node 1 is the root, the children of i are 2i and
+ * 2i + 1, slots 256 to 511 are the leaves. A node that is a leaf earlier sends every row left, so
+ * that a walk is always 8 steps without a condition; its path length stands in the leftmost leaf
+ * below it.
+ *
+ * Values are compared as 16-bit integers. z = (value - center) * inverse; its integer is the float
+ * 1 + |z| seen as an integer, cut to 10 bits of mantissa and 5 of exponent, with z's sign: it grows
+ * with z everywhere, resolves a 1,024th of a unit around the center (inverse makes a unit an eighth
+ * of the column's median deviation) and reaches 2^32 units. Path lengths are 16-bit too, and sums of
+ * them integers: the order of adding, and so the vector width, changes nothing.
+ */
+#ifndef NIMBUSGUARD_ANALYZERS_DETECT_FOREST_PARTS_H
+#define NIMBUSGUARD_ANALYZERS_DETECT_FOREST_PARTS_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "analyzers/detect/forest.h"
+
+#define FOREST_DEPTH 8
+#define FOREST_SLOTS 256 /* of nodes, the first unused, and of leaves */
+#define FOREST_PATH_UNIT 2048
+/* Rows scored together. */
+#define FOREST_BLOCK 64
+#define FOREST_LANES 16
+#define FOREST_BLOCK_COLUMNS 256
+
+/* No value is greater. */
+#define FOREST_NEVER 32767
+#define FOREST_NODE(feature, threshold) ((uint32_t)(feature) << 16 | (uint16_t)(threshold))
+#define FOREST_NODE_FEATURE(node) ((node) >> 16)
+#define FOREST_NODE_THRESHOLD(node) ((int16_t)(uint16_t)(node))
+
+struct forest {
+	size_t trees, columns, sample;
+	double exponent;          /* score = 2^(exponent * sum of path lengths) */
+	double *center, *inverse; /* [columns]; inverse 0: the column never varied */
+	uint32_t *nodes;          /* [trees][FOREST_SLOTS] */
+	uint16_t *leaves; /* [trees][FOREST_SLOTS] path lengths in 1/FOREST_PATH_UNIT, + 2 bytes */
+	uint8_t *counts;  /* [trees][FOREST_SLOTS] rows of a node - 1 */
+	float average[FOREST_SAMPLE_MAX + 1]; /* c(n) */
+};
+
+/* z cut to what an integer of 16 bits holds. */
+static inline float forest_place(double value, double center, double inverse)
+{
+	double z = (value - center) * inverse;
+
+	if (isnan(z))
+		return 0;
+	return (float)fmin(fmax(z, -4e9), 4e9);
+}
+
+static inline int16_t forest_quantize(float z)
+{
+	float magnitude = 1 + fabsf(z);
+	uint32_t bits;
+	int32_t level;
+
+	memcpy(&bits, &magnitude, sizeof(bits));
+	level = (int32_t)((bits - UINT32_C(0x3f800000)) >> 13);
+	return (int16_t)(z < 0 ? -level : level);
+}
+
+/* Sums of path lengths over all trees for FOREST_BLOCK rows. values: [columns][FOREST_BLOCK] of
+ * quantized values, 16-byte groups of which belong to columns. sums: [FOREST_BLOCK]. */
+typedef void forest_walk_block(const struct forest *forest, const int32_t *values, uint32_t *sums);
+/* The same for one row. values: [columns + FOREST_LANES]. */
+typedef uint32_t forest_walk_row(const struct forest *forest, const int32_t *values);
+
+struct forest_walk {
+	const char *name;
+	forest_walk_block *block;
+	forest_walk_row *row;
+};
+
+/* The trees from `first` on, one by one. */
+uint32_t forest_walk_rest(const struct forest *forest, const int32_t *values, size_t first);
+
+/* NULL members where the compiler or the processor lacks it. */
+extern const struct forest_walk forest_walk_avx2, forest_walk_avx512;
+
+#endif

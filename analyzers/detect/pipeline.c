@@ -1,0 +1,215 @@
+/*
+ * row -> cleaned -> (rolling features) -> standardised -> model -> score.
+ *
+ * A fit builds the new model and its scales first and puts them in the old ones' place at the end, so
+ * that a failed fit changes nothing. The rolling state is fed by the rows of training and goes on
+ * from there.
+ */
+#include "analyzers/detect/pipeline.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "analyzers/detect/detector_parts.h"
+#include "analyzers/detect/roll.h"
+#include "analyzers/detect/standard.h"
+#include "base/mem.h"
+
+/* More rows than this are thinned out evenly before a model is fitted: their features would fill
+ * memory, and a model of so many gains nothing from more. */
+#define FIT_ROWS_MAX 32768
+
+struct pipeline {
+	struct detector detector;
+	const struct model_class *model_class;
+	struct roll *roll; /* NULL: plain features */
+	size_t features;
+	size_t known; /* columns of which training had a value */
+	struct standard standard;
+	void *model;
+	double *row;          /* [columns] cleaned */
+	double *features_row; /* [features] */
+	double *parts;        /* [features] */
+};
+
+static struct pipeline *pipeline_of(struct detector *detector)
+{
+	return (struct pipeline *)(void *)detector;
+}
+
+struct detector *pipeline_open(const struct model_class *model, bool rolling,
+	const struct detector_config *config, size_t columns, struct error *error)
+{
+	struct pipeline *pipeline = mem_zalloc(1, sizeof(*pipeline));
+
+	if (pipeline == NULL)
+		goto no_memory;
+	if (detector_init(&pipeline->detector, config, columns, error) != STATUS_OK) {
+		mem_free(pipeline);
+		return NULL;
+	}
+	pipeline->model_class = model;
+	pipeline->features = rolling ? ROLL_FEATURES * columns : columns;
+	if (rolling && (pipeline->roll = roll_open(columns, error)) == NULL)
+		goto no_memory;
+	pipeline->row = mem_zalloc(columns, sizeof(double));
+	pipeline->features_row = mem_zalloc(pipeline->features, sizeof(double));
+	pipeline->parts = mem_zalloc(pipeline->features, sizeof(double));
+	if (pipeline->row == NULL || pipeline->features_row == NULL || pipeline->parts == NULL)
+		goto no_memory;
+	return &pipeline->detector;
+
+no_memory:
+	if (pipeline != NULL)
+		pipeline_close(&pipeline->detector);
+	(void)error_set(error, STATUS_NO_MEMORY, "no memory for a detector of %zu columns",
+		columns);
+	return NULL;
+}
+
+void pipeline_close(struct detector *detector)
+{
+	struct pipeline *pipeline;
+
+	if (detector == NULL)
+		return;
+	pipeline = pipeline_of(detector);
+	if (pipeline->model != NULL)
+		pipeline->model_class->close(pipeline->model);
+	standard_fini(&pipeline->standard);
+	roll_close(pipeline->roll);
+	mem_free(pipeline->row);
+	mem_free(pipeline->features_row);
+	mem_free(pipeline->parts);
+	mem_free(pipeline);
+}
+
+size_t pipeline_size(const struct detector *detector)
+{
+	const struct pipeline *pipeline = (const struct pipeline *)(const void *)detector;
+
+	return sizeof(*pipeline) + (detector->columns + 4 * pipeline->features) * sizeof(double) +
+		(pipeline->roll != NULL ? roll_size(pipeline->roll) : 0) +
+		(pipeline->model != NULL ? pipeline->model_class->size(pipeline->model) : 0);
+}
+
+/* Features of the next row; returns how many of its values are there. */
+static size_t look(struct pipeline *pipeline, const double *row, double *features)
+{
+	size_t columns = pipeline->detector.columns, present = 0;
+
+	for (size_t i = 0; i < columns; i++) {
+		pipeline->row[i] = detector_value(row[i]);
+		present += isnan(pipeline->row[i]) ? 0 : 1;
+	}
+	if (pipeline->roll != NULL)
+		roll_step(pipeline->roll, pipeline->row, features);
+	else
+		memcpy(features, pipeline->row, columns * sizeof(*features));
+	return present;
+}
+
+static size_t count_known(const struct pipeline *pipeline, const struct standard *standard)
+{
+	size_t known = 0;
+
+	for (size_t i = 0; i < pipeline->detector.columns; i++)
+		known += isnan(standard->mean[i]) ? 0 : 1;
+	return known;
+}
+
+/* Feeds all rows to the rolling state; the features of every `stride`th are kept. */
+static size_t look_at_all(struct pipeline *pipeline, const struct detector_rows *train,
+	size_t stride, double *rows)
+{
+	size_t kept = 0;
+
+	if (pipeline->roll != NULL)
+		roll_reset(pipeline->roll);
+	for (size_t i = 0; i < train->count; i++) {
+		const double *row = train->values + i * train->columns;
+
+		(void)look(pipeline, row, pipeline->features_row);
+		if (i % stride == 0)
+			memcpy(rows + kept++ * pipeline->features, pipeline->features_row,
+				pipeline->features * sizeof(*rows));
+	}
+	return kept;
+}
+
+/* Fits scales and model on rows: [count][features], which become standardised. */
+static enum status fit_rows(struct pipeline *pipeline, double *rows, size_t count,
+	struct error *error)
+{
+	size_t features = pipeline->features;
+	struct standard standard;
+	void *model = NULL;
+	enum status status = standard_fit(&standard, rows, count, features, error);
+
+	if (status != STATUS_OK)
+		return status;
+	if (count_known(pipeline, &standard) == 0) {
+		standard_fini(&standard);
+		return error_set(error, STATUS_BAD_INPUT, "none of the %zu rows holds a value",
+			count);
+	}
+	for (size_t i = 0; i < count; i++)
+		standard_apply(&standard, rows + i * features, rows + i * features);
+	model = pipeline->model_class->fit(&pipeline->detector.config, rows, count, features,
+		error);
+	if (model == NULL) {
+		standard_fini(&standard);
+		return error->code;
+	}
+	if (pipeline->model != NULL)
+		pipeline->model_class->close(pipeline->model);
+	standard_fini(&pipeline->standard);
+	pipeline->model = model;
+	pipeline->standard = standard;
+	pipeline->known = count_known(pipeline, &standard);
+	pipeline->detector.fitted = true;
+	return STATUS_OK;
+}
+
+enum status pipeline_fit(struct detector *detector, const struct detector_rows *train,
+	struct error *error)
+{
+	struct pipeline *pipeline = pipeline_of(detector);
+	size_t stride = (train->count + FIT_ROWS_MAX - 1) / FIT_ROWS_MAX;
+	struct error own;
+	double *rows;
+	enum status status = detector_check_rows(detector, train, error);
+
+	if (status != STATUS_OK)
+		return status;
+	rows = mem_zalloc((train->count / stride + 1) * pipeline->features, sizeof(*rows));
+	if (rows == NULL)
+		return error_set(error, STATUS_NO_MEMORY, "no memory for the features of %zu rows",
+			train->count);
+	status = fit_rows(pipeline, rows, look_at_all(pipeline, train, stride, rows), &own);
+	mem_free(rows);
+	return status == STATUS_OK ? status : error_set(error, status, "%s", own.text);
+}
+
+double pipeline_step(struct detector *detector, const double *row, double *contributions)
+{
+	struct pipeline *pipeline = pipeline_of(detector);
+	size_t columns = detector->columns;
+	size_t present = look(pipeline, row, pipeline->features_row);
+	double score;
+
+	if (contributions != NULL)
+		memset(contributions, 0, columns * sizeof(*contributions));
+	if (!detector->fitted || 2 * present < pipeline->known || present == 0)
+		return NAN;
+	standard_apply(&pipeline->standard, pipeline->features_row, pipeline->features_row);
+	if (contributions == NULL)
+		return pipeline->model_class->score(pipeline->model, pipeline->features_row, NULL);
+	memset(pipeline->parts, 0, pipeline->features * sizeof(*pipeline->parts));
+	score = pipeline->model_class->score(pipeline->model, pipeline->features_row,
+		pipeline->parts);
+	for (size_t f = 0; f < pipeline->features; f++)
+		contributions[f % columns] += pipeline->parts[f];
+	detector_shares(contributions, columns);
+	return score;
+}

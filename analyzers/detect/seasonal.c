@@ -1,0 +1,177 @@
+/*
+ * Distance from yesterday: of each column the difference between the value and the one a day's rows
+ * earlier, in deviations of that difference over training, and the mean of their magnitudes.
+ *
+ * A day of rows is kept as floats relative to training's mean. Until a day has been seen, or with no
+ * day configured, or where training is shorter than a day and a quarter, nothing is judged.
+ */
+#include "analyzers/detect/detector_parts.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "analyzers/detect/standard.h"
+#include "base/mem.h"
+
+#define FLOAT_MAX 1e38
+
+struct seasonal {
+	struct detector detector;
+	size_t day;               /* rows; 0: the season is unknown */
+	size_t known;             /* columns that training could compare */
+	size_t next, seen;        /* slot to write; rows in the ring */
+	double *pivot;            /* [columns] the first value seen; NaN: none */
+	float *ring;              /* [day][columns] value - pivot */
+	double *row;              /* [columns] residuals */
+	struct standard standard; /* of the residuals */
+};
+
+static struct seasonal *seasonal_of(struct detector *detector)
+{
+	return (struct seasonal *)(void *)detector;
+}
+
+static void seasonal_close(struct detector *detector)
+{
+	struct seasonal *self;
+
+	if (detector == NULL)
+		return;
+	self = seasonal_of(detector);
+	standard_fini(&self->standard);
+	mem_free(self->pivot);
+	mem_free(self->ring);
+	mem_free(self->row);
+	mem_free(self);
+}
+
+static struct detector *seasonal_open(const struct detector_config *config, size_t columns,
+	struct error *error)
+{
+	struct seasonal *self = mem_zalloc(1, sizeof(*self));
+
+	if (self == NULL)
+		goto no_memory;
+	if (detector_init(&self->detector, config, columns, error) != STATUS_OK) {
+		mem_free(self);
+		return NULL;
+	}
+	self->day = config->rows_per_day;
+	self->pivot = mem_zalloc(columns, sizeof(*self->pivot));
+	self->row = mem_zalloc(columns, sizeof(*self->row));
+	self->ring = mem_zalloc(self->day * columns, sizeof(*self->ring));
+	if (self->pivot == NULL || self->row == NULL || self->ring == NULL)
+		goto no_memory;
+	return &self->detector;
+
+no_memory:
+	if (self != NULL)
+		seasonal_close(&self->detector);
+	(void)error_set(error, STATUS_NO_MEMORY, "no memory for a day of %zu columns", columns);
+	return NULL;
+}
+
+/* Residuals of the next row, which takes the place of yesterday's; how many there are. */
+static size_t look(struct seasonal *self, const double *row, double *residuals)
+{
+	size_t columns = self->detector.columns, present = 0;
+	float *slot = self->ring + self->next * columns;
+	bool full = self->seen == self->day;
+
+	for (size_t i = 0; i < columns; i++) {
+		double value = detector_value(row[i]);
+
+		if (isnan(self->pivot[i]))
+			self->pivot[i] = value;
+		residuals[i] = full ? value - self->pivot[i] - (double)slot[i] : NAN;
+		slot[i] = fabs(value - self->pivot[i]) < FLOAT_MAX ? (float)(value - self->pivot[i])
+								   : NAN;
+		present += isnan(residuals[i]) ? 0 : 1;
+	}
+	self->next = (self->next + 1) % self->day;
+	self->seen += !full;
+	return present;
+}
+
+static enum status seasonal_fit(struct detector *detector, const struct detector_rows *train,
+	struct error *error)
+{
+	struct seasonal *self = seasonal_of(detector);
+	size_t columns = detector->columns, known;
+	struct standard standard;
+	double *residuals;
+	enum status status = detector_check_rows(detector, train, error);
+
+	if (status != STATUS_OK)
+		return status;
+	if (self->day == 0 || train->count < self->day + self->day / 4)
+		return error_set(error, STATUS_BAD_INPUT,
+			"%zu rows: distances from yesterday need a day and a quarter, of %zu rows a day",
+			train->count, self->day);
+	residuals = mem_zalloc(train->count * columns, sizeof(*residuals));
+	if (residuals == NULL)
+		return error_set(error, STATUS_NO_MEMORY, "no memory for %zu residuals",
+			train->count);
+	self->next = self->seen = 0;
+	for (size_t i = 0; i < columns; i++)
+		self->pivot[i] = NAN;
+	for (size_t i = 0; i < train->count; i++)
+		(void)look(self, train->values + i * columns, residuals + i * columns);
+	status = standard_fit(&standard, residuals + self->day * columns, train->count - self->day,
+		columns, error);
+	mem_free(residuals);
+	if (status != STATUS_OK)
+		return status;
+	known = 0;
+	for (size_t i = 0; i < columns; i++)
+		known += isnan(standard.mean[i]) ? 0 : 1;
+	if (known == 0) {
+		standard_fini(&standard);
+		return error_set(error, STATUS_BAD_INPUT,
+			"no value of the %zu rows has one a day before it", train->count);
+	}
+	standard_fini(&self->standard);
+	self->known = known;
+	self->standard = standard;
+	detector->fitted = true;
+	return STATUS_OK;
+}
+
+static double seasonal_step(struct detector *detector, const double *row, double *contributions)
+{
+	struct seasonal *self = seasonal_of(detector);
+	size_t columns = detector->columns, present;
+	double sum = 0;
+
+	if (contributions != NULL)
+		memset(contributions, 0, columns * sizeof(*contributions));
+	if (!detector->fitted)
+		return NAN;
+	present = look(self, row, self->row);
+	if (present == 0 || 2 * present < self->known)
+		return NAN;
+	standard_apply(&self->standard, self->row, self->row);
+	for (size_t i = 0; i < columns; i++) {
+		sum += fabs(self->row[i]);
+		if (contributions != NULL)
+			contributions[i] = fabs(self->row[i]);
+	}
+	if (contributions != NULL)
+		detector_shares(contributions, columns);
+	return sum / (double)columns;
+}
+
+static size_t seasonal_size(const struct detector *detector)
+{
+	const struct seasonal *self = (const struct seasonal *)(const void *)detector;
+
+	return sizeof(*self) + detector->columns * (4 * sizeof(double) + self->day * sizeof(float));
+}
+
+const struct detector_class detector_seasonal = {.name = "seasonal",
+	.summary = "distance from the same time yesterday",
+	.open = seasonal_open,
+	.fit = seasonal_fit,
+	.step = seasonal_step,
+	.size = seasonal_size,
+	.close = seasonal_close};
