@@ -76,20 +76,24 @@ static const struct value_keys *keys_of(enum change_field field)
 	return NULL;
 }
 
-/* A limit by the series of what is used of it; there is none for requests. */
+/* A pod's limit by the series of what is used of it by all pods; there is none for requests. */
 static bool limit_by_signals(const struct plan_question *question, enum change_field field,
 	double *before)
 {
 	bool memory = field == CHANGE_MEMORY_LIMIT;
-	double use, share;
+	const enum signal_role roles[] = {memory ? ROLE_MEMORY : ROLE_CPU,
+		memory ? ROLE_MEMORY_UTILIZATION : ROLE_CPU_UTILIZATION, ROLE_REPLICAS};
+	double now[ARRAY_COUNT(roles)], use, share, pods;
 
 	if ((!memory && field != CHANGE_CPU_LIMIT) ||
-		!plan_read_signal(question, memory ? ROLE_MEMORY : ROLE_CPU, &use) ||
-		!plan_read_signal(question, memory ? ROLE_MEMORY_UTILIZATION : ROLE_CPU_UTILIZATION,
-			&share) ||
-		share <= 0)
+		!plan_read_signals(question, roles, now, ARRAY_COUNT(roles)))
 		return false;
-	*before = rint(use / share * (memory ? 1 : 1000));
+	use = now[0];
+	share = now[1];
+	pods = rint(now[2]);
+	if (share <= 0 || pods < 1)
+		return false;
+	*before = rint(use / share / pods * (memory ? 1 : 1000));
 	return true;
 }
 

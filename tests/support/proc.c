@@ -175,7 +175,7 @@ char *proc_output(const char *log_path, const char *const *argv, const char *con
 	(void)unlink(log_path);
 	snprintf(proc.log_path, sizeof(proc.log_path), "%s", log_path);
 	proc_start(&proc, argv, environment);
-	*status = proc_wait(&proc, 60000);
+	*status = proc_wait(&proc, 300000);
 	if (*status < 0)
 		(void)proc_stop(&proc, SIGKILL, 10000);
 	return proc_log(&proc);
