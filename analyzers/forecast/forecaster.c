@@ -31,8 +31,11 @@ static const struct forecaster_class *const classes[] = {
 	&forecast_naive,
 	&forecast_seasonal_naive,
 	&forecast_ewma,
+	&forecast_median,
 	&forecast_holt_winters,
 	&forecast_holt_winters_multiplicative,
+	&forecast_ridge_ar,
+	&forecast_combined,
 };
 
 /* What waits for its outcome, for each horizon. */

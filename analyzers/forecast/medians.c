@@ -1,0 +1,67 @@
+/*
+ * Running medians: each window is kept sorted by one removal and one insertion a measurement.
+ */
+#include "analyzers/forecast/medians.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/check.h"
+
+const size_t median_rows[MEDIANS] = {3, 7, 15, 31, 81, MEDIAN_ROWS_MAX};
+
+/* The first of sorted[0..count) that is not below value. */
+static size_t position(const double *sorted, size_t count, double value)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (sorted[middle] < value)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void window_move(double *sorted, size_t count, size_t rows, double leaving, double value)
+{
+	size_t from, to;
+
+	if (count >= rows) {
+		from = position(sorted, rows, leaving);
+		CHECK(from < rows);
+		memmove(sorted + from, sorted + from + 1, (rows - from - 1) * sizeof(*sorted));
+		count = rows - 1;
+	}
+	to = position(sorted, count, value);
+	memmove(sorted + to + 1, sorted + to, (count - to) * sizeof(*sorted));
+	sorted[to] = value;
+}
+
+void medians_add(struct medians *medians, double value)
+{
+	for (size_t i = 0; i < MEDIANS; i++) {
+		size_t rows = median_rows[i];
+
+		window_move(medians->sorted[i], medians->count, rows,
+			medians->ring[(medians->at + MEDIAN_ROWS_MAX - rows) % MEDIAN_ROWS_MAX],
+			value);
+	}
+	medians->ring[medians->at] = value;
+	medians->at = (medians->at + 1) % MEDIAN_ROWS_MAX;
+	if (medians->count < MEDIAN_ROWS_MAX)
+		medians->count++;
+}
+
+void medians_take(const struct medians *medians, double *middle)
+{
+	for (size_t i = 0; i < MEDIANS; i++) {
+		size_t count = medians->count < median_rows[i] ? medians->count : median_rows[i];
+		const double *sorted = medians->sorted[i];
+
+		middle[i] = count == 0 ? NAN : sorted[(count - 1) / 2] / 2 + sorted[count / 2] / 2;
+	}
+}
