@@ -100,9 +100,11 @@ static void judge_effect(struct engine *engine, struct incident *incident, struc
 				? STATE_WORSE
 				: STATE_INEFFECTIVE,
 			words);
-	} else if (overdue < engine->config.times.verify_grace) {
+	} else if (overdue < engine->config.times.verify_grace &&
+		action->target.workload.kind != TARGET_NONE) {
 		engine_wait(engine, incident, WAIT_VERIFY, engine->now_ms + VERIFY_RETRY_MS);
 	} else {
+		/* A node will have no signal later either. */
 		engine_set_state(engine, incident, action, STATE_HANDED_OVER, "unverifiable", "%s",
 			words);
 		engine_hand_over(engine, incident, "unverifiable", words);
