@@ -392,6 +392,7 @@ static void a_rollout_is_paused_and_resumed(void **state)
 	assert_true(seen_applied("Deployment", "slow", "d-1"));
 	assert_true(scene->observation.rollout_paused);
 	assert_string_equal(scene->observation.paused_writer.manager, FIELD_MANAGER);
+	kube_cluster_prints(&cluster, "-n shop deployment/slow", ".spec.paused", "true");
 	/* The controller leaves a new template alone. */
 	undo_step("d-1", "d-2");
 	object = kube_cluster_get(&cluster, APPS "deployments/slow");
@@ -482,6 +483,8 @@ static void a_pod_is_resized_in_place_and_back(void **state)
 	send_step("f-1");
 	assert_true(resource_is(SINGLE, "limits", "memory", "96Mi"));
 	assert_true(resource_is(SINGLE, "requests", "cpu", "20m"));
+	kube_cluster_prints(&cluster, "-n shop pod/single",
+		".status.containerStatuses[0].resources.limits.memory", "96Mi");
 	assert_true(seen_applied("Pod", "single", "f-1"));
 	assert_string_equal(scene->observation.target.uid, uid);
 	assert_int_equal(scene->observation.restart_count, 0);

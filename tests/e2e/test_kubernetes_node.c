@@ -255,6 +255,7 @@ static void pods_leave_the_node_one_by_one(void **state)
 {
 	struct command command, undo;
 	const char *node;
+	char where[128];
 	unsigned count;
 
 	if (!opened)
@@ -269,6 +270,8 @@ static void pods_leave_the_node_one_by_one(void **state)
 	expect_outcome(COMMAND_DONE, "");
 	assert_true(is_cordoned(node));
 	assert_int_equal(pods_on(node), 0);
+	snprintf(where, sizeof(where), "node/%s", node);
+	kube_cluster_prints(&cluster, where, ".spec.unschedulable", "true");
 	/* What the cluster says of it is what the plan wanted. */
 	assert_true(looked(ACTION_DRAIN, TARGET_NODE, node));
 	assert_int_equal(drain_left(&fixture.observation.drain), 0);
@@ -278,6 +281,7 @@ static void pods_leave_the_node_one_by_one(void **state)
 	kube_fixture_send(&fixture, &undo, NULL, 0);
 	expect_outcome(COMMAND_DONE, "");
 	assert_false(is_cordoned(node));
+	kube_cluster_prints(&cluster, where, ".spec.unschedulable", "");
 	AWAIT(&cluster.parts, kube_cluster_rolled_out(&cluster, "shop", "web", 4), WAIT_S);
 }
 
@@ -394,6 +398,8 @@ static void job_runs_once_and_its_end_is_the_outcome(void **state)
 	run_job("Succeeded", &command, payload);
 	assert_string_equal(command.action_id, id);
 	expect_outcome(COMMAND_DONE, "");
+	snprintf(path, sizeof(path), "-n shop job/ng-%s", id);
+	kube_cluster_prints(&cluster, path, ".status.succeeded", "1");
 	snprintf(path, sizeof(path), JOBS "/ng-%s", id);
 	job = kube_cluster_get(&cluster, path);
 	assert_string_equal(kube_label(job, JOB_LABEL_OWNER), "nimbusguard");

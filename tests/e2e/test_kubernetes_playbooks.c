@@ -45,6 +45,29 @@ static void expect_key(const json_t *object, const struct playbook_case *at)
 	assert_non_null(kube_managed(object, "nimbusguard", ""));
 }
 
+/* By what people would look with. */
+static void expect_printed(const struct playbook_case *at, const char *object, const char *path,
+	const char *wanted)
+{
+	char where[512];
+
+	snprintf(where, sizeof(where), "-n %s %s", at->space, object);
+	kube_cluster_prints(&world.cluster, where, path, wanted);
+}
+
+static void expect_rolled_out(const struct playbook_case *at)
+{
+	char arguments[256], *printed;
+
+	snprintf(arguments, sizeof(arguments), "-n %s rollout status deployment/web --timeout=120s",
+		at->space);
+	printed = kube_cluster_kubectl(&world.cluster, arguments);
+	assert_non_null(strstr(printed, "successfully rolled out"));
+	free(printed);
+	AWAIT(&world.cluster.parts, kube_cluster_rolled_out(&world.cluster, at->space, "web", 2),
+		WAIT_S);
+}
+
 static void expect_limit(const struct playbook_case *at, const char *name, const char *wanted,
 	const char *other, const char *as_before)
 {
@@ -59,18 +82,21 @@ static void expect_limit(const struct playbook_case *at, const char *name, const
 		as_before);
 	expect_key(object, at);
 	json_decref(object);
-	AWAIT(&world.cluster.parts, kube_cluster_rolled_out(&world.cluster, at->space, "web", 2),
-		WAIT_S);
+	expect_rolled_out(at);
 }
+
+#define LIMIT(name) ".spec.template.spec.containers[?(@.name==\"app\")].resources.limits." name
 
 static void cpu_was_raised(const struct playbook_case *at)
 {
 	expect_limit(at, "cpu", "1250m", "memory", "128Mi");
+	expect_printed(at, "deployment/web", LIMIT("cpu"), "1250m");
 }
 
 static void memory_was_raised(const struct playbook_case *at)
 {
 	expect_limit(at, "memory", "160Mi", "cpu", "1");
+	expect_printed(at, "deployment/web", LIMIT("memory"), "160Mi");
 }
 
 static void three_replicas(const struct playbook_case *at)
@@ -82,6 +108,7 @@ static void three_replicas(const struct playbook_case *at)
 	json_decref(object);
 	AWAIT(&world.cluster.parts, kube_cluster_rolled_out(&world.cluster, at->space, "web", 3),
 		WAIT_S);
+	expect_printed(at, "deployment/web", ".status.readyReplicas", "3");
 }
 
 static void expect_revision(const json_t *object, const char *revision)
@@ -93,8 +120,7 @@ static void restarted_as_by_kubectl(const struct playbook_case *at)
 {
 	json_t *object;
 
-	AWAIT(&world.cluster.parts, kube_cluster_rolled_out(&world.cluster, at->space, "web", 2),
-		WAIT_S);
+	expect_rolled_out(at);
 	object = web_of(at);
 	assert_non_null(kube_get(object, "spec", "template", "metadata", "annotations",
 		"kubectl.kubernetes.io/restartedAt", NULL));
@@ -107,8 +133,7 @@ static void back_at_the_first_image(const struct playbook_case *at)
 {
 	json_t *object;
 
-	AWAIT(&world.cluster.parts, kube_cluster_rolled_out(&world.cluster, at->space, "web", 2),
-		WAIT_S);
+	expect_rolled_out(at);
 	object = web_of(at);
 	assert_string_equal(json_string_value(json_object_get(kube_container(object,
 								      TARGET_DEPLOYMENT, "app"),
@@ -131,16 +156,18 @@ static void a_maximum_of_five(const struct playbook_case *at)
 	assert_int_equal(json_integer_value(kube_get(object, "spec", "minReplicas", NULL)), 2);
 	expect_key(object, at);
 	json_decref(object);
+	expect_printed(at, "hpa/web", ".spec.maxReplicas", "5");
 }
 
 static void another_pod_is_there(const struct playbook_case *at)
 {
-	char path[SERVER_PATH_MAX];
+	char path[SERVER_PATH_MAX], object[300];
 
 	snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s", at->space, at->pod);
 	AWAIT(&world.cluster.parts, !kube_cluster_has(&world.cluster, path), WAIT_S);
-	AWAIT(&world.cluster.parts, kube_cluster_rolled_out(&world.cluster, at->space, "web", 2),
-		WAIT_S);
+	expect_rolled_out(at);
+	snprintf(object, sizeof(object), "pod/%s --ignore-not-found", at->pod);
+	expect_printed(at, object, ".metadata.uid", "");
 }
 
 static void no_new_pods(const struct playbook_case *at)
@@ -154,6 +181,8 @@ static void no_new_pods(const struct playbook_case *at)
 	assert_non_null(kube_annotation(node, ANNOTATION_CORDONED));
 	expect_key(node, at);
 	json_decref(node);
+	snprintf(path, sizeof(path), "node/%s", at->space);
+	kube_cluster_prints(&world.cluster, path, ".spec.unschedulable", "true");
 }
 
 /* ---- what is there before ---- */

@@ -399,6 +399,46 @@ void kube_cluster_token(struct kube_cluster *cluster, const char *namespace_name
 	json_decref(answer);
 }
 
+/* ---- kubectl ---- */
+
+#define WORDS_MAX 24
+
+char *kube_cluster_kubectl(struct kube_cluster *cluster, const char *arguments)
+{
+	char config[SERVER_PATH_MAX * 2], cache[SERVER_PATH_MAX * 2], log[SERVER_PATH_MAX * 2];
+	char *words = strdup(arguments), *rest = words, *word, *output;
+	const char *argv[WORDS_MAX + 4] = {program(), "kubectl", config, cache};
+	size_t count = 4;
+	int status;
+
+	assert_non_null(words);
+	snprintf(config, sizeof(config), "--kubeconfig=%s/kubeconfig", cluster->parts.folder);
+	snprintf(cache, sizeof(cache), "--cache-dir=%s/kubectl", cluster->parts.folder);
+	snprintf(log, sizeof(log), "%s/kubectl.log", cluster->parts.folder);
+	while ((word = strsep(&rest, " ")) != NULL) {
+		assert_true(count < WORDS_MAX + 3);
+		argv[count++] = word;
+	}
+	output = proc_output(log, argv, NULL, &status);
+	if (status != 0)
+		fail_msg("kubectl %s: %d: %s", arguments, status, output);
+	free(words);
+	return output;
+}
+
+void kube_cluster_prints(struct kube_cluster *cluster, const char *where, const char *path,
+	const char *wanted)
+{
+	char arguments[1024];
+	char *output;
+
+	snprintf(arguments, sizeof(arguments), "get %s -o jsonpath={%s}", where, path);
+	output = kube_cluster_kubectl(cluster, arguments);
+	if (strcmp(output, wanted) != 0)
+		fail_msg("kubectl %s: %s, wanted: %s", arguments, output, wanted);
+	free(output);
+}
+
 const json_t *kube_managed(const json_t *object, const char *manager, const char *subresource)
 {
 	json_t *list = json_object_get(json_object_get(object, "metadata"), "managedFields");

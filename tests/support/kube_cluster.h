@@ -1,7 +1,7 @@
 /*
  * A real Kubernetes for end-to-end tests: etcd, kube-apiserver, kube-controller-manager and
  * kube-scheduler as processes on this machine, with certificates made on the spot, and two nodes on
- * which a stand-in for the kubelet says that pods run. All parts are one program, which
+ * which a stand-in for the kubelet says that pods run. All parts, and kubectl, are one program, which
  * tests/e2e/build.sh builds from the Go modules of Kubernetes.
  *
  * Usage: kube_cluster_open() in the test's setup, kube_cluster_close() in its teardown, which ends
@@ -67,6 +67,14 @@ json_t *kube_cluster_pods(struct kube_cluster *cluster, const char *namespace_na
  * SERVER_PATH_MAX bytes. secret: the token is good as long as this Secret is there; NULL: for an hour. */
 void kube_cluster_token(struct kube_cluster *cluster, const char *namespace_name,
 	const char *account, const char *secret, const char *file, char *path);
+
+/* What kubectl prints with these arguments, which are cut at spaces (free); the test fails unless it
+ * exits with 0. */
+char *kube_cluster_kubectl(struct kube_cluster *cluster, const char *arguments);
+/* The same with {.path} of the object: the test fails when that is not printed. where: "node/node-1", or
+ * with the namespace before it, as "-n shop pod/web". */
+void kube_cluster_prints(struct kube_cluster *cluster, const char *where, const char *path,
+	const char *wanted);
 
 /* The part of managedFields that this manager has on a subresource ("" for the object itself);
  * NULL when there is none. */
