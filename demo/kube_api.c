@@ -1,5 +1,5 @@
 /*
- * Paths to objects, patches to changes. A patch is judged whole (preconditions, fields that are not
+ * Paths to objects, patches to changes; objects without a simulation behind them are the store's. A patch is judged whole (preconditions, fields that are not
  * simulated, quantities) before any of it is taken, so that dryRun=All is the same judgement.
  */
 #include "demo/kube_api.h"
@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "demo/kube_objects.h"
+#include "demo/kube_store.h"
 #include "receiver/server.h"
 #include "remediations/kube_object.h"
 #include "remediations/quantity.h"
@@ -19,6 +20,7 @@
 
 struct kube_api {
 	struct cluster *cluster;
+	struct kube_store *store;
 	struct access *access;
 	struct server *server;
 };
@@ -140,10 +142,6 @@ static json_t *get_group(struct cluster *cluster, const struct kube_path *path)
 {
 	if (!path_is(path, 3, "namespaces") || !path_is(path, 4, CLUSTER_NAMESPACE))
 		return NULL;
-	if (path_is(path, 1, "autoscaling") && path_is(path, 5, "horizontalpodautoscalers") &&
-		path->count == 6)
-		return kube_list("HorizontalPodAutoscalerList", "autoscaling/v2", json_array(),
-			cluster->version);
 	if (!path_is(path, 1, "apps") || path->count < 7)
 		return NULL;
 	if (path_is(path, 5, "replicasets")) {
@@ -163,22 +161,82 @@ static json_t *get_group(struct cluster *cluster, const struct kube_path *path)
 	return path->count == 7 ? kube_deployment(workload) : NULL;
 }
 
+/* Under the cluster's lock. */
+static json_t *get_object(struct kube_api *api, const char *text, const char *selector)
+{
+	const struct kube_store_call call = {.method = "GET", .path = text};
+	struct kube_path path;
+	json_t *object = NULL;
+	int code;
+
+	if (!path_cut(&path, text))
+		return NULL;
+	object = path_is(&path, 0, "api") ? get_core(api->cluster, &path, selector)
+					  : get_group(api->cluster, &path);
+	if (object != NULL)
+		return object;
+	code = kube_store_serve(api->store, &call, &object);
+	if (code != 200) {
+		json_decref(object);
+		object = NULL;
+	}
+	return object;
+}
+
 static void serve_get(struct request *request, void *argument)
 {
 	struct kube_api *api = argument;
-	struct kube_path path;
-	json_t *object = NULL;
+	json_t *object;
 
 	pthread_mutex_lock(&api->cluster->lock);
-	if (path_cut(&path, request_path(request)))
-		object = path_is(&path, 0, "api")
-			? get_core(api->cluster, &path, request_query(request, "labelSelector"))
-			: get_group(api->cluster, &path);
+	object = get_object(api, request_path(request), request_query(request, "labelSelector"));
 	pthread_mutex_unlock(&api->cluster->lock);
 	if (object != NULL)
 		reply_json(request, 200, object);
 	else
 		reply_status(request, 404, "NotFound", "the simulated cluster has no such object");
+}
+
+/* What is there, but not for this method, and what is not. */
+static void serve_none(struct request *request, void *argument)
+{
+	struct kube_api *api = argument;
+	json_t *object;
+
+	pthread_mutex_lock(&api->cluster->lock);
+	object = get_object(api, request_path(request), NULL);
+	pthread_mutex_unlock(&api->cluster->lock);
+	if (object != NULL)
+		reply_status(request, 405, "MethodNotAllowed",
+			"the simulated cluster does not serve this method here");
+	else
+		reply_status(request, 404, "NotFound", "the simulated cluster has no such object");
+	json_decref(object);
+}
+
+static bool is_dry(const struct request *request)
+{
+	const char *dry = request_query(request, "dryRun");
+
+	return dry != NULL && strcmp(dry, "All") == 0;
+}
+
+/* Whether the store answered. */
+static bool serve_stored(struct kube_api *api, struct request *request, struct kube_store_call call)
+{
+	json_t *answer;
+	int code;
+
+	call.method = request_method(request);
+	call.path = request_path(request);
+	call.manager = request_query(request, "fieldManager");
+	call.dry = call.dry || is_dry(request);
+	pthread_mutex_lock(&api->cluster->lock);
+	code = kube_store_serve(api->store, &call, &answer);
+	pthread_mutex_unlock(&api->cluster->lock);
+	if (code != 0)
+		reply_json(request, code, answer);
+	return code != 0;
 }
 
 /* What a patch asks for, judged before it is taken. */
@@ -243,6 +301,9 @@ static void judge_container(struct change *change, const struct sim_workload *wo
 		refuse(change, 422, "Invalid", "spec.template.spec.containers: image is required");
 		return;
 	}
+	/* They are as large as the limits here. */
+	if (json_object_get(resources, "requests") != NULL)
+		refuse(change, 422, "Invalid", "resources.requests: is not simulated");
 	if (memory != NULL &&
 		(quantity_parse(memory, &change->memory_bytes) != STATUS_OK ||
 			change->memory_bytes <= 0))
@@ -252,6 +313,19 @@ static void judge_container(struct change *change, const struct sim_workload *wo
 			change->cpu_milli <= 0))
 		refuse(change, 422, "Invalid", "resources.limits.cpu is no quantity");
 	change->roll = change->roll || memory != NULL || cpu != NULL;
+}
+
+/* What would be taken and forgotten is refused. */
+static void judge_spec(struct change *change, json_t *spec)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(spec, name, value)
+	{
+		if (strcmp(name, "replicas") != 0 && strcmp(name, "template") != 0)
+			refuse(change, 422, "Invalid", "spec: a field that is not simulated");
+	}
 }
 
 static void judge_deployment(struct change *change, const struct sim_workload *workload,
@@ -265,6 +339,7 @@ static void judge_deployment(struct change *change, const struct sim_workload *w
 	json_t *container;
 	size_t i;
 
+	judge_spec(change, spec);
 	judge_replicas(change, spec);
 	json_array_foreach(containers, i, container) judge_container(change, workload, container);
 	change->action = json_string_value(json_object_get(own, "nimbusguard.io/action"));
@@ -301,18 +376,48 @@ static bool media_is_patch(const char *type)
 			strncmp(type, "application/strategic-merge-patch+json", 38) == 0);
 }
 
-static void serve_patch(struct request *request, void *argument)
+static void patch_workload(struct kube_api *api, struct request *request, json_t *patch)
 {
-	struct kube_api *api = argument;
 	struct cluster *cluster = api->cluster;
-	const char *dry = request_query(request, "dryRun");
 	struct change change = {.refusal = NULL};
 	struct sim_workload *workload = NULL;
 	struct kube_path path;
-	json_t *object = NULL, *patch;
+	json_t *object = NULL;
+
+	pthread_mutex_lock(&cluster->lock);
+	if (path_cut(&path, request_path(request)) && path_is(&path, 1, "apps") &&
+		path_is(&path, 4, CLUSTER_NAMESPACE) && path_is(&path, 5, "deployments") &&
+		(path.count == 7 || (path.count == 8 && path_is(&path, 7, "scale"))))
+		workload = cluster_find(cluster, path.parts[6]);
+	if (workload != NULL) {
+		bool scale = path.count == 8;
+
+		judge_version(&change, workload, patch);
+		if (scale)
+			judge_replicas(&change, json_object_get(patch, "spec"));
+		else
+			judge_deployment(&change, workload, patch);
+		if (change.refusal == NULL && !is_dry(request))
+			take(cluster, workload, &change, request_query(request, "fieldManager"));
+		object = scale ? kube_scale(workload) : kube_deployment(workload);
+	}
+	pthread_mutex_unlock(&cluster->lock);
+	if (workload == NULL) {
+		serve_none(request, api);
+	} else if (change.refusal == NULL) {
+		reply_json(request, 200, object);
+	} else {
+		json_decref(object);
+		reply_status(request, change.code, change.reason, change.refusal);
+	}
+}
+
+static void serve_patch(struct request *request, void *argument)
+{
+	struct kube_api *api = argument;
 	size_t size;
 	const void *body = request_body(request, &size);
-	bool scale;
+	json_t *patch;
 
 	if (!media_is_patch(request_header(request, "Content-Type"))) {
 		reply_status(request, 415, "UnsupportedMediaType",
@@ -320,36 +425,10 @@ static void serve_patch(struct request *request, void *argument)
 		return;
 	}
 	patch = json_loadb(body, size, 0, NULL);
-	if (!json_is_object(patch)) {
-		json_decref(patch);
+	if (!json_is_object(patch))
 		reply_status(request, 400, "BadRequest", "the patch is no JSON object");
-		return;
-	}
-	pthread_mutex_lock(&cluster->lock);
-	if (path_cut(&path, request_path(request)) && path_is(&path, 1, "apps") &&
-		path_is(&path, 4, CLUSTER_NAMESPACE) && path_is(&path, 5, "deployments") &&
-		(path.count == 7 || (path.count == 8 && path_is(&path, 7, "scale"))))
-		workload = cluster_find(cluster, path.parts[6]);
-	if (workload == NULL) {
-		refuse(&change, 404, "NotFound", "the simulated cluster has no such object");
-	} else {
-		scale = path.count == 8;
-		judge_version(&change, workload, patch);
-		if (scale)
-			judge_replicas(&change, json_object_get(patch, "spec"));
-		else
-			judge_deployment(&change, workload, patch);
-		if (change.refusal == NULL && (dry == NULL || strcmp(dry, "All") != 0))
-			take(cluster, workload, &change, request_query(request, "fieldManager"));
-		object = scale ? kube_scale(workload) : kube_deployment(workload);
-	}
-	pthread_mutex_unlock(&cluster->lock);
-	if (change.refusal == NULL) {
-		reply_json(request, 200, object);
-	} else {
-		json_decref(object);
-		reply_status(request, change.code, change.reason, change.refusal);
-	}
+	else if (!serve_stored(api, request, (struct kube_store_call){.body = patch}))
+		patch_workload(api, request, patch);
 	json_decref(patch);
 }
 
@@ -382,7 +461,7 @@ static void end_pod(struct kube_api *api, struct request *request, size_t parts,
 	struct cluster *cluster = api->cluster;
 	struct kube_path path;
 	json_t *object = NULL;
-	bool dry = request_query(request, "dryRun") != NULL || dry_in_options(body, size);
+	bool dry = is_dry(request) || dry_in_options(body, size);
 	int code = 404;
 
 	pthread_mutex_lock(&cluster->lock);
@@ -414,28 +493,56 @@ static void end_pod(struct kube_api *api, struct request *request, size_t parts,
 		reply_status(request, 404, "NotFound", "the simulated cluster has no such object");
 }
 
-static void serve_delete(struct request *request, void *argument)
+/* Whether the path is one pod's, or with an end behind it ("/eviction"), whatever the pod's name. */
+static bool path_is_pod(const struct request *request, const char *end)
 {
-	size_t size;
-	const void *body = request_body(request, &size);
+	struct kube_path path;
 
-	end_pod(argument, request, 6, body, size);
+	return path_cut(&path, request_path(request)) && path_is(&path, 0, "api") &&
+		path_is(&path, 2, "namespaces") && path_is(&path, 4, "pods") &&
+		path.count == (end != NULL ? 7 : 6) && (end == NULL || path_is(&path, 6, end));
 }
 
-/* An eviction; there are no disruption budgets here. */
-static void serve_create(struct request *request, void *argument)
+static void serve_delete(struct request *request, void *argument)
 {
+	struct kube_api *api = argument;
 	size_t size;
 	const void *body = request_body(request, &size);
-	json_t *eviction = json_loadb(body, size, 0, NULL);
-	char *options = kube_dump(json_object_get(eviction, "deleteOptions"), BODY_MAX);
+	json_t *options;
+	struct kube_store_call call;
 
-	if (json_is_object(eviction))
-		end_pod(argument, request, 7, options, options != NULL ? strlen(options) : 0);
-	else
-		reply_status(request, 400, "BadRequest", "an eviction is a JSON object");
-	mem_free(options);
-	json_decref(eviction);
+	if (path_is_pod(request, NULL)) {
+		end_pod(api, request, 6, body, size);
+		return;
+	}
+	options = size > 0 ? json_loadb(body, size, 0, NULL) : NULL;
+	call = (struct kube_store_call){.dry = dry_in_options(body, size),
+		.uid = json_string_value(
+			json_object_get(json_object_get(options, "preconditions"), "uid"))};
+	if (!serve_stored(api, request, call))
+		serve_none(request, api);
+	json_decref(options);
+}
+
+/* What the store has, and evictions; there are no disruption budgets here. */
+static void serve_create(struct request *request, void *argument)
+{
+	struct kube_api *api = argument;
+	size_t size;
+	const void *body = request_body(request, &size);
+	json_t *object = json_loadb(body, size, 0, NULL);
+
+	if (!json_is_object(object)) {
+		reply_status(request, 400, "BadRequest", "the body is no JSON object");
+	} else if (path_is_pod(request, "eviction")) {
+		char *options = kube_dump(json_object_get(object, "deleteOptions"), BODY_MAX);
+
+		end_pod(api, request, 7, options, options != NULL ? strlen(options) : 0);
+		mem_free(options);
+	} else if (!serve_stored(api, request, (struct kube_store_call){.body = object})) {
+		serve_none(request, api);
+	}
+	json_decref(object);
 }
 
 #define ROUTE(method, path, flags, serve)                                                          \
@@ -457,17 +564,23 @@ struct kube_api *kube_api_start(struct cluster *cluster, unsigned port, struct e
 	const struct route routes[] = {
 		ROUTE("GET", "/api/", 0, serve_get),
 		ROUTE("GET", "/apis/", 0, serve_get),
+		ROUTE("PATCH", "/api/", ROUTE_BODY, serve_patch),
 		ROUTE("PATCH", "/apis/", ROUTE_BODY, serve_patch),
 		ROUTE("DELETE", "/api/", ROUTE_BODY, serve_delete),
+		ROUTE("DELETE", "/apis/", ROUTE_BODY, serve_delete),
 		ROUTE("POST", "/api/", ROUTE_BODY, serve_create),
+		ROUTE("POST", "/apis/", ROUTE_BODY, serve_create),
+		ROUTE("PUT", "/api/", ROUTE_BODY, serve_none),
+		ROUTE("PUT", "/apis/", ROUTE_BODY, serve_none),
 	};
 
 	snprintf(address, sizeof(address), "127.0.0.1:%u", port);
 	diagnostics_init(&diagnostics);
 	api->cluster = cluster;
+	api->store = kube_store_open(cluster);
 	api->access = access_open(NULL, NULL, 0, &diagnostics);
 	diagnostics_fini(&diagnostics);
-	if (api->access == NULL) {
+	if (api->store == NULL || api->access == NULL) {
 		error_set(error, STATUS_NO_MEMORY, "out of memory");
 		kube_api_stop(api);
 		return NULL;
@@ -503,5 +616,6 @@ void kube_api_stop(struct kube_api *api)
 		server_stop(api->server, 1000);
 	if (api->access != NULL)
 		access_close(api->access);
+	kube_store_close(api->store);
 	mem_free(api);
 }
