@@ -248,19 +248,28 @@ void cluster_step(struct cluster *cluster, int64_t now_ms)
 	pthread_mutex_unlock(&cluster->lock);
 }
 
+static void show(struct sim_reading *reading, enum signal_role role, double value)
+{
+	reading->present[role] = true;
+	reading->values[role] = value;
+}
+
 static void read_restarts(const struct cluster *cluster, const struct sim_workload *workload,
 	struct sim_reading *reading)
 {
 	unsigned first = workload->restart_count > RESTARTS_KEPT
 		? workload->restart_count - RESTARTS_KEPT
 		: 0;
+	double restarts = 0, oom_kills = 0;
 
 	for (unsigned i = first; i < workload->restart_count; i++) {
 		if (workload->restarts[i % RESTARTS_KEPT].t_ms < cluster->now_ms - WINDOW_MS)
 			continue;
-		reading->values[ROLE_RESTARTS]++;
-		reading->values[ROLE_OOM_KILLS] += workload->restarts[i % RESTARTS_KEPT].oom;
+		restarts++;
+		oom_kills += workload->restarts[i % RESTARTS_KEPT].oom;
 	}
+	show(reading, ROLE_RESTARTS, restarts);
+	show(reading, ROLE_OOM_KILLS, oom_kills);
 }
 
 void cluster_read(struct cluster *cluster, int index, struct sim_reading *reading)
@@ -276,25 +285,22 @@ void cluster_read(struct cluster *cluster, int index, struct sim_reading *readin
 		largest = fmax(largest, workload->pods[pod].memory_mib);
 	}
 	snprintf(reading->workload, sizeof(reading->workload), "%s", workload->name);
-	for (int role = 0; role < ROLE_COUNT; role++)
-		reading->present[role] = true;
 	reading->ready = workload->last.ready;
 	reading->wanted = workload->plant.wanted;
 	reading->latency_p99_s = workload->last.latency_p99_s;
 	reading->memory_limit_mib = workload->memory_limit_mib;
-	reading->values[ROLE_CPU] =
-		workload->last.cpu * workload->cpu_request_cores * workload->last.ready;
-	reading->values[ROLE_CPU_UTILIZATION] = workload->last.cpu;
-	reading->values[ROLE_MEMORY] = memory * 1048576;
-	reading->values[ROLE_MEMORY_UTILIZATION] = largest / workload->memory_limit_mib;
-	reading->values[ROLE_REQUEST_RATE] = workload->last.demand;
-	reading->values[ROLE_ERROR_RATE] =
-		workload->last.arrivals > 0 ? workload->last.dropped / workload->last.arrivals : 0;
-	reading->present[ROLE_ERROR_RATE] = workload->last.arrivals > 0;
-	reading->values[ROLE_LATENCY] = workload->last.latency_p99_s;
-	reading->values[ROLE_REPLICAS] = workload->last.ready;
-	reading->values[ROLE_REPLICAS_WANTED] = workload->plant.wanted;
-	reading->values[ROLE_SATURATION] = workload->last.cpu;
+	show(reading, ROLE_CPU,
+		workload->last.cpu * workload->cpu_request_cores * workload->last.ready);
+	show(reading, ROLE_CPU_UTILIZATION, workload->last.cpu);
+	show(reading, ROLE_MEMORY, memory * 1048576);
+	show(reading, ROLE_MEMORY_UTILIZATION, largest / workload->memory_limit_mib);
+	show(reading, ROLE_REQUEST_RATE, workload->last.demand);
+	if (workload->last.arrivals > 0)
+		show(reading, ROLE_ERROR_RATE, workload->last.dropped / workload->last.arrivals);
+	show(reading, ROLE_LATENCY, workload->last.latency_p99_s);
+	show(reading, ROLE_REPLICAS, workload->last.ready);
+	show(reading, ROLE_REPLICAS_WANTED, workload->plant.wanted);
+	show(reading, ROLE_SATURATION, workload->last.cpu);
 	read_restarts(cluster, workload, reading);
 	pthread_mutex_unlock(&cluster->lock);
 }

@@ -65,7 +65,7 @@ void cluster_step(struct cluster *cluster, int64_t now_ms);
 /* What a scrape of one workload would give at the last slot. */
 struct sim_reading {
 	char workload[32];
-	bool present[ROLE_COUNT];
+	bool present[ROLE_COUNT]; /* false: the cluster has no such signal */
 	double values[ROLE_COUNT];
 	int ready, wanted;
 	double latency_p99_s, memory_limit_mib;

@@ -30,6 +30,7 @@ static const char *const role_series[ROLE_COUNT] = {
 	[ROLE_REPLICAS] = "nimbusguard:workload_replicas:ready",
 	[ROLE_REPLICAS_WANTED] = "nimbusguard:workload_replicas:wanted",
 	[ROLE_SATURATION] = "nimbusguard:workload_saturation:ratio",
+	[ROLE_CPU_THROTTLED] = "nimbusguard:workload_cpu_throttled:ratio",
 };
 
 struct sender {
