@@ -24,6 +24,7 @@ static const struct detector_class *const classes[] = {
 	&detector_pca_roll,
 	&detector_seasonal,
 	&detector_mean_z,
+	&detector_ensemble,
 	&detector_random,
 };
 

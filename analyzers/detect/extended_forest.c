@@ -24,9 +24,12 @@
 #define EULER 0.5772156649
 #define LANES 8
 
+#define PATH_UNIT 2048
+
 struct plane {
 	float threshold; /* INFINITY: a leaf, everything goes left */
 	uint16_t start;  /* of the normal vector in the table */
+	uint16_t path;   /* of the leaf with this slot, in 1/PATH_UNIT */
 };
 
 struct extended_forest {
@@ -34,7 +37,6 @@ struct extended_forest {
 	double exponent;
 	float *table;         /* [TABLE + padded] */
 	struct plane *planes; /* [trees][SLOTS] */
-	float *paths;         /* [trees][SLOTS] */
 	float *row;           /* [padded] scratch */
 };
 
@@ -79,7 +81,6 @@ static void close_extended(void *model)
 		return;
 	mem_free(forest->table);
 	mem_free(forest->planes);
-	mem_free(forest->paths);
 	mem_free(forest->row);
 	mem_free(forest);
 }
@@ -95,13 +96,11 @@ static struct extended_forest *forest_alloc(const struct detector_config *config
 	forest->features = features;
 	forest->padded = (features + LANES - 1) / LANES * LANES;
 	forest->sample = config->sample < count ? config->sample : count;
-	forest->exponent = -1 / (average_path(forest->sample) * (double)forest->trees);
+	forest->exponent = -1 / (average_path(forest->sample) * (double)forest->trees * PATH_UNIT);
 	forest->table = mem_zalloc(TABLE + forest->padded, sizeof(*forest->table));
 	forest->planes = mem_zalloc(forest->trees * SLOTS, sizeof(*forest->planes));
-	forest->paths = mem_zalloc(forest->trees * SLOTS, sizeof(*forest->paths));
 	forest->row = mem_zalloc(forest->padded, sizeof(*forest->row));
-	if (forest->table == NULL || forest->planes == NULL || forest->paths == NULL ||
-		forest->row == NULL) {
+	if (forest->table == NULL || forest->planes == NULL || forest->row == NULL) {
 		close_extended(forest);
 		return NULL;
 	}
@@ -168,7 +167,6 @@ static void grow_tree(struct extended_forest *forest, struct planting *planting,
 	unsigned height)
 {
 	struct plane *planes = forest->planes + tree * SLOTS;
-	float *paths = forest->paths + tree * SLOTS;
 	unsigned depth = 0;
 
 	memset(planting->first, 0, sizeof(planting->first));
@@ -179,13 +177,13 @@ static void grow_tree(struct extended_forest *forest, struct planting *planting,
 
 		depth += node == (size_t)2 << depth;
 		if (depth < DEPTH)
-			planes[node] = (struct plane){.threshold = INFINITY};
+			planes[node].threshold = INFINITY;
 		if (first == last)
 			continue;
 		if (depth == height || last - first == 1 ||
 			!draw_intercept(forest, planting, first, last)) {
-			paths[(node << (DEPTH - depth)) - SLOTS] =
-				(float)(depth + average_path(last - first));
+			planes[(node << (DEPTH - depth)) - SLOTS].path =
+				(uint16_t)lrint((depth + average_path(last - first)) * PATH_UNIT);
 			continue;
 		}
 		planes[node].start = (uint16_t)random_below(&planting->dice, TABLE);
@@ -277,7 +275,7 @@ static double score_extended(const void *model, const double *row, double *parts
 				add_parts(forest, plane, (float)(at + 1), parts);
 			at = 2 * at + right;
 		}
-		sum += (double)forest->paths[tree * SLOTS + at - SLOTS];
+		sum += planes[at - SLOTS].path;
 	}
 	return exp2(forest->exponent * sum);
 }
@@ -287,7 +285,7 @@ static size_t size_extended(const void *model)
 	const struct extended_forest *forest = model;
 
 	return sizeof(*forest) + (TABLE + 2 * forest->padded) * sizeof(float) +
-		forest->trees * SLOTS * (sizeof(struct plane) + sizeof(float));
+		forest->trees * SLOTS * sizeof(struct plane);
 }
 
 const struct model_class model_extended_forest = {fit_extended, score_extended, size_extended,

@@ -5,6 +5,11 @@
  *
  * Features are standardised already, so that the matrix decomposed is their correlation. Components
  * are kept as floats: they are the largest part of the model, and a score needs no more.
+ *
+ * A feature's part is what the score would lose at most if that feature alone were another: its
+ * squared residual over the part of it that the components leave over (Alcala, Qin,
+ * "Reconstruction-based contribution for process monitoring", Automatica 2009). The plain squared
+ * residual smears one feature's fault over all that go with it.
  */
 #include "analyzers/detect/model.h"
 
@@ -15,10 +20,12 @@
 #include "base/mem.h"
 
 #define VARIANCE_KEPT 0.9
+#define LEFT_LEAST 0.01
 
 struct pca {
 	size_t features, components;
 	float *vectors;   /* [components][features] */
+	double *left;     /* [features] the part of a feature that the components leave over */
 	double *residual; /* [features] scratch */
 };
 
@@ -29,6 +36,7 @@ static void close_pca(void *model)
 	if (pca == NULL)
 		return;
 	mem_free(pca->vectors);
+	mem_free(pca->left);
 	mem_free(pca->residual);
 	mem_free(pca);
 }
@@ -75,13 +83,20 @@ static struct pca *make_pca(const double *values, const double *vectors, size_t 
 	pca->features = features;
 	pca->components = count_components(values, features);
 	pca->vectors = mem_zalloc(pca->components * features, sizeof(*pca->vectors));
+	pca->left = mem_zalloc(features, sizeof(*pca->left));
 	pca->residual = mem_zalloc(features, sizeof(*pca->residual));
-	if (pca->vectors == NULL || pca->residual == NULL) {
+	if (pca->vectors == NULL || pca->left == NULL || pca->residual == NULL) {
 		close_pca(pca);
 		return NULL;
 	}
 	for (size_t i = 0; i < pca->components * features; i++)
 		pca->vectors[i] = (float)vectors[i];
+	for (size_t i = 0; i < features; i++) {
+		pca->left[i] = 1;
+		for (size_t k = 0; k < pca->components; k++)
+			pca->left[i] -= vectors[k * features + i] * vectors[k * features + i];
+		pca->left[i] = fmax(pca->left[i], LEFT_LEAST);
+	}
 	return pca;
 }
 
@@ -131,7 +146,7 @@ static double score_pca(const void *model, const double *row, double *parts)
 
 		sum += square;
 		if (parts != NULL)
-			parts[i] += square;
+			parts[i] += square / pca->left[i];
 	}
 	return sum / (double)pca->features;
 }
@@ -140,7 +155,8 @@ static size_t size_pca(const void *model)
 {
 	const struct pca *pca = model;
 
-	return sizeof(*pca) + pca->features * (pca->components * sizeof(float) + sizeof(double));
+	return sizeof(*pca) +
+		pca->features * (pca->components * sizeof(float) + 2 * sizeof(double));
 }
 
 const struct model_class model_pca = {fit_pca, score_pca, size_pca, close_pca};

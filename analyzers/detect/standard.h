@@ -16,7 +16,7 @@
 #include "base/error.h"
 
 #define STANDARD_NOVELTY 3.0
-#define STANDARD_MAX 100.0
+#define STANDARD_MAX 20.0
 
 struct standard {
 	size_t count;

@@ -17,11 +17,11 @@
 #include "base/random.h"
 
 #define COLUMNS 3
-#define DAY 96
+#define DAY 48
 #define ROWS (6 * DAY)
 
 static double train[ROWS * COLUMNS];
-static const struct detector_config config = {.rows_per_day = DAY, .seed = 7, .trees = 25};
+static const struct detector_config config = {.rows_per_day = DAY, .seed = 7, .trees = 12};
 static const struct detector_rows all_rows = {train, ROWS, COLUMNS};
 
 /* A load with a daily shape, what follows it, and noise. */
@@ -66,7 +66,7 @@ static void each(void (*claim)(const struct detector_class *class))
 	for (const struct detector_class *class; (class = detector_class_at(count)) != NULL;
 		count++)
 		claim(class);
-	assert_true(count >= 9);
+	assert_int_equal(count, 10);
 }
 
 static void claim_found(const struct detector_class *class)
@@ -197,8 +197,8 @@ static void claim_constant(const struct detector_class *class)
 	same = class->step(detector, row, NULL);
 	row[1] = 8e9;
 	other = class->step(detector, row, NULL);
-	assert_true(isfinite(same) && isfinite(other));
-	assert_true(knows_nothing(class) || other >= same);
+	assert_true(!isinf(same) && !isinf(other) && isnan(same) == isnan(other));
+	assert_true(knows_nothing(class) || isnan(same) || other >= same);
 	class->close(detector);
 }
 
