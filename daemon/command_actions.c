@@ -128,15 +128,16 @@ static void print_list(json_t *list)
 
 static int list_actions(const struct call *call, const struct command_line *line)
 {
+	const char *state = line->word_count > 1 ? line->words[1] : "all";
+	bool all = strcmp(state, "all") == 0;
 	char path[128];
 	json_t *data;
 
-	if (line->word_count > 1 && !id_valid(line->words[1])) {
-		fprintf(stderr, "nimbusguard: \"%.40s\" is no state\n", line->words[1]);
+	if (!id_valid(state)) {
+		fprintf(stderr, "nimbusguard: \"%.40s\" is no state\n", state);
 		return EXIT_USAGE;
 	}
-	snprintf(path, sizeof(path), "actions%s%s", line->word_count > 1 ? "?state=" : "",
-		line->word_count > 1 ? line->words[1] : "");
+	snprintf(path, sizeof(path), "actions%s%s", all ? "" : "?state=", all ? "" : state);
 	data = fetch(call, "GET", path);
 	if (data == NULL)
 		return EXIT_FAILED;
@@ -472,7 +473,7 @@ static enum status find_service(const struct command_line *line, char *url, size
 const char actions_flags[] =
 	"usage: nimbusguard actions [VERB] [flags]\n\n"
 	"What the running service decided and did, and a person's word on it.\n\n"
-	"  list [STATE]        all, or those in one state, such as awaiting_approval (the default)\n"
+	"  list [STATE]        the default: all, or those in one state, such as awaiting_approval\n"
 	"  show ID             the record: what was planned, when, and what became of it\n"
 	"  why ID              its story, and each gate of each decision with what it saw\n"
 	"  why-not ID          what stands in its way now, and what would have to change\n"

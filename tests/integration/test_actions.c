@@ -146,6 +146,9 @@ static void why_shows_every_gate_and_show_the_record(void **state)
 	said = run(0, "list", NULL, NULL);
 	assert_non_null(strstr(said, action_id));
 	free(said);
+	said = run(0, "list", "all", NULL);
+	assert_non_null(strstr(said, action_id));
+	free(said);
 	said = run(0, "why", action_id, NULL);
 	if (strstr(said, "pass      kill_switch") == NULL ||
 		strstr(said, "The kill switch is off (off).") == NULL ||
