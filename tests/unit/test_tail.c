@@ -103,10 +103,11 @@ static void a_threshold_means_its_false_alarm_rate(void **state)
 
 static void a_moving_mean_follows_what_drifts(void **state)
 {
-	/* By 10 deviations over the stream. */
-	assert_true(count_alarms((struct tail_config){.probability = 1e-3}, 1e-4) > STREAM / 100);
-	assert_in_range(count_alarms((struct tail_config){.probability = 1e-3, .depth = 200}, 1e-4),
-		30, 250);
+	const struct tail_config config = {.probability = 1e-3, .depth = 200};
+
+	/* By 100 deviations over the stream. */
+	assert_in_range(count_alarms(config, 1e-3), 30, 250);
+	assert_true(tail_threshold(&tail) > 100 && tail_threshold(&tail) < 110);
 }
 
 static void higher_scores_are_less_probable(void **state)
@@ -210,7 +211,7 @@ static void a_calibrated_score_is_its_tail_probability(void **state)
 	}
 	assert_true(fabs(calibration_tail(&calibration, 0) - 0.5) < 0.05);
 	/* The upper tail is told apart where training never was. */
-	assert_true(calibration_tail(&calibration, 6) < 1e-4);
+	assert_true(calibration_tail(&calibration, 6) < 1e-3);
 	assert_true(calibration_tail(&calibration, 8) < calibration_tail(&calibration, 6));
 	assert_true(calibration_surprise(&calibration, 1e300) == CALIBRATION_SURPRISE_MAX);
 	assert_true(isnan(calibration_surprise(&calibration, NAN)));
