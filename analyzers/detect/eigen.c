@@ -144,13 +144,22 @@ static void ql_step(double *diagonal, double *below, double *vectors, size_t n, 
 	below[last] = 0;
 }
 
+/* What lies below the diagonal and is not larger than this is rounding. */
+static double find_rounding(const double *diagonal, const double *below, size_t n)
+{
+	double largest = 0;
+
+	for (size_t i = 0; i < n; i++)
+		largest = fmax(largest, fabs(diagonal[i]) + fabs(below[i]));
+	return DBL_EPSILON * largest;
+}
+
 /* The last row of the unreduced block that begins at `first`. */
-static size_t block_end(const double *diagonal, const double *below, size_t n, size_t first)
+static size_t block_end(const double *below, size_t n, size_t first, double rounding)
 {
 	size_t last = first;
 
-	while (last + 1 < n &&
-		fabs(below[last]) > DBL_EPSILON * (fabs(diagonal[last]) + fabs(diagonal[last + 1])))
+	while (last + 1 < n && fabs(below[last]) > rounding)
 		last++;
 	return last;
 }
@@ -180,15 +189,17 @@ static void order(double *values, double *vectors, size_t n)
 enum status eigen_symmetric(double *matrix, size_t n, double *values, double *vectors,
 	struct error *error)
 {
-	double *scratch = mem_zalloc(3 * n, sizeof(*scratch)), *below = scratch;
+	double *scratch = mem_zalloc(3 * n, sizeof(*scratch)), *below = scratch, rounding;
 
 	if (scratch == NULL)
 		return error_set(error, STATUS_NO_MEMORY, "no memory for %zu eigenvalues", n);
 	make_tridiagonal(matrix, n, values, below, vectors, scratch + n, scratch + 2 * n);
+	rounding = find_rounding(values, below, n);
 	for (size_t first = 0; first < n; first++) {
 		size_t last;
 
-		for (int steps = 0; (last = block_end(values, below, n, first)) != first; steps++) {
+		for (int steps = 0; (last = block_end(below, n, first, rounding)) != first;
+			steps++) {
 			if (steps == STEPS_MAX) {
 				mem_free(scratch);
 				return error_set(error, STATUS_BAD_INPUT,
