@@ -1,66 +1,27 @@
 /*
- * The scan: for each workload and signal a window is copied out of the store, judged, scored
- * against its own recent past, and episodes become findings.
+ * The life of the analyzer and the frame of a scan: series are bound, derived signals made, each
+ * workload scanned (scan.c), the minutes kept.
  *
  * The scan's thread owns the roster. After each scan a copy is published; readers take a reference
  * to it under a leaf lock and read without one. Nothing is called with the lock held.
- *
- * Score: robust z of the mean of the last minute against the history before it. The part of the
- * history that an open episode covers is what the score is still judged against, but slowly: the
- * median of an hour takes half an hour of trouble to move.
  */
 #include "analyzers/analyzer.h"
 
-#include <math.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 
-#include "analyzers/derive.h"
+#include "analyzers/analyzer_state.h"
 #include "analyzers/minutes.h"
-#include "analyzers/robust.h"
-#include "analyzers/snapshot.h"
-#include "analyzers/window.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 
-#define RECENT_MS 60000
-#define SKEW_MAX_MS 60000
-#define COVERAGE_MIN 0.6
-#define REPEAT_MS 60000
-#define LOST_MS 600000
 /* New and removed series are bound soon; that a series fell silent changes no generation, so all
  * are looked at anew once a minute. */
 #define REBIND_NS INT64_C(1000000000)
 #define REBIND_ALL_NS INT64_C(60000000000)
-#define POINTS_MAX 100000
-#define RELATIVE_FLOOR 1e-9
 #define SWEEP_MINUTES 60
-
-struct analyzer {
-	struct store *store;
-	const struct clock *clock;
-	struct rollup *rollup; /* may be NULL */
-	bool (*history_comes)(void *argument);
-	void *history_argument;
-	int64_t swept_minute;
-	pthread_mutex_t scan_lock;     /* one scan at a time; also guards config */
-	struct analyzer_config config; /* paths are not kept */
-	struct signal_set set;         /* written under both locks, read under either */
-	struct derive *derive;
-	struct roster roster;
-	uint64_t generation;
-	int64_t bound_ns; /* monotonic; 0: never */
-	struct store_point *points;
-	double *values, *scratch;
-	struct findings_log log;
-	pthread_mutex_t publish_lock; /* a leaf */
-	struct snapshot *published;
-	pthread_t thread;
-	bool thread_runs, collected;
-	atomic_bool stopping;
-};
+/* What is usual is looked up anew once an hour a signal: 30,000 signals are 125 a scan. */
+#define PROFILES_A_SCAN 256
 
 void analyzer_config_default(struct analyzer_config *config)
 {
@@ -120,9 +81,11 @@ struct analyzer *analyzer_open(const struct analyzer_config *config, struct stor
 	else if (roster_init(&analyzer->roster, config->workload_max) != STATUS_OK ||
 		(analyzer->derive = derive_open(store, config->histograms, config->workload_max,
 			 error)) == NULL ||
-		(analyzer->points = mem_zalloc(POINTS_MAX, sizeof(*analyzer->points))) == NULL ||
-		(analyzer->values = mem_zalloc(POINTS_MAX, sizeof(double))) == NULL ||
-		(analyzer->scratch = mem_zalloc(POINTS_MAX, sizeof(double))) == NULL ||
+		sight_scratch_init(&analyzer->sight, ANALYZER_POINTS_MAX) != STATUS_OK ||
+		(analyzer->points = mem_zalloc(ANALYZER_POINTS_MAX, sizeof(*analyzer->points))) ==
+			NULL ||
+		(analyzer->values = mem_zalloc(ANALYZER_POINTS_MAX, sizeof(double))) == NULL ||
+		(analyzer->scratch = mem_zalloc(ANALYZER_POINTS_MAX, sizeof(double))) == NULL ||
 		(analyzer->published = snapshot_make(&analyzer->roster, &analyzer->log, 0)) == NULL)
 		error_set(error, STATUS_NO_MEMORY, "out of memory");
 	else
@@ -187,6 +150,7 @@ void analyzer_close(struct analyzer *analyzer)
 	roster_fini(&analyzer->roster);
 	derive_close(analyzer->derive);
 	signal_set_fini(&analyzer->set);
+	sight_scratch_fini(&analyzer->sight);
 	mem_free(analyzer->points);
 	mem_free(analyzer->values);
 	mem_free(analyzer->scratch);
@@ -211,113 +175,6 @@ static void rebind(struct analyzer *analyzer)
 	analyzer->bound_ns = now_ns != 0 ? now_ns : 1;
 }
 
-/* How sure the score is: full history and full coverage give 1. */
-static double confidence_of(const struct window *window, const struct analyzer_config *config)
-{
-	double wanted = (double)(2 * config->history_min_ms);
-	double length = wanted > 0 ? (double)window->span_ms / wanted : 1;
-
-	return (length < 1 ? length : 1) * window->coverage;
-}
-
-static void judge_signal(struct analyzer *analyzer, struct watched_signal *signal,
-	const struct signal_binding *binding, int64_t now_ms)
-{
-	const struct analyzer_config *config = &analyzer->config;
-	struct window_spec spec = {now_ms, config->history_ms, config->history_min_ms, RECENT_MS,
-		SKEW_MAX_MS, COVERAGE_MIN};
-	struct judgement *judgement = &signal->last;
-	struct window window;
-	size_t count = 0;
-
-	if (signal->series != STORE_NO_SERIES)
-		count = store_window(analyzer->store, signal->series, now_ms - config->history_ms,
-			INT64_MAX, analyzer->points, POINTS_MAX);
-	window_build(&window, &spec, binding, analyzer->points, count, analyzer->values);
-	if (count == 0 && signal->series != STORE_NO_SERIES)
-		window.quality = QUALITY_STALE;
-	if (signal->duplicate && window.quality == QUALITY_GOOD)
-		window.quality = QUALITY_DUPLICATE;
-	*judgement = (struct judgement){.quality = window.quality,
-		.value = window.value,
-		.newest = window.newest,
-		.expected = NAN,
-		.scale = NAN,
-		.score = NAN,
-		.newest_ms = window.newest_ms,
-		.samples = (uint32_t)window.samples};
-	if (window.history_count == 0)
-		return;
-	struct robust_scale scale =
-		robust_scale(window.history, analyzer->scratch, window.history_count);
-
-	judgement->expected = scale.median;
-	judgement->scale = scale.deviation;
-	judgement->confidence = confidence_of(&window, config);
-	/* A signal that nobody asked to watch is shown beside its median, but never scored. */
-	if (window.quality == QUALITY_GOOD && binding->detect != DIRECTION_NONE) {
-		double floor = binding->deviation_min / config->threshold;
-		double relative = fabs(scale.median) * RELATIVE_FLOOR;
-
-		judgement->score =
-			robust_score(window.value, &scale, floor > relative ? floor : relative);
-	}
-}
-
-static void tell(struct analyzer *analyzer, const struct watched_workload *workload,
-	enum signal_role role, enum finding_change change, int64_t now_ms)
-{
-	const struct watched_signal *signal = &workload->signals[role];
-	struct event event;
-	struct error error;
-
-	if (finding_event(&signal->tracker, &workload->key, role, &signal->last, change, now_ms,
-		    &event, &error) != STATUS_OK) {
-		LOG_ERROR("finding not told", LOG_ERROR_FIELD(&error));
-		return;
-	}
-	if (change == FINDING_OPENED) {
-		metrics_inc(METRIC_FINDINGS, DETECTOR_ROBUST_Z, role_name(role));
-		LOG_INFO("finding", LOG_TEXT("summary", labels_get(&event.annotations, "summary")),
-			LOG_DOUBLE("score", event.score));
-	}
-	if (change != FINDING_REPEATED)
-		findings_log_add(&analyzer->log, &event);
-	if (analyzer->config.found != NULL)
-		analyzer->config.found(analyzer->config.found_argument, &event);
-	event_fini(&event);
-}
-
-static void scan_workload(struct analyzer *analyzer, struct watched_workload *workload,
-	int64_t now_ms)
-{
-	const struct analyzer_config *config = &analyzer->config;
-	const struct finding_spec spec = {config->threshold, config->threshold_close,
-		config->duration_min_ms, REPEAT_MS, LOST_MS};
-
-	for (int role = 0; role < ROLE_COUNT; role++) {
-		struct watched_signal *signal = &workload->signals[role];
-		const struct signal_binding *binding = &analyzer->set.roles[role];
-		bool open = signal->tracker.state != FINDING_QUIET;
-		enum finding_change change;
-
-		if (!binding->bound || (signal->series == STORE_NO_SERIES && !open)) {
-			signal->last = (struct judgement){.quality = QUALITY_MISSING,
-				.value = NAN,
-				.newest = NAN,
-				.expected = NAN,
-				.scale = NAN,
-				.score = NAN};
-			continue;
-		}
-		judge_signal(analyzer, signal, binding, now_ms);
-		change = finding_update(&signal->tracker, &spec, binding->detect, &signal->last,
-			now_ms);
-		if (change != FINDING_NONE)
-			tell(analyzer, workload, (enum signal_role)role, change, now_ms);
-	}
-}
-
 static void publish(struct analyzer *analyzer, int64_t now_ms)
 {
 	struct snapshot *next = snapshot_make(&analyzer->roster, &analyzer->log, now_ms), *previous;
@@ -340,7 +197,7 @@ static void publish(struct analyzer *analyzer, int64_t now_ms)
 static void feed_minutes(struct analyzer *analyzer, int64_t now_ms)
 {
 	const struct minutes_source source = {analyzer->store, analyzer->rollup, now_ms,
-		analyzer->points, POINTS_MAX};
+		analyzer->points, ANALYZER_POINTS_MAX};
 	int64_t minute = rollup_minute_of(now_ms);
 	struct error error = {.code = STATUS_OK};
 	size_t refused = 0;
@@ -383,8 +240,11 @@ void analyzer_scan(struct analyzer *analyzer)
 	now_ms = clock_now_ms(analyzer->clock);
 	rebind(analyzer);
 	(void)derive_step(analyzer->derive, &analyzer->set, now_ms, analyzer->config.history_ms);
+	analyzer->sight.profiles_left = PROFILES_A_SCAN;
+	analyzer->sight_bytes = 0;
 	for (size_t i = 0; i < analyzer->roster.count; i++)
 		scan_workload(analyzer, &analyzer->roster.workloads[i], now_ms);
+	metrics_set(METRIC_FEATURES_BYTES, (double)analyzer->sight_bytes);
 	publish(analyzer, now_ms);
 	feed_minutes(analyzer, now_ms);
 	pthread_mutex_unlock(&analyzer->scan_lock);

@@ -4,49 +4,54 @@
 #include "analyzers/robust.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 #define CONSISTENCY 1.4826
 #define SCORE_MAX 1e6
 
-static void swap(double *a, double *b)
+static double middle_of(double a, double b, double c)
 {
-	double value = *a;
+	double least = a < b ? a : b, most = a < b ? b : a;
 
-	*a = *b;
-	*b = value;
+	return c < least ? least : c > most ? most : c;
+}
+
+/* Puts what is below the pivot (or, with `equal`, not above it) to the front of [low, high); returns
+ * where the rest begins. Without a branch on the values, which would be guessed wrong half of the
+ * time: a scan spends a third of its time here otherwise. */
+static size_t partition(double *values, size_t low, size_t high, double pivot, bool equal)
+{
+	size_t rest = low;
+
+	for (size_t i = low; i < high; i++) {
+		double value = values[i];
+
+		values[i] = values[rest];
+		values[rest] = value;
+		rest += (size_t)((value < pivot) | (equal & (value == pivot)));
+	}
+	return rest;
 }
 
 /* After this values[k] is what it would be were the array sorted, and none before it is larger. */
 static double select_kth(double *values, size_t count, size_t k)
 {
-	size_t low = 0, high = count - 1;
+	size_t low = 0, high = count;
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2, i = low, j = high;
+	while (high - low > 1) {
+		double pivot =
+			middle_of(values[low], values[low + (high - low) / 2], values[high - 1]);
+		size_t rest = partition(values, low, high, pivot, false);
 
-		if (values[middle] < values[low])
-			swap(&values[middle], &values[low]);
-		if (values[high] < values[low])
-			swap(&values[high], &values[low]);
-		if (values[high] < values[middle])
-			swap(&values[high], &values[middle]);
-		double pivot = values[middle];
-
-		for (;;) {
-			while (values[i] < pivot)
-				i++;
-			while (values[j] > pivot)
-				j--;
-			if (i >= j)
-				break;
-			swap(&values[i], &values[j]);
-			i++;
-			j--;
+		if (k < rest) {
+			high = rest;
+			continue;
 		}
-		if (k <= j)
-			high = j;
-		else
-			low = j + 1;
+		/* What equals the pivot is put apart, so that many equal values end it at once. The
+		 * pivot is one of them, so that it goes on even with what is no number. */
+		low = partition(values, rest, high, pivot, true);
+		if (k < low || low == rest)
+			return pivot;
 	}
 	return values[k];
 }

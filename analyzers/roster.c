@@ -21,6 +21,8 @@ enum status roster_init(struct roster *roster, size_t workload_max)
 
 void roster_fini(struct roster *roster)
 {
+	for (size_t i = 0; i < roster->count && roster->workloads != NULL; i++)
+		sight_close(roster->workloads[i].sight);
 	mem_free(roster->workloads);
 	mem_free(roster->slots);
 	*roster = (struct roster){0};
@@ -191,8 +193,10 @@ static void compact(struct roster *roster)
 	size_t kept = 0;
 
 	for (size_t i = 0; i < roster->count; i++) {
-		if (!workload_in_use(&roster->workloads[i]))
+		if (!workload_in_use(&roster->workloads[i])) {
+			sight_close(roster->workloads[i].sight);
 			continue;
+		}
 		if (kept != i)
 			roster->workloads[kept] = roster->workloads[i];
 		kept++;
@@ -235,12 +239,15 @@ enum status roster_copy(struct roster *copy, const struct roster *roster)
 	copy->workloads = mem_zalloc(roster->count + 1, sizeof(*copy->workloads));
 	copy->slots = mem_zalloc(roster->slot_count, sizeof(*copy->slots));
 	if (copy->workloads == NULL || copy->slots == NULL) {
+		copy->count = 0;
 		roster_fini(copy);
 		return STATUS_NO_MEMORY;
 	}
 	if (roster->count > 0)
 		memcpy(copy->workloads, roster->workloads,
 			roster->count * sizeof(*copy->workloads));
+	for (size_t i = 0; i < copy->count; i++)
+		copy->workloads[i].sight = NULL;
 	memcpy(copy->slots, roster->slots, roster->slot_count * sizeof(*copy->slots));
 	return STATUS_OK;
 }

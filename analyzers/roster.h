@@ -2,7 +2,7 @@
  * Who is watched: the table of workloads with the series of each of their signals, rebuilt from the
  * store's selections when series come or go, and what the last scan said of each.
  *
- * Ownership: a roster owns its array; entries keep their trackers over a rebind.
+ * Ownership: a roster owns its array and the sights; entries keep them and their trackers over a rebind.
  * Limits: workload_max entries; the series of those that exceed it are counted in `left_out`.
  * Threads: one writer; copies are handed to readers.
  */
@@ -10,6 +10,7 @@
 #define NIMBUSGUARD_ANALYZERS_ROSTER_H
 
 #include "analyzers/findings.h"
+#include "analyzers/sight.h"
 #include "analyzers/signals.h"
 #include "store/store.h"
 
@@ -23,7 +24,8 @@ struct watched_signal {
 
 struct watched_workload {
 	struct workload_key key;
-	bool present; /* has a series after the last rebind */
+	bool present;        /* has a series after the last rebind */
+	struct sight *sight; /* of the scan alone: NULL in copies, and when memory was out */
 	struct watched_signal signals[ROLE_COUNT];
 };
 
@@ -42,7 +44,7 @@ struct watched_workload *roster_find(const struct roster *roster, const struct w
  * their findings is open. STATUS_NO_MEMORY leaves a usable, possibly older roster. */
 enum status roster_bind(struct roster *roster, struct signal_set *set,
 	struct store *store) MUST_CHECK;
-/* A deep copy for readers. */
+/* A deep copy for readers, but for what belongs to the scan alone. */
 enum status roster_copy(struct roster *copy, const struct roster *roster) MUST_CHECK;
 
 #endif

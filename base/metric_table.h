@@ -129,6 +129,11 @@
 	METRIC(WORKLOADS, "nimbusguard_workloads", METRIC_GAUGE, "Workloads seen.", "")                          \
 	METRIC(SCAN_SECONDS, "nimbusguard_scan_duration_seconds", METRIC_HISTOGRAM,                              \
 		"Time of one scan over all workloads.", "")                                                      \
+	METRIC(ROWS, "nimbusguard_rows_total", METRIC_COUNTER,                                                   \
+		"Minutes of workloads taken into the features, by the verdict on their data.",                   \
+		"verdict")                                                                                       \
+	METRIC(FEATURES_BYTES, "nimbusguard_features_bytes", METRIC_GAUGE,                                       \
+		"Memory of the features of all workloads: rolling windows and seasons.", "")                     \
 	METRIC(DATA_QUALITY, "nimbusguard_signal_quality", METRIC_GAUGE,                                         \
 		"Signals by the verdict on their data at the last scan.", "verdict")                             \
 	METRIC(ANOMALY_SCORE, "nimbusguard_anomaly_score", METRIC_GAUGE,                                         \

@@ -10,6 +10,9 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
+/* Without optimisation these are macros, and the casts in them ours. */
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+
 #define CODE __attribute__((target("avx512f,avx512bw")))
 
 /* The nodes of the level of 64 that the low 6 bits of `at` name, of four registers. */
