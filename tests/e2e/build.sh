@@ -1,6 +1,6 @@
 #!/bin/bash
 # Builds what the end-to-end tests need and Debian does not have, from Go modules: Kubernetes' control plane and a
-# current Prometheus. Usage: build.sh FOLDER TEST...   The folder gets the programs that the named tests need; what is
+# current Prometheus; and takes KEDA's definition of ScaledObjects out of its module. Usage: build.sh FOLDER TEST...   The folder gets the programs that the named tests need; what is
 # there and up to date is left alone. Without a Go toolchain nothing is built, and the tests say that they skip.
 set -euo pipefail
 
@@ -31,11 +31,27 @@ build() {
 	echo "e2e: $what built in $((SECONDS - began)) s"
 }
 
+# take NAME MODULE FILE TARGET: a file of a module into the folder. Without it the tests have a stand-in.
+take() {
+	local version folder
+	if [ -e "$dest/$4" ] && [ "$dest/$4" -nt "$here/$1/go.mod" ]; then
+		return
+	fi
+	version=$(version_of "$1" "$2")
+	folder=$(cd "$here/$1" && GOTOOLCHAIN=local go mod download -json "$2@$version" | awk -F '"' '$2 == "Dir" { print $4 }') || true
+	if [ -n "$folder" ] && install -m 644 "$folder/$3" "$dest/$4"; then
+		echo "e2e: $4 of $2 $version"
+	else
+		echo "e2e: $2 $version could not be fetched"
+	fi
+}
+
 case $tests in
 *kubernetes*)
 	version=$(version_of kubernetes k8s.io/kubernetes)
 	minor=${version#v*.}
 	symbols=k8s.io/component-base/version
+	take keda github.com/kedacore/keda/v2 config/crd/bases/keda.sh_scaledobjects.yaml keda-scaledobjects.yaml
 	CGO_ENABLED=0 build kubernetes "Kubernetes $version" . -buildvcs=false -trimpath -ldflags "-s -w \
 		-X $symbols.gitVersion=$version -X $symbols.gitMajor=1 -X $symbols.gitMinor=${minor%%.*}"
 	;;

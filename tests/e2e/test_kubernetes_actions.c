@@ -102,27 +102,14 @@ static void make_hpa(const char *name)
 		name, name);
 }
 
-static bool keda_served(void)
+/* There is no KEDA that would act on it. */
+static void make_scaled_object(void)
 {
-	return kube_cluster_has(&cluster, SCALED);
-}
-
-/* What KEDA's definition has of fields that matter here, without its validation. */
-static void make_keda(void)
-{
-	kube_cluster_create(&cluster, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-		"{'apiVersion':'apiextensions.k8s.io/v1','kind':'CustomResourceDefinition',"
-		"'metadata':{'name':'scaledobjects.keda.sh'},'spec':{'group':'keda.sh',"
-		"'scope':'Namespaced','names':{'kind':'ScaledObject','plural':'scaledobjects',"
-		"'singular':'scaledobject'},'versions':[{'name':'v1alpha1','served':true,"
-		"'storage':true,'schema':{'openAPIV3Schema':{'type':'object','properties':{"
-		"'spec':{'type':'object','x-kubernetes-preserve-unknown-fields':true,"
-		"'properties':{'minReplicaCount':{'type':'integer','format':'int32'},"
-		"'maxReplicaCount':{'type':'integer','format':'int32'}}}}}}}]}}");
-	AWAIT(&cluster.parts, keda_served(), WAIT_S);
+	kube_cluster_keda(&cluster);
 	kube_cluster_create(&cluster, SCALED,
 		"{'apiVersion':'keda.sh/v1alpha1','kind':'ScaledObject','metadata':{'name':'so'},"
-		"'spec':{'scaleTargetRef':{'name':'queue'},'maxReplicaCount':5}}");
+		"'spec':{'scaleTargetRef':{'name':'queue'},'maxReplicaCount':5,'triggers':["
+		"{'type':'cpu','metricType':'Utilization','metadata':{'value':'60'}}]}}");
 }
 
 static void make_objects(void)
@@ -130,7 +117,7 @@ static void make_objects(void)
 	kube_cluster_deployment(&cluster, "shop", "web", 2, "'nimbusguard.io/managed':'true'");
 	make_hpa("web");
 	kube_cluster_deployment(&cluster, "shop", "queue", 1, "");
-	make_keda();
+	make_scaled_object();
 	kube_cluster_deployment(&cluster, "shop", "rolled", 2, "'cause':'first'");
 	kube_cluster_create(&cluster, APPS "statefulsets",
 		"{'metadata':{'name':'db'},'spec':{'replicas':1,'serviceName':'db'," TEMPLATE("db",

@@ -63,6 +63,10 @@ bool kube_cluster_rolled_out(struct kube_cluster *cluster, const char *namespace
 json_t *kube_cluster_pods(struct kube_cluster *cluster, const char *namespace_name,
 	const char *deployment);
 
+/* KEDA's own definition of ScaledObjects, out of its module, or where that could not be fetched a stand-in
+ * with the fields that matter here. Returns when they are served. */
+void kube_cluster_keda(struct kube_cluster *cluster);
+
 /* Writes a token of the service account to a file of the cluster's folder; path: its place, of
  * SERVER_PATH_MAX bytes. secret: the token is good as long as this Secret is there; NULL: for an hour. */
 void kube_cluster_token(struct kube_cluster *cluster, const char *namespace_name,
