@@ -20,6 +20,7 @@
 #include "base/yaml.h"
 #include "daemon/case_cluster.h"
 #include "daemon/bundle.h"
+#include "remediations/change.h"
 
 #define CASE_TESTS_MAX 1000
 #define CASE_SERIES_MAX 1000
@@ -71,8 +72,44 @@ struct case_word {
 struct case_step {
 	bool set;
 	int64_t from, to;
-	const struct yaml_node *node;
 };
+
+/* X(id, key): what a plan is asked for by words that it must have */
+#define CASE_WORDS_TABLE(X)                                                                        \
+	X(WORDS_PLAN, "plan")       /* a part of the plan in words */                              \
+	X(WORDS_OBJECT, "object")   /* what is written in the target's stead */                    \
+	X(WORDS_BY, "by")           /* how a pod is restarted: delete, evict */                    \
+	X(WORDS_JOB, "job")         /* the Job's name */                                           \
+	X(WORDS_PAYLOAD, "payload") /* a part of what is sent */                                   \
+	X(WORDS_TITLE, "title")     /* of a ticket */                                              \
+	X(WORDS_TEXT, "text")       /* a part of a ticket's text */
+
+/* X(id, key): and what is so or not */
+#define CASE_FLAG_TABLE(X)                                                                         \
+	X(FLAG_DRY_RUN, "dry_run")                                                                 \
+	X(FLAG_IN_PLACE, "in_place") /* a pod is resized, and no other takes its place */          \
+	X(FLAG_LOCAL_DATA, "delete_local_data")                                                    \
+	X(FLAG_UNOWNED, "delete_unowned")                                                          \
+	X(FLAG_FOREIGN, "cordoned_by_others")
+
+enum case_words {
+#define X(id, key) id,
+	CASE_WORDS_TABLE(X)
+#undef X
+		CASE_WORDS_COUNT
+};
+
+enum case_flag {
+#define X(id, key) id,
+	CASE_FLAG_TABLE(X)
+#undef X
+		CASE_FLAG_COUNT
+};
+
+/* The key by which a change of this field is expected. */
+const char *case_field_key(enum change_field field);
+extern const char *const case_words_keys[CASE_WORDS_COUNT];
+extern const char *const case_flag_keys[CASE_FLAG_COUNT];
 
 struct case_check {
 	int64_t at_ms;
@@ -81,8 +118,11 @@ struct case_check {
 	const struct yaml_node *node;   /* of `expect` */
 	bool nothing;
 	const char *playbook, *action, *target, *state, *outcome, *reason;
-	int dry_run; /* -1: not asked */
-	struct case_step replicas, memory, cpu;
+	const char *words[CASE_WORDS_COUNT]; /* NULL: not asked */
+	int flags[CASE_FLAG_COUNT];          /* -1: not asked */
+	struct case_step fields[CHANGE_FIELD_COUNT];
+	int64_t time_ms;                  /* -1: not asked */
+	const struct yaml_node *matchers; /* a list of texts; NULL: not asked */
 	const char *refused[CASE_REFUSED_MAX];
 	const struct yaml_node *refused_nodes[CASE_REFUSED_MAX];
 	size_t refused_count;

@@ -3,23 +3,12 @@
  * first one of a check stands what the service had to say: the incident, its actions, and the gates
  * that refused, in their own sentences.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/json_span.h"
 #include "base/parse.h"
 #include "daemon/case_world.h"
-#include "remediations/quantity.h"
-
-/* A check under way. */
-struct checking {
-	struct world *world;
-	const struct case_check *check;
-	const struct incident *incident;
-	const struct action *action; /* that the check is about; NULL: there is none */
-	bool failed;
-};
 
 void world_fail(struct world *world, const struct yaml_node *node, int64_t at_ms)
 {
@@ -199,8 +188,8 @@ static void tell_incident(const struct checking *at)
 	tell_gates(at);
 }
 
-/* A difference; what follows it is told once a check. */
-static void differ(struct checking *at, const char *key, const char *expected, const char *came)
+/* What follows it is told once a check. */
+void checking_differ(struct checking *at, const char *key, const char *expected, const char *came)
 {
 	const struct yaml_node *node = yaml_get(at->check->node, key);
 
@@ -214,41 +203,7 @@ static void expect_text(struct checking *at, const char *key, const char *expect
 	const char *came)
 {
 	if (expected != NULL && strcmp(expected, came) != 0)
-		differ(at, key, expected, came);
-}
-
-/* ---- the plan ---- */
-
-static void write_amount(int64_t value, bool bytes, bool milli, char *text, size_t size)
-{
-	if (bytes)
-		quantity_write_bytes(value, text, size);
-	else if (milli)
-		quantity_write_milli(value, text, size);
-	else
-		snprintf(text, size, "%" PRId64, value);
-}
-
-static void expect_step(struct checking *at, const char *key, const struct case_step *step,
-	const struct changes *changes, enum change_field field)
-{
-	const struct change *change = changes_find(changes, field);
-	int64_t from = change != NULL ? change->before : 0;
-	int64_t to = change != NULL ? change->after : 0;
-	bool bytes = change_field_unit(field) == UNIT_BYTES;
-	bool milli = change_field_unit(field) == UNIT_MILLICORES;
-	char expected[160], came[160] = "", a[64], b[64];
-
-	if (!step->set || (step->from == from && step->to == to))
-		return;
-	write_amount(step->from, bytes, milli, a, sizeof(a));
-	write_amount(step->to, bytes, milli, b, sizeof(b));
-	snprintf(expected, sizeof(expected), "%s -> %s", a, b);
-	write_amount(from, bytes, milli, a, sizeof(a));
-	write_amount(to, bytes, milli, b, sizeof(b));
-	if (from != 0 || to != 0)
-		snprintf(came, sizeof(came), "%s -> %s", a, b);
-	differ(at, key, expected, came);
+		checking_differ(at, key, expected, came);
 }
 
 /* A check may leave the container out. */
@@ -270,23 +225,6 @@ static void expect_target(struct checking *at)
 	}
 	if (strcmp(at->check->target, bare) != 0)
 		expect_text(at, "target", at->check->target, whole);
-}
-
-static void expect_plan(struct checking *at)
-{
-	const struct case_check *check = at->check;
-	static const struct plan no_plan;
-	const struct plan *plan = at->action != NULL ? &at->action->plan : &no_plan;
-
-	expect_step(at, "replicas", &check->replicas, &plan->changes, CHANGE_REPLICAS);
-	expect_step(at, "memory", &check->memory, &plan->changes, CHANGE_MEMORY_LIMIT);
-	expect_step(at, "cpu", &check->cpu, &plan->changes, CHANGE_CPU_LIMIT);
-	if (check->dry_run >= 0 &&
-		(at->action == NULL || at->action->dry_run != (check->dry_run == 1)))
-		differ(at, "dry_run", check->dry_run ? "true" : "false",
-			at->action == NULL            ? ""
-				: at->action->dry_run ? "true"
-						      : "false");
 }
 
 /* ---- refusals ---- */
@@ -346,12 +284,12 @@ static void expect_all(struct checking *at)
 	if (check->action != NULL && at->action == NULL) {
 		const struct action *last = incident_action(incident);
 
-		differ(at, "action", check->action,
+		checking_differ(at, "action", check->action,
 			last != NULL ? action_kind_name(last->plan.kind) : "");
 		at->action = choose_action(incident, NULL);
 	}
 	expect_target(at);
-	expect_plan(at);
+	checking_plan(at);
 	expect_text(at, "state", check->state,
 		at->action != NULL ? action_state_name(at->action->state) : "");
 	expect_refusals(at);

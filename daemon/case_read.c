@@ -286,7 +286,10 @@ static void read_word(struct reading *at, const struct yaml_node *node)
 
 /* ---- checks ---- */
 
-static bool quantity(const char *from, size_t size, bool milli, int64_t *value)
+#define EXPECT_KEYS_MAX 48
+
+/* A value of this unit, with spaces around it. */
+static bool value_of(const char *from, size_t size, enum change_unit unit, int64_t *value)
 {
 	char number[QUANTITY_TEXT_MAX];
 
@@ -300,24 +303,80 @@ static bool quantity(const char *from, size_t size, bool milli, int64_t *value)
 		return false;
 	memcpy(number, from, size);
 	number[size] = '\0';
-	return (milli ? quantity_parse_milli(number, value) : quantity_parse(number, value)) ==
-		STATUS_OK;
+	if (unit == UNIT_FLAG) {
+		*value = strcmp(number, "true") == 0;
+		return *value == 1 || strcmp(number, "false") == 0;
+	}
+	return (unit == UNIT_MILLICORES ? quantity_parse_milli(number, value)
+					: quantity_parse(number, value)) == STATUS_OK;
 }
 
-static void read_step(struct reading *at, const struct yaml_node *map, const char *key, bool milli,
+static void read_step(struct reading *at, const struct yaml_node *map, enum change_field field,
 	struct case_step *step)
 {
-	const char *words = NULL, *arrow;
+	enum change_unit unit = change_field_unit(field);
+	const char *key = case_field_key(field), *words = NULL, *arrow;
 
 	text(at, map, key, false, &words);
 	if (words == NULL)
 		return;
-	step->node = yaml_get(map, key);
 	arrow = strstr(words, "->");
-	step->set = arrow != NULL && quantity(words, (size_t)(arrow - words), milli, &step->from) &&
-		quantity(arrow + 2, strlen(arrow + 2), milli, &step->to);
+	step->set = arrow != NULL && value_of(words, (size_t)(arrow - words), unit, &step->from) &&
+		value_of(arrow + 2, strlen(arrow + 2), unit, &step->to);
 	if (!step->set)
-		wrong(at, step->node, "this must be a change, like 2 -> 3 or 512Mi -> 640Mi");
+		wrong(at, yaml_get(map, key),
+			unit == UNIT_FLAG ? "this must be a change, like false -> true"
+					  : "this must be a change, like 2 -> 3 or 512Mi -> 640Mi");
+}
+
+static void read_matchers(struct reading *at, const struct yaml_node *map, struct case_check *check)
+{
+	const struct yaml_node *list = list_of(at, map, "matchers");
+
+	for (size_t i = 0; i < length_of(list); i++)
+		if (list->children[i]->kind != YAML_SCALAR)
+			wrong(at, list->children[i],
+				"this must be a matcher, like namespace=\"shop\"");
+	check->matchers = list;
+}
+
+/* What is expected of the plan. */
+static void read_plan(struct reading *at, const struct yaml_node *map, struct case_check *check)
+{
+	for (int i = 0; i < CHANGE_FIELD_COUNT; i++)
+		read_step(at, map, (enum change_field)i, &check->fields[i]);
+	for (size_t i = 0; i < CASE_WORDS_COUNT; i++)
+		text(at, map, case_words_keys[i], false, &check->words[i]);
+	for (size_t i = 0; i < CASE_FLAG_COUNT; i++) {
+		bool flag;
+
+		if (yaml_read_bool(&at->file->reader, map, case_flag_keys[i], false, &flag))
+			check->flags[i] = flag;
+		else if (yaml_get(map, case_flag_keys[i]) != NULL)
+			at->good = false;
+	}
+	if (yaml_get(map, "time") != NULL)
+		duration(at, map, "time", true, &check->time_ms);
+	read_matchers(at, map, check);
+}
+
+/* All keys of an expectation, ended by NULL. */
+static void list_keys(const char *known[EXPECT_KEYS_MAX])
+{
+	static const char *const others[] = {"playbook", "action", "target", "state", "refused",
+		"outcome", "reason", "time", "matchers"};
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_COUNT(others); i++)
+		known[count++] = others[i];
+	for (int i = 0; i < CHANGE_FIELD_COUNT; i++)
+		known[count++] = case_field_key((enum change_field)i);
+	for (size_t i = 0; i < CASE_WORDS_COUNT; i++)
+		known[count++] = case_words_keys[i];
+	for (size_t i = 0; i < CASE_FLAG_COUNT; i++)
+		known[count++] = case_flag_keys[i];
+	CHECK(count < EXPECT_KEYS_MAX);
+	known[count] = NULL;
 }
 
 static void read_refused(struct reading *at, const struct yaml_node *map, struct case_check *check)
@@ -345,8 +404,7 @@ static void read_refused(struct reading *at, const struct yaml_node *map, struct
 static void read_expectation(struct reading *at, const struct yaml_node *map,
 	struct case_check *check)
 {
-	static const char *const known[] = {"playbook", "action", "target", "replicas", "memory",
-		"cpu", "state", "refused", "outcome", "reason", "dry_run", NULL};
+	const char *known[EXPECT_KEYS_MAX];
 	static const char *const actions[] = {
 #define X(kind, name) #name,
 		ACTION_TABLE(X)
@@ -354,10 +412,11 @@ static void read_expectation(struct reading *at, const struct yaml_node *map,
 			NULL};
 	static const char *const states[] = {ACTION_STATE_TABLE(NAME) NULL};
 	static const char *const outcomes[] = {OUTCOME_TABLE(NAME) NULL};
-	bool dry_run;
 	int index;
 
-	check->dry_run = -1;
+	memset(check->flags, -1, sizeof(check->flags));
+	check->time_ms = -1;
+	list_keys(known);
 	if (map == NULL || map->kind == YAML_NULL) {
 		wrong(at, check->node,
 			"it expects nothing to be so: write `expect: nothing`, or what");
@@ -382,14 +441,8 @@ static void read_expectation(struct reading *at, const struct yaml_node *map,
 		check->state = states[index];
 	if (choice(at, map, "outcome", false, outcomes, &index))
 		check->outcome = outcomes[index];
-	read_step(at, map, "replicas", false, &check->replicas);
-	read_step(at, map, "memory", false, &check->memory);
-	read_step(at, map, "cpu", true, &check->cpu);
+	read_plan(at, map, check);
 	read_refused(at, map, check);
-	if (yaml_read_bool(&at->file->reader, map, "dry_run", false, &dry_run))
-		check->dry_run = dry_run;
-	else if (yaml_get(map, "dry_run") != NULL)
-		at->good = false;
 }
 
 static void read_check(struct reading *at, const struct yaml_node *node)

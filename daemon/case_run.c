@@ -53,6 +53,16 @@ static void recorded(void *argument, struct record *record)
 	world->records[world->record_count++] = *record;
 }
 
+static void sent(void *argument, const struct command *command)
+{
+	struct world *world = argument;
+
+	if (command->payload != NULL &&
+		json_object_set_new(world->sent, command->action_id,
+			json_string(command->payload)) != 0)
+		give_up(world, world->test->node, "out of memory");
+}
+
 static void told(void *argument, const struct news *news)
 {
 	struct world *world = argument;
@@ -91,12 +101,14 @@ static enum status open_world(struct world *world, struct bundle *bundle, struct
 		.has_cluster = world->test->has_cluster,
 		.argument = world,
 		.told = told,
+		.sent = sent,
 		.recorded = recorded,
 		.gave_up = gave_up};
 
 	world->records = mem_zalloc(CASE_RECORDS_MAX, sizeof(*world->records));
 	world->series = mem_zalloc(world->test->series_count, sizeof(*world->series));
-	if (world->records == NULL || world->series == NULL)
+	world->sent = json_object();
+	if (world->records == NULL || world->series == NULL || world->sent == NULL)
 		return error_set(error, STATUS_NO_MEMORY, "out of memory");
 	for (size_t i = 0; i < world->test->series_count; i++)
 		world->series[i] = STORE_NO_SERIES;
@@ -118,6 +130,7 @@ static void close_world(struct world *world)
 	for (size_t i = 0; i < world->record_count; i++)
 		record_fini(&world->records[i]);
 	config_close(world->config);
+	json_decref(world->sent);
 	mem_free(world->records);
 	mem_free(world->series);
 }

@@ -209,6 +209,8 @@ static enum status port_send(void *self, const struct command *command, bool dry
 	struct sandbox *sandbox = self;
 	struct command_result result = {.outcome = COMMAND_DONE};
 
+	if (sandbox->config.sent != NULL)
+		sandbox->config.sent(sandbox->config.argument, command);
 	if (dry_run)
 		return sandbox->dry.vtable->send(sandbox->dry.self, command);
 	if (command->kind == ACTION_TICKET || action_kind_told_apart(command->kind)) {

@@ -37,6 +37,8 @@ struct sandbox_config {
 	void *argument;
 	/* The engine's news, as it happens. */
 	void (*told)(void *argument, const struct news *news);
+	/* A command as it goes out, in a dry run too. May be NULL. */
+	void (*sent)(void *argument, const struct command *command);
 	/* A record as it is journaled; it changes hands (record_fini). */
 	void (*recorded)(void *argument, struct record *record);
 	/* It cannot go on: memory is out, or a limit was hit. Told once. */
