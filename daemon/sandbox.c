@@ -273,6 +273,8 @@ static enum status open_cluster(struct sandbox *sandbox, struct error *error)
 
 	if (case_cluster_init(&sandbox->cluster) != STATUS_OK)
 		return error_set(error, STATUS_NO_MEMORY, "out of memory");
+	/* As Kubernetes does since 1.33. */
+	sandbox->cluster.resizes = true;
 	if (sandbox->config.has_cluster) {
 		sandbox->look.session =
 			kube_session_open_served(case_cluster_serve, &sandbox->cluster);
