@@ -36,6 +36,7 @@ static const struct forecaster_class *const classes[] = {
 	&forecast_holt_winters_multiplicative,
 	&forecast_ridge_ar,
 	&forecast_combined,
+	&forecast_lstm,
 };
 
 /* What waits for its outcome, for each horizon. */
@@ -93,6 +94,10 @@ void forecaster_config_default(struct forecaster_config *config)
 	config->season_rows = 1440;
 	config->coverage = .9;
 	config->seed = 1;
+	config->lstm_hidden = 128;
+	config->lstm_layers = 3;
+	config->lstm_window = 60;
+	config->lstm_epochs = 20;
 }
 
 static enum status config_check(const struct forecaster_config *config, struct error *error)

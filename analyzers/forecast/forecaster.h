@@ -39,9 +39,11 @@ struct forecaster_config {
 	size_t season_rows; /* rows a day (1440 for minutes); 0: no season is looked for */
 	double coverage;    /* of [low, high]: .8 to .99 */
 	uint64_t seed;
+	/* Of class lstm alone: the net's shape, rows of a training window, epochs at most. */
+	size_t lstm_hidden, lstm_layers, lstm_window, lstm_epochs;
 };
 
-/* Rows of a minute, 5 and 15 ahead, a season of a day, intervals of 90 %. */
+/* Rows of a minute, 5 and 15 ahead, a season of a day, intervals of 90 %; 3 layers of 128, windows of 60. */
 void forecaster_config_default(struct forecaster_config *config);
 
 /* All NaN: nothing is known. middle is the median; q10 and q90 are the quantiles .1 and .9; low and

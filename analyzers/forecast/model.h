@@ -29,6 +29,6 @@ struct forecaster_class {
 
 extern const struct forecaster_class forecast_naive, forecast_seasonal_naive, forecast_ewma,
 	forecast_holt_winters, forecast_holt_winters_multiplicative, forecast_ridge_ar,
-	forecast_median, forecast_combined;
+	forecast_median, forecast_combined, forecast_lstm;
 
 #endif

@@ -34,6 +34,10 @@ static struct forecaster_config small_config(void)
 
 	forecaster_config_default(&config);
 	config.season_rows = 48;
+	config.lstm_hidden = 32;
+	config.lstm_layers = 1;
+	config.lstm_window = 20;
+	config.lstm_epochs = 1;
 	return config;
 }
 
