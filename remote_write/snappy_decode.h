@@ -38,20 +38,18 @@ struct snappy_ends {
 struct snappy_stream {
 	struct snappy_cursor cursor;
 	struct snappy_ends ends;
+	bool mixed; /* in which of two ways it is decoded; both give the same */
 	bool done;
 };
 
-static inline struct snappy_stream snappy_stream_of(const uint8_t *in, size_t in_size, uint8_t *out,
-	size_t out_size)
-{
-	return (struct snappy_stream){{in, out}, {in + in_size, out, out + out_size}, false};
-}
+struct snappy_stream snappy_stream_of(const uint8_t *in, size_t in_size, uint8_t *out,
+	size_t out_size);
 
 /* On until `until` bytes or a little more are decoded, or all; not after `done`. false: the block is
  * malformed. true and `done`: it is decoded and well-formed as a whole, which before is not known. */
 bool snappy_stream_more(struct snappy_stream *stream, size_t until);
 
 /* The same without what the processor may have beyond its architecture: for tests. */
-snappy_decode_fn snappy_decode_plain;
+bool snappy_stream_more_plain(struct snappy_stream *stream, size_t until);
 
 #endif

@@ -9,7 +9,7 @@
 #define PAGE_SLOTS ((uint32_t)KEYS_PAGE_MAX)
 #define PAGE_SPLIT_AT 204u
 #define FIND_TRIES 4
-#define FIND_GROUP 16u
+#define FIND_AHEAD 16u /* a power of two */
 
 /* Second word: the number plus one above, 32 bits of key.low below; 0 is an empty slot. */
 struct key_slot {
@@ -154,41 +154,42 @@ uint32_t keys_find(const struct key_table *table, struct store_key key)
 	return KEYS_NONE;
 }
 
-static void group_find(const struct key_table *table, const struct store_key *keys, uint32_t count,
+/* Where to look for a key; it is on its way into the cache. */
+static inline const struct page *page_expect(const struct key_table *table, struct store_key key)
+{
+	const struct page *page = page_of(table, key.high);
+
+	__builtin_prefetch(&page->slots[slot_index(key.low)]);
+	return page;
+}
+
+/* Each key is looked for when the one FIND_AHEAD places behind it is fetched, so that as many misses are
+ * always on their way. */
+void keys_find_many(const struct key_table *table, const struct store_key *keys, size_t count,
 	uint32_t *numbers)
 {
 	uint64_t sequence = atomic_load_explicit(&table->sequence, memory_order_acquire);
-	const struct page *pages[FIND_GROUP];
+	const struct page *pages[FIND_AHEAD];
+	size_t fetched = 0;
 
-	for (uint32_t i = 0; i < count; i++) {
-		pages[i] = page_of(table, keys[i].high);
-		__builtin_prefetch(&pages[i]->slots[slot_index(keys[i].low)]);
-	}
-	for (uint32_t i = 0; i < count; i++) {
-		numbers[i] = page_find(pages[i], keys[i]);
+	for (; fetched < count && fetched < FIND_AHEAD; fetched++)
+		pages[fetched] = page_expect(table, keys[fetched]);
+	for (size_t i = 0; i < count; i++) {
+		const struct page *page = pages[i % FIND_AHEAD];
+
+		if (fetched < count)
+			pages[i % FIND_AHEAD] = page_expect(table, keys[fetched++]);
+		numbers[i] = page_find(page, keys[i]);
 		/* What is not there will be put there. */
 		if (numbers[i] == KEYS_NONE)
-			__builtin_prefetch(pages[i], 1);
+			__builtin_prefetch(page, 1);
 	}
 	if (atomic_load_explicit(&table->sequence, memory_order_relaxed) == sequence &&
 		(sequence & 1) == 0)
 		return;
 	/* The table changed under us: one by one. */
-	for (uint32_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		numbers[i] = keys_find(table, keys[i]);
-}
-
-void keys_find_many(const struct key_table *table, const struct store_key *keys, size_t count,
-	uint32_t *numbers)
-{
-	while (count > 0) {
-		uint32_t group = count < FIND_GROUP ? (uint32_t)count : FIND_GROUP;
-
-		group_find(table, keys, group, numbers);
-		keys += group;
-		numbers += group;
-		count -= group;
-	}
 }
 
 /* Room is the caller's promise. high before low: a reader trusts the slot once low is there. */

@@ -48,7 +48,7 @@ size_t keys_fixed_bytes(const struct key_table *table);
 uint32_t keys_find(const struct key_table *table, struct store_key key);
 /* Brings into the cache what keys_find() and keys_insert() of the key will touch. */
 void keys_expect(const struct key_table *table, struct store_key key);
-/* numbers[i] = keys_find(keys[i]), in groups, with the cache misses of a group at the same time. */
+/* numbers[i] = keys_find(keys[i]), with several cache misses under way at any time. */
 void keys_find_many(const struct key_table *table, const struct store_key *keys, size_t count,
 	uint32_t *numbers);
 

@@ -2,6 +2,7 @@
  * Any bytes as a snappy block: each variant of the decoder and libsnappy give the same answer and the
  * same bytes, and nothing but the slop is touched beside them.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -15,16 +16,21 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_size);
 
-static void compare(snappy_decode_fn *decode, const uint8_t *elements, size_t size,
+typedef bool more_fn(struct snappy_stream *stream, size_t until);
+
+static void compare(more_fn *more, bool mixed, const uint8_t *elements, size_t size,
 	const uint8_t *expected, size_t expected_size)
 {
+	struct snappy_stream stream;
 	/* Of their exact sizes, so that the sanitizers see what lies outside. */
 	uint8_t *in = mem_alloc(size);
 	uint8_t *out = mem_alloc(expected_size + SNAPPY_SLOP);
 
 	CHECK(in != NULL && out != NULL);
 	memcpy(in, elements, size);
-	CHECK(decode(in, size, out, expected_size) == (expected != NULL));
+	stream = snappy_stream_of(in, size, out, expected_size);
+	stream.mixed = mixed;
+	CHECK(more(&stream, SIZE_MAX) == (expected != NULL));
 	CHECK(expected == NULL || memcmp(out, expected, expected_size) == 0);
 	mem_free(in);
 	mem_free(out);
@@ -48,8 +54,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_size)
 		mem_free(expected);
 		expected = NULL;
 	}
-	compare(snappy_decode, input + preamble, input_size - preamble, expected, claimed);
-	compare(snappy_decode_plain, input + preamble, input_size - preamble, expected, claimed);
+	for (int way = 0; way < 4; way++)
+		compare(way < 2 ? snappy_stream_more : snappy_stream_more_plain, way % 2 != 0,
+			input + preamble, input_size - preamble, expected, claimed);
 	mem_free(expected);
 	return 0;
 }
