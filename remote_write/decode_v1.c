@@ -11,7 +11,12 @@
 #include "base/check.h"
 #include "remote_write/shapes.h"
 
-enum { REQUEST_TIMESERIES = 1, REQUEST_METADATA = 3 };
+enum {
+	REQUEST_TIMESERIES = 1,
+	REQUEST_METADATA = 3,
+	REQUEST_V2_SYMBOLS = 4,
+	REQUEST_V2_TIMESERIES = 5
+};
 _Static_assert(TIMESERIES_TAG == (REQUEST_TIMESERIES << 3 | WIRE_BYTES), "the fields' numbers");
 enum { SERIES_LABELS = 1, SERIES_SAMPLES = 2, SERIES_EXEMPLARS = 3, SERIES_HISTOGRAMS = 4 };
 _Static_assert(SERIES_LABEL_TAG == (SERIES_LABELS << 3 | WIRE_BYTES), "the fields' numbers");
@@ -72,6 +77,8 @@ size_t decode_v1_frames(struct decode_v1 *decode, struct wire *frames, size_t ma
 			decode->metadata++;
 		} else if (!wire_skip(wire, tag.type)) {
 			break;
+		} else if (tag.field == REQUEST_V2_SYMBOLS || tag.field == REQUEST_V2_TIMESERIES) {
+			decode->v2 = true;
 		}
 	}
 	return count;

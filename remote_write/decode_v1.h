@@ -27,6 +27,7 @@
 struct decode_v1 {
 	struct wire wire;  /* the body; its fault is the fault of the body */
 	uint64_t metadata; /* MetricMetadata messages passed so far */
+	bool v2;           /* fields were passed that a request of 2.0 is made of */
 };
 
 static inline struct decode_v1 decode_v1_of(const void *body, size_t size)

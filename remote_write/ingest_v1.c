@@ -455,6 +455,19 @@ static bool take_allowed(struct ingest *ingest, size_t first, size_t count)
 	return allowed == count;
 }
 
+/* Unknown fields are skipped, so that a whole request of 2.0 would be taken for an empty one. A request
+ * that has anything of 1.0 is one of 1.0. */
+static void refuse_v2(struct ingest *ingest, const struct decode_v1 *decode)
+{
+	if (!decode->v2 || ingest->counts->series > 0 || decode->metadata > 0 ||
+		ingest->first.code != STATUS_OK)
+		return;
+	count_refusal(ingest, REFUSAL_PROTOBUF);
+	error_set(&ingest->first, STATUS_BAD_INPUT,
+		"the body is a request of remote write 2.0 (fields 4 and 5, nothing of 1.0), which the "
+		"Content-Type has to say: application/x-protobuf;proto=io.prometheus.write.v2.Request");
+}
+
 void ingest_body_v1(struct ingest *ingest)
 {
 	size_t ahead = ingest->ahead_count, count;
@@ -475,5 +488,6 @@ void ingest_body_v1(struct ingest *ingest)
 			(void)ingest_refuse_bytes(ingest, decode.wire.at, decode.wire.fault);
 		more = more && count == GROUP_MAX;
 	}
+	refuse_v2(ingest, &decode);
 	ingest_flush(ingest);
 }

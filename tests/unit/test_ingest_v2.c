@@ -469,6 +469,39 @@ static void a_request_of_1_0_is_refused_by_name(void **state)
 	assert_int_equal(counts.samples_written, 0);
 }
 
+static void a_request_of_2_0_said_to_be_of_1_0_is_refused_by_name(void **state)
+{
+	static const char *const types[] = {NULL, V1, V1 ";proto=prometheus.WriteRequest"};
+	double before = metrics_get(METRIC_RW_INVALID, "protobuf");
+
+	write_body_v2_simple(&request, "__name__=up", NOW_MS, 1);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(send_as(types[i], &request.body), STATUS_BAD_INPUT);
+		assert_says("the body is a request of remote write 2.0");
+		assert_says(V2);
+		assert_false(counts.tell_written);
+		assert_int_equal(series_in_store(), 0);
+	}
+	assert_true(metrics_get(METRIC_RW_INVALID, "protobuf") == before + 3);
+	assert_int_equal(send(), STATUS_OK);
+	assert_int_equal(series_in_store(), 1);
+}
+
+/* To 1.0 they are unknown fields, which are skipped. */
+static void fields_of_2_0_beside_series_of_1_0_change_nothing(void **state)
+{
+	static struct write_body first;
+
+	write_body_reset(&first);
+	write_body_field(&first, 4, "", 0);
+	write_body_simple(&first, "__name__=up", NOW_MS, 1);
+	write_body_field(&first, 5, "", 0);
+	assert_int_equal(send_as(V1, &first), STATUS_OK);
+	assert_int_equal(series_in_store(), 1);
+	write_body_reset(&first);
+	assert_int_equal(send_as(V1, &first), STATUS_OK);
+}
+
 static void malformed_bytes_end_the_request_and_what_stood_before_is_kept(void **state)
 {
 	static const char *const tails[] = {"2a 01 0a", "2a 02 0a 05", "2a 03 0a 01 80", "2b",
@@ -631,6 +664,8 @@ int main(void)
 		TEST(metadata_beside_a_sample_is_counted),
 		TEST(exemplars_alone_make_no_series),
 		TEST(a_request_of_1_0_is_refused_by_name),
+		TEST(a_request_of_2_0_said_to_be_of_1_0_is_refused_by_name),
+		TEST(fields_of_2_0_beside_series_of_1_0_change_nothing),
 		TEST(malformed_bytes_end_the_request_and_what_stood_before_is_kept),
 		TEST(a_body_cut_anywhere_keeps_what_it_can),
 		TEST(a_full_store_refuses_new_series_and_takes_samples_of_known_ones),
