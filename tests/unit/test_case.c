@@ -448,85 +448,87 @@ static void what_comes_otherwise_fails_with_its_place(void **state)
 		"expected dry_run true, got false");
 }
 
+static const char plan_body[] =
+	"playbooks: [p.yaml]\n"
+	"cluster:\n"
+	"- {kind: Namespace, metadata: {name: shop, annotations: {nimbusguard.io/managed: "
+	"'true'}}}\n"
+	"- {kind: Deployment, metadata: {namespace: shop, name: web}, spec: {replicas: 2, "
+	"template: {spec: {containers: [{name: app}]}}}}\n"
+	"- {kind: HorizontalPodAutoscaler, metadata: {namespace: shop, name: hpa}, spec: "
+	"{scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, "
+	"minReplicas: 2, maxReplicas: 4}}\n"
+	"- {kind: ReplicaSet, metadata: {namespace: shop, name: web-6f, ownerReferences: "
+	"[{kind: Deployment, name: web}]}, spec: {replicas: 2}}\n"
+	"- {kind: Pod, metadata: {namespace: shop, name: web-6f-a, ownerReferences: "
+	"[{kind: ReplicaSet, name: web-6f}]}, spec: {nodeName: n1, containers: [{name: app, "
+	"resources: {requests: {cpu: 10m, memory: 32Mi}, limits: {cpu: 1, memory: 64Mi}}}]}}\n"
+	"- {kind: Node, metadata: {name: n1, annotations: {nimbusguard.io/managed: 'true'}}}\n"
+	"input_series:\n"
+	"- {series: 'nimbusguard:workload_saturation:ratio{namespace=\"shop\","
+	"workload_kind=\"Deployment\",workload=\"web\"}', values: 0.5x200}\n"
+	"tests:\n- name: t\n  alerts:\n"
+	"  - {at: 5m, labels: {alertname: Busy, %s}}\n"
+	"  checks:\n  - {at: 6m, expect: {%s}}\n";
+static const char pod_labels[] = "namespace: shop, pod: web-6f-a",
+		  web_labels[] = "namespace: shop, deployment: web";
+static const struct {
+	const char *kind, *step, *labels, *good, *bad, *told;
+} plan_rows[] = {
+	{"Deployment", "{action: adjust_autoscaler, min: 3, max: +1}", web_labels,
+		"replicas_min: 2 -> 3, replicas_max: 4 -> 5, object: "
+		"HorizontalPodAutoscaler/hpa",
+		"object: ScaledObject/hpa",
+		"expected object ScaledObject/hpa, got HorizontalPodAutoscaler/hpa"},
+	{"Deployment", "{action: adjust_autoscaler, max: +1}", web_labels, "replicas_max: 4 -> 5",
+		"replicas_min: 2 -> 3", "expected replicas_min 2 -> 3, got none"},
+	{"Pod", "{action: adjust_resources, memory: 96MiB, cpu_request: 20m}", pod_labels,
+		"in_place: true, state: watched, memory: 64Mi -> 96Mi, cpu_request: 10m -> 20m, plan: in "
+		"place",
+		"in_place: false", "expected in_place false, got true"},
+	{"Pod", "{action: restart_pod, by: evict}", pod_labels, "by: evict", "by: delete",
+		"expected by delete, got evict"},
+	{"Node", "{action: drain, deadline: 30m, delete_local_data: true}", "node: n1",
+		"unschedulable: false -> true, delete_local_data: true, delete_unowned: "
+		"false, time: 30m",
+		"time: 15m", "expected time 15m, got 30m"},
+	{"Deployment",
+		"{action: run_job, template: {apiVersion: batch/v1, kind: Job, spec: "
+		"{activeDeadlineSeconds: 60, ttlSecondsAfterFinished: 600, template: "
+		"{spec: {restartPolicy: Never, containers: [{name: a, image: clean, env: "
+		"[{name: WHERE, value: '{{ namespace }}'}]}]}}}}}",
+		web_labels, "payload: '\"value\":\"shop\"'", "job: ng-other",
+		"expected job ng-other, got ng-a-"},
+	{"Deployment", "{action: silence, alerts: [Slow], for: 1h}", web_labels,
+		"matchers: ['deployment=\"web\"', 'namespace=\"shop\"', "
+		"'alertname=\"Slow\"'], time: 1h, action: silence",
+		"matchers: ['alertname=\"Slow\"'], action: silence",
+		"expected matchers alertname=\"Slow\", got "},
+	{"Deployment", "{action: ticket, title: 'of {{ namespace }}', text: 'look at it'}",
+		web_labels, "title: of shop, text: look", "title: of",
+		"expected title of, got of shop"},
+};
+
 /* Whatever a plan has can be expected, and what is otherwise is told. */
 static void each_part_of_a_plan_can_be_expected(void **state)
 {
-	static const char body[] =
-		"playbooks: [p.yaml]\n"
-		"cluster:\n"
-		"- {kind: Namespace, metadata: {name: shop, annotations: {nimbusguard.io/managed: "
-		"'true'}}}\n"
-		"- {kind: Deployment, metadata: {namespace: shop, name: web}, spec: {replicas: 2, "
-		"template: {spec: {containers: [{name: app}]}}}}\n"
-		"- {kind: HorizontalPodAutoscaler, metadata: {namespace: shop, name: hpa}, spec: "
-		"{scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, "
-		"minReplicas: 2, maxReplicas: 4}}\n"
-		"- {kind: ReplicaSet, metadata: {namespace: shop, name: web-6f, ownerReferences: "
-		"[{kind: Deployment, name: web}]}, spec: {replicas: 2}}\n"
-		"- {kind: Pod, metadata: {namespace: shop, name: web-6f-a, ownerReferences: "
-		"[{kind: ReplicaSet, name: web-6f}]}, spec: {nodeName: n1, containers: [{name: app, "
-		"resources: {requests: {cpu: 10m, memory: 32Mi}, limits: {cpu: 1, memory: 64Mi}}}]}}\n"
-		"- {kind: Node, metadata: {name: n1, annotations: {nimbusguard.io/managed: 'true'}}}\n"
-		"input_series:\n"
-		"- {series: 'nimbusguard:workload_saturation:ratio{namespace=\"shop\","
-		"workload_kind=\"Deployment\",workload=\"web\"}', values: 0.5x200}\n"
-		"tests:\n- name: t\n  alerts:\n"
-		"  - {at: 5m, labels: {alertname: Busy, %s}}\n"
-		"  checks:\n  - {at: 6m, expect: {%s}}\n";
-	static const char pod[] = "namespace: shop, pod: web-6f-a",
-			  web[] = "namespace: shop, deployment: web";
-	static const struct {
-		const char *kind, *step, *labels, *good, *bad, *told;
-	} rows[] = {
-		{"Deployment", "{action: adjust_autoscaler, min: 3, max: +1}", web,
-			"replicas_min: 2 -> 3, replicas_max: 4 -> 5, object: "
-			"HorizontalPodAutoscaler/hpa",
-			"object: ScaledObject/hpa",
-			"expected object ScaledObject/hpa, got HorizontalPodAutoscaler/hpa"},
-		{"Deployment", "{action: adjust_autoscaler, max: +1}", web, "replicas_max: 4 -> 5",
-			"replicas_min: 2 -> 3", "expected replicas_min 2 -> 3, got none"},
-		{"Pod", "{action: adjust_resources, memory: 96MiB, cpu_request: 20m}", pod,
-			"in_place: true, state: watched, memory: 64Mi -> 96Mi, cpu_request: 10m -> 20m, plan: in "
-			"place",
-			"in_place: false", "expected in_place false, got true"},
-		{"Pod", "{action: restart_pod, by: evict}", pod, "by: evict", "by: delete",
-			"expected by delete, got evict"},
-		{"Node", "{action: drain, deadline: 30m, delete_local_data: true}", "node: n1",
-			"unschedulable: false -> true, delete_local_data: true, delete_unowned: "
-			"false, time: 30m",
-			"time: 15m", "expected time 15m, got 30m"},
-		{"Deployment",
-			"{action: run_job, template: {apiVersion: batch/v1, kind: Job, spec: "
-			"{activeDeadlineSeconds: 60, ttlSecondsAfterFinished: 600, template: "
-			"{spec: {restartPolicy: Never, containers: [{name: a, image: clean, env: "
-			"[{name: WHERE, value: '{{ namespace }}'}]}]}}}}}",
-			web, "payload: '\"value\":\"shop\"'", "job: ng-other",
-			"expected job ng-other, got ng-a-"},
-		{"Deployment", "{action: silence, alerts: [Slow], for: 1h}", web,
-			"matchers: ['deployment=\"web\"', 'namespace=\"shop\"', "
-			"'alertname=\"Slow\"'], time: 1h, action: silence",
-			"matchers: ['alertname=\"Slow\"'], action: silence",
-			"expected matchers alertname=\"Slow\", got "},
-		{"Deployment", "{action: ticket, title: 'of {{ namespace }}', text: 'look at it'}",
-			web, "title: of shop, text: look", "title: of",
-			"expected title of, got of shop"},
-	};
 	char text[4096], own[1024];
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < sizeof(plan_rows) / sizeof(plan_rows[0]); i++) {
 		snprintf(own, sizeof(own),
 			"playbook: p\ntrigger: {alert: ['alertname=\"Busy\"']}\n"
 			"target: {kind: %s}\nsteps:\n- %s\n- {action: ticket, title: a, text: b}\n"
 			"verify: {signal: saturation, is: below, value: 0.9}\n",
-			rows[i].kind, rows[i].step);
+			plan_rows[i].kind, plan_rows[i].step);
 		for (int good = 0; good < 2; good++) {
 			size_t failures;
 
-			snprintf(text, sizeof(text), body, rows[i].labels,
-				good ? rows[i].good : rows[i].bad);
+			snprintf(text, sizeof(text), plan_body, plan_rows[i].labels,
+				good ? plan_rows[i].good : plan_rows[i].bad);
 			failures = run_with(own, text);
-			if (failures != !good || strstr(told, good ? "" : rows[i].told) == NULL)
-				fail_msg("%s: %s", rows[i].step, told);
+			if (failures != !good ||
+				strstr(told, good ? "" : plan_rows[i].told) == NULL)
+				fail_msg("%s: %s", plan_rows[i].step, told);
 		}
 	}
 }
