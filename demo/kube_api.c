@@ -577,7 +577,9 @@ struct kube_api *kube_api_start(struct cluster *cluster, unsigned port, struct e
 	snprintf(address, sizeof(address), "127.0.0.1:%u", port);
 	diagnostics_init(&diagnostics);
 	api->cluster = cluster;
+	pthread_mutex_lock(&cluster->lock);
 	api->store = kube_store_open(cluster);
+	pthread_mutex_unlock(&cluster->lock);
 	api->access = access_open(NULL, NULL, 0, &diagnostics);
 	diagnostics_fini(&diagnostics);
 	if (api->store == NULL || api->access == NULL) {

@@ -516,8 +516,9 @@ static void expect_carried_out(struct playbook_case *at)
 		AWAIT(&world.cluster.parts, playbook_world_event(&world, at, "RemediationCured"),
 			WAIT_S);
 	/* All of it by what was printed for this playbook alone. */
-	assert_true(
-		playbook_world_allowed(&world, at, at->kind == ON_NODE ? "everything" : at->space));
+	AWAIT(&world.cluster.parts,
+		playbook_world_allowed(&world, at, at->kind == ON_NODE ? "everything" : at->space),
+		WAIT_S);
 }
 
 static void the_playbook_is_carried_out(void **state)
