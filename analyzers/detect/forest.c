@@ -1,13 +1,15 @@
 /*
- * Scoring. The baseline follows four trees at a time for one row, and one tree for four rows at a
- * time in bulk: a walk is a chain of dependent loads, and several chains side by side hide each
- * other's waiting. Vector code is chosen once, by what the processor says of itself.
+ * Scoring. The baseline follows eight trees at a time for one row, and four rows at a time in bulk: a
+ * walk is a chain of dependent loads, and several chains side by side hide each other's waiting. Vector
+ * code for bulk is chosen once, by what the processor says of itself.
  */
 #include "analyzers/detect/forest_parts.h"
 
 #include <stdatomic.h>
 
 #include "base/check.h"
+
+#define CHAINS 8
 
 static uint32_t step(const uint32_t *nodes, const int32_t *values, size_t stride, uint32_t at)
 {
@@ -16,42 +18,35 @@ static uint32_t step(const uint32_t *nodes, const int32_t *values, size_t stride
 	return 2 * at + (values[FOREST_NODE_FEATURE(node) * stride] > FOREST_NODE_THRESHOLD(node));
 }
 
-uint32_t forest_walk_rest(const struct forest *forest, const int32_t *values, size_t first)
-{
-	uint32_t sum = 0;
-
-	for (size_t tree = first; tree < forest->trees; tree++) {
-		uint32_t at = 1;
-
-		for (int depth = 0; depth < FOREST_DEPTH; depth++)
-			at = step(forest->nodes + tree * FOREST_SLOTS, values, 1, at);
-		sum += forest->leaves[tree * FOREST_SLOTS + at - FOREST_SLOTS];
-	}
-	return sum;
-}
-
 static uint32_t walk_row(const struct forest *forest, const int32_t *values)
 {
 	const uint32_t *nodes = forest->nodes;
 	const uint16_t *leaves = forest->leaves;
-	size_t left = forest->trees;
 	uint32_t sum = 0;
+	size_t tree = 0;
 
-	for (; left >= 4; left -= 4) {
-		uint32_t a = 1, b = 1, c = 1, d = 1;
+	for (; tree + CHAINS <= forest->trees; tree += CHAINS) {
+		uint32_t at[CHAINS] = {1, 1, 1, 1, 1, 1, 1, 1};
 
-		for (int depth = 0; depth < FOREST_DEPTH; depth++) {
-			a = step(nodes, values, 1, a);
-			b = step(nodes + FOREST_SLOTS, values, 1, b);
-			c = step(nodes + 2 * FOREST_SLOTS, values, 1, c);
-			d = step(nodes + 3 * FOREST_SLOTS, values, 1, d);
-		}
-		/* The leaf's slot is its node less 256; the next tree's leaves are 256 on. */
-		sum += (uint32_t)leaves[a - 256] + leaves[b] + leaves[c + 256] + leaves[d + 512];
-		nodes += 4 * FOREST_SLOTS;
-		leaves += 4 * FOREST_SLOTS;
+		for (int depth = 0; depth < FOREST_DEPTH; depth++)
+#pragma GCC unroll 8
+			for (size_t k = 0; k < CHAINS; k++)
+				at[k] = step(nodes + k * FOREST_SLOTS, values, 1, at[k]);
+		for (size_t k = 0; k < CHAINS; k++)
+			sum += leaves[k * FOREST_SLOTS + at[k] - FOREST_SLOTS];
+		nodes += CHAINS * FOREST_SLOTS;
+		leaves += CHAINS * FOREST_SLOTS;
 	}
-	return sum + forest_walk_rest(forest, values, forest->trees - left);
+	for (; tree < forest->trees; tree++) {
+		uint32_t at = 1;
+
+		for (int depth = 0; depth < FOREST_DEPTH; depth++)
+			at = step(nodes, values, 1, at);
+		sum += leaves[at - FOREST_SLOTS];
+		nodes += FOREST_SLOTS;
+		leaves += FOREST_SLOTS;
+	}
+	return sum;
 }
 
 static void walk_block(const struct forest *forest, const int32_t *values, uint32_t *sums)
@@ -78,12 +73,11 @@ static void walk_block(const struct forest *forest, const int32_t *values, uint3
 	}
 }
 
-static const struct forest_walk baseline = {"baseline", walk_block, walk_row};
+static const struct forest_walk baseline = {"baseline", walk_block};
 
 static const struct forest_walk *_Atomic chosen;
 
-static const struct forest_walk *const walks[] = {&forest_walk_avx512, &forest_walk_avx2,
-	&baseline};
+static const struct forest_walk *const walks[] = {&forest_walk_avx512, &baseline};
 
 static bool is_there(const struct forest_walk *walk)
 {
@@ -91,8 +85,6 @@ static bool is_there(const struct forest_walk *walk)
 	if (walk == &forest_walk_avx512)
 		return walk->block != NULL && __builtin_cpu_supports("avx512f") &&
 			__builtin_cpu_supports("avx512bw");
-	if (walk == &forest_walk_avx2)
-		return walk->block != NULL && __builtin_cpu_supports("avx2");
 #endif
 	return walk->block != NULL;
 }
@@ -126,12 +118,12 @@ const char *forest_code(void)
 
 double forest_row(const struct forest *forest, const double *row)
 {
-	int32_t values[FOREST_COLUMNS_MAX + FOREST_LANES];
+	int32_t values[FOREST_COLUMNS_MAX];
 
 	for (size_t f = 0; f < forest->columns; f++)
 		values[f] = forest_quantize(
 			forest_place(row[f], forest->center[f], forest->inverse[f]));
-	return exp2(forest->exponent * forest_walk()->row(forest, values));
+	return exp2(forest->exponent * walk_row(forest, values));
 }
 
 /* Rows past the end repeat the last one. */

@@ -50,7 +50,7 @@ void forest_rows(const struct forest *forest, const double *rows, size_t count, 
  * lopsided split; all gains of all trees together, over the trees, are c(sample) - mean path. */
 void forest_gains(const struct forest *forest, const double *row, double *gains);
 
-/* Which code scores: "baseline", "avx2" or "avx512", the best this processor has unless chosen
+/* Which code scores many rows: "baseline" or "avx512", the best this processor has unless chosen
  * otherwise. All give the same scores to the last bit. */
 const char *forest_code(void);
 /* For tests and benchmarks, before any thread scores; NULL: the best. False when this processor lacks

@@ -1,9 +1,11 @@
 /*
- * Walks with AVX-512: sixteen trees of one row, or sixteen rows of one tree, a register.
+ * Walks with AVX-512, sixteen rows a register.
  *
- * In bulk the 255 nodes of a tree lie in 16 registers. A level's nodes are picked by permutation: one
- * register holds levels 0 to 3 and another level 4; levels 5, 6 and 7 take 2, 4 and 8. Only the
- * rows' values and the leaves are gathered.
+ * The 255 nodes of a tree lie in 16 registers. A level's nodes are picked by permutation: one register
+ * holds levels 0 to 3 and another level 4; levels 5, 6 and 7 take 2, 4 and 8. Only the rows' values and
+ * the leaves are gathered: a gather costs several times what a permutation does. With AVX2, whose
+ * registers hold half a level 4, nodes would have to be gathered too, which was measured at nearly twice
+ * the baseline's time; so was one row on sixteen trees at once.
  */
 #include "analyzers/detect/forest_parts.h"
 
@@ -89,37 +91,7 @@ CODE static void walk_block(const struct forest *forest, const int32_t *values, 
 		_mm512_storeu_si512(sums + FOREST_LANES * k, total[k]);
 }
 
-CODE static uint32_t walk_row(const struct forest *forest, const int32_t *values)
-{
-	const __m512i lane =
-		_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-	__m512i total = _mm512_setzero_si512();
-
-	for (size_t tree = 0; tree < forest->trees; tree += FOREST_LANES) {
-		const uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
-		const uint16_t *leaves = forest->leaves + tree * FOREST_SLOTS;
-		size_t left = forest->trees - tree;
-		__mmask16 in = (__mmask16)(left >= FOREST_LANES ? 0xffffU : (1U << left) - 1);
-		__m512i root = _mm512_slli_epi32(lane, 8), at = _mm512_set1_epi32(1), leaf;
-
-#pragma GCC unroll 8
-		for (int depth = 0; depth < FOREST_DEPTH; depth++) {
-			__m512i node = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), in,
-				_mm512_add_epi32(root, at), nodes, 4);
-
-			at = descend(at, node,
-				_mm512_i32gather_epi32(_mm512_srli_epi32(node, 16), values, 4));
-		}
-		leaf = _mm512_mask_i32gather_epi32(_mm512_setzero_si512(), in,
-			_mm512_add_epi32(_mm512_sub_epi32(root, _mm512_set1_epi32(FOREST_SLOTS)),
-				at),
-			leaves, 2);
-		total = _mm512_add_epi32(total, _mm512_and_si512(leaf, _mm512_set1_epi32(0xffff)));
-	}
-	return (uint32_t)_mm512_reduce_add_epi32(total);
-}
-
-const struct forest_walk forest_walk_avx512 = {"avx512", walk_block, walk_row};
+const struct forest_walk forest_walk_avx512 = {"avx512", walk_block};
 #else
-const struct forest_walk forest_walk_avx512 = {"avx512", NULL, NULL};
+const struct forest_walk forest_walk_avx512 = {"avx512", NULL};
 #endif

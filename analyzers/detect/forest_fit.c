@@ -1,7 +1,8 @@
 /*
- * Growing a forest. A tree's sample is laid out column by column as floats relative to the column's
- * center, which keeps it in the first-level cache; nodes are ranges of one array of row numbers,
- * parted in place. Nodes are visited in heap order, so nothing recurses.
+ * Growing a forest. All values are first made floats relative to their columns' centers, row by row,
+ * so that the 256 rows of a tree stay in the first-level cache whatever features are drawn; nodes are
+ * ranges of one array of row numbers, parted in place. Nodes are visited in heap order, so nothing
+ * recurses.
  */
 #include "analyzers/detect/forest_parts.h"
 
@@ -10,7 +11,9 @@
 #include "base/random.h"
 
 /* Rows from which the columns' centers and scales are taken. */
-#define SCALE_ROWS 512
+#define SCALE_ROWS 256
+/* More rows than this are represented by so many of them, drawn at random. */
+#define POOL_MAX 32768
 #define UNITS_PER_DEVIATION 8.0
 #define EULER 0.5772156649
 
@@ -21,10 +24,12 @@ struct growth {
 	uint64_t bits; /* the half of a draw that is not used yet */
 	bool spare;
 	uint32_t *shuffled; /* [count] row numbers */
-	float *values;      /* [columns][FOREST_SAMPLE_MAX] */
+	size_t pool;        /* rows that are drawn from */
+	float *places;      /* [pool][columns] */
+	uint16_t *drawn;    /* [pool] numbers of rows in it, shuffled */
 	uint16_t *varying;  /* [columns] features that vary in this tree's sample */
 	size_t varying_count;
-	uint8_t order[FOREST_SAMPLE_MAX]; /* sample rows, parted by the splits */
+	uint16_t order[FOREST_SAMPLE_MAX]; /* the sample, parted by the splits */
 	uint16_t first[2 * FOREST_SLOTS],
 		last[2 * FOREST_SLOTS]; /* of a node; first = last: none */
 };
@@ -53,10 +58,10 @@ static uint32_t draw(struct growth *growth, size_t bound)
 	return (uint32_t)((uint64_t)bits * bound >> 32);
 }
 
-/* Moves the tree's sample to the front of `shuffled`, which stays a permutation of all rows. */
-static void draw_sample(struct growth *growth, size_t sample)
+/* Moves so many rows to the front of `shuffled`, which stays a permutation of all. */
+static void draw_rows(struct growth *growth, size_t rows)
 {
-	for (size_t i = 0; i < sample; i++) {
+	for (size_t i = 0; i < rows; i++) {
 		size_t k = i + draw(growth, growth->count - i);
 		uint32_t row = growth->shuffled[k];
 
@@ -107,27 +112,42 @@ static void find_scale(struct forest *forest, struct growth *growth, size_t colu
 	forest->inverse[column] = deviation > 1e-200 ? UNITS_PER_DEVIATION / deviation : 0;
 }
 
-/* Lays the sample out and lists the features that vary in it. */
-static void lay_out(const struct forest *forest, struct growth *growth)
+static void place_pool(const struct forest *forest, struct growth *growth)
 {
-	size_t columns = forest->columns, sample = forest->sample;
+	size_t columns = forest->columns;
 
-	for (size_t i = 0; i < sample; i++) {
+	for (size_t i = 0; i < growth->pool; i++) {
 		const double *row = growth->rows + growth->shuffled[i] * columns;
-		float *place = growth->values + i;
+		float *places = growth->places + i * columns;
 
-		growth->order[i] = (uint8_t)i;
-		for (size_t f = 0; f < columns; f++, place += FOREST_SAMPLE_MAX)
-			*place = forest_place(row[f], forest->center[f], forest->inverse[f]);
+		growth->drawn[i] = (uint16_t)i;
+		for (size_t f = 0; f < columns; f++)
+			places[f] = forest_place(row[f], forest->center[f], forest->inverse[f]);
+	}
+}
+
+/* Draws a tree's sample and lists the features that vary in it. */
+static void draw_sample(const struct forest *forest, struct growth *growth)
+{
+	size_t columns = forest->columns;
+	const float *first;
+
+	for (size_t i = 0; i < forest->sample; i++) {
+		size_t k = i + draw(growth, growth->pool - i);
+		uint16_t row = growth->drawn[k];
+
+		growth->drawn[k] = growth->drawn[i];
+		growth->drawn[i] = growth->order[i] = row;
 	}
 	growth->varying_count = 0;
+	first = growth->places + growth->order[0] * columns;
 	for (size_t f = 0; f < columns; f++) {
-		const float *values = growth->values + f * FOREST_SAMPLE_MAX;
 		size_t i = 1;
 
-		while (i < sample && values[i] == values[0])
+		while (i < forest->sample &&
+			growth->places[growth->order[i] * columns + f] == first[f])
 			i++;
-		if (i < sample)
+		if (i < forest->sample)
 			growth->varying[growth->varying_count++] = (uint16_t)f;
 	}
 }
@@ -139,18 +159,19 @@ struct split {
 
 /* A random feature that varies among the node's rows, and a random place between their extremes.
  * False when all rows are alike. */
-static bool draw_split(struct growth *growth, size_t first, size_t last, struct split *split)
+static bool draw_split(struct growth *growth, size_t columns, size_t first, size_t last,
+	struct split *split)
 {
 	for (size_t tried = 0; tried < growth->varying_count; tried++) {
 		size_t k = tried + draw(growth, growth->varying_count - tried);
 		uint16_t feature = growth->varying[k];
-		const float *values = growth->values + (size_t)feature * FOREST_SAMPLE_MAX;
-		float least = values[growth->order[first]], greatest = least;
+		const float *values = growth->places + feature;
+		float least = values[growth->order[first] * columns], greatest = least;
 
 		growth->varying[k] = growth->varying[tried];
 		growth->varying[tried] = feature;
 		for (size_t i = first + 1; i < last; i++) {
-			float value = values[growth->order[i]];
+			float value = values[growth->order[i] * columns];
 
 			least = value < least ? value : least;
 			greatest = value > greatest ? value : greatest;
@@ -170,22 +191,23 @@ static bool draw_split(struct growth *growth, size_t first, size_t last, struct 
 
 /* Those at most the threshold first; returns where the others begin. Without a branch, for which way
  * a row goes is a toss of a coin. */
-static size_t part(struct growth *growth, size_t first, size_t last, const struct split *split)
+static size_t part(struct growth *growth, size_t columns, size_t first, size_t last,
+	const struct split *split)
 {
-	const float *values = growth->values + split->feature * FOREST_SAMPLE_MAX;
-	uint8_t right[FOREST_SAMPLE_MAX];
+	const float *values = growth->places + split->feature;
+	uint16_t right[FOREST_SAMPLE_MAX];
 	size_t lefts = first, rights = 0;
 
 	for (size_t i = first; i < last; i++) {
-		uint8_t row = growth->order[i];
-		bool is_right = values[row] > split->threshold;
+		uint16_t row = growth->order[i];
+		bool is_right = values[row * columns] > split->threshold;
 
 		growth->order[lefts] = row;
 		right[rights] = row;
 		lefts += !is_right;
 		rights += is_right;
 	}
-	memcpy(growth->order + lefts, right, rights);
+	memcpy(growth->order + lefts, right, rights * sizeof(*right));
 	return lefts;
 }
 
@@ -219,12 +241,12 @@ static void grow_tree(struct forest *forest, struct growth *growth, size_t tree,
 		if (first == last)
 			continue;
 		if (depth == height || last - first == 1 ||
-			!draw_split(growth, first, last, &split)) {
+			!draw_split(growth, forest->columns, first, last, &split)) {
 			end_path(forest, leaves, node, depth, last - first);
 			continue;
 		}
 		nodes[node] = FOREST_NODE(split.feature, forest_quantize(split.threshold));
-		middle = part(growth, first, last, &split);
+		middle = part(growth, forest->columns, first, last, &split);
 		growth->first[2 * node] = (uint16_t)first;
 		growth->last[2 * node] = growth->first[2 * node + 1] = (uint16_t)middle;
 		growth->last[2 * node + 1] = (uint16_t)last;
@@ -262,19 +284,19 @@ static struct forest *forest_alloc(const struct forest_config *config, size_t sa
 
 static void grow(struct forest *forest, struct growth *growth)
 {
-	size_t rows = growth->count < SCALE_ROWS ? growth->count : SCALE_ROWS;
+	size_t scale_rows = growth->count < SCALE_ROWS ? growth->count : SCALE_ROWS;
 	unsigned height = 0;
 
 	while ((size_t)1 << height < forest->sample)
 		height++;
 	for (size_t i = 0; i < growth->count; i++)
 		growth->shuffled[i] = (uint32_t)i;
-	draw_sample(growth, rows);
+	draw_rows(growth, growth->pool < growth->count ? growth->pool : scale_rows);
 	for (size_t f = 0; f < forest->columns; f++)
-		find_scale(forest, growth, f, rows);
+		find_scale(forest, growth, f, scale_rows);
+	place_pool(forest, growth);
 	for (size_t tree = 0; tree < forest->trees; tree++) {
-		draw_sample(growth, forest->sample);
-		lay_out(forest, growth);
+		draw_sample(forest, growth);
 		grow_tree(forest, growth, tree, height);
 	}
 }
@@ -305,10 +327,12 @@ struct forest *forest_fit(const struct forest_config *config, const double *rows
 	random_init(&growth.dice, config->seed);
 	forest = forest_alloc(config, config->sample < count ? config->sample : count, columns);
 	growth.shuffled = mem_alloc(count * sizeof(*growth.shuffled));
-	growth.values = mem_alloc(columns * FOREST_SAMPLE_MAX * sizeof(*growth.values));
+	growth.pool = count < POOL_MAX ? count : POOL_MAX;
+	growth.places = mem_alloc(growth.pool * columns * sizeof(*growth.places));
+	growth.drawn = mem_alloc(growth.pool * sizeof(*growth.drawn));
 	growth.varying = mem_alloc(columns * sizeof(*growth.varying));
-	if (forest == NULL || growth.shuffled == NULL || growth.values == NULL ||
-		growth.varying == NULL) {
+	if (forest == NULL || growth.shuffled == NULL || growth.places == NULL ||
+		growth.drawn == NULL || growth.varying == NULL) {
 		forest_close(forest);
 		forest = NULL;
 		(void)error_set(error, STATUS_NO_MEMORY, "no memory for a forest");
@@ -316,7 +340,8 @@ struct forest *forest_fit(const struct forest_config *config, const double *rows
 		grow(forest, &growth);
 	}
 	mem_free(growth.shuffled);
-	mem_free(growth.values);
+	mem_free(growth.places);
+	mem_free(growth.drawn);
 	mem_free(growth.varying);
 	return forest;
 }

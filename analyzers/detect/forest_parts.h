@@ -45,14 +45,14 @@ struct forest {
 	float average[FOREST_SAMPLE_MAX + 1]; /* c(n) */
 };
 
-/* z cut to what an integer of 16 bits holds. */
+/* z cut to what an integer of 16 bits holds; 0, the center, for NaN. */
 static inline float forest_place(double value, double center, double inverse)
 {
 	double z = (value - center) * inverse;
 
-	if (isnan(z))
-		return 0;
-	return (float)fmin(fmax(z, -4e9), 4e9);
+	z = z > 4e9 ? 4e9 : z;
+	z = z < -4e9 ? -4e9 : z;
+	return isnan(z) ? 0 : (float)z;
 }
 
 static inline int16_t forest_quantize(float z)
@@ -69,19 +69,11 @@ static inline int16_t forest_quantize(float z)
 /* Sums of path lengths over all trees for FOREST_BLOCK rows. values: [columns][FOREST_BLOCK] of
  * quantized values, 16-byte groups of which belong to columns. sums: [FOREST_BLOCK]. */
 typedef void forest_walk_block(const struct forest *forest, const int32_t *values, uint32_t *sums);
-/* The same for one row. values: [columns + FOREST_LANES]. */
-typedef uint32_t forest_walk_row(const struct forest *forest, const int32_t *values);
-
 struct forest_walk {
 	const char *name;
-	forest_walk_block *block;
-	forest_walk_row *row;
+	forest_walk_block *block; /* NULL where the compiler lacks it */
 };
 
-/* The trees from `first` on, one by one. */
-uint32_t forest_walk_rest(const struct forest *forest, const int32_t *values, size_t first);
-
-/* NULL members where the compiler or the processor lacks it. */
-extern const struct forest_walk forest_walk_avx2, forest_walk_avx512;
+extern const struct forest_walk forest_walk_avx512;
 
 #endif
