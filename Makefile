@@ -35,6 +35,7 @@ TEST_C := $(call pick,$(wildcard $(TEST_KINDS:%=tests/%/test_*.c)))
 TEST_SH := $(call pick,$(wildcard $(TEST_KINDS:%=tests/%/test_*.sh)))
 FUZZ_C := $(call pick,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH_C := $(call pick,$(wildcard tests/bench/bench_*.c))
+ANALYZER_BENCH_C := $(wildcard $(patsubst %,tests/bench/bench_%.c,forest lstm scan))
 BENCH_SH := $(call pick,$(wildcard tests/bench/bench_*.sh))
 RULES_YML := $(call pick,$(wildcard rules/prometheus/*.yml))
 RULES_TEST_YML := $(call pick,$(wildcard rules/prometheus/tests/*.yml))
@@ -256,6 +257,13 @@ bench-actions: ## from a webhook to the change, and acknowledgements, beside a b
 	@+$(locked) $(call binary,release) $(B)/release/tests/bench/bench_actions
 	@$(B)/release/tests/bench/bench_actions
 
+bench-analyzers: ## detectors, forecasters and a scan, beside scikit-learn and PyTorch in the same run
+	@$(deps) build test
+	@+$(locked) $(ANALYZER_BENCH_C:%.c=$(B)/release/%)
+	@tests/bench/bench_detectors.sh $(B)
+	@for bench in $(filter-out %/bench_forest,$(ANALYZER_BENCH_C:%.c=%)); do \
+		echo; echo "== $${bench##*/}"; $(B)/release/$$bench || exit 1; [ ! -x $$bench.sh ] || $$bench.sh || exit 1; done
+
 coverage: ## line coverage of base, store, remote_write, receiver; HTML in build/coverage/html/
 	@$(deps) build test coverage
 	@+$(locked) $(call programs,coverage,$(TEST_C) $(FUZZ_C)) $(call binary,coverage) $(call servers,tests/integration/all)
@@ -298,4 +306,4 @@ dist: ## a source tarball, the same bytes for the same commit
 clean: ## remove build/
 	rm -rf $(B)
 
-.PHONY: help all release debug deps run test check-one e2e fuzz bench bench-actions bench-ingest coverage lint format install uninstall dist clean docs
+.PHONY: help all release debug deps run test check-one e2e fuzz bench bench-actions bench-analyzers bench-ingest coverage lint format install uninstall dist clean docs
