@@ -33,6 +33,12 @@ void analyzer_config_default(struct analyzer_config *config)
 		.duration_min_ms = 60000,
 		.history_ms = 3600000,
 		.history_min_ms = 600000,
+		.detector = "ensemble",
+		.detector_probability = 1e-4,
+		.learn_ms = INT64_C(7) * 86400000,
+		.learn_min_ms = 86400000,
+		.learn_again_ms = 86400000,
+		.models_bytes_max = UINT64_C(2) << 30,
 	};
 }
 
@@ -43,6 +49,12 @@ enum status analyzer_check(const struct analyzer_config *config, struct diagnost
 		signal_set_load(&set, config->signal_paths, config->signal_path_count, diagnostics);
 
 	signal_set_fini(&set);
+	if (config->detector != NULL && config->detector[0] != '\0' &&
+		detector_class_find(config->detector) == NULL) {
+		diagnostics_add(diagnostics, false, "", 0, 0,
+			"analyze.detector: there is no detector \"%.60s\"", config->detector);
+		status = STATUS_BAD_INPUT;
+	}
 	return status;
 }
 
@@ -51,6 +63,32 @@ static void keep_config(struct analyzer *analyzer, const struct analyzer_config 
 	analyzer->config = *config;
 	analyzer->config.signal_paths = NULL;
 	analyzer->config.signal_path_count = 0;
+	analyzer->config.detector = NULL;
+}
+
+/* Without the 1-minute tier there is nothing to learn from. */
+static enum status open_watcher(struct analyzer *analyzer, const struct analyzer_config *config,
+	struct error *error)
+{
+	const int64_t minute_ms = 60000;
+	struct watcher *watcher = &analyzer->watcher;
+
+	watcher->rollup = config->rollup;
+	watcher->refit_rows = config->learn_again_ms / minute_ms;
+	watcher->bytes_max = config->models_bytes_max;
+	if (config->detector == NULL || config->detector[0] == '\0' || config->rollup == NULL)
+		return STATUS_OK;
+	watcher->spec = (struct watch_spec){.class = detector_class_find(config->detector),
+		.train_rows = config->learn_ms / minute_ms,
+		.train_rows_min = config->learn_min_ms / minute_ms,
+		.rows_min = (size_t)(1 + config->duration_min_ms / minute_ms),
+		.probability_max = config->detector_probability,
+		.seed = 1};
+	if (watcher->spec.class == NULL)
+		return error_set(error, STATUS_BAD_INPUT, "there is no detector \"%.60s\"",
+			config->detector);
+	watcher->trainer = trainer_open(config->rollup, error);
+	return watcher->trainer != NULL ? STATUS_OK : error->code;
 }
 
 struct analyzer *analyzer_open(const struct analyzer_config *config, struct store *store,
@@ -88,7 +126,7 @@ struct analyzer *analyzer_open(const struct analyzer_config *config, struct stor
 		(analyzer->scratch = mem_zalloc(ANALYZER_POINTS_MAX, sizeof(double))) == NULL ||
 		(analyzer->published = snapshot_make(&analyzer->roster, &analyzer->log, 0)) == NULL)
 		error_set(error, STATUS_NO_MEMORY, "out of memory");
-	else
+	else if (open_watcher(analyzer, config, error) == STATUS_OK)
 		error_reset(error);
 	diagnostics_fini(&diagnostics);
 	if (error->code != STATUS_OK) {
@@ -135,6 +173,8 @@ void analyzer_stop(struct analyzer *analyzer)
 	if (analyzer->thread_runs)
 		pthread_join(analyzer->thread, NULL);
 	analyzer->thread_runs = false;
+	if (analyzer->watcher.trainer != NULL)
+		trainer_stop(analyzer->watcher.trainer);
 }
 
 void analyzer_close(struct analyzer *analyzer)
@@ -147,6 +187,7 @@ void analyzer_close(struct analyzer *analyzer)
 	if (analyzer->published != NULL)
 		snapshot_release(analyzer->published);
 	findings_log_fini(&analyzer->log);
+	trainer_close(analyzer->watcher.trainer);
 	roster_fini(&analyzer->roster);
 	derive_close(analyzer->derive);
 	signal_set_fini(&analyzer->set);
@@ -242,8 +283,10 @@ void analyzer_scan(struct analyzer *analyzer)
 	(void)derive_step(analyzer->derive, &analyzer->set, now_ms, analyzer->config.history_ms);
 	analyzer->sight.profiles_left = PROFILES_A_SCAN;
 	analyzer->sight_bytes = 0;
+	watcher_begin(&analyzer->watcher, &analyzer->roster);
 	for (size_t i = 0; i < analyzer->roster.count; i++)
 		scan_workload(analyzer, &analyzer->roster.workloads[i], now_ms);
+	watcher_end(&analyzer->watcher);
 	metrics_set(METRIC_FEATURES_BYTES, (double)analyzer->sight_bytes);
 	publish(analyzer, now_ms);
 	feed_minutes(analyzer, now_ms);
@@ -283,8 +326,17 @@ static void *run(void *argument)
 	return NULL;
 }
 
+void analyzer_learn(struct analyzer *analyzer)
+{
+	while (analyzer->watcher.trainer != NULL && trainer_run(analyzer->watcher.trainer))
+		continue;
+}
+
 enum status analyzer_start(struct analyzer *analyzer, struct error *error)
 {
+	if (analyzer->watcher.trainer != NULL &&
+		trainer_start(analyzer->watcher.trainer, error) != STATUS_OK)
+		return error->code;
 	if (pthread_create(&analyzer->thread, NULL, run, analyzer) != 0)
 		return error_set(error, STATUS_NO_MEMORY, "no thread for the scan");
 	analyzer->thread_runs = true;

@@ -34,6 +34,12 @@ struct analyzer_config {
 	int64_t duration_min_ms; /* for so long it must hold */
 	int64_t history_ms;      /* window that the score is judged against */
 	int64_t history_min_ms;  /* less: QUALITY_TOO_SHORT, no finding */
+	/* Of the detector of whole workloads (detect/detector.h), which learns from the 1-minute tier;
+	 * "" or NULL, or without a tier: none. Not changed by a reload. */
+	const char *detector;
+	double detector_probability; /* a usual minute scores as high as a finding no more often */
+	int64_t learn_ms, learn_min_ms, learn_again_ms;
+	uint64_t models_bytes_max;
 	const struct clock *clock;
 	/* Borrowed, filled by the scan; NULL: none. Not changed by a reload. */
 	struct rollup *rollup;
@@ -64,6 +70,9 @@ void analyzer_close(struct analyzer *analyzer);
 
 /* One scan now, from the caller's thread (tests, simulations); the thread does the same. */
 void analyzer_scan(struct analyzer *analyzer);
+/* All models that were asked for, in the caller's thread (tests, simulations). Only without the
+ * threads. */
+void analyzer_learn(struct analyzer *analyzer);
 /* Without the thread: analyzer_open() starts none until this is called. */
 enum status analyzer_start(struct analyzer *analyzer, struct error *error) MUST_CHECK;
 
@@ -82,6 +91,10 @@ bool analyzer_owner_of_pod(struct analyzer *analyzer, const char *cluster,
 enum status analyzer_write_signals(struct analyzer *analyzer, struct buf *json,
 	const struct workload_key *workload, size_t limit);
 enum status analyzer_write_workloads(struct analyzer *analyzer, struct buf *json, size_t limit);
+/* One object about one workload: what its detector says of the last minute and why, its features and
+ * what was expected of each signal. STATUS_NOT_FOUND: the workload is not watched. */
+enum status analyzer_write_detection(struct analyzer *analyzer, struct buf *json,
+	const struct workload_key *workload) MUST_CHECK;
 enum status analyzer_write_findings(struct analyzer *analyzer, struct buf *json, bool active_only,
 	size_t limit);
 

@@ -11,6 +11,7 @@
 #include "analyzers/analyzer.h"
 #include "analyzers/derive.h"
 #include "analyzers/snapshot.h"
+#include "analyzers/watcher.h"
 
 #define ANALYZER_POINTS_MAX 100000
 
@@ -32,6 +33,7 @@ struct analyzer {
 	double *values, *scratch;
 	struct sight_scratch sight;
 	size_t sight_bytes;
+	struct watcher watcher;
 	struct findings_log log;
 	pthread_mutex_t publish_lock; /* a leaf */
 	struct snapshot *published;

@@ -93,8 +93,7 @@ enum finding_change finding_update(struct finding_tracker *tracker, const struct
 	return FINDING_OPENED;
 }
 
-/* A number with its unit, as a person would say it. */
-static void write_amount(double value, enum signal_role role, char *text, size_t size)
+void finding_amount(double value, enum signal_role role, char *text, size_t size)
 {
 	const char *unit = role_unit(role);
 
@@ -134,8 +133,8 @@ static enum status build_annotations(const struct finding_tracker *tracker,
 	const char *role_text = role_name(role);
 
 	workload_key_write(workload, name, sizeof(name));
-	write_amount(seen->value, role, value, sizeof(value));
-	write_amount(seen->expected, role, expected, sizeof(expected));
+	finding_amount(seen->value, role, value, sizeof(value));
+	finding_amount(seen->expected, role, expected, sizeof(expected));
 	snprintf(raw, sizeof(raw), "%.17g", seen->value);
 	format_rfc3339(tracker->since_ms, since, sizeof(since));
 	if (change == FINDING_RESOLVED)

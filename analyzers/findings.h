@@ -9,6 +9,7 @@
 #define NIMBUSGUARD_ANALYZERS_FINDINGS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "analyzers/signals.h"
@@ -51,6 +52,9 @@ enum finding_change {
 	FINDING_RESOLVED,
 	FINDING_LOST
 };
+
+/* A number with its unit, as a person would say it. */
+void finding_amount(double value, enum signal_role role, char *text, size_t size);
 
 enum finding_change finding_update(struct finding_tracker *tracker, const struct finding_spec *spec,
 	enum signal_direction detect, const struct judgement *judgement, int64_t now_ms);

@@ -348,11 +348,17 @@ void analyzer_collect(void *argument)
 	size_t bound[ROLE_COUNT] = {0}, verdicts[QUALITY_COUNT] = {0}, active = 0;
 
 	metrics_clear(METRIC_ANOMALY_SCORE);
+	metrics_clear(METRIC_WORKLOAD_SCORE);
 	metrics_clear(METRIC_CURRENT_REPLICAS);
 	for (size_t i = 0; i < snapshot->roster.count; i++) {
 		const struct watched_workload *workload = &snapshot->roster.workloads[i];
 
 		collect_replicas(workload);
+		if (!isnan(workload->watched.answer.surprise))
+			metrics_set(METRIC_WORKLOAD_SCORE, workload->watched.answer.surprise,
+				workload->key.namespace_name, target_kind_name(workload->key.kind),
+				workload->key.name);
+		active += workload->watch_told ? 1 : 0;
 		for (int role = 0; role < ROLE_COUNT; role++) {
 			const struct watched_signal *signal = &workload->signals[role];
 

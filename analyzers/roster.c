@@ -19,10 +19,16 @@ enum status roster_init(struct roster *roster, size_t workload_max)
 	return roster->slots != NULL ? STATUS_OK : STATUS_NO_MEMORY;
 }
 
+static void let_go(struct watched_workload *workload)
+{
+	sight_close(workload->sight);
+	watch_close(workload->watch);
+}
+
 void roster_fini(struct roster *roster)
 {
 	for (size_t i = 0; i < roster->count && roster->workloads != NULL; i++)
-		sight_close(roster->workloads[i].sight);
+		let_go(&roster->workloads[i]);
 	mem_free(roster->workloads);
 	mem_free(roster->slots);
 	*roster = (struct roster){0};
@@ -71,8 +77,12 @@ static enum status add_workload(struct roster *roster, const struct workload_key
 
 	memset(workload, 0, sizeof(*workload));
 	workload->key = *key;
-	for (int role = 0; role < ROLE_COUNT; role++)
+	workload->row.row = GRID_NEVER;
+	workload->watched.quarantine = ALARM_UNFITTED;
+	for (int role = 0; role < ROLE_COUNT; role++) {
 		workload->signals[role].series = STORE_NO_SERIES;
+		sight_no_features(&workload->signals[role].features);
+	}
 	*slot_of(roster, key) = (uint32_t)++roster->count;
 	*added = workload;
 	return STATUS_OK;
@@ -185,7 +195,8 @@ static bool workload_in_use(const struct watched_workload *workload)
 	for (int role = 0; role < ROLE_COUNT; role++)
 		if (workload->signals[role].tracker.state != FINDING_QUIET)
 			return true;
-	return false;
+	/* Its minutes go on as gaps until the episode has ended. */
+	return workload->watched.active;
 }
 
 static void compact(struct roster *roster)
@@ -194,7 +205,7 @@ static void compact(struct roster *roster)
 
 	for (size_t i = 0; i < roster->count; i++) {
 		if (!workload_in_use(&roster->workloads[i])) {
-			sight_close(roster->workloads[i].sight);
+			let_go(&roster->workloads[i]);
 			continue;
 		}
 		if (kept != i)
@@ -246,8 +257,10 @@ enum status roster_copy(struct roster *copy, const struct roster *roster)
 	if (roster->count > 0)
 		memcpy(copy->workloads, roster->workloads,
 			roster->count * sizeof(*copy->workloads));
-	for (size_t i = 0; i < copy->count; i++)
+	for (size_t i = 0; i < copy->count; i++) {
 		copy->workloads[i].sight = NULL;
+		copy->workloads[i].watch = NULL;
+	}
 	memcpy(copy->slots, roster->slots, roster->slot_count * sizeof(*copy->slots));
 	return STATUS_OK;
 }

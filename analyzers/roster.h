@@ -12,6 +12,7 @@
 #include "analyzers/findings.h"
 #include "analyzers/sight.h"
 #include "analyzers/signals.h"
+#include "analyzers/watch.h"
 #include "store/store.h"
 
 struct watched_signal {
@@ -20,12 +21,18 @@ struct watched_signal {
 	int64_t fed;     /* up to which minute it was looked at for the 1-minute tier */
 	struct finding_tracker tracker;
 	struct judgement last;
+	struct sight_features features; /* as of the last closed minute; watched signals only */
 };
 
 struct watched_workload {
 	struct workload_key key;
-	bool present;        /* has a series after the last rebind */
-	struct sight *sight; /* of the scan alone: NULL in copies, and when memory was out */
+	bool present; /* has a series after the last rebind */
+	/* Of the scan alone: NULL in copies, and when memory was out. */
+	struct sight *sight;
+	struct watch *watch;
+	struct grid_row row;        /* the last closed minute */
+	struct watch_state watched; /* as of then */
+	bool watch_told;            /* its episode is a finding of its own */
 	struct watched_signal signals[ROLE_COUNT];
 };
 

@@ -186,10 +186,36 @@ static void fold_signal(struct analyzer *analyzer, const struct watched_workload
 	sight_fold(workload->sight, &analyzer->sight, role, &column, now_ms);
 }
 
-static void end_minutes(struct analyzer *analyzer, struct watched_workload *workload)
+static void tell_watch(void *argument, const struct event *event, enum finding_change change)
+{
+	struct analyzer *analyzer = argument;
+
+	if (change == FINDING_OPENED) {
+		metrics_inc(METRIC_FINDINGS, labels_get(&event->labels, "detector"),
+			labels_get(&event->labels, "role"));
+		LOG_INFO("finding", LOG_TEXT("summary", labels_get(&event->annotations, "summary")),
+			LOG_DOUBLE("score", event->score));
+	}
+	if (change != FINDING_REPEATED)
+		findings_log_add(&analyzer->log, event);
+	if (analyzer->config.found != NULL)
+		analyzer->config.found(analyzer->config.found_argument, event);
+}
+
+/* What is usual for a signal is known before its minute is judged. */
+static void end_minutes(struct analyzer *analyzer, struct watched_workload *workload,
+	int64_t now_ms)
 {
 	sight_end(workload->sight, &analyzer->sight);
-	metrics_inc(METRIC_ROWS, quality_name(sight_row(workload->sight)->verdict));
+	sight_refresh_seasons(workload->sight, &analyzer->sight, analyzer->rollup, &workload->key);
+	workload->row = *sight_row(workload->sight);
+	for (int role = 0; role < ROLE_COUNT; role++)
+		(void)sight_read(workload->sight, (enum signal_role)role,
+			analyzer->set.roles[role].deviation_min / analyzer->config.threshold,
+			&workload->signals[role].features);
+	metrics_inc(METRIC_ROWS, quality_name(workload->row.verdict));
+	watcher_follow(&analyzer->watcher, workload, &analyzer->sight, now_ms, tell_watch,
+		analyzer);
 }
 
 static void not_judged(struct judgement *judgement)
@@ -230,10 +256,8 @@ void scan_workload(struct analyzer *analyzer, struct watched_workload *workload,
 			tell(analyzer, workload, (enum signal_role)role, change, now_ms);
 	}
 	if (minutes)
-		end_minutes(analyzer, workload);
-	if (workload->sight != NULL) {
-		sight_refresh_seasons(workload->sight, &analyzer->sight, analyzer->rollup,
-			&workload->key);
+		end_minutes(analyzer, workload, now_ms);
+	if (workload->sight != NULL)
 		analyzer->sight_bytes += sight_bytes(workload->sight);
-	}
+	watcher_count(&analyzer->watcher, workload);
 }

@@ -211,6 +211,20 @@ const struct grid_row *sight_row(const struct sight *sight)
 	return &sight->row;
 }
 
+void sight_no_features(struct sight_features *features)
+{
+	const struct rolling_features rolling = {.value = NAN,
+		.difference = NAN,
+		.rate = NAN,
+		.volatility = NAN};
+
+	*features = (struct sight_features){.verdict = QUALITY_MISSING, .rolling = rolling};
+	for (int i = 0; i < ROLLING_WINDOWS; i++)
+		features->rolling.mean[i] = features->rolling.deviation[i] = NAN;
+	for (int i = 0; i < SEASON_COUNT; i++)
+		features->seasonal[i] = (struct seasonal_residual){NAN, NAN, NAN};
+}
+
 bool sight_read(const struct sight *sight, enum signal_role role, double floor,
 	struct sight_features *features)
 {

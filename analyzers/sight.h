@@ -77,6 +77,8 @@ struct sight_features {
 	struct seasonal_residual seasonal[SEASON_COUNT];
 };
 
+/* Nothing is known. */
+void sight_no_features(struct sight_features *features);
 /* floor: the least spread that counts in a seasonal score. false: no column of this role. */
 bool sight_read(const struct sight *sight, enum signal_role role, double floor,
 	struct sight_features *features);

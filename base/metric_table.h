@@ -134,6 +134,21 @@
 		"verdict")                                                                                       \
 	METRIC(FEATURES_BYTES, "nimbusguard_features_bytes", METRIC_GAUGE,                                       \
 		"Memory of the features of all workloads: rolling windows and seasons.", "")                     \
+	METRIC(WORKLOAD_SCORE, "nimbusguard_workload_anomaly_score", METRIC_GAUGE,                               \
+		"How unusual the last minute of a workload was to its detector: -log10 of the "                  \
+		"probability that a usual minute scores as high.",                                               \
+		"namespace,workload_kind,workload")                                                              \
+	METRIC(DETECTORS, "nimbusguard_detectors", METRIC_GAUGE,                                                 \
+		"Workloads by the state of their detector.", "state")                                            \
+	METRIC(MODELS_BYTES, "nimbusguard_models_bytes", METRIC_GAUGE,                                           \
+		"Memory of the detectors of all workloads.", "")                                                 \
+	METRIC(MODEL_FITS, "nimbusguard_model_fits_total", METRIC_COUNTER,                                       \
+		"Detectors that learnt in the background, by outcome; unavailable: not enough history.",         \
+		"outcome")                                                                                       \
+	METRIC(TRAINING_SECONDS, "nimbusguard_training_duration_seconds", METRIC_HISTOGRAM,                      \
+		"Time that the detector of one workload took to learn.", "")                                     \
+	METRIC(INFERENCE_SECONDS, "nimbusguard_inference_duration_seconds", METRIC_HISTOGRAM,                    \
+		"Time of one scan that went into detectors, over all workloads.", "kind")                        \
 	METRIC(DATA_QUALITY, "nimbusguard_signal_quality", METRIC_GAUGE,                                         \
 		"Signals by the verdict on their data at the last scan.", "verdict")                             \
 	METRIC(ANOMALY_SCORE, "nimbusguard_anomaly_score", METRIC_GAUGE,                                         \

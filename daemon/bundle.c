@@ -8,6 +8,7 @@
 #include "daemon/bundle.h"
 
 #include <libgen.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -71,6 +72,14 @@ void service_analyzer_config(const struct config *config, struct bundle *bundle,
 	analyzer->duration_min_ms = config_int(config, SETTING_ANALYZE_DURATION_MIN);
 	analyzer->history_ms = config_int(config, SETTING_ANALYZE_HISTORY);
 	analyzer->history_min_ms = config_int(config, SETTING_ANALYZE_HISTORY_MIN);
+	analyzer->detector = config_text(config, SETTING_ANALYZE_DETECTOR);
+	analyzer->detector_probability =
+		pow(10, -config_double(config, SETTING_ANALYZE_DETECTOR_SURPRISE));
+	analyzer->learn_ms = config_int(config, SETTING_ANALYZE_LEARN);
+	analyzer->learn_min_ms = config_int(config, SETTING_ANALYZE_LEARN_MIN);
+	analyzer->learn_again_ms = config_int(config, SETTING_ANALYZE_LEARN_AGAIN);
+	analyzer->models_bytes_max =
+		(uint64_t)config_int(config, SETTING_ANALYZE_MODELS_MEMORY_MAX);
 	analyzer->clock = clock;
 }
 

@@ -153,6 +153,21 @@
 		true, "Robust z-score below which it closes.")                                     \
 	SETTING(ANALYZE_DURATION_MIN, "analyze.duration_min", DURATION, "1m", 0, 24 * HOUR_MS,     \
 		NULL, true, "For so long the score must hold.")                                    \
+	SETTING(ANALYZE_DETECTOR, "analyze.detector", TEXT, "ensemble", 0, 0, NULL, false,         \
+		"Detector of whole workloads, which learns from the 1-minute tier: ensemble, "     \
+		"pca_roll, forest_roll and others; empty: none.")                                  \
+	SETTING(ANALYZE_DETECTOR_SURPRISE, "analyze.detector_surprise", DOUBLE, "4", 1, 12, NULL,  \
+		false,                                                                             \
+		"Its findings are minutes as which a usual one scores with a probability of at "   \
+		"most 10 to the power of minus this.")                                             \
+	SETTING(ANALYZE_LEARN, "analyze.learn", DURATION, "7d", HOUR_MS, 28 * 24 * HOUR_MS, NULL,  \
+		false, "Minutes that it learns from.")                                             \
+	SETTING(ANALYZE_LEARN_MIN, "analyze.learn_min", DURATION, "1d", HOUR_MS,                   \
+		28 * 24 * HOUR_MS, NULL, false, "With less it says nothing.")                      \
+	SETTING(ANALYZE_LEARN_AGAIN, "analyze.learn_again", DURATION, "1d", HOUR_MS,               \
+		28 * 24 * HOUR_MS, NULL, false, "Age at which it learns anew.")                    \
+	SETTING(ANALYZE_MODELS_MEMORY_MAX, "analyze.models_memory_max", SIZE, "2GiB", 1 << 20,     \
+		1024 * GIB, NULL, false, "Memory for the detectors of all workloads.")             \
 	SETTING(ALERTMANAGER_URL, "alertmanager.url", TEXT, "", 0, 0, NULL, false,                 \
 		"Alertmanager for silences, https:// or http:// to this machine; empty: none.")    \
 	SETTING(ALERTMANAGER_TOKEN_FILE, "alertmanager.token_file", TEXT, "", 0, 0, NULL, false,   \

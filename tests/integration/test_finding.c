@@ -210,6 +210,28 @@ static void the_finding_becomes_a_dry_run(void **state)
 	assert_true(server_said(nimbusguard, "Dry run"));
 }
 
+/* The first workload of the list, as its detector sees it. */
+static void one_workload_is_described(json_t *document)
+{
+	char url[1024];
+	struct web_answer answer;
+	json_t *list, *first;
+
+	snprintf(url, sizeof(url), "%s/api/v1/workloads", nimbusguard->url);
+	list = web_json(url, NULL);
+	first = json_array_get(json_object_get(list, "data"), 0);
+	assert_non_null(first);
+	snprintf(url, sizeof(url), "%s/api/v1/detect?namespace=%s&kind=%s&workload=%s",
+		nimbusguard->url, json_string_value(json_object_get(first, "namespace")),
+		json_string_value(json_object_get(first, "kind")),
+		json_string_value(json_object_get(first, "workload")));
+	json_decref(list);
+	answer = web_call("GET", url, NULL, NULL);
+	assert_true(answer.size > 200);
+	openapi_check(document, "get", "/api/v1/detect", &answer);
+	web_answer_fini(&answer);
+}
+
 /* Now that there is something in every list. */
 static void the_api_answers_as_it_is_described(void **state)
 {
@@ -232,6 +254,7 @@ static void the_api_answers_as_it_is_described(void **state)
 		openapi_check(document, "get", paths[i], &answer);
 		web_answer_fini(&answer);
 	}
+	one_workload_is_described(document);
 	json_decref(document);
 }
 

@@ -1,0 +1,178 @@
+/*
+ * One ring of jobs: [taken, done) are ready, [done, asked) wait; the thread works on job `done`
+ * without the lock, which guards the three counters alone.
+ */
+#include "analyzers/trainer.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+
+#define NICE 19
+
+struct job {
+	struct workload_key workload;
+	struct watch_spec spec;
+	uint32_t roles;
+	int64_t end;
+	struct watch_model *model;
+	struct error error;
+};
+
+struct trainer {
+	struct rollup *rollup;
+	pthread_mutex_t lock; /* a leaf */
+	pthread_cond_t changed;
+	pthread_t thread;
+	bool runs, stopping;
+	struct job jobs[TRAINER_QUEUE_MAX];
+	size_t taken, done, asked;
+};
+
+struct trainer *trainer_open(struct rollup *rollup, struct error *error)
+{
+	struct trainer *trainer = mem_zalloc(1, sizeof(*trainer));
+
+	if (trainer == NULL) {
+		error_set(error, STATUS_NO_MEMORY, "out of memory");
+		return NULL;
+	}
+	trainer->rollup = rollup;
+	pthread_mutex_init(&trainer->lock, NULL);
+	pthread_cond_init(&trainer->changed, NULL);
+	return trainer;
+}
+
+void trainer_stop(struct trainer *trainer)
+{
+	if (!trainer->runs)
+		return;
+	pthread_mutex_lock(&trainer->lock);
+	trainer->stopping = true;
+	pthread_cond_signal(&trainer->changed);
+	pthread_mutex_unlock(&trainer->lock);
+	pthread_join(trainer->thread, NULL);
+	trainer->runs = false;
+}
+
+void trainer_close(struct trainer *trainer)
+{
+	if (trainer == NULL)
+		return;
+	trainer_stop(trainer);
+	for (; trainer->taken < trainer->done; trainer->taken++)
+		watch_model_close(trainer->jobs[trainer->taken % TRAINER_QUEUE_MAX].model);
+	pthread_cond_destroy(&trainer->changed);
+	pthread_mutex_destroy(&trainer->lock);
+	mem_free(trainer);
+}
+
+static struct job *next_job(struct trainer *trainer)
+{
+	return trainer->done < trainer->asked ? &trainer->jobs[trainer->done % TRAINER_QUEUE_MAX]
+					      : NULL;
+}
+
+static void work(struct trainer *trainer, struct job *job)
+{
+	int64_t started_ns = clock_mono_ns(clock_system());
+	enum status status = watch_train(&job->spec, trainer->rollup, &job->workload, job->roles,
+		job->end, &job->model, &job->error);
+
+	metrics_inc(METRIC_MODEL_FITS, status_label(status));
+	if (status == STATUS_OK)
+		metrics_observe(METRIC_TRAINING_SECONDS,
+			(double)(clock_mono_ns(clock_system()) - started_ns) / 1e9);
+	pthread_mutex_lock(&trainer->lock);
+	trainer->done++;
+	pthread_mutex_unlock(&trainer->lock);
+}
+
+bool trainer_run(struct trainer *trainer)
+{
+	struct job *job;
+
+	pthread_mutex_lock(&trainer->lock);
+	job = next_job(trainer);
+	pthread_mutex_unlock(&trainer->lock);
+	if (job == NULL)
+		return false;
+	work(trainer, job);
+	return true;
+}
+
+static void *run(void *argument)
+{
+	struct trainer *trainer = argument;
+
+	/* Of this thread alone, as Linux has it. */
+	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
+	for (;;) {
+		struct job *job;
+
+		pthread_mutex_lock(&trainer->lock);
+		while (!trainer->stopping && next_job(trainer) == NULL)
+			pthread_cond_wait(&trainer->changed, &trainer->lock);
+		job = trainer->stopping ? NULL : next_job(trainer);
+		pthread_mutex_unlock(&trainer->lock);
+		if (job == NULL)
+			return NULL;
+		work(trainer, job);
+	}
+}
+
+enum status trainer_start(struct trainer *trainer, struct error *error)
+{
+	trainer->stopping = false;
+	if (pthread_create(&trainer->thread, NULL, run, trainer) != 0)
+		return error_set(error, STATUS_NO_MEMORY, "no thread for training");
+	trainer->runs = true;
+	return STATUS_OK;
+}
+
+bool trainer_ask(struct trainer *trainer, const struct watch_spec *spec,
+	const struct workload_key *workload, uint32_t roles, int64_t end)
+{
+	bool room;
+
+	pthread_mutex_lock(&trainer->lock);
+	room = trainer->asked - trainer->taken < TRAINER_QUEUE_MAX;
+	if (room) {
+		trainer->jobs[trainer->asked % TRAINER_QUEUE_MAX] =
+			(struct job){.workload = *workload,
+				.spec = *spec,
+				.roles = roles,
+				.end = end};
+		trainer->asked++;
+		pthread_cond_signal(&trainer->changed);
+	}
+	pthread_mutex_unlock(&trainer->lock);
+	return room;
+}
+
+bool trainer_take(struct trainer *trainer, struct workload_key *workload,
+	struct watch_model **model, struct error *error)
+{
+	bool ready;
+
+	pthread_mutex_lock(&trainer->lock);
+	ready = trainer->taken < trainer->done;
+	if (ready) {
+		struct job *job = &trainer->jobs[trainer->taken % TRAINER_QUEUE_MAX];
+
+		*workload = job->workload;
+		*model = job->model;
+		*error = job->error;
+		job->model = NULL;
+		trainer->taken++;
+	}
+	pthread_mutex_unlock(&trainer->lock);
+	return ready;
+}

@@ -1,0 +1,37 @@
+/*
+ * The thread that makes models in the background: asked for a workload, it learns from the 1-minute
+ * tier and holds the model ready for the scan. It runs at the lowest priority.
+ *
+ * Ownership: models taken belong to the caller. The tier is borrowed.
+ * Limits: TRAINER_QUEUE_MAX workloads wait, a further one is answered false; as many models at most
+ *   are ready and not taken.
+ * Threads: asking and taking from one thread (the scan's).
+ */
+#ifndef NIMBUSGUARD_ANALYZERS_TRAINER_H
+#define NIMBUSGUARD_ANALYZERS_TRAINER_H
+
+#include <stdbool.h>
+
+#include "analyzers/watch.h"
+
+#define TRAINER_QUEUE_MAX 64
+
+struct trainer;
+
+struct trainer *trainer_open(struct rollup *rollup, struct error *error) MUST_CHECK;
+/* Ends the thread; what waits is given up. */
+void trainer_close(struct trainer *trainer);
+/* Without the thread trainer_run() does its work. */
+enum status trainer_start(struct trainer *trainer, struct error *error) MUST_CHECK;
+void trainer_stop(struct trainer *trainer);
+
+/* end: the minute before which it learns. false: the queue is full. */
+bool trainer_ask(struct trainer *trainer, const struct watch_spec *spec,
+	const struct workload_key *workload, uint32_t roles, int64_t end);
+/* The next that is done; false: none. *model: NULL when it did not work, and the error says why. */
+bool trainer_take(struct trainer *trainer, struct workload_key *workload,
+	struct watch_model **model, struct error *error);
+/* One job in the caller's thread; false: none waits. */
+bool trainer_run(struct trainer *trainer);
+
+#endif

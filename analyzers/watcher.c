@@ -1,0 +1,185 @@
+#include "analyzers/watcher.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+
+#define TELL_FULL_MINUTES 60
+
+static const char *const states[] = {"learning", "serving", "quarantined"};
+
+void watcher_begin(struct watcher *watcher, struct roster *roster)
+{
+	struct workload_key key;
+	struct watch_model *model;
+	struct error error;
+
+	watcher->counting = 0;
+	watcher->step_ns = 0;
+	for (int i = 0; i < 3; i++)
+		watcher->states[i] = 0;
+	while (watcher->trainer != NULL && trainer_take(watcher->trainer, &key, &model, &error)) {
+		struct watched_workload *workload = roster_find(roster, &key);
+
+		if (model == NULL) {
+			if (error.code != STATUS_UNAVAILABLE)
+				LOG_WARN("a detector could not learn",
+					LOG_TEXT("workload", key.name), LOG_ERROR_FIELD(&error));
+			continue;
+		}
+		if (workload == NULL || workload->watch == NULL || workload->sight == NULL ||
+			sight_row(workload->sight)->row == GRID_NEVER) {
+			watch_model_close(model);
+			continue;
+		}
+		watch_adopt(workload->watch, model, watcher->rollup, &key,
+			sight_row(workload->sight)->row + 1);
+	}
+}
+
+/* The finding of a single signal that holds now; NULL: none. */
+static const struct watched_signal *single_finding(const struct watched_workload *workload,
+	enum signal_role *role)
+{
+	for (int i = 0; i < ROLE_COUNT; i++) {
+		const struct watched_signal *signal = &workload->signals[i];
+
+		if (signal->tracker.state == FINDING_ACTIVE ||
+			signal->tracker.state == FINDING_CLOSING) {
+			*role = (enum signal_role)i;
+			return signal;
+		}
+	}
+	return NULL;
+}
+
+/* What is told of what happened to the episode. */
+static enum finding_change decide(struct watched_workload *workload, enum watch_change change,
+	bool single)
+{
+	bool told = workload->watch_told;
+
+	switch (change) {
+	case WATCH_RAISED:
+		workload->watch_told = !single;
+		return single ? FINDING_NONE : FINDING_OPENED;
+	case WATCH_GOES_ON:
+		workload->watch_told = told && !single;
+		return !told ? FINDING_NONE : single ? FINDING_RESOLVED : FINDING_REPEATED;
+	case WATCH_ENDED:
+		workload->watch_told = false;
+		if (!told)
+			return FINDING_NONE;
+		return isnan(workload->watched.answer.probability) ? FINDING_LOST
+								   : FINDING_RESOLVED;
+	case WATCH_NONE:
+		break;
+	}
+	return FINDING_NONE;
+}
+
+static void tell_change(struct watcher *watcher, struct watched_workload *workload,
+	enum watch_change change, int64_t now_ms, watcher_tell_fn *tell, void *argument)
+{
+	enum signal_role role = ROLE_CPU;
+	const struct watched_signal *single = single_finding(workload, &role);
+	enum finding_change told = decide(workload, change, single != NULL);
+	bool joined = told == FINDING_RESOLVED && change == WATCH_GOES_ON;
+	char name[64] = "";
+	struct event event;
+	struct error error;
+
+	if (told == FINDING_NONE)
+		return;
+	if (joined && single != NULL)
+		snprintf(name, sizeof(name), "%s_%s", role_name(role),
+			single->tracker.up ? "high" : "low");
+	if (explain_event(workload, watcher->spec.class->name, told, joined ? name : NULL, now_ms,
+		    &event, &error) != STATUS_OK) {
+		LOG_ERROR("finding not told", LOG_ERROR_FIELD(&error));
+		return;
+	}
+	tell(argument, &event, told);
+	event_fini(&event);
+}
+
+static void learn(struct watcher *watcher, struct watched_workload *workload, uint32_t roles,
+	int64_t minute)
+{
+	if (!watch_wants_model(workload->watch, roles, minute, watcher->refit_rows))
+		return;
+	if (watcher->bytes >= watcher->bytes_max) {
+		watch_tried(workload->watch, minute);
+		if (minute - watcher->told_full >= TELL_FULL_MINUTES || minute < watcher->told_full)
+			LOG_WARN("no memory left for detectors of more workloads",
+				LOG_UINT("bytes", watcher->bytes));
+		watcher->told_full = minute;
+		return;
+	}
+	if (trainer_ask(watcher->trainer, &watcher->spec, &workload->key, roles, minute + 1))
+		watch_tried(workload->watch, minute);
+}
+
+static void warn_quarantine(const struct watched_workload *workload, enum alarm_quarantine before)
+{
+	const struct watch_state *state = &workload->watched;
+
+	if (!state->fitted || state->quarantine == before || state->quarantine == ALARM_SERVING)
+		return;
+	LOG_WARN("a detector is in quarantine and raises no findings",
+		LOG_TEXT("namespace", workload->key.namespace_name),
+		LOG_TEXT("workload", workload->key.name),
+		LOG_TEXT("reason", alarm_reason(state->quarantine)));
+}
+
+void watcher_follow(struct watcher *watcher, struct watched_workload *workload,
+	const struct sight_scratch *scratch, int64_t now_ms, watcher_tell_fn *tell, void *argument)
+{
+	uint32_t roles = sight_roles(workload->sight);
+	enum alarm_quarantine before = workload->watched.quarantine;
+	int64_t started_ns;
+
+	if (watcher->spec.class == NULL || watcher->trainer == NULL)
+		return;
+	if (workload->watch == NULL)
+		workload->watch = watch_open();
+	if (workload->watch == NULL)
+		return;
+	started_ns = clock_mono_ns(clock_system());
+	for (size_t i = 0; i < scratch->span.rows; i++) {
+		enum watch_change change = watch_step(workload->watch,
+			scratch->span.first + (int64_t)i, roles, scratch->values[i]);
+
+		workload->watched = *watch_state(workload->watch);
+		if (change != WATCH_NONE)
+			tell_change(watcher, workload, change, now_ms, tell, argument);
+	}
+	watcher->step_ns += clock_mono_ns(clock_system()) - started_ns;
+	warn_quarantine(workload, before);
+	learn(watcher, workload, roles, sight_row(workload->sight)->row);
+}
+
+void watcher_count(struct watcher *watcher, const struct watched_workload *workload)
+{
+	const struct watch_state *state = &workload->watched;
+
+	if (workload->watch == NULL)
+		return;
+	watcher->counting += watch_bytes(workload->watch);
+	watcher->states[!state->fitted ? 0 : state->quarantine == ALARM_SERVING ? 1 : 2]++;
+}
+
+void watcher_end(struct watcher *watcher)
+{
+	watcher->bytes = watcher->counting;
+	if (watcher->spec.class == NULL)
+		return;
+	for (int i = 0; i < 3; i++)
+		metrics_set(METRIC_DETECTORS, (double)watcher->states[i], states[i]);
+	metrics_set(METRIC_MODELS_BYTES, (double)watcher->bytes);
+	if (watcher->step_ns > 0)
+		metrics_observe(METRIC_INFERENCE_SECONDS, (double)watcher->step_ns / 1e9, "detect");
+}

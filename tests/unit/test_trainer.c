@@ -1,0 +1,244 @@
+/* run-under: tsan */
+/*
+ * Models made in the background: what is asked for comes back in its order, a full queue says so, and
+ * an end in the middle loses nothing but models. And the life of a watch that has none, one too old,
+ * or one for other signals.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "analyzers/minutes.h"
+#include "analyzers/trainer.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "base/random.h"
+#include "tests/support/folder.h"
+
+#define DAY 1440
+#define M0 (INT64_C(28333320) - INT64_C(28333320) % DAY)
+#define ROLES (1u << ROLE_CPU | 1u << ROLE_LATENCY)
+
+static char folder[FOLDER_PATH_MAX], path[FOLDER_PATH_MAX + 20];
+static struct clock_manual manual;
+static struct rollup *rollup;
+static struct error error;
+static struct watch_spec spec;
+
+static const struct workload_key web = {.namespace_name = "shop",
+	.kind = TARGET_DEPLOYMENT,
+	.name = "web"};
+static const struct workload_key nobody = {.namespace_name = "shop",
+	.kind = TARGET_DEPLOYMENT,
+	.name = "nobody"};
+
+static int setup(void **state)
+{
+	static const struct rollup_limits limits = {.retention_ms = INT64_C(3) * 86400000,
+		.signals_max = 10};
+	static struct rollup_minute minutes[DAY];
+	static const enum signal_role roles[] = {ROLE_CPU, ROLE_LATENCY};
+	char key[ROLLUP_KEY_MAX];
+	struct random random;
+
+	random_init(&random, 4);
+	folder_make(folder);
+	folder_path(path, sizeof(path), folder, "rollup.1m");
+	clock_manual_init(&manual, M0 * 60000);
+	rollup = rollup_open(path, &limits, &manual.clock, &error);
+	assert_non_null(rollup);
+	for (int k = 0; k < 2; k++) {
+		for (int i = 0; i < DAY; i++) {
+			double value = 5 + random_normal(&random);
+
+			minutes[i] = (struct rollup_minute){value, value, value, value, 1, true};
+		}
+		assert_int_equal(rollup_write(rollup, key, minutes_key(&web, roles[k], key),
+					 M0 - DAY, minutes, DAY, M0, &error),
+			STATUS_OK);
+	}
+	spec = (struct watch_spec){.class = detector_class_find("pca_roll"),
+		.train_rows = 2 * DAY,
+		.train_rows_min = 600,
+		.rows_min = 2,
+		.probability_max = 1e-4,
+		.seed = 1};
+	assert_non_null(spec.class);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)mem_fail_after(0, false);
+	rollup_close(rollup);
+	metrics_reset();
+	folder_remove(folder);
+	return 0;
+}
+
+static void models_come_back_in_the_order_they_were_asked_for(void **state)
+{
+	struct trainer *trainer = trainer_open(rollup, &error);
+	struct workload_key key;
+	struct watch_model *model;
+
+	assert_non_null(trainer);
+	assert_false(trainer_take(trainer, &key, &model, &error));
+	assert_true(trainer_ask(trainer, &spec, &web, ROLES, M0));
+	assert_true(trainer_ask(trainer, &spec, &nobody, ROLES, M0));
+	assert_int_equal(trainer_start(trainer, &error), STATUS_OK);
+	while (!trainer_take(trainer, &key, &model, &error))
+		clock_sleep_ms(5);
+	assert_true(workload_key_equal(&key, &web));
+	assert_non_null(model);
+	assert_int_equal(model->rows, DAY);
+	assert_int_equal(model->first, M0 - DAY);
+	assert_true(model->bytes > 1000);
+	watch_model_close(model);
+	while (!trainer_take(trainer, &key, &model, &error))
+		clock_sleep_ms(5);
+	assert_true(workload_key_equal(&key, &nobody));
+	assert_null(model);
+	assert_int_equal(error.code, STATUS_UNAVAILABLE);
+	assert_non_null(strstr(error.text, "not enough history"));
+	trainer_close(trainer);
+}
+
+static void a_full_queue_says_so_and_an_end_loses_only_models(void **state)
+{
+	struct trainer *trainer = trainer_open(rollup, &error);
+	size_t asked = 0;
+
+	assert_non_null(trainer);
+	while (trainer_ask(trainer, &spec, &web, ROLES, M0))
+		asked++;
+	assert_int_equal(asked, TRAINER_QUEUE_MAX);
+	assert_true(trainer_run(trainer));
+	assert_false(trainer_ask(trainer, &spec, &web, ROLES, M0));
+	assert_int_equal(trainer_start(trainer, &error), STATUS_OK);
+	trainer_close(trainer);
+}
+
+static void a_model_that_is_too_late_is_thrown_away(void **state)
+{
+	struct watch *watch = watch_open();
+	struct watch_model *model;
+
+	assert_non_null(watch);
+	assert_true(watch_wants_model(watch, ROLES, M0, DAY));
+	watch_tried(watch, M0);
+	assert_false(watch_wants_model(watch, ROLES, M0 + 59, DAY));
+	assert_true(watch_wants_model(watch, ROLES, M0 + 60, DAY));
+	assert_true(watch_wants_model(watch, ROLES, M0 - 1, DAY));
+	assert_int_equal(watch_train(&spec, rollup, &web, ROLES, M0, &model, &error), STATUS_OK);
+	watch_adopt(watch, model, rollup, &web, M0 + WATCH_BEHIND_ROWS_MAX + 1);
+	assert_false(watch_state(watch)->fitted);
+	assert_int_equal(watch_train(&spec, rollup, &web, ROLES, M0, &model, &error), STATUS_OK);
+	watch_adopt(watch, model, rollup, &web, M0 - 1);
+	assert_false(watch_state(watch)->fitted);
+	assert_int_equal(watch_train(&spec, rollup, &web, ROLES, M0, &model, &error), STATUS_OK);
+	watch_adopt(watch, model, rollup, &web, M0 + 5);
+	assert_true(watch_state(watch)->fitted);
+	assert_false(watch_wants_model(watch, ROLES, M0 + 100, DAY));
+	assert_true(watch_wants_model(watch, ROLES, M0 + DAY, DAY));
+	assert_true(watch_wants_model(watch, ROLES | 1u << ROLE_MEMORY, M0 + 100, DAY));
+	watch_close(watch);
+}
+
+static void a_row_that_does_not_follow_lets_the_model_go(void **state)
+{
+	const double row[] = {5, 5};
+	struct watch *watch = watch_open();
+	struct watch_model *model;
+
+	assert_non_null(watch);
+	assert_int_equal(watch_step(watch, M0, ROLES, row), WATCH_NONE);
+	assert_true(isnan(watch_state(watch)->answer.probability));
+	assert_int_equal(watch_train(&spec, rollup, &web, ROLES, M0, &model, &error), STATUS_OK);
+	watch_adopt(watch, model, rollup, &web, M0);
+	assert_int_equal(watch_step(watch, M0, ROLES, row), WATCH_NONE);
+	assert_true(!isnan(watch_state(watch)->answer.score));
+	assert_int_equal(watch_step(watch, M0 + 2, ROLES, row), WATCH_NONE);
+	assert_false(watch_state(watch)->fitted);
+	assert_true(isnan(watch_state(watch)->answer.score));
+	watch_close(watch);
+}
+
+static void an_episode_is_raised_once_and_ends_once_also_over_a_refit(void **state)
+{
+	const double usual[] = {5, 5}, strange[] = {500, -400};
+	struct watch *watch = watch_open();
+	struct watch_model *model;
+	int raised = 0, ended = 0;
+
+	assert_non_null(watch);
+	assert_int_equal(watch_train(&spec, rollup, &web, ROLES, M0, &model, &error), STATUS_OK);
+	watch_adopt(watch, model, rollup, &web, M0);
+	for (int i = 0; i < 200; i++) {
+		enum watch_change change =
+			watch_step(watch, M0 + i, ROLES, i >= 20 && i < 40 ? strange : usual);
+
+		raised += change == WATCH_RAISED;
+		ended += change == WATCH_ENDED;
+		if (change == WATCH_RAISED) {
+			assert_int_equal(watch_state(watch)->since_ms, (M0 + 20) * 60000);
+			assert_true(watch_state(watch)->answer.probability <= 1e-4);
+		}
+		if (i == 30) {
+			assert_int_equal(watch_train(&spec, rollup, &web, ROLES, M0 + 31, &model,
+						 &error),
+				STATUS_OK);
+			watch_adopt(watch, model, rollup, &web, M0 + 31);
+		}
+	}
+	assert_int_equal(raised, 1);
+	assert_int_equal(ended, 1);
+	watch_close(watch);
+}
+
+static void memory_that_is_out_is_an_answer(void **state)
+{
+	struct watch_model *model;
+	bool reached;
+	long nth = 0;
+
+	do {
+		enum status status;
+
+		(void)mem_fail_after(++nth, false);
+		status = watch_train(&spec, rollup, &web, ROLES, M0, &model, &error);
+		reached = mem_fail_after(0, false);
+		assert_true((status == STATUS_OK) == (model != NULL));
+		assert_true(reached || status == STATUS_OK);
+		watch_model_close(model);
+	} while (reached);
+	assert_true(nth > 5);
+	(void)mem_fail_after(1, false);
+	assert_null(watch_open());
+	(void)mem_fail_after(1, false);
+	assert_null(trainer_open(rollup, &error));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(models_come_back_in_the_order_they_were_asked_for),
+		TEST(a_full_queue_says_so_and_an_end_loses_only_models),
+		TEST(a_model_that_is_too_late_is_thrown_away),
+		TEST(a_row_that_does_not_follow_lets_the_model_go),
+		TEST(an_episode_is_raised_once_and_ends_once_also_over_a_refit),
+		TEST(memory_that_is_out_is_an_answer),
+	};
+
+	return cmocka_run_group_tests_name("trainer", tests, NULL, NULL);
+}

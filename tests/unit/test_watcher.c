@@ -1,0 +1,568 @@
+/* run-under: tsan */
+/*
+ * The watch over whole workloads, from samples to findings: a tier with days in it, a stream on top of
+ * it, scans, models made in between; what is found and said, what joins what, and that no bad input
+ * makes a confident score or a finding without its reason.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "analyzers/analyzer.h"
+#include "analyzers/minutes.h"
+#include "analyzers/snapshot.h"
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/metrics.h"
+#include "base/random.h"
+#include "tests/support/folder.h"
+
+#define DAYS 2
+#define DAY 1440
+#define STEP_MS 15000
+#define M0 (INT64_C(28333320) - INT64_C(28333320) % DAY)
+#define T0 (M0 * 60000)
+#define COLUMNS 4
+
+static const struct workload_key web = {.namespace_name = "shop",
+	.kind = TARGET_DEPLOYMENT,
+	.name = "web"};
+static const char *const metrics[COLUMNS] = {"cpu", "memory", "rate", "latency"};
+static const enum signal_role roles[COLUMNS] = {ROLE_CPU, ROLE_MEMORY, ROLE_REQUEST_RATE,
+	ROLE_LATENCY};
+/* The least deviations keep the robust z-score quiet where a test is about the watch alone. */
+static const char signals[] =
+	"signals:\n"
+	"- {role: cpu, selector: cpu, detect: both, min_deviation: 100}\n"
+	"- {role: memory, selector: memory, detect: up, min_deviation: 1e15}\n"
+	"- {role: request_rate, selector: rate, detect: both, min_deviation: 1e6}\n"
+	"- {role: latency, selector: latency, detect: up, min_deviation: 100}\n";
+
+static char folder[FOLDER_PATH_MAX], tier_path[FOLDER_PATH_MAX + 20],
+	signal_path[FOLDER_PATH_MAX + 20];
+static const char *signal_paths[] = {signal_path};
+static struct clock_manual manual;
+static struct store *store;
+static struct rollup *rollup;
+static struct analyzer *analyzer;
+static struct analyzer_config config;
+static struct random dice;
+static struct error error;
+static uint32_t series[COLUMNS];
+
+static struct {
+	int opened, repeated, ended, singles;
+	char summary[4096], description[4096], role[64];
+	double score;
+} told;
+
+static void found(void *argument, const struct event *finding)
+{
+	const char *name = labels_get(&finding->labels, "finding");
+
+	/* None without its reason. */
+	assert_true(strlen(labels_get(&finding->annotations, "summary")) > 20);
+	assert_true(strlen(labels_get(&finding->annotations, "description")) > 20);
+	assert_non_null(labels_get(&finding->annotations, "since"));
+	if (strcmp(name, "workload_anomaly") != 0) {
+		told.singles += finding->firing;
+		return;
+	}
+	if (!finding->firing)
+		told.ended++;
+	else if (finding->starts_ms != 0 && told.opened > told.ended)
+		told.repeated++;
+	else
+		told.opened++;
+	told.score = finding->score;
+	snprintf(told.summary, sizeof(told.summary), "%s",
+		labels_get(&finding->annotations, "summary"));
+	snprintf(told.description, sizeof(told.description), "%s",
+		labels_get(&finding->annotations, "description"));
+	snprintf(told.role, sizeof(told.role), "%s", labels_get(&finding->labels, "role"));
+}
+
+/* A load that follows the day, and what follows the load. */
+static void usual(int64_t minute, double row[COLUMNS])
+{
+	double load = 100 + 40 * sin((double)(minute % DAY) * 6.283185307 / DAY) +
+		2 * random_normal(&dice);
+
+	row[0] = load / 50 + 0.05 * random_normal(&dice);
+	row[1] = 5e8 + 1e6 * load + 1e6 * random_normal(&dice);
+	row[2] = load;
+	row[3] = 0.2 + 0.02 * fabs(random_normal(&dice));
+}
+
+static void fill_tier(int days)
+{
+	static struct rollup_minute minutes[COLUMNS][DAY];
+	char key[ROLLUP_KEY_MAX];
+
+	for (int day = days; day > 0; day--) {
+		for (int i = 0; i < DAY; i++) {
+			double row[COLUMNS];
+
+			usual(M0 - day * DAY + i, row);
+			for (int k = 0; k < COLUMNS; k++)
+				minutes[k][i] = (struct rollup_minute){row[k], row[k], row[k],
+					row[k], 4, true};
+		}
+		for (int k = 0; k < COLUMNS; k++)
+			assert_int_equal(rollup_write(rollup, key, minutes_key(&web, roles[k], key),
+						 M0 - day * DAY, minutes[k], DAY, M0, &error),
+				STATUS_OK);
+	}
+}
+
+static void open_world(const char *text, int days)
+{
+	static const struct store_limits limits = {.memory_max = 16 << 20,
+		.series_max = 1000,
+		.retention_ms = 3600000,
+		.interval_ms = STEP_MS,
+		.ended_keep_ms = 600000,
+		.future_max_ms = INT64_C(400) * 86400000};
+	static const struct rollup_limits kept = {.retention_ms = INT64_C(4) * 86400000,
+		.signals_max = 10};
+
+	folder_make(folder);
+	folder_path(tier_path, sizeof(tier_path), folder, "rollup.1m");
+	folder_path(signal_path, sizeof(signal_path), folder, "signals.yaml");
+	folder_write(folder, "signals.yaml", text);
+	memset(&told, 0, sizeof(told));
+	random_init(&dice, 3);
+	clock_manual_init(&manual, T0);
+	store = store_open(&limits, &manual.clock, &error);
+	rollup = rollup_open(tier_path, &kept, &manual.clock, &error);
+	assert_non_null(store);
+	assert_non_null(rollup);
+	fill_tier(days);
+	analyzer_config_default(&config);
+	config.signal_paths = signal_paths;
+	config.signal_path_count = 1;
+	config.clock = &manual.clock;
+	config.rollup = rollup;
+	config.found = found;
+	config.history_min_ms = 120000;
+	config.learn_min_ms = 43200000;
+	analyzer = analyzer_open(&config, store, &error);
+	if (analyzer == NULL)
+		fail_msg("%s", error.text);
+	for (int k = 0; k < COLUMNS; k++) {
+		const struct label pairs[] = {{"__name__", metrics[k], 8,
+						      (uint32_t)strlen(metrics[k])},
+			{"namespace", "shop", 9, 4}, {"workload_kind", "Deployment", 13, 10},
+			{"workload", "web", 8, 3}};
+
+		assert_int_equal(store_intern(store,
+					 store_key_of(store, metrics[k], strlen(metrics[k])), pairs,
+					 4, &series[k], &error),
+			STATUS_OK);
+	}
+}
+
+static int close_world(void **state)
+{
+	analyzer_close(analyzer);
+	rollup_close(rollup);
+	store_close(store);
+	metrics_reset();
+	folder_remove(folder);
+	return 0;
+}
+
+static int64_t now(void)
+{
+	return clock_now_ms(&manual.clock);
+}
+
+static void sample(int column, double value)
+{
+	uint64_t counts[APPEND_RESULT_COUNT];
+	const struct store_sample one = {series[column], now(), value};
+
+	memset(counts, 0, sizeof(counts));
+	store_append(store, &one, 1, counts);
+}
+
+/* Changes a row before it is sent; column -1: not sent. NULL: nothing is changed. */
+typedef void spoil_fn(double row[COLUMNS], bool sent[COLUMNS]);
+
+static void minute(spoil_fn *spoil)
+{
+	double row[COLUMNS];
+	bool sent[COLUMNS] = {true, true, true, true};
+
+	usual(now() / 60000, row);
+	if (spoil != NULL)
+		spoil(row, sent);
+	for (int i = 0; i < 4; i++) {
+		for (int k = 0; k < COLUMNS; k++)
+			if (sent[k])
+				sample(k, row[k]);
+		analyzer_scan(analyzer);
+		analyzer_learn(analyzer);
+		clock_manual_advance(&manual, STEP_MS);
+	}
+}
+
+static void minutes(int count, spoil_fn *spoil)
+{
+	for (int i = 0; i < count; i++)
+		minute(spoil);
+}
+
+static struct watch_state watched(void)
+{
+	struct snapshot *snapshot = analyzer_snapshot(analyzer);
+	const struct watched_workload *workload = roster_find(&snapshot->roster, &web);
+	struct watch_state state;
+
+	assert_non_null(workload);
+	state = workload->watched;
+	snapshot_release(snapshot);
+	return state;
+}
+
+static void slow(double row[COLUMNS], bool sent[COLUMNS])
+{
+	row[0] += 3;
+	row[3] = 2.5;
+}
+
+static void says(const char *text, const char *wanted)
+{
+	if (strstr(text, wanted) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", text, wanted);
+}
+
+/* The answer of GET /api/v1/detect. */
+static const char *detection(void)
+{
+	static char text[65536];
+	struct buf json;
+
+	buf_init(&json, sizeof(text) - 1);
+	assert_int_equal(analyzer_write_detection(analyzer, &json, &web), STATUS_OK);
+	snprintf(text, sizeof(text), "%s", json.data);
+	buf_fini(&json);
+	return text;
+}
+
+static void what_is_usual_raises_nothing_and_trouble_is_told_once_with_its_reason(void **state)
+{
+	open_world(signals, DAYS);
+	minutes(90, NULL);
+	assert_true(watched().fitted);
+	assert_int_equal(watched().quarantine, ALARM_SERVING);
+	assert_true(!isnan(watched().answer.probability));
+	assert_int_equal(told.opened, 0);
+	minutes(12, slow);
+	assert_int_equal(told.opened, 1);
+	assert_true(told.repeated > 3);
+	assert_int_equal(told.ended, 0);
+	says(told.summary, "shop/Deployment/web behaves unusually: ");
+	says(told.summary, "latency is 2.5 s");
+	says(told.summary, "% of the score");
+	says(told.description, "the detector \"ensemble\"");
+	says(told.description, "unusual since 20");
+	assert_true(told.score > 4);
+	assert_true(watched().active);
+	says(detection(), "\"state\":\"serving\"");
+	says(detection(), "\"unusual\":true,\"since\":\"20");
+	says(detection(), "\"explanation\":\"");
+	says(detection(),
+		"{\"role\":\"latency\",\"unit\":\"seconds\",\"quality\":\"good\","
+		"\"value\":2.5,");
+	says(detection(), "\"ground\":\"at this time of day\"");
+	minutes(90, NULL);
+	assert_int_equal(told.ended, 1);
+	says(told.summary, "no longer behaves unusually");
+	assert_int_equal(told.opened, 1);
+	assert_int_equal(told.singles, 0);
+	assert_true(metrics_get(METRIC_DETECTORS, "serving") == 1);
+	assert_true(metrics_get(METRIC_MODELS_BYTES) > 10000);
+	assert_true(metrics_get(METRIC_MODEL_FITS, "ok") == 1);
+}
+
+static void with_too_little_history_it_says_nothing(void **state)
+{
+	open_world(signals, 0);
+	minutes(70, NULL);
+	minutes(10, slow);
+	assert_false(watched().fitted);
+	assert_true(isnan(watched().answer.probability));
+	assert_int_equal(told.opened, 0);
+	assert_true(metrics_get(METRIC_DETECTORS, "learning") == 1);
+	says(detection(), "\"state\":\"learning\",\"reason\":\"it has learnt nothing yet\"");
+	says(detection(), "\"score\":null");
+	assert_true(metrics_get(METRIC_MODEL_FITS, "unavailable") >= 1);
+}
+
+static void a_finding_of_a_signal_takes_the_place_of_that_of_the_workload(void **state)
+{
+	open_world("signals:\n"
+		   "- {role: cpu, selector: cpu, detect: both, min_deviation: 0.1}\n"
+		   "- {role: memory, selector: memory, detect: up}\n"
+		   "- {role: request_rate, selector: rate, detect: both}\n"
+		   "- {role: latency, selector: latency, detect: up, min_deviation: 0.1}\n",
+		DAYS);
+	minutes(60, NULL);
+	minutes(15, slow);
+	assert_true(told.singles > 0);
+	/* Whichever was first: at the end there is one kind of finding, not both. */
+	assert_int_equal(told.opened, told.ended);
+	if (told.ended > 0)
+		says(told.summary, "it goes on as ");
+	assert_true(watched().active);
+}
+
+/* ---- bad input: none of it a confident score or a finding without its reason ---- */
+
+static void not_a_number(double row[COLUMNS], bool sent[COLUMNS])
+{
+	for (int k = 0; k < COLUMNS; k++)
+		row[k] = k % 2 == 0 ? NAN : INFINITY;
+}
+
+static void ended(double row[COLUMNS], bool sent[COLUMNS])
+{
+	const uint64_t bits = STORE_STALE_BITS;
+
+	for (int k = 0; k < COLUMNS; k++)
+		memcpy(&row[k], &bits, sizeof(bits));
+}
+
+static void silent(double row[COLUMNS], bool sent[COLUMNS])
+{
+	memset(sent, 0, COLUMNS * sizeof(*sent));
+}
+
+static void without_latency(double row[COLUMNS], bool sent[COLUMNS])
+{
+	sent[3] = false;
+}
+
+static void too_large(double row[COLUMNS], bool sent[COLUMNS])
+{
+	for (int k = 0; k < COLUMNS; k++)
+		row[k] = k % 2 == 0 ? 1e308 : -1e308;
+}
+
+static void no_finding_and_no_score(spoil_fn *spoil)
+{
+	open_world(signals, 1);
+	minutes(40, NULL);
+	assert_true(watched().fitted);
+	minutes(30, spoil);
+	assert_int_equal(told.opened, 0);
+	assert_true(isnan(watched().answer.score) && isnan(watched().answer.probability));
+}
+
+static void numbers_that_are_none_are_not_judged(void **state)
+{
+	no_finding_and_no_score(not_a_number);
+}
+
+static void an_ended_series_is_not_judged(void **state)
+{
+	no_finding_and_no_score(ended);
+}
+
+static void silence_is_not_judged(void **state)
+{
+	no_finding_and_no_score(silent);
+}
+
+static void values_of_1e308_are_not_judged(void **state)
+{
+	no_finding_and_no_score(too_large);
+}
+
+static void a_signal_that_disappears_is_no_anomaly(void **state)
+{
+	open_world(signals, 1);
+	minutes(40, NULL);
+	minutes(40, without_latency);
+	assert_int_equal(told.opened, 0);
+	/* The others are still judged. */
+	assert_true(!isnan(watched().answer.score));
+}
+
+static void trouble_that_falls_silent_ends_without_saying_that_all_is_well(void **state)
+{
+	open_world(signals, 1);
+	minutes(40, NULL);
+	minutes(10, slow);
+	assert_int_equal(told.opened, 1);
+	minutes(80, silent);
+	assert_int_equal(told.ended, 1);
+	says(told.summary, "can no longer be judged");
+	says(told.description, "without saying that all is well");
+}
+
+static void constant(double row[COLUMNS], bool sent[COLUMNS])
+{
+	for (int k = 0; k < COLUMNS; k++)
+		row[k] = 7;
+}
+
+static void constant_series_put_the_detector_into_quarantine(void **state)
+{
+	static struct rollup_minute same[DAY];
+	char key[ROLLUP_KEY_MAX];
+
+	open_world(signals, 0);
+	for (int i = 0; i < DAY; i++)
+		same[i] = (struct rollup_minute){7, 7, 7, 7, 4, true};
+	for (int day = 1; day > 0; day--)
+		for (int k = 0; k < COLUMNS; k++)
+			assert_int_equal(rollup_write(rollup, key, minutes_key(&web, roles[k], key),
+						 M0 - day * DAY, same, DAY, M0, &error),
+				STATUS_OK);
+	minutes(70, constant);
+	assert_int_equal(told.opened, 0);
+	if (watched().fitted)
+		assert_true(watched().quarantine != ALARM_SERVING);
+	minutes(20, slow);
+	assert_int_equal(told.opened, 0);
+	says(alarm_reason(watched().quarantine), "all rows");
+}
+
+static void a_week_of_nothing_is_learnt_from_as_nothing(void **state)
+{
+	open_world(signals, 0);
+	minutes(30, silent);
+	assert_int_equal(told.opened, 0);
+	minutes(30, NULL);
+	assert_false(watched().fitted);
+	assert_int_equal(told.opened, 0);
+}
+
+static void a_clock_that_steps_lets_the_model_go_and_it_is_made_again(void **state)
+{
+	open_world(signals, 1);
+	minutes(40, NULL);
+	assert_true(watched().fitted);
+	/* Two hours ahead, in one step: the minutes between are gaps, and no finding. */
+	clock_manual_advance(&manual, 7200000);
+	minutes(10, NULL);
+	assert_int_equal(told.opened, 0);
+	minutes(100, NULL);
+	assert_int_equal(told.opened, 0);
+	assert_true(watched().fitted);
+	/* An hour back: the samples of the store are ahead of the clock now. */
+	clock_manual_advance(&manual, -3600000);
+	minutes(10, NULL);
+	assert_int_equal(told.opened, 0);
+}
+
+static void doubled_and_late_samples_change_nothing(void **state)
+{
+	double row[COLUMNS];
+	uint64_t counts[APPEND_RESULT_COUNT] = {0};
+
+	open_world(signals, 1);
+	minutes(40, NULL);
+	for (int i = 0; i < 30; i++) {
+		minute(NULL);
+		usual(now() / 60000, row);
+		for (int k = 0; k < COLUMNS; k++) {
+			const struct store_sample again[] = {{series[k], now() - STEP_MS,
+								     row[k] * 1000},
+				{series[k], now() - 300000, row[k] * 1000}};
+
+			store_append(store, again, 2, counts);
+		}
+	}
+	assert_true(counts[APPEND_CONFLICT] > 0 && counts[APPEND_LATE] > 0);
+	assert_int_equal(told.opened, 0);
+	assert_true(!isnan(watched().answer.score));
+}
+
+static void an_unknown_detector_is_named(void **state)
+{
+	struct analyzer_config other;
+
+	open_world(signals, 0);
+	other = config;
+	other.detector = "oracle";
+	assert_null(analyzer_open(&other, store, &error));
+	says(error.text, "there is no detector \"oracle\"");
+}
+
+static void without_room_for_models_nobody_learns(void **state)
+{
+	struct analyzer *first;
+
+	open_world(signals, 1);
+	first = analyzer;
+	config.models_bytes_max = 0;
+	analyzer = analyzer_open(&config, store, &error);
+	assert_non_null(analyzer);
+	minutes(20, NULL);
+	assert_false(watched().fitted);
+	analyzer_close(first);
+}
+
+static void models_are_made_by_the_thread_of_the_trainer(void **state)
+{
+	open_world(signals, 1);
+	minutes(3, silent);
+	config.scan_interval_ms = 1000;
+	assert_int_equal(analyzer_start(analyzer, &error), STATUS_OK);
+	for (int i = 0; i < 3000; i++) {
+		double row[COLUMNS];
+		struct snapshot *snapshot;
+		const struct watched_workload *workload;
+		bool fitted;
+
+		usual(now() / 60000, row);
+		for (int k = 0; k < COLUMNS; k++)
+			sample(k, row[k]);
+		clock_manual_advance(&manual, STEP_MS);
+		clock_sleep_ms(20);
+		snapshot = analyzer_snapshot(analyzer);
+		workload = roster_find(&snapshot->roster, &web);
+		fitted = workload != NULL && workload->watched.fitted;
+		snapshot_release(snapshot);
+		if (fitted)
+			break;
+	}
+	assert_true(watched().fitted);
+	analyzer_stop(analyzer);
+}
+
+#define TEST(name) cmocka_unit_test_teardown(name, close_world)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_is_usual_raises_nothing_and_trouble_is_told_once_with_its_reason),
+		TEST(with_too_little_history_it_says_nothing),
+		TEST(a_finding_of_a_signal_takes_the_place_of_that_of_the_workload),
+		TEST(numbers_that_are_none_are_not_judged),
+		TEST(an_ended_series_is_not_judged),
+		TEST(silence_is_not_judged),
+		TEST(values_of_1e308_are_not_judged),
+		TEST(a_signal_that_disappears_is_no_anomaly),
+		TEST(trouble_that_falls_silent_ends_without_saying_that_all_is_well),
+		TEST(constant_series_put_the_detector_into_quarantine),
+		TEST(a_week_of_nothing_is_learnt_from_as_nothing),
+		TEST(a_clock_that_steps_lets_the_model_go_and_it_is_made_again),
+		TEST(doubled_and_late_samples_change_nothing),
+		TEST(an_unknown_detector_is_named),
+		TEST(without_room_for_models_nobody_learns),
+		TEST(models_are_made_by_the_thread_of_the_trainer),
+	};
+
+	return cmocka_run_group_tests_name("watcher", tests, NULL, NULL);
+}
