@@ -1,4 +1,3 @@
-/* run-under: tsan */
 /*
  * The watch over whole workloads, from samples to findings: a tier with days in it, a stream on top of
  * it, scans, models made in between; what is found and said, what joins what, and that no bad input
