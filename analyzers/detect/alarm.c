@@ -73,8 +73,9 @@ static void end_episode(struct alarm *alarm, struct alarm_answer *answer)
 
 static void step_open(struct alarm *alarm, double score, struct alarm_answer *answer)
 {
-	answer->active = answer->over || score > alarm->opened_at;
-	alarm->quiet_rows = answer->active ? 0 : alarm->quiet_rows + 1;
+	answer->active = answer->over;
+	/* The threshold may have risen past what is still the same episode. */
+	alarm->quiet_rows = answer->over || score > alarm->opened_at ? 0 : alarm->quiet_rows + 1;
 	if (alarm->quiet_rows >= alarm->config.rows_quiet)
 		end_episode(alarm, answer);
 }

@@ -46,7 +46,7 @@ struct alarm_answer {
 	double threshold;   /* of the score; NaN: none */
 	bool over;          /* the score is over the threshold */
 	bool raised;        /* an episode begins: the one alarm it has */
-	bool active; /* within an episode, and this row is over the threshold that raised it */
+	bool active; /* within an episode, and over the threshold, which has moved since it began */
 	bool ended;
 	enum alarm_quarantine quarantine;
 };
