@@ -36,6 +36,10 @@ static const struct forecaster_class *const classes[] = {
 	&forecast_holt_winters_multiplicative,
 	&forecast_ridge_ar,
 	&forecast_combined,
+};
+
+/* Found by name alone: its fit takes minutes. */
+static const struct forecaster_class *const unlisted[] = {
 	&forecast_lstm,
 };
 
@@ -76,6 +80,9 @@ const struct forecaster_class *forecaster_class_find(const char *name)
 	for (size_t i = 0; i < ARRAY_COUNT(classes); i++)
 		if (strcmp(classes[i]->name, name) == 0)
 			return classes[i];
+	for (size_t i = 0; i < ARRAY_COUNT(unlisted); i++)
+		if (strcmp(unlisted[i]->name, name) == 0)
+			return unlisted[i];
 	return NULL;
 }
 

@@ -58,7 +58,8 @@ struct forecaster_class;
 
 /* NULL: no class of that name. */
 const struct forecaster_class *forecaster_class_find(const char *name);
-/* The index-th class; NULL behind the last. */
+/* The index-th class whose fit is short; NULL behind the last. Not among them, but found by name, is
+ * "lstm", whose fit takes minutes. */
 const struct forecaster_class *forecaster_class_at(size_t index);
 const char *forecaster_class_name(const struct forecaster_class *class);
 
