@@ -39,7 +39,7 @@ struct forecast_model {
 	struct smoothing smoothing;
 	double level, trend;                 /* level NaN: nothing seen yet */
 	size_t at;                           /* phase of the next row */
-	double *season;                      /* [season_rows], deviations, or factors around 1 */
+	float *season;                       /* [season_rows], deviations, or factors around 1 */
 	double reach[FORECAST_HORIZONS_MAX]; /* phi + phi^2 + ... + phi^h */
 };
 
@@ -60,20 +60,22 @@ static double with_season(const struct forecast_model *model, double level, size
 {
 	if (!model->smoothing.seasonal)
 		return level;
-	return model->multiplicative ? level * model->season[phase] : level + model->season[phase];
+	return model->multiplicative ? level * (double)model->season[phase]
+				     : level + (double)model->season[phase];
 }
 
 static double without_season(const struct forecast_model *model, double value, size_t phase)
 {
 	if (!model->smoothing.seasonal)
 		return value;
-	return model->multiplicative ? value / fmax(model->season[phase], FACTOR_MIN)
-				     : value - model->season[phase];
+	return model->multiplicative ? value / fmax((double)model->season[phase], FACTOR_MIN)
+				     : value - (double)model->season[phase];
 }
 
 static void season_learn(struct forecast_model *model, double value)
 {
-	double *season = &model->season[model->at], seen;
+	float *season = &model->season[model->at];
+	double seen;
 
 	if (!model->smoothing.seasonal)
 		return;
@@ -85,7 +87,7 @@ static void season_learn(struct forecast_model *model, double value)
 		return;
 	if (model->multiplicative && !(seen >= 0 && seen <= 1 / FACTOR_MIN))
 		return;
-	*season += model->smoothing.season_rate * (seen - *season);
+	*season += (float)(model->smoothing.season_rate * (seen - (double)*season));
 }
 
 static void row_take(struct forecast_model *model, double value)
@@ -181,13 +183,13 @@ struct fitting {
 static bool season_begin(const struct forecast_model *model, struct fitting *fitting)
 {
 	size_t rows = model->season_rows, seasons = rows == 0 ? 0 : fitting->count / rows;
-	double *counts = model->season; /* as scratch */
+	float *counts = model->season; /* as scratch */
 	double neutral = model->multiplicative ? 1 : 0;
 
 	if (seasons < 2)
 		return false;
 	memset(fitting->season, 0, rows * sizeof(double));
-	memset(counts, 0, rows * sizeof(double));
+	memset(counts, 0, rows * sizeof(*counts));
 	for (size_t s = 0; s < seasons; s++) {
 		const double *day = fitting->values + s * rows;
 		double sum = 0, seen = 0, mean;
@@ -208,7 +210,8 @@ static bool season_begin(const struct forecast_model *model, struct fitting *fit
 			}
 	}
 	for (size_t i = 0; i < rows; i++)
-		fitting->season[i] = counts[i] > 0 ? fitting->season[i] / counts[i] : neutral;
+		fitting->season[i] =
+			counts[i] > 0 ? fitting->season[i] / (double)counts[i] : neutral;
 	return true;
 }
 
@@ -224,8 +227,8 @@ static double pass(struct forecast_model *model, const struct fitting *fitting,
 	model->trend = 0;
 	model->at = 0;
 	reach_compute(model);
-	if (smoothing->seasonal)
-		memcpy(model->season, fitting->season, model->season_rows * sizeof(double));
+	for (size_t i = 0; i < model->season_rows && smoothing->seasonal; i++)
+		model->season[i] = (float)fitting->season[i];
 	for (size_t i = 0; i < fitting->count; i++) {
 		row_take(model, fitting->values[i]);
 		if (i < warm || isnan(model->level))

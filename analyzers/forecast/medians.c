@@ -43,12 +43,15 @@ static void window_move(double *sorted, size_t count, size_t rows, double leavin
 
 void medians_add(struct medians *medians, double value)
 {
+	double *sorted = medians->sorted;
+
 	for (size_t i = 0; i < MEDIANS; i++) {
 		size_t rows = median_rows[i];
 
-		window_move(medians->sorted[i], medians->count, rows,
+		window_move(sorted, medians->count, rows,
 			medians->ring[(medians->at + MEDIAN_ROWS_MAX - rows) % MEDIAN_ROWS_MAX],
 			value);
+		sorted += rows;
 	}
 	medians->ring[medians->at] = value;
 	medians->at = (medians->at + 1) % MEDIAN_ROWS_MAX;
@@ -58,10 +61,12 @@ void medians_add(struct medians *medians, double value)
 
 void medians_take(const struct medians *medians, double *middle)
 {
+	const double *sorted = medians->sorted;
+
 	for (size_t i = 0; i < MEDIANS; i++) {
 		size_t count = medians->count < median_rows[i] ? medians->count : median_rows[i];
-		const double *sorted = medians->sorted[i];
 
 		middle[i] = count == 0 ? NAN : sorted[(count - 1) / 2] / 2 + sorted[count / 2] / 2;
+		sorted += median_rows[i];
 	}
 }

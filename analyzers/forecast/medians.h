@@ -11,6 +11,7 @@
 
 #define MEDIANS 6
 #define MEDIAN_ROWS_MAX 241
+#define MEDIAN_ROWS_ALL (3 + 7 + 15 + 31 + 81 + MEDIAN_ROWS_MAX)
 
 /* The windows' lengths, ascending. */
 extern const size_t median_rows[MEDIANS];
@@ -18,7 +19,7 @@ extern const size_t median_rows[MEDIANS];
 struct medians {
 	double ring[MEDIAN_ROWS_MAX]; /* the last measurements */
 	size_t at, count;
-	double sorted[MEDIANS][MEDIAN_ROWS_MAX];
+	double sorted[MEDIAN_ROWS_ALL]; /* one window behind the other */
 };
 
 /* All zero is an empty one. value: finite. */

@@ -11,7 +11,8 @@ struct forecast_model {
 	size_t horizons[FORECAST_HORIZONS_MAX], horizon_count;
 	double last;
 	size_t season_rows, at; /* at: where the next value goes */
-	double *season;         /* [season_rows], the last rows; NULL for the last value alone */
+	float *season; /* [season_rows], the last rows less origin; NULL: last value alone */
+	double origin; /* the first value, so that single precision is enough */
 };
 
 static void naive_close(struct forecast_model *model)
@@ -67,7 +68,9 @@ static void seasonal_step(struct forecast_model *model, double value, int64_t at
 	(void)at_ms;
 	if (model->season_rows == 0)
 		return;
-	model->season[model->at] = value;
+	if (isnan(model->last) && !isnan(value))
+		model->origin = model->last = value;
+	model->season[model->at] = (float)(value - model->origin);
 	model->at = (model->at + 1) % model->season_rows;
 }
 
@@ -99,9 +102,10 @@ static void naive_predict(const struct forecast_model *model, double *middle)
 static void seasonal_predict(const struct forecast_model *model, double *middle)
 {
 	for (size_t k = 0; k < model->horizon_count; k++)
-		middle[k] = model->season_rows == 0
-			? NAN
-			: model->season[(model->at + model->horizons[k] - 1) % model->season_rows];
+		middle[k] = model->season_rows == 0 ? NAN
+						    : model->origin +
+				(double)model->season[(model->at + model->horizons[k] - 1) %
+					model->season_rows];
 }
 
 const struct forecaster_class forecast_naive = {

@@ -304,17 +304,19 @@ static double epoch_run(struct quantile_net *net, struct trainer *trainer, const
 }
 
 enum status quantile_net_train(struct quantile_net *net, const float *inputs, const float *targets,
-	size_t count, const struct quantile_net_training *by, double *loss, struct error *error)
+	size_t count, const struct quantile_net_training *training, double *loss,
+	struct error *error)
 {
 	struct trainer trainer;
 	struct random random;
 	enum status status = STATUS_OK;
 	unsigned mode;
 
-	if (by->epochs < 1 || by->batch < 1 || by->batch > BATCH_MAX || !(by->rate > 0))
+	if (training->epochs < 1 || training->batch < 1 || training->batch > BATCH_MAX ||
+		!(training->rate > 0))
 		return error_set(error, STATUS_BAD_INPUT,
 			"epochs and rate must be above 0, batch 1 to %d", BATCH_MAX);
-	if (!trainer_init(&trainer, net, by->batch, count)) {
+	if (!trainer_init(&trainer, net, training->batch, count)) {
 		status = error_set(error, STATUS_NO_MEMORY, "no memory for training");
 		goto done;
 	}
@@ -325,12 +327,12 @@ enum status quantile_net_train(struct quantile_net *net, const float *inputs, co
 		status = error_set(error, STATUS_BAD_INPUT, "%zu rows, none with a target", count);
 		goto done;
 	}
-	random_init(&random, by->seed);
+	random_init(&random, training->seed);
 	standard_learn(net, inputs, count);
 	weights_seed(net, &random);
 	mode = kernels_flush_denormals();
-	for (size_t epoch = 0; epoch < by->epochs; epoch++)
-		*loss = epoch_run(net, &trainer, inputs, targets, by, epoch, &random);
+	for (size_t epoch = 0; epoch < training->epochs; epoch++)
+		*loss = epoch_run(net, &trainer, inputs, targets, training, epoch, &random);
 	kernels_mode_restore(mode);
 done:
 	trainer_fini(&trainer);
