@@ -39,7 +39,7 @@ struct detector_config {
 	size_t rows_per_day;  /* 1440 at one minute; 0: unknown, which leaves the season out */
 	uint64_t seed;        /* the same seed and rows give the same scores on every machine */
 	size_t trees, sample; /* of forests; 0: 100 trees, 256 rows each */
-	double contamination; /* of forests: the part of training above detector_offset(); 0: 0.1 */
+	double contamination; /* as other forests have it, 0: 0.1; no threshold follows from it */
 };
 
 struct detector_class {
