@@ -36,6 +36,8 @@ static const struct {
 		command_audit, audit_flags},
 	{"evaluate", "detectors and forecasters on data sets, beside reference figures",
 		command_evaluate, evaluate_flags},
+	{"models", "list | show | rollback | import, on files of trained models", command_models,
+		models_flags},
 	{"dataset", "what the models of a workload learn from, as CSV", command_dataset,
 		dataset_flags},
 	{"loadgen", "send a load by remote write, measure and verify", command_loadgen,
