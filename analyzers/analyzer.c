@@ -20,6 +20,8 @@
 #define REBIND_NS INT64_C(1000000000)
 #define REBIND_ALL_NS INT64_C(60000000000)
 #define SWEEP_MINUTES 60
+/* Measurements without which a forecaster is not fitted. */
+#define FORECAST_ROWS_MIN 240
 /* What is usual is looked up anew once an hour a signal: 30,000 signals are 125 a scan. */
 #define PROFILES_A_SCAN 256
 
@@ -34,6 +36,7 @@ void analyzer_config_default(struct analyzer_config *config)
 		.history_ms = 3600000,
 		.history_min_ms = 600000,
 		.detector = "ensemble",
+		.forecaster = "combined",
 		.detector_probability = 1e-4,
 		.learn_ms = INT64_C(7) * 86400000,
 		.learn_min_ms = 86400000,
@@ -55,6 +58,12 @@ enum status analyzer_check(const struct analyzer_config *config, struct diagnost
 			"analyze.detector: there is no detector \"%.60s\"", config->detector);
 		status = STATUS_BAD_INPUT;
 	}
+	if (config->forecaster != NULL && config->forecaster[0] != '\0' &&
+		forecaster_class_find(config->forecaster) == NULL) {
+		diagnostics_add(diagnostics, false, "", 0, 0,
+			"analyze.forecaster: there is no forecaster \"%.60s\"", config->forecaster);
+		status = STATUS_BAD_INPUT;
+	}
 	return status;
 }
 
@@ -63,30 +72,45 @@ static void keep_config(struct analyzer *analyzer, const struct analyzer_config 
 	analyzer->config = *config;
 	analyzer->config.signal_paths = NULL;
 	analyzer->config.signal_path_count = 0;
-	analyzer->config.detector = NULL;
+	analyzer->config.detector = analyzer->config.forecaster = NULL;
+}
+
+#define MINUTE_MS 60000
+
+static bool named(const char *name)
+{
+	return name != NULL && name[0] != '\0';
 }
 
 /* Without the 1-minute tier there is nothing to learn from. */
 static enum status open_watcher(struct analyzer *analyzer, const struct analyzer_config *config,
 	struct error *error)
 {
-	const int64_t minute_ms = 60000;
 	struct watcher *watcher = &analyzer->watcher;
 
 	watcher->rollup = config->rollup;
-	watcher->refit_rows = config->learn_again_ms / minute_ms;
+	watcher->refit_rows = config->learn_again_ms / MINUTE_MS;
 	watcher->bytes_max = config->models_bytes_max;
-	if (config->detector == NULL || config->detector[0] == '\0' || config->rollup == NULL)
+	if ((!named(config->detector) && !named(config->forecaster)) || config->rollup == NULL)
 		return STATUS_OK;
-	watcher->spec = (struct watch_spec){.class = detector_class_find(config->detector),
-		.train_rows = config->learn_ms / minute_ms,
-		.train_rows_min = config->learn_min_ms / minute_ms,
-		.rows_min = (size_t)(1 + config->duration_min_ms / minute_ms),
-		.probability_max = config->detector_probability,
-		.seed = 1};
-	if (watcher->spec.class == NULL)
+	if (named(config->detector))
+		watcher->spec = (struct watch_spec){.class = detector_class_find(config->detector),
+			.train_rows = config->learn_ms / MINUTE_MS,
+			.train_rows_min = config->learn_min_ms / MINUTE_MS,
+			.rows_min = (size_t)(1 + config->duration_min_ms / MINUTE_MS),
+			.probability_max = config->detector_probability,
+			.seed = 1};
+	if (named(config->detector) && watcher->spec.class == NULL)
 		return error_set(error, STATUS_BAD_INPUT, "there is no detector \"%.60s\"",
 			config->detector);
+	if (named(config->forecaster))
+		watcher->outlook =
+			(struct outlook_spec){.class = forecaster_class_find(config->forecaster),
+				.train_rows = config->learn_ms / MINUTE_MS,
+				.train_rows_min = FORECAST_ROWS_MIN};
+	if (named(config->forecaster) && watcher->outlook.class == NULL)
+		return error_set(error, STATUS_BAD_INPUT, "there is no forecaster \"%.60s\"",
+			config->forecaster);
 	watcher->trainer = trainer_open(config->rollup, error);
 	return watcher->trainer != NULL ? STATUS_OK : error->code;
 }
@@ -283,6 +307,10 @@ void analyzer_scan(struct analyzer *analyzer)
 	(void)derive_step(analyzer->derive, &analyzer->set, now_ms, analyzer->config.history_ms);
 	analyzer->sight.profiles_left = PROFILES_A_SCAN;
 	analyzer->sight_bytes = 0;
+	analyzer->watcher.forecast_roles = 0;
+	for (int role = 0; role < ROLE_COUNT; role++)
+		if (analyzer->set.roles[role].bound && analyzer->set.roles[role].forecast)
+			analyzer->watcher.forecast_roles |= 1u << role;
 	watcher_begin(&analyzer->watcher, &analyzer->roster);
 	for (size_t i = 0; i < analyzer->roster.count; i++)
 		scan_workload(analyzer, &analyzer->roster.workloads[i], now_ms);

@@ -37,6 +37,8 @@ struct analyzer_config {
 	/* Of the detector of whole workloads (detect/detector.h), which learns from the 1-minute tier;
 	 * "" or NULL, or without a tier: none. Not changed by a reload. */
 	const char *detector;
+	/* Of the forecasters of single signals (forecast/forecaster.h), likewise. */
+	const char *forecaster;
 	double detector_probability; /* a usual minute scores as high as a finding no more often */
 	int64_t learn_ms, learn_min_ms, learn_again_ms;
 	uint64_t models_bytes_max;
@@ -94,6 +96,10 @@ enum status analyzer_write_workloads(struct analyzer *analyzer, struct buf *json
 /* One object about one workload: what its detector says of the last minute and why, its features and
  * what was expected of each signal. STATUS_NOT_FOUND: the workload is not watched. */
 enum status analyzer_write_detection(struct analyzer *analyzer, struct buf *json,
+	const struct workload_key *workload) MUST_CHECK;
+/* Likewise: [{role, unit, minute, value, forecasts: [{minutes, at, low, q10, middle, q90, high,
+ * skill}]}] of the signals that are forecast. */
+enum status analyzer_write_outlook(struct analyzer *analyzer, struct buf *json,
 	const struct workload_key *workload) MUST_CHECK;
 enum status analyzer_write_findings(struct analyzer *analyzer, struct buf *json, bool active_only,
 	size_t limit);

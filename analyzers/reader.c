@@ -341,6 +341,36 @@ static void collect_replicas(const struct watched_workload *workload)
 			target_kind_name(workload->key.kind), workload->key.name);
 }
 
+/* Six values a horizon and quantile would crowd the page and its table. */
+#define FORECAST_WORKLOADS_MAX 1500
+
+static void collect_forecast(const struct watched_workload *workload, enum signal_role role)
+{
+	const struct outlook_view *view = &workload->signals[role].outlook;
+	const char *kind = target_kind_name(workload->key.kind);
+
+	for (int i = 0; i < OUTLOOK_HORIZONS; i++) {
+		const struct prediction *prediction = &view->predictions[i];
+		const struct {
+			const char *quantile;
+			double value;
+		} values[] = {{"0.1", prediction->q10}, {"0.5", prediction->middle},
+			{"0.9", prediction->q90}};
+		char horizon[16];
+
+		snprintf(horizon, sizeof(horizon), "%dm", outlook_minutes[i]);
+		for (size_t k = 0; k < sizeof(values) / sizeof(values[0]); k++)
+			if (!isnan(values[k].value))
+				metrics_set(METRIC_FORECAST, values[k].value,
+					workload->key.namespace_name, kind, workload->key.name,
+					role_name(role), horizon, values[k].quantile);
+		if (!isnan(view->skill[i]))
+			metrics_set(METRIC_FORECAST_SKILL, view->skill[i],
+				workload->key.namespace_name, kind, workload->key.name,
+				role_name(role), horizon);
+	}
+}
+
 /* Label values of a workload are bounded by workload_max. */
 void analyzer_collect(void *argument)
 {
@@ -349,6 +379,8 @@ void analyzer_collect(void *argument)
 
 	metrics_clear(METRIC_ANOMALY_SCORE);
 	metrics_clear(METRIC_WORKLOAD_SCORE);
+	metrics_clear(METRIC_FORECAST);
+	metrics_clear(METRIC_FORECAST_SKILL);
 	metrics_clear(METRIC_CURRENT_REPLICAS);
 	for (size_t i = 0; i < snapshot->roster.count; i++) {
 		const struct watched_workload *workload = &snapshot->roster.workloads[i];
@@ -362,6 +394,8 @@ void analyzer_collect(void *argument)
 		for (int role = 0; role < ROLE_COUNT; role++) {
 			const struct watched_signal *signal = &workload->signals[role];
 
+			if (i < FORECAST_WORKLOADS_MAX)
+				collect_forecast(workload, (enum signal_role)role);
 			if (!signal_shown(signal))
 				continue;
 			bound[role] += signal->series != STORE_NO_SERIES;

@@ -1,5 +1,6 @@
 /*
- * What is told of the watch over one workload: GET /api/v1/detect. Read from the newest snapshot.
+ * What is told of the watch over one workload and of its forecasts: GET /api/v1/detect and
+ * /api/v1/predict. Read from the newest snapshot.
  */
 #include <math.h>
 #include <string.h>
@@ -164,6 +165,63 @@ enum status analyzer_write_detection(struct analyzer *analyzer, struct buf *json
 
 	if (watched != NULL)
 		write_workload(json, watched);
+	snapshot_release(snapshot);
+	if (watched == NULL)
+		return STATUS_NOT_FOUND;
+	return buf_ok(json) ? STATUS_OK : STATUS_TOO_LARGE;
+}
+
+static void write_forecast(struct buf *json, const struct outlook_view *view, int horizon,
+	int64_t minute)
+{
+	const struct prediction *prediction = &view->predictions[horizon];
+
+	buf_printf(json, "{\"minutes\":%d", outlook_minutes[horizon]);
+	write_time(json, "at", (minute + outlook_minutes[horizon]) * MINUTE_MS);
+	write_number(json, "low", prediction->low);
+	write_number(json, "q10", prediction->q10);
+	write_number(json, "middle", prediction->middle);
+	write_number(json, "q90", prediction->q90);
+	write_number(json, "high", prediction->high);
+	write_number(json, "skill", view->skill[horizon]);
+	buf_add_char(json, '}');
+}
+
+static void write_outlook(struct buf *json, const struct watched_workload *workload)
+{
+	bool first = true;
+
+	buf_add_char(json, '{');
+	write_key(json, &workload->key);
+	write_row(json, &workload->row);
+	buf_add_text(json, ",\"signals\":[");
+	for (int role = 0; role < ROLE_COUNT; role++) {
+		const struct watched_signal *signal = &workload->signals[role];
+
+		if (isnan(signal->outlook.predictions[0].middle))
+			continue;
+		buf_printf(json, "%s{\"role\":\"%s\",\"unit\":\"%s\"", first ? "" : ",",
+			role_name((enum signal_role)role), role_unit((enum signal_role)role));
+		first = false;
+		write_number(json, "value", signal->features.rolling.value);
+		buf_add_text(json, ",\"forecasts\":[");
+		for (int i = 0; i < OUTLOOK_HORIZONS; i++) {
+			buf_add_text(json, i > 0 ? "," : "");
+			write_forecast(json, &signal->outlook, i, workload->row.row);
+		}
+		buf_add_text(json, "]}");
+	}
+	buf_add_text(json, "]}");
+}
+
+enum status analyzer_write_outlook(struct analyzer *analyzer, struct buf *json,
+	const struct workload_key *workload)
+{
+	struct snapshot *snapshot = analyzer_snapshot(analyzer);
+	const struct watched_workload *watched = roster_find(&snapshot->roster, workload);
+
+	if (watched != NULL)
+		write_outlook(json, watched);
 	snapshot_release(snapshot);
 	if (watched == NULL)
 		return STATUS_NOT_FOUND;

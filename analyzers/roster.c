@@ -23,6 +23,7 @@ static void let_go(struct watched_workload *workload)
 {
 	sight_close(workload->sight);
 	watch_close(workload->watch);
+	outlook_close(workload->outlook);
 }
 
 void roster_fini(struct roster *roster)
@@ -78,10 +79,12 @@ static enum status add_workload(struct roster *roster, const struct workload_key
 	memset(workload, 0, sizeof(*workload));
 	workload->key = *key;
 	workload->row.row = GRID_NEVER;
+	workload->outlook_tried = ROLLUP_NEVER;
 	workload->watched.quarantine = ALARM_UNFITTED;
 	for (int role = 0; role < ROLE_COUNT; role++) {
 		workload->signals[role].series = STORE_NO_SERIES;
 		sight_no_features(&workload->signals[role].features);
+		outlook_none(&workload->signals[role].outlook);
 	}
 	*slot_of(roster, key) = (uint32_t)++roster->count;
 	*added = workload;
@@ -260,6 +263,7 @@ enum status roster_copy(struct roster *copy, const struct roster *roster)
 	for (size_t i = 0; i < copy->count; i++) {
 		copy->workloads[i].sight = NULL;
 		copy->workloads[i].watch = NULL;
+		copy->workloads[i].outlook = NULL;
 	}
 	memcpy(copy->slots, roster->slots, roster->slot_count * sizeof(*copy->slots));
 	return STATUS_OK;

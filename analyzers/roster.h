@@ -10,6 +10,7 @@
 #define NIMBUSGUARD_ANALYZERS_ROSTER_H
 
 #include "analyzers/findings.h"
+#include "analyzers/outlook.h"
 #include "analyzers/sight.h"
 #include "analyzers/signals.h"
 #include "analyzers/watch.h"
@@ -22,6 +23,7 @@ struct watched_signal {
 	struct finding_tracker tracker;
 	struct judgement last;
 	struct sight_features features; /* as of the last closed minute; watched signals only */
+	struct outlook_view outlook;    /* likewise; says nothing where nothing is forecast */
 };
 
 struct watched_workload {
@@ -30,6 +32,9 @@ struct watched_workload {
 	/* Of the scan alone: NULL in copies, and when memory was out. */
 	struct sight *sight;
 	struct watch *watch;
+	struct outlook *outlook;
+	int64_t outlook_tried;      /* minute; ROLLUP_NEVER: not yet */
+	uint32_t outlook_roles;     /* that were asked for */
 	struct grid_row row;        /* the last closed minute */
 	struct watch_state watched; /* as of then */
 	bool watch_told;            /* its episode is a finding of its own */

@@ -7,6 +7,7 @@
  *     type: gauge                     gauge (default), counter, quantile or ratio
  *     detect: both                    up, down, both or none (default)
  *     min_deviation: 0.05             in the role's unit
+ *     forecast: true                  false by default; of signals with a detect other than none
  *     interval: 15s                   expected distance of samples
  *     stale_after: 2m
  *   - role: latency
@@ -164,7 +165,7 @@ static void read_binding(struct signal_set *set, const struct yaml_reader *reade
 {
 	static const char *const keys[] = {"role", "selector", "type", "detect", "min_deviation",
 		"interval", "stale_after", "quantile", "numerator", "denominator", "of", "window",
-		NULL};
+		"forecast", NULL};
 	static const char *const directions[] = {"none", "up", "down", "both", NULL};
 	const char *names[ROLE_COUNT + 1] = {NULL};
 	int role, form = FORM_GAUGE, direction = DIRECTION_NONE;
@@ -184,6 +185,8 @@ static void read_binding(struct signal_set *set, const struct yaml_reader *reade
 	clear_matchers(binding);
 	binding->bound = true;
 	binding->deviation_min = 0;
+	binding->forecast = false;
+	(void)yaml_read_bool(reader, node, "forecast", false, &binding->forecast);
 	(void)yaml_read_choice(reader, node, "type", false, forms, &form);
 	(void)yaml_read_choice(reader, node, "detect", false, directions, &direction);
 	(void)yaml_read_double(reader, node, "min_deviation", false, 0, 1e300,
@@ -194,6 +197,9 @@ static void read_binding(struct signal_set *set, const struct yaml_reader *reade
 		: form == FORM_RATIO                ? DERIVE_RATIO
 						    : DERIVE_NONE;
 	binding->detect = (enum signal_direction)direction;
+	if (binding->forecast && direction == DIRECTION_NONE)
+		yaml_report(reader, yaml_get(node, "forecast"),
+			"only signals that are watched are forecast: detect is none");
 	refuse_keys(reader, node, (enum binding_form)form);
 	if (binding->derivation == DERIVE_NONE)
 		read_selector(reader, node, "selector", &binding->matchers);

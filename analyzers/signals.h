@@ -24,7 +24,7 @@ enum signal_derivation { DERIVE_NONE, DERIVE_QUANTILE, DERIVE_RATIO };
 #define SIGNAL_DERIVED_METRIC "nimbusguard:signal:derived"
 
 struct signal_binding {
-	bool bound;
+	bool bound, forecast;
 	enum signal_type type;
 	enum signal_direction detect;
 	struct matchers matchers; /* of a derived signal: that of the series made of the others */

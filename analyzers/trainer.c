@@ -18,12 +18,8 @@
 #define NICE 19
 
 struct job {
-	struct workload_key workload;
-	struct watch_spec spec;
-	uint32_t roles;
-	int64_t end;
-	struct watch_model *model;
-	struct error error;
+	struct train_order order;
+	struct trained trained;
 };
 
 struct trainer {
@@ -67,8 +63,12 @@ void trainer_close(struct trainer *trainer)
 	if (trainer == NULL)
 		return;
 	trainer_stop(trainer);
-	for (; trainer->taken < trainer->done; trainer->taken++)
-		watch_model_close(trainer->jobs[trainer->taken % TRAINER_QUEUE_MAX].model);
+	for (; trainer->taken < trainer->done; trainer->taken++) {
+		struct job *job = &trainer->jobs[trainer->taken % TRAINER_QUEUE_MAX];
+
+		watch_model_close(job->trained.model);
+		outlook_close(job->trained.outlook);
+	}
 	pthread_cond_destroy(&trainer->changed);
 	pthread_mutex_destroy(&trainer->lock);
 	mem_free(trainer);
@@ -82,14 +82,24 @@ static struct job *next_job(struct trainer *trainer)
 
 static void work(struct trainer *trainer, struct job *job)
 {
+	static const char *const kinds[] = {"detect", "forecast"};
 	int64_t started_ns = clock_mono_ns(clock_system());
-	enum status status = watch_train(&job->spec, trainer->rollup, &job->workload, job->roles,
-		job->end, &job->model, &job->error);
+	const struct train_order *order = &job->order;
+	struct trained *trained = &job->trained;
+	enum status status;
 
-	metrics_inc(METRIC_MODEL_FITS, status_label(status));
+	*trained = (struct trained){.kind = order->kind, .workload = order->workload};
+	if (order->kind == TRAIN_WATCH)
+		status = watch_train(&order->watch, trainer->rollup, &order->workload, order->roles,
+			order->end, &trained->model, &trained->error);
+	else
+		status = outlook_train(&order->outlook, trainer->rollup, &order->workload,
+			order->roles, order->end, &trained->outlook, &trained->error);
+	metrics_inc(METRIC_MODEL_FITS, kinds[order->kind], status_label(status));
 	if (status == STATUS_OK)
 		metrics_observe(METRIC_TRAINING_SECONDS,
-			(double)(clock_mono_ns(clock_system()) - started_ns) / 1e9);
+			(double)(clock_mono_ns(clock_system()) - started_ns) / 1e9,
+			kinds[order->kind]);
 	pthread_mutex_lock(&trainer->lock);
 	trainer->done++;
 	pthread_mutex_unlock(&trainer->lock);
@@ -137,19 +147,14 @@ enum status trainer_start(struct trainer *trainer, struct error *error)
 	return STATUS_OK;
 }
 
-bool trainer_ask(struct trainer *trainer, const struct watch_spec *spec,
-	const struct workload_key *workload, uint32_t roles, int64_t end)
+bool trainer_ask(struct trainer *trainer, const struct train_order *order)
 {
 	bool room;
 
 	pthread_mutex_lock(&trainer->lock);
 	room = trainer->asked - trainer->taken < TRAINER_QUEUE_MAX;
 	if (room) {
-		trainer->jobs[trainer->asked % TRAINER_QUEUE_MAX] =
-			(struct job){.workload = *workload,
-				.spec = *spec,
-				.roles = roles,
-				.end = end};
+		trainer->jobs[trainer->asked % TRAINER_QUEUE_MAX] = (struct job){.order = *order};
 		trainer->asked++;
 		pthread_cond_signal(&trainer->changed);
 	}
@@ -157,8 +162,7 @@ bool trainer_ask(struct trainer *trainer, const struct watch_spec *spec,
 	return room;
 }
 
-bool trainer_take(struct trainer *trainer, struct workload_key *workload,
-	struct watch_model **model, struct error *error)
+bool trainer_take(struct trainer *trainer, struct trained *trained)
 {
 	bool ready;
 
@@ -167,10 +171,9 @@ bool trainer_take(struct trainer *trainer, struct workload_key *workload,
 	if (ready) {
 		struct job *job = &trainer->jobs[trainer->taken % TRAINER_QUEUE_MAX];
 
-		*workload = job->workload;
-		*model = job->model;
-		*error = job->error;
-		job->model = NULL;
+		*trained = job->trained;
+		job->trained.model = NULL;
+		job->trained.outlook = NULL;
 		trainer->taken++;
 	}
 	pthread_mutex_unlock(&trainer->lock);

@@ -12,11 +12,33 @@
 
 #include <stdbool.h>
 
+#include "analyzers/outlook.h"
 #include "analyzers/watch.h"
 
 #define TRAINER_QUEUE_MAX 64
 
 struct trainer;
+
+enum train_kind { TRAIN_WATCH, TRAIN_OUTLOOK };
+
+/* What is to be learnt from the minutes before `end`. */
+struct train_order {
+	enum train_kind kind;
+	struct workload_key workload;
+	uint32_t roles;
+	int64_t end;
+	struct watch_spec watch;     /* of TRAIN_WATCH */
+	struct outlook_spec outlook; /* of TRAIN_OUTLOOK */
+};
+
+/* What came of it: of its kind one, or none when it did not work, and the error says why. */
+struct trained {
+	enum train_kind kind;
+	struct workload_key workload;
+	struct watch_model *model;
+	struct outlook *outlook;
+	struct error error;
+};
 
 struct trainer *trainer_open(struct rollup *rollup, struct error *error) MUST_CHECK;
 /* Ends the thread; what waits is given up. */
@@ -25,12 +47,10 @@ void trainer_close(struct trainer *trainer);
 enum status trainer_start(struct trainer *trainer, struct error *error) MUST_CHECK;
 void trainer_stop(struct trainer *trainer);
 
-/* end: the minute before which it learns. false: the queue is full. */
-bool trainer_ask(struct trainer *trainer, const struct watch_spec *spec,
-	const struct workload_key *workload, uint32_t roles, int64_t end);
-/* The next that is done; false: none. *model: NULL when it did not work, and the error says why. */
-bool trainer_take(struct trainer *trainer, struct workload_key *workload,
-	struct watch_model **model, struct error *error);
+/* false: the queue is full. */
+bool trainer_ask(struct trainer *trainer, const struct train_order *order);
+/* The next that is done; false: none. */
+bool trainer_take(struct trainer *trainer, struct trained *trained);
 /* One job in the caller's thread; false: none waits. */
 bool trainer_run(struct trainer *trainer);
 

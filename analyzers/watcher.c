@@ -8,36 +8,45 @@
 #include "base/metrics.h"
 
 #define TELL_FULL_MINUTES 60
+#define RETRY_MINUTES 60
 
 static const char *const states[] = {"learning", "serving", "quarantined"};
 
+/* What was learnt takes its place, where there still is one. */
+static void adopt(struct watcher *watcher, struct roster *roster, struct trained *trained)
+{
+	struct watched_workload *workload = roster_find(roster, &trained->workload);
+	bool placed = workload != NULL && workload->sight != NULL &&
+		sight_row(workload->sight)->row != GRID_NEVER;
+
+	if (trained->error.code != STATUS_OK && trained->error.code != STATUS_UNAVAILABLE)
+		LOG_WARN("nothing could be learnt of a workload",
+			LOG_TEXT("workload", trained->workload.name),
+			LOG_ERROR_FIELD(&trained->error));
+	if (placed && trained->model != NULL && workload->watch != NULL) {
+		watch_adopt(workload->watch, trained->model, watcher->rollup, &trained->workload,
+			sight_row(workload->sight)->row + 1);
+		trained->model = NULL;
+	}
+	if (placed && trained->outlook != NULL) {
+		outlook_close(workload->outlook);
+		workload->outlook = trained->outlook;
+		trained->outlook = NULL;
+	}
+	watch_model_close(trained->model);
+	outlook_close(trained->outlook);
+}
+
 void watcher_begin(struct watcher *watcher, struct roster *roster)
 {
-	struct workload_key key;
-	struct watch_model *model;
-	struct error error;
+	struct trained trained;
 
 	watcher->counting = 0;
-	watcher->step_ns = 0;
+	watcher->step_ns = watcher->forecast_ns = 0;
 	for (int i = 0; i < 3; i++)
 		watcher->states[i] = 0;
-	while (watcher->trainer != NULL && trainer_take(watcher->trainer, &key, &model, &error)) {
-		struct watched_workload *workload = roster_find(roster, &key);
-
-		if (model == NULL) {
-			if (error.code != STATUS_UNAVAILABLE)
-				LOG_WARN("a detector could not learn",
-					LOG_TEXT("workload", key.name), LOG_ERROR_FIELD(&error));
-			continue;
-		}
-		if (workload == NULL || workload->watch == NULL || workload->sight == NULL ||
-			sight_row(workload->sight)->row == GRID_NEVER) {
-			watch_model_close(model);
-			continue;
-		}
-		watch_adopt(workload->watch, model, watcher->rollup, &key,
-			sight_row(workload->sight)->row + 1);
-	}
+	while (watcher->trainer != NULL && trainer_take(watcher->trainer, &trained))
+		adopt(watcher, roster, &trained);
 }
 
 /* The finding of a single signal that holds now; NULL: none. */
@@ -106,21 +115,75 @@ static void tell_change(struct watcher *watcher, struct watched_workload *worklo
 	event_fini(&event);
 }
 
+/* Whether there is memory for one more. */
+static bool has_room(struct watcher *watcher, int64_t minute)
+{
+	if (watcher->bytes < watcher->bytes_max)
+		return true;
+	if (minute - watcher->told_full >= TELL_FULL_MINUTES || minute < watcher->told_full) {
+		LOG_WARN("no memory left for the models of more workloads",
+			LOG_UINT("bytes", watcher->bytes));
+		watcher->told_full = minute;
+	}
+	return false;
+}
+
 static void learn(struct watcher *watcher, struct watched_workload *workload, uint32_t roles,
 	int64_t minute)
 {
-	if (!watch_wants_model(workload->watch, roles, minute, watcher->refit_rows))
-		return;
-	if (watcher->bytes >= watcher->bytes_max) {
+	const struct train_order order = {.kind = TRAIN_WATCH,
+		.workload = workload->key,
+		.roles = roles,
+		.end = minute + 1,
+		.watch = watcher->spec};
+
+	if (watch_wants_model(workload->watch, roles, minute, watcher->refit_rows) &&
+		(!has_room(watcher, minute) || trainer_ask(watcher->trainer, &order)))
 		watch_tried(workload->watch, minute);
-		if (minute - watcher->told_full >= TELL_FULL_MINUTES || minute < watcher->told_full)
-			LOG_WARN("no memory left for detectors of more workloads",
-				LOG_UINT("bytes", watcher->bytes));
-		watcher->told_full = minute;
+}
+
+/* Forecasters learn on by themselves: they are fitted once, and anew when a signal came. */
+static void learn_outlook(struct watcher *watcher, struct watched_workload *workload,
+	uint32_t roles, int64_t minute)
+{
+	const struct train_order order = {.kind = TRAIN_OUTLOOK,
+		.workload = workload->key,
+		.roles = roles,
+		.end = minute + 1,
+		.outlook = watcher->outlook};
+	int64_t since = minute - workload->outlook_tried;
+
+	if ((workload->outlook != NULL && workload->outlook_roles == roles) || roles == 0)
 		return;
+	if (workload->outlook_tried != ROLLUP_NEVER && since >= 0 && since < RETRY_MINUTES)
+		return;
+	if (has_room(watcher, minute) && !trainer_ask(watcher->trainer, &order))
+		return;
+	workload->outlook_tried = minute;
+	workload->outlook_roles = roles;
+}
+
+static void follow_outlook(struct watcher *watcher, struct watched_workload *workload,
+	const struct sight_scratch *scratch)
+{
+	uint32_t roles = sight_roles(workload->sight) & watcher->forecast_roles;
+	int64_t started_ns = clock_mono_ns(clock_system());
+
+	for (size_t k = 0; k < sight_column_count(workload->sight); k++) {
+		enum signal_role role = sight_column_role(workload->sight, k);
+		struct outlook_view *view = &workload->signals[role].outlook;
+
+		if (workload->outlook == NULL || (roles >> role & 1) == 0) {
+			outlook_none(view);
+			continue;
+		}
+		for (size_t i = 0; i < scratch->span.rows; i++)
+			outlook_step(workload->outlook, role, scratch->span.first + (int64_t)i,
+				scratch->values[i][k]);
+		(void)outlook_read(workload->outlook, role, view);
 	}
-	if (trainer_ask(watcher->trainer, &watcher->spec, &workload->key, roles, minute + 1))
-		watch_tried(workload->watch, minute);
+	watcher->forecast_ns += clock_mono_ns(clock_system()) - started_ns;
+	learn_outlook(watcher, workload, roles, sight_row(workload->sight)->row);
 }
 
 static void warn_quarantine(const struct watched_workload *workload, enum alarm_quarantine before)
@@ -135,15 +198,13 @@ static void warn_quarantine(const struct watched_workload *workload, enum alarm_
 		LOG_TEXT("reason", alarm_reason(state->quarantine)));
 }
 
-void watcher_follow(struct watcher *watcher, struct watched_workload *workload,
+static void follow_watch(struct watcher *watcher, struct watched_workload *workload,
 	const struct sight_scratch *scratch, int64_t now_ms, watcher_tell_fn *tell, void *argument)
 {
 	uint32_t roles = sight_roles(workload->sight);
 	enum alarm_quarantine before = workload->watched.quarantine;
 	int64_t started_ns;
 
-	if (watcher->spec.class == NULL || watcher->trainer == NULL)
-		return;
 	if (workload->watch == NULL)
 		workload->watch = watch_open();
 	if (workload->watch == NULL)
@@ -162,10 +223,23 @@ void watcher_follow(struct watcher *watcher, struct watched_workload *workload,
 	learn(watcher, workload, roles, sight_row(workload->sight)->row);
 }
 
+void watcher_follow(struct watcher *watcher, struct watched_workload *workload,
+	const struct sight_scratch *scratch, int64_t now_ms, watcher_tell_fn *tell, void *argument)
+{
+	if (watcher->trainer == NULL)
+		return;
+	if (watcher->outlook.class != NULL)
+		follow_outlook(watcher, workload, scratch);
+	if (watcher->spec.class != NULL)
+		follow_watch(watcher, workload, scratch, now_ms, tell, argument);
+}
+
 void watcher_count(struct watcher *watcher, const struct watched_workload *workload)
 {
 	const struct watch_state *state = &workload->watched;
 
+	if (workload->outlook != NULL)
+		watcher->counting += outlook_bytes(workload->outlook);
 	if (workload->watch == NULL)
 		return;
 	watcher->counting += watch_bytes(workload->watch);
@@ -175,11 +249,14 @@ void watcher_count(struct watcher *watcher, const struct watched_workload *workl
 void watcher_end(struct watcher *watcher)
 {
 	watcher->bytes = watcher->counting;
+	metrics_set(METRIC_MODELS_BYTES, (double)watcher->bytes);
+	if (watcher->forecast_ns > 0)
+		metrics_observe(METRIC_INFERENCE_SECONDS, (double)watcher->forecast_ns / 1e9,
+			"forecast");
 	if (watcher->spec.class == NULL)
 		return;
 	for (int i = 0; i < 3; i++)
 		metrics_set(METRIC_DETECTORS, (double)watcher->states[i], states[i]);
-	metrics_set(METRIC_MODELS_BYTES, (double)watcher->bytes);
 	if (watcher->step_ns > 0)
 		metrics_observe(METRIC_INFERENCE_SECONDS, (double)watcher->step_ns / 1e9, "detect");
 }

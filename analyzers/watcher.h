@@ -1,6 +1,6 @@
 /*
- * The watches over all workloads, as the scan runs them: who is to learn, what came of it, what each
- * closed minute says, and the findings of it.
+ * The watches over all workloads and their forecasts, as the scan runs them: who is to learn, what
+ * came of it, what each closed minute says, and the findings of it.
  *
  * A finding of a watch joins those of single signals: while a signal of the workload has a finding
  * of its own, the watch's is not told beside it, and one that was told ends in it.
@@ -17,15 +17,17 @@
 #include "analyzers/trainer.h"
 
 struct watcher {
-	struct watch_spec spec; /* class NULL: there are no watches */
+	struct watch_spec spec;      /* class NULL: there are no watches */
+	struct outlook_spec outlook; /* class NULL: there are no forecasts */
+	uint32_t forecast_roles;     /* of the signals in force */
 	struct trainer *trainer;
 	struct rollup *rollup;
 	int64_t refit_rows;
 	uint64_t bytes_max, bytes; /* of the models, as of the last scan and counted in this one */
 	uint64_t counting;
-	size_t states[3];  /* of the scan: learning, serving, in quarantine */
-	int64_t step_ns;   /* of the scan */
-	int64_t told_full; /* minute */
+	size_t states[3];             /* of the scan: learning, serving, in quarantine */
+	int64_t step_ns, forecast_ns; /* of the scan */
+	int64_t told_full;            /* minute */
 };
 
 /* tell: an event of a finding that begins, goes on or ends. */

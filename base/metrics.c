@@ -256,7 +256,8 @@ static const char *value_clean(const char *value, char *room)
 static struct metric_cell *family_add_clean(struct metric_family *family, enum metric_type type,
 	const char *const *values, size_t count)
 {
-	static const char *const other[METRIC_LABELS_MAX] = {"other", "other", "other", "other"};
+	static const char *const other[METRIC_LABELS_MAX] = {"other", "other", "other", "other",
+		"other", "other"};
 	char rooms[METRIC_LABELS_MAX][VALUE_SIZE_MAX + 1];
 	const char *clean[METRIC_LABELS_MAX];
 	struct metric_cell *cell = NULL;

@@ -18,7 +18,7 @@
 #include "base/buf.h"
 #include "base/metric_table.h"
 
-#define METRIC_LABELS_MAX 4
+#define METRIC_LABELS_MAX 6
 #define METRIC_CHILDREN_MAX 20000
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };

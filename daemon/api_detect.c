@@ -1,5 +1,6 @@
 /*
  * GET /api/v1/detect: what the detector of one workload says of its last minute, and why.
+ * GET /api/v1/predict: the forecasts of its signals.
  */
 #include "analyzers/analyzer.h"
 #include "daemon/api.h"
@@ -8,9 +9,11 @@
 
 #define ANSWER_MAX (1024 * 1024)
 
-void route_detect(struct request *request, void *argument)
+typedef enum status write_fn(struct analyzer *analyzer, struct buf *json,
+	const struct workload_key *workload);
+
+static void reply_workload(struct request *request, struct analyzer *analyzer, write_fn *write)
 {
-	struct analyzer *analyzer = service_analyzer(argument);
 	struct workload_key key;
 	struct error error;
 	struct buf json;
@@ -25,8 +28,18 @@ void route_detect(struct request *request, void *argument)
 		status = error_set(&error, STATUS_NOT_FOUND, "analyze is not enabled");
 	if (status == STATUS_OK) {
 		error_set(&error, STATUS_NOT_FOUND, "the workload is not watched");
-		status = analyzer_write_detection(analyzer, &json, &key);
+		status = write(analyzer, &json, &key);
 	}
 	api_reply(request, &json, status, &error);
 	buf_fini(&json);
+}
+
+void route_detect(struct request *request, void *argument)
+{
+	reply_workload(request, service_analyzer(argument), analyzer_write_detection);
+}
+
+void route_predict(struct request *request, void *argument)
+{
+	reply_workload(request, service_analyzer(argument), analyzer_write_outlook);
 }

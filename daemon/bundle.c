@@ -73,6 +73,7 @@ void service_analyzer_config(const struct config *config, struct bundle *bundle,
 	analyzer->history_ms = config_int(config, SETTING_ANALYZE_HISTORY);
 	analyzer->history_min_ms = config_int(config, SETTING_ANALYZE_HISTORY_MIN);
 	analyzer->detector = config_text(config, SETTING_ANALYZE_DETECTOR);
+	analyzer->forecaster = config_text(config, SETTING_ANALYZE_FORECASTER);
 	analyzer->detector_probability =
 		pow(10, -config_double(config, SETTING_ANALYZE_DETECTOR_SURPRISE));
 	analyzer->learn_ms = config_int(config, SETTING_ANALYZE_LEARN);

@@ -160,6 +160,9 @@
 		false,                                                                             \
 		"Its findings are minutes as which a usual one scores with a probability of at "   \
 		"most 10 to the power of minus this.")                                             \
+	SETTING(ANALYZE_FORECASTER, "analyze.forecaster", TEXT, "combined", 0, 0, NULL, false,     \
+		"Forecaster of the signals with `forecast: true`: combined, ridge_ar, ewma and "   \
+		"others; empty: none.")                                                            \
 	SETTING(ANALYZE_LEARN, "analyze.learn", DURATION, "7d", HOUR_MS, 28 * 24 * HOUR_MS, NULL,  \
 		false, "Minutes that it learns from.")                                             \
 	SETTING(ANALYZE_LEARN_MIN, "analyze.learn_min", DURATION, "1d", HOUR_MS,                   \

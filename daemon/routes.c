@@ -255,6 +255,7 @@ struct route *routes_build(struct service *service, size_t *count, struct error 
 		READ("rollup", "/api/v1/rollup", route_rollup),
 		READ("signals", "/api/v1/signals", route_signals),
 		READ("detect", "/api/v1/detect", route_detect),
+		READ("predict", "/api/v1/predict", route_predict),
 		READ("workloads", "/api/v1/workloads", route_workloads),
 		READ("findings", "/api/v1/findings", route_findings),
 		READ("alerts", "/api/v1/alerts", route_alerts),

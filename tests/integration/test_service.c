@@ -460,6 +460,8 @@ static void every_endpoint_answers_as_it_is_described(void **state)
 			200},
 		{"/api/v1/signals?namespace=shop", "/api/v1/signals", 400},
 		{"/api/v1/detect", "/api/v1/detect", 400},
+		{"/api/v1/predict?namespace=shop&kind=Deployment&workload=nobody",
+			"/api/v1/predict", 404},
 		{"/api/v1/detect?namespace=shop&kind=Deployment&workload=nobody", "/api/v1/detect",
 			404},
 		{"/api/v1/rollup?namespace=shop&kind=Deployment&workload=none&role=cpu",

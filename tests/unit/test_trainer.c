@@ -84,45 +84,79 @@ static int teardown(void **state)
 	return 0;
 }
 
+static struct train_order order_of(const struct workload_key *workload, enum train_kind kind)
+{
+	return (struct train_order){.kind = kind,
+		.workload = *workload,
+		.roles = ROLES,
+		.end = M0,
+		.watch = spec,
+		.outlook = {forecaster_class_find("combined"), DAY, 240}};
+}
+
+static struct trained wait_for(struct trainer *trainer)
+{
+	struct trained trained;
+
+	while (!trainer_take(trainer, &trained))
+		clock_sleep_ms(5);
+	return trained;
+}
+
 static void models_come_back_in_the_order_they_were_asked_for(void **state)
 {
 	struct trainer *trainer = trainer_open(rollup, &error);
-	struct workload_key key;
-	struct watch_model *model;
+	const struct train_order orders[] = {order_of(&web, TRAIN_WATCH),
+		order_of(&nobody, TRAIN_WATCH), order_of(&web, TRAIN_OUTLOOK),
+		order_of(&nobody, TRAIN_OUTLOOK)};
+	struct outlook_view view;
+	struct trained trained;
 
 	assert_non_null(trainer);
-	assert_false(trainer_take(trainer, &key, &model, &error));
-	assert_true(trainer_ask(trainer, &spec, &web, ROLES, M0));
-	assert_true(trainer_ask(trainer, &spec, &nobody, ROLES, M0));
+	assert_false(trainer_take(trainer, &trained));
+	for (int i = 0; i < 4; i++)
+		assert_true(trainer_ask(trainer, &orders[i]));
 	assert_int_equal(trainer_start(trainer, &error), STATUS_OK);
-	while (!trainer_take(trainer, &key, &model, &error))
-		clock_sleep_ms(5);
-	assert_true(workload_key_equal(&key, &web));
-	assert_non_null(model);
-	assert_int_equal(model->rows, DAY);
-	assert_int_equal(model->first, M0 - DAY);
-	assert_true(model->bytes > 1000);
-	watch_model_close(model);
-	while (!trainer_take(trainer, &key, &model, &error))
-		clock_sleep_ms(5);
-	assert_true(workload_key_equal(&key, &nobody));
-	assert_null(model);
-	assert_int_equal(error.code, STATUS_UNAVAILABLE);
-	assert_non_null(strstr(error.text, "not enough history"));
+	trained = wait_for(trainer);
+	assert_true(workload_key_equal(&trained.workload, &web));
+	assert_non_null(trained.model);
+	assert_int_equal(trained.model->rows, DAY);
+	assert_int_equal(trained.model->first, M0 - DAY);
+	assert_true(trained.model->bytes > 1000);
+	watch_model_close(trained.model);
+	trained = wait_for(trainer);
+	assert_true(workload_key_equal(&trained.workload, &nobody));
+	assert_null(trained.model);
+	assert_int_equal(trained.error.code, STATUS_UNAVAILABLE);
+	assert_non_null(strstr(trained.error.text, "not enough history"));
+	trained = wait_for(trainer);
+	assert_int_equal(trained.kind, TRAIN_OUTLOOK);
+	assert_non_null(trained.outlook);
+	assert_true(outlook_read(trained.outlook, ROLE_CPU, &view));
+	assert_true(view.predictions[0].middle > 3 && view.predictions[0].middle < 7);
+	assert_true(view.predictions[1].q10 < view.predictions[1].q90);
+	assert_false(outlook_read(trained.outlook, ROLE_MEMORY, &view));
+	assert_true(isnan(view.predictions[0].middle));
+	assert_true(outlook_bytes(trained.outlook) > 100000);
+	outlook_close(trained.outlook);
+	trained = wait_for(trainer);
+	assert_null(trained.outlook);
+	assert_int_equal(trained.error.code, STATUS_UNAVAILABLE);
 	trainer_close(trainer);
 }
 
 static void a_full_queue_says_so_and_an_end_loses_only_models(void **state)
 {
 	struct trainer *trainer = trainer_open(rollup, &error);
+	const struct train_order order = order_of(&web, TRAIN_WATCH);
 	size_t asked = 0;
 
 	assert_non_null(trainer);
-	while (trainer_ask(trainer, &spec, &web, ROLES, M0))
+	while (trainer_ask(trainer, &order))
 		asked++;
 	assert_int_equal(asked, TRAINER_QUEUE_MAX);
 	assert_true(trainer_run(trainer));
-	assert_false(trainer_ask(trainer, &spec, &web, ROLES, M0));
+	assert_false(trainer_ask(trainer, &order));
 	assert_int_equal(trainer_start(trainer, &error), STATUS_OK);
 	trainer_close(trainer);
 }
@@ -206,7 +240,9 @@ static void an_episode_is_raised_once_and_ends_once_also_over_a_refit(void **sta
 
 static void memory_that_is_out_is_an_answer(void **state)
 {
+	const struct outlook_spec forecast = {forecaster_class_find("combined"), DAY, 240};
 	struct watch_model *model;
+	struct outlook *outlook;
 	bool reached;
 	long nth = 0;
 
@@ -221,6 +257,18 @@ static void memory_that_is_out_is_an_answer(void **state)
 		watch_model_close(model);
 	} while (reached);
 	assert_true(nth > 5);
+	nth = 0;
+	do {
+		enum status status;
+
+		(void)mem_fail_after(++nth, false);
+		status = outlook_train(&forecast, rollup, &web, 1u << ROLE_CPU, M0, &outlook,
+			&error);
+		reached = mem_fail_after(0, false);
+		assert_true((status == STATUS_OK) == (outlook != NULL));
+		assert_true(reached || status == STATUS_OK);
+		outlook_close(outlook);
+	} while (reached);
 	(void)mem_fail_after(1, false);
 	assert_null(watch_open());
 	(void)mem_fail_after(1, false);

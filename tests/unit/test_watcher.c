@@ -41,7 +41,8 @@ static const char signals[] =
 	"signals:\n"
 	"- {role: cpu, selector: cpu, detect: both, min_deviation: 100}\n"
 	"- {role: memory, selector: memory, detect: up, min_deviation: 1e15}\n"
-	"- {role: request_rate, selector: rate, detect: both, min_deviation: 1e6}\n"
+	"- {role: request_rate, selector: rate, detect: both, min_deviation: 1e6, "
+	"forecast: true}\n"
 	"- {role: latency, selector: latency, detect: up, min_deviation: 100}\n";
 
 static char folder[FOLDER_PATH_MAX], tier_path[FOLDER_PATH_MAX + 20],
@@ -237,6 +238,11 @@ static void slow(double row[COLUMNS], bool sent[COLUMNS])
 	row[3] = 2.5;
 }
 
+static void silent(double row[COLUMNS], bool sent[COLUMNS])
+{
+	memset(sent, 0, COLUMNS * sizeof(*sent));
+}
+
 static void says(const char *text, const char *wanted)
 {
 	if (strstr(text, wanted) == NULL)
@@ -289,7 +295,44 @@ static void what_is_usual_raises_nothing_and_trouble_is_told_once_with_its_reaso
 	assert_int_equal(told.singles, 0);
 	assert_true(metrics_get(METRIC_DETECTORS, "serving") == 1);
 	assert_true(metrics_get(METRIC_MODELS_BYTES) > 10000);
-	assert_true(metrics_get(METRIC_MODEL_FITS, "ok") == 1);
+	assert_true(metrics_get(METRIC_MODEL_FITS, "detect", "ok") == 1);
+}
+
+static double forecast(const char *quantile)
+{
+	struct buf page;
+
+	buf_init(&page, 1 << 20);
+	metrics_write_page(&page);
+	buf_fini(&page);
+	return metrics_get(METRIC_FORECAST, "shop", "Deployment", "web", "request_rate", "15m",
+		quantile);
+}
+
+static void a_signal_that_is_to_be_forecast_is(void **state)
+{
+	struct buf json;
+	double middle;
+
+	open_world(signals, DAYS);
+	minutes(30, NULL);
+	middle = forecast("0.5");
+	/* The load of this hour lies between 100 and 120. */
+	assert_true(middle > 90 && middle < 130);
+	assert_true(forecast("0.1") < middle && middle < forecast("0.9"));
+	buf_init(&json, 65536);
+	assert_int_equal(analyzer_write_outlook(analyzer, &json, &web), STATUS_OK);
+	says(json.data, "\"signals\":[{\"role\":\"request_rate\",");
+	says(json.data, "{\"minutes\":15,\"at\":\"20");
+	assert_null(strstr(json.data, "cpu"));
+	buf_fini(&json);
+	/* What is gone is not forecast. */
+	minutes(25, silent);
+	assert_true(isnan(forecast("0.5")) || forecast("0.5") == 0);
+	buf_init(&json, 65536);
+	assert_int_equal(analyzer_write_outlook(analyzer, &json, &web), STATUS_OK);
+	says(json.data, "\"signals\":[]");
+	buf_fini(&json);
 }
 
 static void with_too_little_history_it_says_nothing(void **state)
@@ -303,7 +346,7 @@ static void with_too_little_history_it_says_nothing(void **state)
 	assert_true(metrics_get(METRIC_DETECTORS, "learning") == 1);
 	says(detection(), "\"state\":\"learning\",\"reason\":\"it has learnt nothing yet\"");
 	says(detection(), "\"score\":null");
-	assert_true(metrics_get(METRIC_MODEL_FITS, "unavailable") >= 1);
+	assert_true(metrics_get(METRIC_MODEL_FITS, "detect", "unavailable") >= 1);
 }
 
 static void a_finding_of_a_signal_takes_the_place_of_that_of_the_workload(void **state)
@@ -338,11 +381,6 @@ static void ended(double row[COLUMNS], bool sent[COLUMNS])
 
 	for (int k = 0; k < COLUMNS; k++)
 		memcpy(&row[k], &bits, sizeof(bits));
-}
-
-static void silent(double row[COLUMNS], bool sent[COLUMNS])
-{
-	memset(sent, 0, COLUMNS * sizeof(*sent));
 }
 
 static void without_latency(double row[COLUMNS], bool sent[COLUMNS])
@@ -493,6 +531,10 @@ static void an_unknown_detector_is_named(void **state)
 
 	open_world(signals, 0);
 	other = config;
+	other.forecaster = "oracle";
+	assert_null(analyzer_open(&other, store, &error));
+	says(error.text, "there is no forecaster \"oracle\"");
+	other = config;
 	other.detector = "oracle";
 	assert_null(analyzer_open(&other, store, &error));
 	says(error.text, "there is no detector \"oracle\"");
@@ -546,6 +588,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_usual_raises_nothing_and_trouble_is_told_once_with_its_reason),
+		TEST(a_signal_that_is_to_be_forecast_is),
 		TEST(with_too_little_history_it_says_nothing),
 		TEST(a_finding_of_a_signal_takes_the_place_of_that_of_the_workload),
 		TEST(numbers_that_are_none_are_not_judged),

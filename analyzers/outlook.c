@@ -1,0 +1,122 @@
+#include "analyzers/outlook.h"
+
+#include <math.h>
+
+#include "analyzers/minutes.h"
+#include "base/mem.h"
+
+#define MINUTE_MS 60000
+/* What a forecaster of the combination takes, about: forecasters do not tell. */
+#define SIGNAL_BYTES 100000
+
+const int outlook_minutes[OUTLOOK_HORIZONS] = {5, 15};
+
+struct outlook {
+	struct forecaster *forecasters[ROLE_COUNT]; /* NULL: not forecast */
+};
+
+void outlook_close(struct outlook *outlook)
+{
+	if (outlook == NULL)
+		return;
+	for (int role = 0; role < ROLE_COUNT; role++)
+		forecaster_close(outlook->forecasters[role]);
+	mem_free(outlook);
+}
+
+size_t outlook_bytes(const struct outlook *outlook)
+{
+	size_t bytes = sizeof(*outlook);
+
+	for (int role = 0; role < ROLE_COUNT; role++)
+		bytes += outlook->forecasters[role] != NULL ? SIGNAL_BYTES : 0;
+	return bytes;
+}
+
+/* From the first minute with a value on. *forecaster: NULL when there is too little. */
+static enum status train_signal(const struct outlook_spec *spec, struct rollup *rollup,
+	const char *key, size_t key_size, int64_t from, int64_t end, double *values,
+	struct forecaster **forecaster, struct error *error)
+{
+	size_t count = (size_t)(end - from), first = 0;
+	struct forecaster_config config;
+	enum status status;
+
+	*forecaster = NULL;
+	if ((int64_t)rollup_read(rollup, key, key_size, from, end,
+		    &(struct rollup_columns){.mean = values}) < spec->train_rows_min)
+		return STATUS_OK;
+	while (first < count && isnan(values[first]))
+		first++;
+	forecaster_config_default(&config);
+	*forecaster = forecaster_open(spec->class, &config, error);
+	if (*forecaster == NULL)
+		return error->code;
+	status = forecaster_fit(*forecaster, values + first, count - first,
+		(from + (int64_t)first) * MINUTE_MS, error);
+	if (status == STATUS_OK)
+		return STATUS_OK;
+	forecaster_close(*forecaster);
+	*forecaster = NULL;
+	return status == STATUS_BAD_INPUT ? STATUS_OK : status;
+}
+
+enum status outlook_train(const struct outlook_spec *spec, struct rollup *rollup,
+	const struct workload_key *workload, uint32_t roles, int64_t end, struct outlook **outlook,
+	struct error *error)
+{
+	int64_t count = spec->train_rows < OUTLOOK_TRAIN_ROWS_MAX ? spec->train_rows
+								  : OUTLOOK_TRAIN_ROWS_MAX;
+	struct outlook *made = mem_zalloc(1, sizeof(*made));
+	double *values = mem_zalloc((size_t)count, sizeof(*values));
+	enum status status = made != NULL && values != NULL
+		? STATUS_OK
+		: error_set(error, STATUS_NO_MEMORY, "out of memory");
+	char key[ROLLUP_KEY_MAX];
+	size_t fitted = 0;
+
+	*outlook = NULL;
+	for (int role = 0; role < ROLE_COUNT && status == STATUS_OK; role++) {
+		if ((roles >> role & 1) == 0)
+			continue;
+		status = train_signal(spec, rollup, key,
+			minutes_key(workload, (enum signal_role)role, key), end - count, end,
+			values, &made->forecasters[role], error);
+		fitted += made->forecasters[role] != NULL ? 1 : 0;
+	}
+	if (status == STATUS_OK && fitted == 0)
+		status = error_set(error, STATUS_UNAVAILABLE, "not enough history to forecast");
+	mem_free(values);
+	if (status == STATUS_OK)
+		*outlook = made;
+	else
+		outlook_close(made);
+	return status;
+}
+
+void outlook_step(struct outlook *outlook, enum signal_role role, int64_t minute, double value)
+{
+	if (outlook->forecasters[role] != NULL)
+		forecaster_step(outlook->forecasters[role], value, minute * MINUTE_MS);
+}
+
+void outlook_none(struct outlook_view *view)
+{
+	for (int i = 0; i < OUTLOOK_HORIZONS; i++) {
+		view->predictions[i] = (struct prediction){NAN, NAN, NAN, NAN, NAN};
+		view->skill[i] = NAN;
+	}
+}
+
+bool outlook_read(const struct outlook *outlook, enum signal_role role, struct outlook_view *view)
+{
+	const struct forecaster *forecaster = outlook->forecasters[role];
+
+	outlook_none(view);
+	if (forecaster == NULL)
+		return false;
+	forecaster_predict(forecaster, view->predictions);
+	for (size_t i = 0; i < OUTLOOK_HORIZONS; i++)
+		view->skill[i] = forecaster_skill(forecaster, i);
+	return true;
+}

@@ -1,0 +1,53 @@
+/*
+ * The forecasts of one workload: a forecaster for each signal that is to be forecast, fitted once to
+ * the minutes of the 1-minute tier and learning on with each minute (forecast/forecaster.h).
+ *
+ * Ownership: an outlook belongs to its workload once it is adopted.
+ * Limits: OUTLOOK_TRAIN_ROWS_MAX rows; about 100 kB a signal.
+ * Threads: one at a time an outlook. outlook_train(): any.
+ */
+#ifndef NIMBUSGUARD_ANALYZERS_OUTLOOK_H
+#define NIMBUSGUARD_ANALYZERS_OUTLOOK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "analyzers/forecast/forecaster.h"
+#include "base/workload.h"
+#include "store/rollup.h"
+
+#define OUTLOOK_TRAIN_ROWS_MAX 20160
+#define OUTLOOK_HORIZONS 2
+
+struct outlook_spec {
+	const struct forecaster_class *class; /* NULL: no forecasts */
+	int64_t train_rows, train_rows_min;   /* of measurements, of each signal */
+};
+
+/* Of one signal as of the last minute; all NaN: nothing is known. */
+struct outlook_view {
+	struct prediction predictions[OUTLOOK_HORIZONS]; /* 5 and 15 minutes ahead */
+	double skill[OUTLOOK_HORIZONS];
+};
+
+struct outlook;
+
+extern const int outlook_minutes[OUTLOOK_HORIZONS];
+
+/* roles: bit 1 << role of the signals. Signals with too little history are left out;
+ * STATUS_UNAVAILABLE: all are. STATUS_NO_MEMORY. *outlook: NULL unless STATUS_OK. */
+enum status outlook_train(const struct outlook_spec *spec, struct rollup *rollup,
+	const struct workload_key *workload, uint32_t roles, int64_t end, struct outlook **outlook,
+	struct error *error) MUST_CHECK;
+/* NULL is allowed. */
+void outlook_close(struct outlook *outlook);
+size_t outlook_bytes(const struct outlook *outlook);
+
+/* The minute's value of a signal; NaN: a gap. Minutes left out are gaps. */
+void outlook_step(struct outlook *outlook, enum signal_role role, int64_t minute, double value);
+void outlook_none(struct outlook_view *view);
+/* false: the signal is not forecast, and the view says nothing. */
+bool outlook_read(const struct outlook *outlook, enum signal_role role, struct outlook_view *view);
+
+#endif
