@@ -270,6 +270,57 @@ enum status ingest_admit(struct ingest *ingest, const struct store_key *key,
 	return intern(ingest, *key, series, verdict);
 }
 
+static void intern_waiting(struct ingest *ingest)
+{
+	struct newcomers *newcomers = &ingest->newcomers;
+
+	store_intern_many(ingest->store, newcomers->series, newcomers->waiting);
+	for (size_t i = 0; i < newcomers->waiting; i++)
+		ingest->group.series[newcomers->places[i]] = newcomers->series[i].series;
+	newcomers->waiting = newcomers->label_count = 0;
+}
+
+/* Of the labels in ingest->labels, at most NEWCOMER_LABELS_MAX. */
+static void add_newcomer(struct ingest *ingest, size_t at)
+{
+	const struct series_labels *labels = &ingest->labels;
+	struct newcomers *newcomers = &ingest->newcomers;
+	struct label *copies;
+
+	if (newcomers->waiting == GROUP_MAX ||
+		newcomers->label_count + labels->count > NEWCOMER_LABELS_MAX)
+		intern_waiting(ingest);
+	copies = newcomers->labels + newcomers->label_count;
+	memcpy(copies, labels->pairs, labels->count * sizeof(*labels->pairs));
+	newcomers->series[newcomers->waiting] =
+		(struct store_newcomer){.key = ingest->group.keys[at],
+			.pairs = copies,
+			.count = labels->count};
+	newcomers->places[newcomers->waiting++] = (uint32_t)at;
+	newcomers->label_count += labels->count;
+}
+
+size_t ingest_intern_plain(struct ingest *ingest, size_t first, size_t end, ingest_read_fn *read)
+{
+	const struct group *group = &ingest->group;
+	size_t at = first;
+
+	for (; at < end && group->plain[at]; at++) {
+		enum verdict verdict = VERDICT_NOTHING;
+
+		if (group->series[at] != STORE_NO_SERIES ||
+			(ingest->dropped != NULL && dropped_has(ingest->dropped, group->keys[at])))
+			continue;
+		if (!read(ingest, at) || ingest->labels.count > NEWCOMER_LABELS_MAX ||
+			drop(ingest, &group->keys[at], &verdict) != STATUS_OK)
+			break;
+		if (verdict == VERDICT_NOTHING)
+			add_newcomer(ingest, at);
+	}
+	intern_waiting(ingest);
+	return at;
+}
+
 static enum status answer(struct ingest *ingest, struct error *error)
 {
 	const struct error *first = &ingest->first;

@@ -62,6 +62,7 @@ struct group {
 /* New series that wait to be interned together. */
 #define NEWCOMER_LABELS_MAX 1024
 struct newcomers {
+	size_t waiting, label_count;
 	struct store_newcomer series[GROUP_MAX];
 	uint32_t places[GROUP_MAX]; /* in the group */
 	struct label labels[NEWCOMER_LABELS_MAX];
@@ -197,6 +198,13 @@ struct series_parts {
  * STATUS_NO_MEMORY ends the request. */
 enum status ingest_admit(struct ingest *ingest, const struct store_key *key,
 	struct series_parts parts, uint32_t *series, enum verdict *verdict) MUST_CHECK;
+/* Reads the labels of a plain frame into ingest->labels; false when they are not good. */
+typedef bool ingest_read_fn(struct ingest *ingest, size_t at);
+
+/* Gives ids to unknown series of plain frames [first, end) that are to be had without further questions:
+ * valid labels that the rules want; up to the first frame that has to be taken the slow way, which may
+ * end the request. Returns its place. Without HA pairs. */
+size_t ingest_intern_plain(struct ingest *ingest, size_t first, size_t end, ingest_read_fn *read);
 /* Takes the replica's label out of ingest->labels when both labels are there. */
 void ingest_remove_replica(struct ingest *ingest);
 

@@ -9,8 +9,8 @@
  *      behind the first AHEAD_MAX frames, and all of it with HA pairs, is read in groups afterwards;
  *   2. look the hashes up in groups, along the order in which the series came before (follow.h);
  *   3. in the order of the body: a known run gives its sample to the batch. Of unknown ones the labels
- *      are read and checked and the series interned, several at a time where no rule has a say
- *      (intern_guessed), else one by one (take_guessed). Whatever is not as guessed goes the slow way
+ *      are read and checked and the series interned, several at a time without HA pairs
+ *      (ingest_intern_plain), else one by one (take_guessed). Whatever is not as guessed goes the slow way
  *      (take_series): walk the frame, hash its labels, look it up, and only when it is unknown read its
  *      labels.
  * The batch goes to the store when it is full and at the end, so that locks are taken per batch.
@@ -373,53 +373,18 @@ static size_t read_group(struct ingest *ingest, struct decode_v1 *decode)
 	return count;
 }
 
-static void intern_waiting(struct ingest *ingest, size_t count)
+static bool read_guess(struct ingest *ingest, size_t at)
 {
-	struct newcomers *newcomers = &ingest->newcomers;
+	const struct group *group = &ingest->group;
 
-	store_intern_many(ingest->store, newcomers->series, count);
-	for (size_t i = 0; i < count; i++)
-		ingest->group.series[newcomers->places[i]] = newcomers->series[i].series;
-}
-
-/* Gives ids to series that are to be had without further questions: guessed, with valid labels, and
- * nobody to drop them; up to the first frame that has to be taken the slow way, which may end the
- * request. Returns its place. */
-static size_t intern_guessed(struct ingest *ingest, size_t first, size_t end)
-{
-	struct group *group = &ingest->group;
-	struct series_labels *labels = &ingest->labels;
-	struct newcomers *newcomers = &ingest->newcomers;
-	size_t waiting = 0, used = 0, at = first;
-
-	for (; at < end && group->plain[at]; at++) {
-		if (group->series[at] != STORE_NO_SERIES)
-			continue;
-		if (!series_labels_read_run(labels,
-			    wire_of(group->frames[at].at, group->labels_size[at])) ||
-			labels->count > NEWCOMER_LABELS_MAX)
-			break;
-		if (waiting == GROUP_MAX || used + labels->count > NEWCOMER_LABELS_MAX) {
-			intern_waiting(ingest, waiting);
-			waiting = used = 0;
-		}
-		memcpy(newcomers->labels + used, labels->pairs,
-			labels->count * sizeof(*labels->pairs));
-		newcomers->series[waiting] = (struct store_newcomer){.key = group->keys[at],
-			.pairs = newcomers->labels + used,
-			.count = labels->count};
-		newcomers->places[waiting++] = (uint32_t)at;
-		used += labels->count;
-	}
-	intern_waiting(ingest, waiting);
-	return at;
+	return series_labels_read_run(&ingest->labels,
+		wire_of(group->frames[at].at, group->labels_size[at]));
 }
 
 /* Frames [first, first + count). */
 static enum status take_group(struct ingest *ingest, size_t first, size_t count)
 {
 	struct group *group = &ingest->group;
-	bool together = ingest->election == NULL && ingest->dropped == NULL;
 	size_t interned = first;
 	enum status status = STATUS_OK;
 
@@ -431,8 +396,8 @@ static enum status take_group(struct ingest *ingest, size_t first, size_t count)
 	for (size_t i = first; i < first + count && status == STATUS_OK; i++) {
 		if (ingest_settle(ingest, i))
 			continue;
-		if (together && i >= interned) {
-			interned = intern_guessed(ingest, i, first + count);
+		if (ingest->election == NULL && i >= interned) {
+			interned = ingest_intern_plain(ingest, i, first + count, read_guess);
 			if (ingest_settle(ingest, i))
 				continue;
 		}

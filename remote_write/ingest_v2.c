@@ -2,7 +2,8 @@
  * The body of a request of remote write 2.0: first the symbols, each hashed once, then the series in
  * groups of frames as in ingest_v1.c. Nothing has to be guessed here: the labels of a series are a
  * short list of references, so that each frame is read as a whole in the first step. What is labels
- * and one sample of a known series goes to the batch; all else goes through take_series().
+ * and one sample of a known series goes to the batch; new series of that shape are interned several at a
+ * time, as in 1.0; all else goes through take_series().
  *
  * Invariants:
  *   1. A key is interned only for a list of texts that was found to be valid labels. References are
@@ -320,10 +321,21 @@ static enum status take_series(struct ingest *ingest, struct wire *frame, uint32
 	return STATUS_OK;
 }
 
+static bool read_plain_labels(struct ingest *ingest, size_t at)
+{
+	struct wire frame = ingest->group.frames[at];
+	struct series_v2 series;
+
+	return series_v2_read(&series, &frame, ingest->references, ingest->reference_max) &&
+		series_labels_of_references(&ingest->labels, &ingest->symbols, ingest->references,
+			series.reference_count, NULL) == REFUSAL_NONE;
+}
+
 static enum status take_group(struct ingest *ingest, size_t count)
 {
 	struct group *group = &ingest->group;
 	enum status status = STATUS_OK;
+	size_t interned = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		read_frame(ingest, i);
@@ -331,7 +343,13 @@ static enum status take_group(struct ingest *ingest, size_t count)
 	}
 	store_find_trail(ingest->store, &ingest->trail, group->keys, count, group->series);
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
-		if (ingest_settle(ingest, i)) {
+		bool settled = ingest_settle(ingest, i);
+
+		if (!settled && ingest->election == NULL && i >= interned) {
+			interned = ingest_intern_plain(ingest, i, count, read_plain_labels);
+			settled = ingest_settle(ingest, i);
+		}
+		if (settled) {
 			ingest->counts->metadata += group->metadata[i];
 			if (!group->standby[i] && group->series[i] != STORE_NO_SERIES)
 				note_start(ingest, group->series[i], group->samples[i].t_ms,

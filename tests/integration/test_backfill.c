@@ -184,6 +184,42 @@ static void the_status_tells_what_was_filled(void **state)
 	json_decref(data);
 }
 
+/* A start that has both: the snapshot of a clean stop, and from Prometheus what was acknowledged after it
+ * and lost by a kill. Prometheus sends again only what was not acknowledged. */
+static void snapshot_and_history_join_without_a_double_or_lost_sample(void **state)
+{
+	static const char *const loaded = "nimbusguard_snapshot_loaded_series";
+	static const char *const filled = "nimbusguard_backfill_samples_total{result=\"stored\"}";
+	static const char *const present = "nimbusguard_backfill_samples_total{result=\"present\"}";
+	double to_s, snapshot_samples;
+
+	if (nimbusguard == NULL)
+		skip();
+	server_kill(nimbusguard);
+	start_empty("joined", "--storage.snapshot-interval=1h", NULL);
+	AWAIT(&servers, state_is("done"), 60);
+	server_end(nimbusguard);
+	start_empty("joined", "--storage.snapshot-interval=1h", "--backfill.url=");
+	assert_true(web_metric(nimbusguard->url, loaded) > 200);
+	snapshot_samples = web_metric(nimbusguard->url, "nimbusguard_store_samples");
+	assert_true(snapshot_samples > 3000);
+	/* Acknowledged, and in no snapshot. */
+	AWAIT(&servers,
+		web_metric(nimbusguard->url, "nimbusguard_store_samples") > snapshot_samples + 1000,
+		60);
+	server_kill(nimbusguard);
+	clock_sleep_ms(AWAY_S * 1000);
+	start_empty("joined", "--storage.snapshot-interval=1h", NULL);
+	assert_true(web_metric(nimbusguard->url, loaded) > 200);
+	AWAIT(&servers, state_is("done"), 60);
+	assert_true(web_metric(nimbusguard->url, filled) > 0);
+	assert_true(web_metric(nimbusguard->url, present) > 0);
+	to_s = floor((double)clock_now_ms(clock_system()) / 1000);
+	AWAIT(&servers,
+		(double)clock_now_ms(clock_system()) > to_s * 1000 + 3000 && nothing_pending(), 60);
+	assert_true(compare_all(to_s) > 5000);
+}
+
 /* A question that Prometheus refuses as too large, and answers too large for us, are made smaller. */
 static void small_answers_bring_the_same_samples(void **state)
 {
@@ -238,6 +274,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(killed_and_filled_the_rings_hold_what_prometheus_has),
 		cmocka_unit_test(the_status_tells_what_was_filled),
+		cmocka_unit_test(snapshot_and_history_join_without_a_double_or_lost_sample),
 		cmocka_unit_test(small_answers_bring_the_same_samples),
 		cmocka_unit_test(without_prometheus_the_service_runs_and_fills_when_it_comes),
 		cmocka_unit_test(given_up_the_service_still_runs),

@@ -186,6 +186,50 @@ static void what_is_dropped_is_decided_once_and_takes_no_memory(void **state)
 	assert_int_equal(series_in_store(), 0);
 }
 
+/* New ones are interned several at a time: each third is dropped, each fifth was there before (or was
+ * dropped before), one is no series at all. */
+static void many_new_series_of_one_request_are_each_decided(void **state)
+{
+	enum { MANY = 200, BAD = 101 };
+	static const char *const drop[] = {"{job=\"2\"}"};
+	char labels[64];
+
+	config.drop = (struct ingest_selector_list){drop, 1};
+	config.dropped_max = 16; /* most are pushed out and decided again */
+	for (int version = 1; version <= 2; version++) {
+		open_all();
+		for (int i = 0; i < MANY; i += 5) {
+			snprintf(labels, sizeof(labels), "__name__=n%d,job=%d", i, i % 3);
+			assert_int_equal(send_one(version, labels, NOW_MS), STATUS_OK);
+		}
+		write_body_reset(&first);
+		write_body_v2_reset(&second);
+		for (int i = 0; i < MANY; i++) {
+			snprintf(labels, sizeof(labels),
+				i == BAD ? "__name__=n%d,job=%d,job=4" : "__name__=n%d,job=%d", i,
+				i % 3);
+			write_body_simple(&first, labels, NOW_MS + 1, i);
+			write_body_v2_simple(&second, labels, NOW_MS + 1, i);
+		}
+		write_body_snappy(version == 1 ? &first : &second.body, &block);
+		assert_int_equal(ingest_request(ingest, version == 1 ? V1 : V2, "snappy",
+					 block.bytes, block.size, &counts, &error),
+			STATUS_BAD_INPUT);
+		assert_int_equal(counts.series, MANY);
+		assert_int_equal(counts.invalid_series, 1);
+		assert_int_equal(counts.dropped, MANY / 3 - (BAD % 3 == 2));
+		assert_int_equal(counts.results[APPEND_STORED], MANY - 1 - counts.dropped);
+		assert_int_equal(series_in_store(), MANY - 1 - counts.dropped);
+		assert_int_equal(series_matching("{job=\"2\"}"), 0);
+		for (int i = 0; i < MANY; i++) {
+			snprintf(labels, sizeof(labels), "n%d", i);
+			assert_int_equal(series_matching(labels), i % 3 != 2 && i != BAD);
+		}
+		(void)teardown(NULL);
+	}
+	assert_int_equal(setup(NULL), 0);
+}
+
 static void all_samples_of_a_dropped_series_are_counted(void **state)
 {
 	static const char *const drop[] = {"up"};
@@ -553,6 +597,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_series_is_kept_when_one_selector_keeps_it_and_none_drops_it),
 		TEST(what_is_dropped_is_decided_once_and_takes_no_memory),
+		TEST(many_new_series_of_one_request_are_each_decided),
 		TEST(all_samples_of_a_dropped_series_are_counted),
 		TEST(invalid_labels_are_refused_before_the_rules_are_asked),
 		TEST(more_dropped_series_than_are_remembered_are_dropped_all_the_same),
