@@ -84,6 +84,9 @@ void analyzer_read(struct analyzer *analyzer, const struct workload_key *workloa
 	enum signal_role role, int fold, int64_t from_ms, int64_t to_ms, enum quality *quality,
 	double *value, int64_t *newest_ms, uint32_t *samples);
 bool analyzer_knows(struct analyzer *analyzer, const struct workload_key *workload);
+/* Of a namespace, as far as the newest scan saw. */
+unsigned analyzer_count_workloads(struct analyzer *analyzer, const char *cluster,
+	const char *namespace_name);
 bool analyzer_owner_of_pod(struct analyzer *analyzer, const char *cluster,
 	const char *namespace_name, const char *pod, struct workload_key *workload);
 

@@ -108,6 +108,22 @@ bool analyzer_knows(struct analyzer *analyzer, const struct workload_key *worklo
 	return known;
 }
 
+unsigned analyzer_count_workloads(struct analyzer *analyzer, const char *cluster,
+	const char *namespace_name)
+{
+	struct snapshot *snapshot = analyzer_snapshot(analyzer);
+	unsigned count = 0;
+
+	for (size_t i = 0; i < snapshot->roster.count; i++) {
+		const struct workload_key *key = &snapshot->roster.workloads[i].key;
+
+		count += strcmp(key->namespace_name, namespace_name) == 0 &&
+			strcmp(key->cluster, cluster) == 0;
+	}
+	snapshot_release(snapshot);
+	return count;
+}
+
 /* All series of the pod must name the same workload; two different owners are no owner. */
 static bool common_owner(struct store *store, const struct store_selection *selection,
 	struct workload_key *workload)

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/check.h"
+#include "base/custom_kind.h"
 
 static const struct {
 	const char *name, *label;
@@ -27,28 +28,40 @@ static const struct {
 #undef X
 };
 
+/* The row of a custom resource; NULL for a kind of the table. */
+static const struct custom_kind *custom(enum target_kind kind)
+{
+	const struct custom_kind *row = custom_kind_get(kind);
+
+	CHECK(row != NULL || (unsigned)kind < TARGET_KIND_COUNT);
+	return row;
+}
+
 const char *target_kind_name(enum target_kind kind)
 {
-	CHECK((unsigned)kind < TARGET_KIND_COUNT);
-	return kinds[kind].name;
+	const struct custom_kind *row = custom(kind);
+
+	return row != NULL ? row->name : kinds[kind].name;
 }
 
 const char *target_kind_label(enum target_kind kind)
 {
-	CHECK((unsigned)kind < TARGET_KIND_COUNT);
-	return kinds[kind].label;
+	const struct custom_kind *row = custom(kind);
+
+	return row != NULL ? row->label : kinds[kind].label;
 }
 
 bool target_kind_namespaced(enum target_kind kind)
 {
-	CHECK((unsigned)kind < TARGET_KIND_COUNT);
-	return kinds[kind].namespaced;
+	return custom(kind) != NULL || kinds[kind].namespaced;
 }
 
 enum target_kind target_kind_parse(const char *name)
 {
-	for (unsigned kind = 0; kind < TARGET_KIND_COUNT; kind++)
-		if (!strcasecmp(name, kinds[kind].name))
+	unsigned count = TARGET_KIND_COUNT + custom_kind_count();
+
+	for (unsigned kind = 0; kind < count; kind++)
+		if (!strcasecmp(name, target_kind_name((enum target_kind)kind)))
 			return (enum target_kind)kind;
 	return TARGET_NONE;
 }

@@ -46,7 +46,8 @@ enum target_kind {
 const char *target_kind_name(enum target_kind kind);
 const char *target_kind_label(enum target_kind kind);
 bool target_kind_namespaced(enum target_kind kind);
-/* By Kubernetes kind, any case; TARGET_NONE when unknown. */
+/* By Kubernetes kind, any case; TARGET_NONE when unknown. A custom resource is known once it was defined
+ * (base/custom_kind.h). */
 enum target_kind target_kind_parse(const char *name);
 
 /* (cluster, namespace, kind, name): cluster is "" where external labels name none. */

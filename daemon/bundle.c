@@ -97,6 +97,9 @@ static void guard_config(const struct config *config, struct guard_limits *guard
 	guard->per_namespace = (unsigned)config_int(config, SETTING_GUARD_PER_NAMESPACE);
 	guard->per_kind = (unsigned)config_int(config, SETTING_GUARD_PER_KIND);
 	guard->per_cluster = (unsigned)config_int(config, SETTING_GUARD_PER_CLUSTER);
+	guard->pods_percent = (unsigned)config_int(config, SETTING_GUARD_PODS_PERCENT);
+	guard->workloads_percent = (unsigned)config_int(config, SETTING_GUARD_WORKLOADS_PERCENT);
+	guard->nodes_percent = (unsigned)config_int(config, SETTING_GUARD_NODES_PERCENT);
 	guard->concurrent = (unsigned)config_int(config, SETTING_GUARD_CONCURRENT);
 	guard->ineffective_max = (unsigned)config_int(config, SETTING_GUARD_INEFFECTIVE_MAX);
 	guard->storm_alerts = (unsigned)config_int(config, SETTING_GUARD_STORM_ALERTS);
@@ -264,10 +267,16 @@ static bool knows_workload(void *self, const struct workload_key *workload)
 	return analyzer_knows(self, workload);
 }
 
+static unsigned count_workloads(void *self, const char *cluster, const char *namespace_name)
+{
+	return analyzer_count_workloads(self, cluster, namespace_name);
+}
+
 struct signal_source signals_of_analyzer(struct analyzer *analyzer)
 {
 	return (struct signal_source){.self = analyzer,
 		.read = read_signal,
 		.owner_of_pod = owner_of_pod,
-		.knows = knows_workload};
+		.knows = knows_workload,
+		.count_workloads = count_workloads};
 }

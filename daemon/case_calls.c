@@ -1,11 +1,13 @@
 /*
  * What is created in the cluster of a test: a Job, which is complete at once, and an eviction, which ends
- * the pod, as there are no budgets here; and the pods of one node, for a drain.
+ * the pod, as there are no budgets here; deletes; and what is read otherwise than object by object: the pods of one
+ * node, for a drain, the scale of a custom resource and the discovery of its version.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
+#include "base/custom_kind.h"
 #include "daemon/case_cluster.h"
 #include "remediations/kube_object.h"
 
@@ -36,6 +38,57 @@ int case_cluster_pods(const struct case_cluster *cluster, const char *query, jso
 	return 200;
 }
 
+static json_t *scale_of(const json_t *object)
+{
+	const json_t *metadata = json_object_get(object, "metadata");
+	json_t *replicas = kube_get(object, "spec", "replicas", NULL);
+	json_t *runs = kube_get(object, "status", "replicas", NULL);
+
+	return json_pack("{s:s,s:s,s:{s:O*,s:O*,s:O*,s:O*},s:{s:O*},s:{s:O*}}", "apiVersion",
+		"autoscaling/v1", "kind", "Scale", "metadata", "name",
+		json_object_get(metadata, "name"), "namespace",
+		json_object_get(metadata, "namespace"), "uid", json_object_get(metadata, "uid"),
+		"resourceVersion", json_object_get(metadata, "resourceVersion"), "spec", "replicas",
+		replicas, "status", "replicas", runs);
+}
+
+bool case_cluster_custom(const struct case_cluster *cluster, const char *path, json_t **body)
+{
+	unsigned count = custom_kind_count();
+	size_t size = strlen(path), end = strlen("/scale");
+	char object_path[PATH_SIZE];
+	json_t *resources;
+
+	if (size > end && size < sizeof(object_path) && strcmp(path + size - end, "/scale") == 0) {
+		const json_t *object;
+
+		snprintf(object_path, sizeof(object_path), "%.*s", (int)(size - end), path);
+		object = json_object_get(cluster->objects, object_path);
+		*body = object != NULL ? scale_of(object) : NULL;
+		return *body != NULL;
+	}
+	resources = json_array();
+	for (unsigned i = 0; i < count; i++) {
+		const struct custom_kind *kind =
+			custom_kind_get((enum target_kind)(TARGET_KIND_COUNT + i));
+
+		if (strcmp(path + strlen("/apis/"), kind->api_version) != 0)
+			continue;
+		json_array_append_new(resources,
+			json_pack("{s:s,s:s,s:b}", "name", kind->resource, "kind", kind->name,
+				"namespaced", 1));
+		json_array_append_new(resources,
+			json_pack("{s:s,s:s,s:b}", "name", kind->scale, "kind", "Scale",
+				"namespaced", 1));
+	}
+	if (json_array_size(resources) == 0) {
+		json_decref(resources);
+		return false;
+	}
+	*body = json_pack("{s:s,s:o}", "kind", "APIResourceList", "resources", resources);
+	return true;
+}
+
 static int evict(struct case_cluster *cluster, const char *path, const json_t *eviction, bool dry,
 	json_t **body)
 {
@@ -57,6 +110,30 @@ static int evict(struct case_cluster *cluster, const char *path, const json_t *e
 		json_object_del(cluster->objects, pod_path);
 	*body = json_pack("{s:s,s:s}", "kind", "Status", "status", "Success");
 	return 201;
+}
+
+int case_cluster_remove(struct case_cluster *cluster, const char *path, const char *text, bool dry,
+	json_t **body)
+{
+	json_t *object = json_object_get(cluster->objects, path);
+	json_t *options = json_loads(text != NULL ? text : "{}", 0, NULL);
+	const char *uid = json_string_value(kube_get(options, "preconditions", "uid", NULL));
+	int code = 200;
+
+	dry = dry || json_array_size(json_object_get(options, "dryRun")) > 0;
+	if (object == NULL) {
+		code = case_cluster_refuse(body, 404, "NotFound",
+			"the cluster of this test has no such object");
+	} else if (uid != NULL && strcmp(uid, kube_uid(object)) != 0) {
+		code = case_cluster_refuse(body, 409, "Conflict",
+			"the uid in the precondition differs");
+	} else {
+		*body = json_deep_copy(object);
+		if (!dry)
+			json_object_del(cluster->objects, path);
+	}
+	json_decref(options);
+	return code;
 }
 
 static int create_job(struct case_cluster *cluster, const char *path, const json_t *job, bool dry,

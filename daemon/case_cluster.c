@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/custom_kind.h"
 #include "base/parse.h"
 #include "remediations/kube_object.h"
 
@@ -37,14 +38,43 @@ static const struct kind_row kinds[] = {
 	{"HorizontalPodAutoscaler", "autoscaling/v2", "horizontalpodautoscalers", true},
 	{"PersistentVolumeClaim", "v1", "persistentvolumeclaims", true},
 	{"ScaledObject", "keda.sh/v1alpha1", "scaledobjects", true},
+	{"PodDisruptionBudget", "policy/v1", "poddisruptionbudgets", true},
+	{"VerticalPodAutoscaler", "autoscaling.k8s.io/v1", "verticalpodautoscalers", true},
 };
+
+/* A row lives for ever, and tests run on one thread. */
+static const struct kind_row *find_custom(const char *name)
+{
+	static struct kind_row rows[TARGET_CUSTOM_MAX];
+	enum target_kind kind = target_kind_parse(name);
+	const struct custom_kind *custom = custom_kind_get(kind);
+	struct kind_row *row;
+
+	if (custom == NULL)
+		return NULL;
+	row = &rows[(unsigned)kind - TARGET_KIND_COUNT];
+	*row = (struct kind_row){custom->name, custom->api_version, custom->resource, true};
+	return row;
+}
 
 static const struct kind_row *find_kind(const char *kind)
 {
 	for (size_t i = 0; kind != NULL && i < ARRAY_COUNT(kinds); i++)
 		if (strcmp(kinds[i].kind, kind) == 0)
 			return &kinds[i];
-	return NULL;
+	return kind != NULL ? find_custom(kind) : NULL;
+}
+
+/* A custom resource is known by its apiVersion and kind, whether a playbook named it or not. */
+static const struct kind_row *define_kind(const char *kind, const char *version)
+{
+	char words[API_VERSION_MAX + KIND_MAX];
+	enum target_kind defined;
+	struct error error;
+
+	snprintf(words, sizeof(words), "%s %s", version, kind);
+	return custom_kind_define(words, NULL, &defined, &error) == STATUS_OK ? find_kind(kind)
+									      : NULL;
 }
 
 /* The path of an object, or with name "" of its list. */
@@ -190,7 +220,10 @@ static const struct kind_row *check_kind(const struct yaml_reader *reader,
 		return NULL;
 	for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
 		known[i] = kinds[i].kind;
+	(void)yaml_read_text(reader, node, "apiVersion", false, &version);
 	row = find_kind(kind);
+	if (row == NULL && version != NULL)
+		row = define_kind(kind, version);
 	if (row == NULL) {
 		near = nearest_word(kind, known);
 		yaml_report(reader, yaml_get(node, "kind"),
@@ -199,8 +232,7 @@ static const struct kind_row *check_kind(const struct yaml_reader *reader,
 			near != NULL ? "?" : "");
 		return NULL;
 	}
-	if (yaml_read_text(reader, node, "apiVersion", false, &version) &&
-		strcmp(version, row->group_version) != 0) {
+	if (version != NULL && strcmp(version, row->group_version) != 0) {
 		yaml_report(reader, yaml_get(node, "apiVersion"), "a %s has apiVersion %s", kind,
 			row->group_version);
 		return NULL;
@@ -380,7 +412,8 @@ static void follow(json_t *object)
 	json_t *status;
 
 	if (kind == NULL || replicas == NULL ||
-		(strcmp(kind, "Deployment") != 0 && strcmp(kind, "StatefulSet") != 0))
+		(strcmp(kind, "Deployment") != 0 && strcmp(kind, "StatefulSet") != 0 &&
+			strcmp(kind, "ReplicaSet") != 0 && find_custom(kind) == NULL))
 		return;
 	status = member(object, "status");
 	if (status == NULL)
@@ -545,7 +578,22 @@ static bool begins(const char *text, const char *start)
 	return strncmp(text, start, strlen(start)) == 0;
 }
 
-/* The objects right below a list's path; 404 where the path names no list that we serve. */
+/* Whether the object stands right below the list's path, or in some namespace of a list of all. */
+static bool is_listed(const char *key, const char *path, const char *name)
+{
+	size_t size = strlen(path), root = (size_t)(name - path);
+	const char *at;
+
+	if (begins(key, path) && key[size] == '/')
+		return strchr(key + size + 1, '/') == NULL;
+	if (strstr(path, "/namespaces/") != NULL || strncmp(key, path, root) != 0 ||
+		!begins(key + root, "namespaces/"))
+		return false;
+	at = strchr(key + root + strlen("namespaces/"), '/');
+	return at != NULL && begins(at + 1, name) && at[1 + strlen(name)] == '/';
+}
+
+/* The objects of a list; 404 where the path names no list that we serve. */
 static int serve_list(const struct case_cluster *cluster, const char *path, json_t **body)
 {
 	const char *name = strrchr(path, '/') + 1, *key;
@@ -560,9 +608,7 @@ static int serve_list(const struct case_cluster *cluster, const char *path, json
 	items = json_array();
 	json_object_foreach(cluster->objects, key, object)
 	{
-		size_t size = strlen(path);
-
-		if (begins(key, path) && key[size] == '/' && strchr(key + size + 1, '/') == NULL)
+		if (is_listed(key, path, name))
 			json_array_append_new(items, json_deep_copy(object));
 	}
 	*body = json_pack("{s:s,s:{},s:o}", "kind", "List", "metadata", "items", items);
@@ -578,15 +624,17 @@ static int serve_get(const struct case_cluster *cluster, const char *path, json_
 		*body = json_deep_copy(object);
 		return 200;
 	}
+	if (begins(path, "/apis/") && case_cluster_custom(cluster, path, body))
+		return 200;
 	if (cluster->resizes && strcmp(path, "/api/v1") == 0) {
 		*body = json_pack("{s:s,s:[{s:s}]}", "kind", "APIResourceList", "resources", "name",
 			"pods/resize");
 		return 200;
 	}
-	if (strcmp(path, "/apis/keda.sh") == 0) {
+	if (strcmp(path, "/apis/keda.sh") == 0 || strcmp(path, "/apis/autoscaling.k8s.io") == 0) {
 		json_object_foreach(cluster->objects, key, object)
 		{
-			if (!begins(key, "/apis/keda.sh/"))
+			if (!begins(key, path) || key[strlen(path)] != '/')
 				continue;
 			*body = json_pack("{s:s}", "kind", "APIGroup");
 			return 200;
@@ -695,30 +743,6 @@ static int serve_patch(struct case_cluster *cluster, const char *path, const cha
 	return code;
 }
 
-static int serve_delete(struct case_cluster *cluster, const char *path, const char *text, bool dry,
-	json_t **body)
-{
-	json_t *object = json_object_get(cluster->objects, path);
-	json_t *options = json_loads(text != NULL ? text : "{}", 0, NULL);
-	const char *uid = json_string_value(kube_get(options, "preconditions", "uid", NULL));
-	int code = 200;
-
-	dry = dry || json_array_size(json_object_get(options, "dryRun")) > 0;
-	if (object == NULL) {
-		code = case_cluster_refuse(body, 404, "NotFound",
-			"the cluster of this test has no such object");
-	} else if (uid != NULL && strcmp(uid, kube_uid(object)) != 0) {
-		code = case_cluster_refuse(body, 409, "Conflict",
-			"the uid in the precondition differs");
-	} else {
-		*body = json_deep_copy(object);
-		if (!dry)
-			json_object_del(cluster->objects, path);
-	}
-	json_decref(options);
-	return code;
-}
-
 int case_cluster_serve(void *argument, const struct kube_request *request, json_t **body)
 {
 	struct case_cluster *cluster = argument;
@@ -751,7 +775,7 @@ int case_cluster_serve(void *argument, const struct kube_request *request, json_
 			path[size - 6] = '\0';
 		return serve_patch(cluster, path, request->body, dry, resize, body);
 	case KUBE_DELETE:
-		return serve_delete(cluster, path, request->body, dry, body);
+		return case_cluster_remove(cluster, path, request->body, dry, body);
 	case KUBE_POST:
 		return case_cluster_post(cluster, path, request->body, dry, body);
 	default:

@@ -52,7 +52,12 @@ int case_cluster_serve(void *argument, const struct kube_request *request, json_
 /* case_calls.c, for case_cluster.c: creating a Job or an eviction, and the pods of a node. */
 int case_cluster_post(struct case_cluster *cluster, const char *path, const char *text, bool dry,
 	json_t **body);
+/* What is read of custom resources: the discovery of their version, and the scale of one. False: the
+ * path is none of them. */
+bool case_cluster_custom(const struct case_cluster *cluster, const char *path, json_t **body);
 int case_cluster_pods(const struct case_cluster *cluster, const char *query, json_t **body);
+int case_cluster_remove(struct case_cluster *cluster, const char *path, const char *text, bool dry,
+	json_t **body);
 int case_cluster_refuse(json_t **body, int code, const char *reason, const char *message);
 
 #endif

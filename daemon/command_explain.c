@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/custom_kind.h"
 #include "base/parse.h"
 #include "daemon/bundle.h"
 #include "daemon/cluster_client.h"
@@ -25,8 +26,8 @@ const char explain_flags[] =
 	"cluster (--kubernetes.url, or inside of one) also whether the object exists, who owns it,\n"
 	"whether it is opted in or paused, and who owns its replicas. Exit status 0 when an object is\n"
 	"named, 1 when one is refused or the input is wrong, 2 for a wrong command line.\n\nflags:\n"
-	"  --kind=KIND         as which kind: Pod, Workload, Node, Deployment, StatefulSet or\n"
-	"                      DaemonSet (default: that of the playbook which answers an alert with\n"
+	"  --kind=KIND         as which kind: Pod, Workload, Node, Deployment, StatefulSet, DaemonSet,\n"
+	"                      ReplicaSet or \"argoproj.io/v1alpha1 Rollout\" (default: that of the playbook which answers an alert with\n"
 	"                      these labels; where none does, Pod, Workload and Node)\n"
 	"  --json              the explanation as JSON\n"
 	"and the settings of serve: --config.file, --kubernetes.*, --remediate.playbooks.\n\n"
@@ -179,6 +180,8 @@ static void write_all(const json_t *all, bool json)
 
 static bool kind_known(const char *kind)
 {
+	enum target_kind custom;
+	struct error error;
 	const char *nearest;
 
 	for (size_t i = 0; kind != NULL && explain_kinds[i] != NULL; i++)
@@ -186,10 +189,16 @@ static bool kind_known(const char *kind)
 			return true;
 	if (kind == NULL)
 		return true;
+	if (strchr(kind, ' ') != NULL) {
+		if (custom_kind_define(kind, NULL, &custom, &error) == STATUS_OK)
+			return true;
+		fprintf(stderr, "nimbusguard: --kind: %s\n", error.text);
+		return false;
+	}
 	nearest = nearest_word(kind, explain_kinds);
 	fprintf(stderr,
 		"nimbusguard: --kind=%s is none of Pod, Workload, Node, Deployment, "
-		"StatefulSet, DaemonSet%s%s%s\n",
+		"StatefulSet, DaemonSet, ReplicaSet%s%s%s\n",
 		kind, nearest != NULL ? "; did you mean " : "", nearest != NULL ? nearest : "",
 		nearest != NULL ? "?" : "");
 	return false;

@@ -57,23 +57,13 @@ static bool is_missing(struct kube_session *session, const struct permission *pe
 	return true;
 }
 
-/* Where KEDA is not installed nothing of it is ever read. */
-static bool has_keda(struct kube_session *session)
-{
-	struct error error;
-	json_t *group;
-	enum status status = kube_read(session, "/apis/keda.sh", &group, &error);
-
-	json_decref(group);
-	return status != STATUS_NOT_FOUND;
-}
-
 static int check(const struct config *config, const struct rbac_question *question)
 {
 	size_t places = question->namespace_count > 0 ? question->namespace_count : 1;
 	struct cluster_client cluster;
 	size_t asked = 0, missing = 0;
-	bool unknown = false, keda;
+	bool unknown = false;
+	unsigned absent;
 	struct error error;
 
 	if (!cluster_client_known(config)) {
@@ -84,11 +74,12 @@ static int check(const struct config *config, const struct rbac_question *questi
 		fprintf(stderr, "nimbusguard: %s\n", error.text);
 		return EXIT_FAILED;
 	}
-	keda = has_keda(cluster.session);
+	if (permissions_absent(cluster.session, &absent, &error) != STATUS_OK)
+		absent = 0;
 	for (size_t i = 0; i < question->permissions->count && !unknown; i++) {
 		const struct permission *permission = &question->permissions->list[i];
 
-		if (!keda && strcmp(permission->group, "keda.sh") == 0)
+		if (permission_is_absent(permission, absent))
 			continue;
 		if (permission->for_all && question->namespace_count > 0)
 			continue;

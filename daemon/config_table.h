@@ -233,6 +233,16 @@
 		"Actions of one kind in the window.")                                              \
 	SETTING(GUARD_PER_CLUSTER, "guard.per_cluster", INT, "30", 0, 100000, NULL, true,          \
 		"Actions in the cluster in the window.")                                           \
+	SETTING(GUARD_PODS_PERCENT, "guard.pods_percent", INT, "100", 0, 100, NULL, true,          \
+		"Share of a workload's pods, rounded down, that is changed in the window; 100: "   \
+		"no bound.")                                                                       \
+	SETTING(GUARD_WORKLOADS_PERCENT, "guard.workloads_percent", INT, "100", 0, 100, NULL,      \
+		true,                                                                              \
+		"Share of a namespace's workloads (those in the stream of samples), rounded "      \
+		"down, that is changed in the window; 100: no bound.")                             \
+	SETTING(GUARD_NODES_PERCENT, "guard.nodes_percent", INT, "100", 0, 100, NULL, true,        \
+		"Share of the cluster's nodes, rounded down, that is cordoned by us at a time; "   \
+		"100: no bound. Needs to list nodes.")                                             \
 	SETTING(GUARD_CONCURRENT, "guard.concurrent", INT, "5", 0, 10000, NULL, true,              \
 		"Actions under way at once.")                                                      \
 	SETTING(GUARD_INEFFECTIVE_MAX, "guard.ineffective_max", INT, "2", 0, 1000, NULL, true,     \

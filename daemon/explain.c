@@ -17,7 +17,7 @@
 #define CHAIN_MAX 5
 
 const char *const explain_kinds[] = {"Pod", "Workload", "Node", "Deployment", "StatefulSet",
-	"DaemonSet", NULL};
+	"DaemonSet", "ReplicaSet", NULL};
 
 /* ---- the resolver's steps ---- */
 
@@ -162,8 +162,9 @@ static void answer(const struct explain_question *question, const struct target_
 
 static void answer_kind(const struct explain_question *question, const char *kind, json_t *answers)
 {
+	const char *word = strchr(kind, ' ');
 	struct target_spec spec = {.any_workload = strcmp(kind, "Workload") == 0,
-		.kind = target_kind_parse(kind)};
+		.kind = target_kind_parse(word != NULL ? word + 1 : kind)};
 
 	answer(question, &spec, kind, answers);
 }

@@ -73,6 +73,11 @@ bool action_kind_resumes(enum action_kind kind)
 	return action_class(kind)->resumes;
 }
 
+bool action_kind_cordons(enum action_kind kind)
+{
+	return action_class(kind)->cordons;
+}
+
 bool action_kind_alone(enum action_kind kind)
 {
 	return action_class(kind)->alone;
@@ -196,6 +201,9 @@ void guard_limits_default(struct guard_limits *limits)
 		.startup_grace_ms = 2 * 60000,
 		.window_ms = 60 * 60000,
 		.per_target = 3,
+		.pods_percent = 100,
+		.workloads_percent = 100,
+		.nodes_percent = 100,
 		.per_namespace = 10,
 		.per_kind = 20,
 		.per_cluster = 30,

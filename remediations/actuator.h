@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/workload.h"
 #include "remediations/change.h"
+#include "remediations/drain_budgets.h"
 #include "remediations/drain_pods.h"
 #include "remediations/job_template.h"
 
@@ -51,6 +52,8 @@ bool action_kind_disruptive(enum action_kind kind);
 /* Whether guard.two_persons may ask two persons for it by the word "destructive". */
 bool action_kind_destructive(enum action_kind kind);
 bool action_kind_has_inverse(enum action_kind kind);
+/* Whether it makes a node unschedulable. */
+bool action_kind_cordons(enum action_kind kind);
 /* What it has to know of its target beyond the usual: bits of LOOK_... */
 unsigned action_kind_looks(enum action_kind kind);
 /* Whether what it wrote can be read back from its target later, to see that nobody changed it. */
@@ -147,6 +150,8 @@ struct field_writer {
 #define LOOK_AUTOSCALER 1u /* all of observation.autoscaler */
 #define LOOK_REVISIONS 2u  /* revision and previous_revision */
 #define LOOK_RESIZE 4u     /* resizes */
+#define LOOK_VERTICAL 8u   /* owner_of_resources */
+#define LOOK_NODES 16u     /* nodes, nodes_cordoned */
 
 /* The HPA or ScaledObject that owns the replicas. */
 struct autoscaler_seen {
@@ -166,6 +171,7 @@ struct observation {
 	 * another than the one whose uid was asked for. */
 	struct target target;
 	int32_t replicas, ready_replicas;
+	bool no_scale; /* a custom resource that has no scale subresource: replicas tells nothing */
 	int64_t memory_limit_bytes,
 		cpu_limit_milli; /* of target.container, or the first; 0: none */
 	int64_t memory_request_bytes, cpu_request_milli;
@@ -183,9 +189,13 @@ struct observation {
 	char cordoned_by[ACTION_ID_MAX]; /* the action of ours that did it, "" when it was none */
 	bool drain_seen;                 /* for a drain: its pods were looked at */
 	struct drain_view drain;
-	enum job_state job;                /* for a run_job that was begun: its Job */
-	char action_key[ACTION_ID_MAX];    /* nimbusguard.io/action of the object, "" when none */
-	char owner_of_replicas[64];        /* "HorizontalPodAutoscaler/x" and so on, "" when none */
+	struct drain_budgets budgets;
+	enum job_state job;             /* for a run_job that was begun: its Job */
+	char action_key[ACTION_ID_MAX]; /* nimbusguard.io/action of the object, "" when none */
+	char owner_of_replicas[64];     /* "HorizontalPodAutoscaler/x" and so on, "" when none */
+	char owner_of_resources[96];    /* by LOOK_VERTICAL: "VerticalPodAutoscaler/x, mode Auto" */
+	/* By LOOK_NODES: how many there are, and how many of them are cordoned by us. 0: not known. */
+	unsigned nodes, nodes_cordoned;
 	struct autoscaler_seen autoscaler; /* kind TARGET_NONE: none, or one that we cannot set */
 	char git_owner[64];                /* "argocd:app", "flux:...", "" */
 	/* Of the replicas (the owner's, as `replicas`), the limits of the container, the node's

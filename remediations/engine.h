@@ -47,8 +47,9 @@ void engine_times_default(struct engine_times *times);
 /* Whether the cluster lets a playbook do its work. */
 struct permission_source {
 	void *self;
-	/* True: it does not, and text says what is missing. */
-	bool (*lacks)(void *self, const char *playbook, char *text, size_t size);
+	/* True: it does not for a target of this kind, and text says what is missing. */
+	bool (*lacks)(void *self, const char *playbook, enum target_kind kind, char *text,
+		size_t size);
 };
 
 struct engine_config {

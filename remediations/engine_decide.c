@@ -33,6 +33,14 @@ static bool is_premature(const struct engine *engine, const struct incident *inc
 		limits->storm_alerts;
 }
 
+static const struct guard_limits *limits_of(const struct engine *engine,
+	const struct incident *incident)
+{
+	const struct playbook *playbook = engine_playbook(engine, incident);
+
+	return playbook ? &playbook->guard : &engine->config.limits;
+}
+
 void engine_begin_step(struct engine *engine, struct incident *incident)
 {
 	struct playbook *playbook = engine_playbook(engine, incident);
@@ -96,6 +104,9 @@ void engine_ask(struct engine *engine, struct incident *incident, enum wait wait
 	incident->observe_asked = true;
 	incident->observe_ticket = ticket;
 	target.looks = action ? action_kind_looks(action->plan.kind) : 0;
+	if (action && action_kind_cordons(action->plan.kind) &&
+		limits_of(engine, incident)->nodes_percent < 100)
+		target.looks |= LOOK_NODES;
 	status = engine->ports.observe(engine->ports.self, ticket, &target, &purpose);
 	if (status) {
 		incident->observe_asked = false;
@@ -218,6 +229,34 @@ static int in_stream(const struct engine *engine, const struct target *target)
 	return signals->knows(signals->self, &target->workload);
 }
 
+/* What the percentage is of; asked where there is one only. */
+static unsigned count_workloads(const struct engine *engine, const struct target *target,
+	const struct guard_limits *limits)
+{
+	const struct signal_source *signals = &engine->config.signals;
+
+	if (limits->workloads_percent >= 100 || !signals->count_workloads)
+		return 0;
+	return signals->count_workloads(signals->self, target->workload.cluster,
+		target->namespace_name);
+}
+
+/* Other nodes that are about to be cordoned and may not have been seen so yet. */
+static unsigned count_nodes(const struct engine *engine, const struct incident *except)
+{
+	const struct action *own = incident_action(except);
+	unsigned count = 0;
+
+	for (size_t i = 0; i < engine->live_count; i++) {
+		const struct action *action = incident_action(engine->live[i]);
+
+		count += engine->live[i] != except && !action->dry_run &&
+			action->state != STATE_WATCHED && action_kind_cordons(action->plan.kind) &&
+			strcmp(action->target.cluster, own->target.cluster) == 0;
+	}
+	return count;
+}
+
 static void make_plan(struct engine *engine, struct incident *incident, struct action *action,
 	const struct playbook *playbook, const struct guard_limits *limits)
 {
@@ -281,7 +320,7 @@ void engine_judge(struct engine *engine, struct incident *incident)
 		freeze_until(engine->config.freeze, engine->now_ms, &question.freeze_window);
 	if (playbook && engine->config.permissions.lacks &&
 		engine->config.permissions.lacks(engine->config.permissions.self, playbook->name,
-			missing, sizeof(missing)))
+			incident->target.kind, missing, sizeof(missing)))
 		question.missing = missing;
 	engine_check_approvals(engine, incident, action);
 	question.by_person = engine_approved(action);
@@ -293,6 +332,8 @@ void engine_judge(struct engine *engine, struct incident *incident)
 	question.live_alike = count_alike(engine, incident);
 	question.selected = opted_in(engine, &incident->target);
 	question.seen = in_stream(engine, &incident->target);
+	question.workloads = count_workloads(engine, &incident->target, limits);
+	question.live_nodes = count_nodes(engine, incident);
 	guard_judge(&question, &engine->decision);
 }
 

@@ -451,6 +451,7 @@ static judge_fn *const judges[GATE_COUNT] = {
 	[GATE_ROLLOUT] = judge_rollout,
 	[GATE_OWNED] = judge_owned,
 	[GATE_REPLICAS_OWNER] = judge_replicas_owner,
+	[GATE_RESOURCES_OWNER] = judge_resources_owner,
 	[GATE_GIT_OWNER] = judge_git_owner,
 	[GATE_WRITER] = judge_writer,
 	[GATE_SEEN] = judge_seen,
@@ -467,6 +468,9 @@ static judge_fn *const judges[GATE_COUNT] = {
 	[GATE_BUDGET_NAMESPACE] = judge_budget_namespace,
 	[GATE_BUDGET_KIND] = judge_budget_kind,
 	[GATE_BUDGET_CLUSTER] = judge_budget_cluster,
+	[GATE_SHARE_PODS] = judge_share_pods,
+	[GATE_SHARE_WORKLOADS] = judge_share_workloads,
+	[GATE_SHARE_NODES] = judge_share_nodes,
 	[GATE_CONCURRENCY] = judge_concurrency,
 	[GATE_RECORDS] = judge_records,
 };

@@ -79,6 +79,10 @@
 		"Restart it by hand, or let a controller own it.")                                                       \
 	X(GATE_REPLICAS_OWNER, "replicas_owned", false, "no autoscaler owns the replicas",                               \
 		"An autoscaler owns the replicas", "Change the autoscaler's bounds instead.")                            \
+	X(GATE_RESOURCES_OWNER, "resources_owned", false,                                                                \
+		"no VerticalPodAutoscaler sets the requests and limits",                                                 \
+		"A VerticalPodAutoscaler sets the requests and limits",                                                  \
+		"Change its resourcePolicy, or set its updateMode to Off.")                                              \
 	X(GATE_GIT_OWNER, "git_owned", false, "no GitOps controller owns the object",                                    \
 		"A GitOps controller owns the object", "Change it in its repository.")                                   \
 	X(GATE_WRITER, "field_owned", false, "nobody else has taken the field over",                                     \
@@ -124,6 +128,18 @@
 	X(GATE_BUDGET_CLUSTER, "budget_cluster", true, "the cluster's budget has room",                                  \
 		"The cluster's budget is used up",                                                                       \
 		"Wait until older actions leave guard.window, or raise guard.per_cluster.")                              \
+	X(GATE_SHARE_PODS, "share_pods", false,                                                                          \
+		"a small enough share of the workload's pods is changed",                                                \
+		"Too large a share of the workload's pods would be changed",                                             \
+		"Wait until older actions leave guard.window, or raise guard.pods_percent.")                             \
+	X(GATE_SHARE_WORKLOADS, "share_workloads", false,                                                                \
+		"a small enough share of the namespace's workloads is changed",                                          \
+		"Too large a share of the namespace's workloads would be changed",                                       \
+		"Wait until older actions leave guard.window, or raise guard.workloads_percent.")                        \
+	X(GATE_SHARE_NODES, "share_nodes", false,                                                                        \
+		"a small enough share of the cluster's nodes is cordoned by us",                                         \
+		"Too large a share of the cluster's nodes would be cordoned by us",                                      \
+		"Wait until nodes are uncordoned, or raise guard.nodes_percent.")                                        \
 	X(GATE_CONCURRENCY, "concurrency", false, "few enough actions are under way",                                    \
 		"Too many actions are under way",                                                                        \
 		"Wait until one has ended, or raise guard.concurrent.")                                                  \
@@ -210,8 +226,11 @@ struct guard_question {
 	const struct ledger_entry *entry; /* this action's, as it would be added */
 	unsigned live_on_target, live;
 	unsigned live_alike; /* of the plan's kind, in the target's cluster */
-	int selected;        /* by the opt-in selector: 1, 0, or -1 when none is configured */
-	int seen;            /* in the stream: 1, 0, or -1 when it cannot be told */
+	unsigned workloads;  /* of the target's namespace, by the stream; 0: not known */
+	unsigned
+		live_nodes; /* nodes that other actions under way are about to cordon, not yet seen so */
+	int selected;       /* by the opt-in selector: 1, 0, or -1 when none is configured */
+	int seen;           /* in the stream: 1, 0, or -1 when it cannot be told */
 };
 
 void guard_judge(const struct guard_question *question, struct decision *decision);

@@ -18,6 +18,9 @@ void gate_refuse_for_good(struct gate_result *result);
 /* guard_target.c */
 judge_fn judge_target, judge_cluster, judge_found, judge_same, judge_terminating, judge_managed,
 	judge_paused, judge_paused_unclear, judge_rollout, judge_owned, judge_replicas_owner,
-	judge_git_owner, judge_writer, judge_seen;
+	judge_resources_owner, judge_git_owner, judge_writer, judge_seen;
+
+/* guard_share.c */
+judge_fn judge_share_pods, judge_share_workloads, judge_share_nodes;
 
 #endif

@@ -211,6 +211,23 @@ void judge_replicas_owner(const struct guard_question *question, struct gate_res
 		gate_refuse_for_good(result);
 }
 
+void judge_resources_owner(const struct guard_question *question, struct gate_result *result)
+{
+	const struct observation *observation;
+
+	if (!action_class(question->plan->kind)->writes_resources) {
+		result->verdict = GATE_NOT_ASKED;
+		return;
+	}
+	observation = look(question, result);
+	if (!observation)
+		return;
+	gate_saw(result, "%s",
+		*observation->owner_of_resources ? observation->owner_of_resources : "nobody");
+	if (*observation->owner_of_resources)
+		gate_refuse_for_good(result);
+}
+
 void judge_git_owner(const struct guard_question *question, struct gate_result *result)
 {
 	const struct observation *observation;

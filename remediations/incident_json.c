@@ -18,11 +18,6 @@
 
 #define JSON_DEPTH_MAX 16
 
-static const char *target_kind_word(int value)
-{
-	return value < TARGET_KIND_COUNT ? target_kind_name((enum target_kind)value) : NULL;
-}
-
 static const char *action_kind_word(int value)
 {
 	return value < ACTION_KIND_COUNT ? action_kind_name((enum action_kind)value) : NULL;
@@ -44,14 +39,14 @@ static const char *basis_word(int value)
 }
 
 static const struct field target_fields[] = {
-	FIELD_ENUM("kind", struct target, kind, target_kind_word),
+	FIELD_NAMED("kind", FIELD_KIND, struct target, kind),
 	FIELD(FIELD_TEXT, struct target, cluster),
 	FIELD_NAMED("namespace", FIELD_TEXT, struct target, namespace_name),
 	FIELD(FIELD_TEXT, struct target, name),
 	FIELD(FIELD_TEXT, struct target, container),
 	FIELD(FIELD_TEXT, struct target, uid),
 	FIELD(FIELD_TEXT, struct target, resource_version),
-	FIELD_ENUM("workload_kind", struct target, workload.kind, target_kind_word),
+	FIELD_NAMED("workload_kind", FIELD_KIND, struct target, workload.kind),
 	FIELD_NAMED("workload_cluster", FIELD_TEXT, struct target, workload.cluster),
 	FIELD_NAMED("workload_namespace", FIELD_TEXT, struct target, workload.namespace_name),
 	FIELD_NAMED("workload", FIELD_TEXT, struct target, workload.name),
@@ -71,7 +66,7 @@ static const struct field plan_fields[] = {
 
 /* Where another object than the target is written. */
 static const struct field object_fields[] = {
-	FIELD_ENUM("kind", struct object_ref, kind, target_kind_word),
+	FIELD_NAMED("kind", FIELD_KIND, struct object_ref, kind),
 	FIELD(FIELD_TEXT, struct object_ref, name),
 	FIELD(FIELD_TEXT, struct object_ref, uid),
 	FIELD(FIELD_TEXT, struct object_ref, resource_version),

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/custom_kind.h"
 #include "base/mem.h"
 #include "base/parse.h"
 
@@ -96,6 +97,13 @@ static void field_write(struct buf *json, const struct field *field, const void 
 		memcpy(&word, at, sizeof(word));
 		text = field->word(word);
 		CHECK(text != NULL);
+		buf_add_json_string(json, text, strlen(text));
+		return;
+	case FIELD_KIND:
+		memcpy(&word, at, sizeof(word));
+		text = custom_kind_get((enum target_kind)word) != NULL
+			? custom_kind_get((enum target_kind)word)->words
+			: target_kind_name((enum target_kind)word);
 		buf_add_json_string(json, text, strlen(text));
 		return;
 	}
@@ -226,6 +234,29 @@ static enum status read_word(const struct json_span *value, const struct field *
 	return error_set(error, STATUS_BAD_INPUT, "an unknown word");
 }
 
+/* A custom resource that no playbook names any more is known again by its words; where its word is
+ * another kind's by now nothing can be done to it, which is what TARGET_NONE says. */
+static enum status read_kind(const struct json_span *value, void *at, struct error *error)
+{
+	char words[sizeof(((struct custom_kind *)0)->words)] = "";
+	const struct field field = {.size = sizeof(words)};
+	enum status status = read_text(value, &field, words, error);
+	enum target_kind kind = target_kind_parse(words);
+
+	if (status == STATUS_OK && strchr(words, ' ') != NULL)
+		status = custom_kind_define(words, NULL, &kind, error);
+	else if (status == STATUS_OK && kind == TARGET_NONE &&
+		strcmp(words, target_kind_name(TARGET_NONE)) != 0)
+		status = error_set(error, STATUS_BAD_INPUT, "an unknown word");
+	if (status == STATUS_CONFLICT || status == STATUS_LIMIT) {
+		kind = TARGET_NONE;
+		status = STATUS_OK;
+	}
+	if (status == STATUS_OK)
+		memcpy(at, &kind, sizeof(kind));
+	return status;
+}
+
 static enum status read_double(const struct json_span *value, void *at, struct error *error)
 {
 	double real = NAN;
@@ -255,6 +286,8 @@ static enum status field_read(const struct json_span *value, const struct field 
 		return json_span_bool(value, at, error);
 	case FIELD_WORD:
 		return read_word(value, field, at, error);
+	case FIELD_KIND:
+		return read_kind(value, at, error);
 	default:
 		return read_number(value, field, at, error);
 	}

@@ -25,7 +25,8 @@ enum field_type {
 	FIELD_HASH, /* uint64_t as 16 hex digits, null for 0 */
 	FIELD_BOOL,
 	FIELD_DOUBLE, /* double; null for what is not finite, read back as NaN */
-	FIELD_WORD    /* an enum (int) by its name */
+	FIELD_WORD,   /* an enum (int) by its name */
+	FIELD_KIND    /* an enum target_kind by its name, a custom resource by its words */
 };
 
 /* Names of an enum: NULL behind the last. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/custom_kind.h"
 #include "base/parse.h"
 #include "remediations/kube_object.h"
 
@@ -39,12 +40,47 @@ static bool holds_limits(const json_t *fields, enum target_kind kind, const char
 	return false;
 }
 
+/*
+ * The member of the spec that the scale of an object writes. Of a custom resource only its definition
+ * tells, but who wrote through the scale subresource left its name; where nobody did it is `replicas`,
+ * and where there is none of that name any member may be it: NULL.
+ */
+static const char *replicas_member(const json_t *object, enum target_kind kind)
+{
+	const json_t *list = kube_get(object, "metadata", "managedFields", NULL), *entry;
+	const char *found = NULL;
+	size_t i;
+
+	if (custom_kind_get(kind) == NULL)
+		return "f:replicas";
+	json_array_foreach(list, i, entry)
+	{
+		const char *subresource = json_string_value(json_object_get(entry, "subresource"));
+		json_t *spec = kube_get(entry, "fieldsV1", "f:spec", NULL);
+
+		if (subresource != NULL && strcmp(subresource, "scale") == 0 &&
+			json_object_size(spec) == 1)
+			return json_object_iter_key(json_object_iter(spec));
+		if (json_object_get(spec, "f:replicas") != NULL)
+			found = "f:replicas";
+	}
+	return found;
+}
+
+static bool holds_replicas(const json_t *fields, const char *member)
+{
+	const json_t *spec = kube_get(fields, "f:spec", NULL);
+
+	return member != NULL ? json_object_get(spec, member) != NULL : spec != NULL;
+}
+
+/* name: the container, or the member of the spec that the replicas are. */
 static bool holds(const json_t *fields, enum target_kind kind, enum kube_written field,
-	const char *container)
+	const char *name)
 {
 	switch (field) {
 	case KUBE_WRITTEN_REPLICAS:
-		return kube_get(fields, "f:spec", "f:replicas", NULL) != NULL;
+		return holds_replicas(fields, name);
 	case KUBE_WRITTEN_UNSCHEDULABLE:
 		return kube_get(fields, "f:spec", "f:unschedulable", NULL) != NULL;
 	case KUBE_WRITTEN_PAUSED:
@@ -55,7 +91,7 @@ static bool holds(const json_t *fields, enum target_kind kind, enum kube_written
 			kube_get(fields, "f:spec", "f:minReplicaCount", NULL) != NULL ||
 			kube_get(fields, "f:spec", "f:maxReplicaCount", NULL) != NULL;
 	case KUBE_WRITTEN_LIMITS:
-		return holds_limits(fields, kind, container);
+		return holds_limits(fields, kind, name);
 	}
 	return false;
 }
@@ -84,6 +120,8 @@ void kube_field_writer(const json_t *object, enum target_kind kind, enum kube_wr
 	const char *container, struct field_writer *writer)
 {
 	const json_t *list = kube_get(object, "metadata", "managedFields", NULL), *entry;
+	const char *name =
+		field == KUBE_WRITTEN_REPLICAS ? replicas_member(object, kind) : container;
 	size_t i;
 
 	*writer = (struct field_writer){.manager = ""};
@@ -95,7 +133,7 @@ void kube_field_writer(const json_t *object, enum target_kind kind, enum kube_wr
 		int64_t time_ms = 0;
 
 		if (manager == NULL ||
-			!holds(json_object_get(entry, "fieldsV1"), kind, field, container))
+			!holds(json_object_get(entry, "fieldsV1"), kind, field, name))
 			continue;
 		if (time != NULL && parse_rfc3339(time, &time_ms) != STATUS_OK)
 			time_ms = 0;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/custom_kind.h"
 #include "remediations/kube_client.h"
 #include "remediations/quantity.h"
 
@@ -31,34 +32,44 @@ static const struct kind_row kinds[] = {
 	{TARGET_SCALED_OBJECT, "keda.sh/v1alpha1", "scaledobjects"},
 };
 
-static const struct kind_row *find_kind(enum target_kind kind)
+/* False for what is no object of the cluster. */
+static bool find_kind(enum target_kind kind, struct kind_row *row)
 {
-	for (size_t i = 0; i < ARRAY_COUNT(kinds); i++)
-		if (kinds[i].kind == kind)
-			return &kinds[i];
-	return NULL;
+	const struct custom_kind *custom = custom_kind_get(kind);
+
+	if (custom != NULL) {
+		*row = (struct kind_row){kind, custom->api_version, custom->resource};
+		return true;
+	}
+	for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+		if (kinds[i].kind != kind)
+			continue;
+		*row = kinds[i];
+		return true;
+	}
+	return false;
 }
 
 const char *kube_group_version(enum target_kind kind)
 {
-	const struct kind_row *row = find_kind(kind);
+	struct kind_row row;
 
-	return row != NULL ? row->group_version : "";
+	return find_kind(kind, &row) ? row.group_version : "";
 }
 
 enum status kube_object_path(struct buf *path, enum target_kind kind, const char *namespace_name,
 	const char *name, struct error *error)
 {
-	const struct kind_row *row = find_kind(kind);
+	struct kind_row row;
 
-	if (row == NULL)
+	if (!find_kind(kind, &row))
 		return error_set(error, STATUS_UNSUPPORTED, "%s is no object of the cluster",
 			target_kind_name(kind));
 	if (!kube_name_valid(name))
 		return error_set(error, STATUS_BAD_INPUT, "\"%.100s\" can be no name of a %s", name,
 			target_kind_name(kind));
-	buf_printf(path, "%s%s", strchr(row->group_version, '/') != NULL ? "/apis/" : "/api/",
-		row->group_version);
+	buf_printf(path, "%s%s", strchr(row.group_version, '/') != NULL ? "/apis/" : "/api/",
+		row.group_version);
 	if (target_kind_namespaced(kind)) {
 		if (!kube_name_valid(namespace_name) || strchr(namespace_name, '.') != NULL)
 			return error_set(error, STATUS_BAD_INPUT,
@@ -66,7 +77,7 @@ enum status kube_object_path(struct buf *path, enum target_kind kind, const char
 		buf_add_text(path, "/namespaces");
 		kube_path_add(path, namespace_name);
 	}
-	kube_path_add(path, row->resource);
+	kube_path_add(path, row.resource);
 	kube_path_add(path, name);
 	return buf_ok(path) ? STATUS_OK
 			    : error_set(error, STATUS_NO_MEMORY, "no memory for a path");
@@ -150,9 +161,18 @@ enum target_kind kube_kind(const char *kind, const char *api_version)
 {
 	const char *slash = api_version != NULL ? strchr(api_version, '/') : NULL;
 	size_t group_size = slash != NULL ? (size_t)(slash - api_version) : 0;
+	unsigned customs = custom_kind_count();
 
 	if (kind == NULL || api_version == NULL)
 		return TARGET_NONE;
+	for (unsigned i = 0; i < customs; i++) {
+		const struct custom_kind *row =
+			custom_kind_get((enum target_kind)(TARGET_KIND_COUNT + i));
+
+		if (strcmp(kind, row->name) == 0 && strlen(row->group) == group_size &&
+			strncmp(api_version, row->group, group_size) == 0)
+			return (enum target_kind)(TARGET_KIND_COUNT + i);
+	}
 	for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
 		const char *own = kinds[i].group_version, *own_slash = strchr(own, '/');
 		size_t own_size = own_slash != NULL ? (size_t)(own_slash - own) : 0;

@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "remediations/actions/shapes.h"
+#include "remediations/kube_custom.h"
 #include "remediations/kube_managers.h"
 #include "remediations/kube_object.h"
 
@@ -79,6 +80,12 @@ static bool is_workload(enum target_kind kind)
 		kind == TARGET_CRONJOB;
 }
 
+/* Of a custom resource as the target itself: what it owns and how is not ours to know. */
+static bool is_custom(const struct sight *sight)
+{
+	return custom_kind_get(sight->chain[0].kind) != NULL;
+}
+
 static const struct link *top_of(const struct sight *sight)
 {
 	return &sight->chain[sight->chain_size - 1];
@@ -102,8 +109,9 @@ static enum status climb(struct sight *sight, bool *more)
 		return STATUS_OK;
 	if (kind_name == NULL || name == NULL || uid == NULL)
 		return error_set(sight->error, STATUS_IO, "an owner reference is not whole");
-	if (!is_workload(kind)) {
-		/* An Argo Rollout or the like: it is not ours to know what it will do. */
+	if (!is_workload(kind) || sight->chain[0].kind == TARGET_REPLICASET) {
+		/* An Argo Rollout or the like: it is not ours to know what it will do. Whatever is
+		 * written into a ReplicaSet its Deployment takes back. */
 		snprintf(observation->owner_of_replicas, sizeof(observation->owner_of_replicas),
 			"%.30s/%.30s", kind_name, name);
 		return STATUS_OK;
@@ -131,7 +139,7 @@ static void name_workload(struct sight *sight)
 	struct workload_key *key = &target->workload;
 
 	*key = (struct workload_key){.kind = TARGET_NONE};
-	if (!is_workload(top->kind))
+	if (!is_workload(top->kind) && custom_kind_get(top->kind) == NULL)
 		return;
 	key->kind = top->kind;
 	snprintf(key->cluster, sizeof(key->cluster), "%s", target->cluster);
@@ -443,10 +451,13 @@ static bool seen_scaler(struct sight *sight, enum kube_watch_kind kind)
 {
 	const struct observation *observation = sight->observation;
 	struct kube_seen seen;
-	enum kube_watch_word word =
-		kube_watch_find(sight->look->watch, kind, observation->target.namespace_name,
-			top_of(sight)->kind, name_of(top_of(sight)->object), &seen);
+	enum kube_watch_word word;
 
+	/* What refers to a custom resource may have been seen before its kind was known. */
+	if (is_custom(sight))
+		return false;
+	word = kube_watch_find(sight->look->watch, kind, observation->target.namespace_name,
+		top_of(sight)->kind, name_of(top_of(sight)->object), &seen);
 	if (word == KUBE_WATCH_UNSURE)
 		return false;
 	if (word == KUBE_WATCH_NONE)
@@ -466,8 +477,8 @@ static enum status read_owner_of_replicas(struct sight *sight)
 	enum target_kind kind = top_of(sight)->kind;
 	enum status status = STATUS_OK;
 
-	if ((kind != TARGET_DEPLOYMENT && kind != TARGET_STATEFULSET &&
-		    kind != TARGET_REPLICASET) ||
+	if ((kind != TARGET_DEPLOYMENT && kind != TARGET_STATEFULSET && kind != TARGET_REPLICASET &&
+		    !is_custom(sight)) ||
 		*owner != '\0')
 		return STATUS_OK;
 	if (!seen_scaler(sight, KUBE_WATCH_AUTOSCALERS))
@@ -616,9 +627,14 @@ static enum status read_target(struct sight *sight)
 	struct observation *observation = sight->observation;
 	struct target *target = &observation->target;
 	json_t *object;
-	enum status status =
-		read_object(sight, target->kind, target->namespace_name, target->name, &object);
+	bool scales;
+	enum status status;
 
+	/* A kind that is not served is no object that is gone. */
+	if (custom_kind_get(target->kind) != NULL &&
+		kube_custom_find(sight->look, target->kind, &scales, sight->error) != STATUS_OK)
+		return sight->error->code;
+	status = read_object(sight, target->kind, target->namespace_name, target->name, &object);
 	if (status == STATUS_NOT_FOUND)
 		return STATUS_OK;
 	if (status != STATUS_OK)
@@ -658,7 +674,9 @@ static enum status look_at(struct sight *sight)
 	if (status == STATUS_OK)
 		status = read_owner_of_replicas(sight);
 	if (status == STATUS_OK)
-		status = read_limits(sight);
+		status = is_custom(sight)
+			? kube_custom_look(sight->look, sight->observation, sight->error)
+			: read_limits(sight);
 	if (status != STATUS_OK)
 		return status;
 	read_git_owner(sight);

@@ -13,11 +13,18 @@
 
 #include <stdint.h>
 
+#include "base/custom_kind.h"
 #include "remediations/actuator.h"
 #include "remediations/kube_client.h"
 #include "remediations/kube_watch.h"
 
-/* What a thread looks with. `keda` is remembered for a while. */
+/* What discovery said of a custom resource. */
+struct custom_found {
+	int64_t until_ns; /* monotonic; 0: not asked yet */
+	bool scales;      /* it has a scale subresource */
+};
+
+/* What a thread looks with. What the server has is remembered for a while. */
 struct kube_look {
 	struct kube_session *session;
 	struct kube_watch *watch; /* NULL: all is read */
@@ -25,6 +32,9 @@ struct kube_look {
 	bool keda;                /* the cluster serves ScaledObjects */
 	int64_t resize_until_ns;
 	bool resize; /* it resizes pods in place */
+	int64_t vertical_until_ns;
+	bool vertical; /* it has VerticalPodAutoscalers */
+	struct custom_found customs[TARGET_CUSTOM_MAX];
 };
 
 /* What kube_observe() looks at for some actions only, of a target that is there; NULL: nothing. Fills

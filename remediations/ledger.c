@@ -158,6 +158,39 @@ unsigned ledger_used(const struct ledger *ledger, const struct ledger_entry *lik
 	return used;
 }
 
+/* Which one of its scope an entry is about; 0: not of the scope, or the same one as like. */
+static uint64_t other_of(const struct ledger_entry *entry, const struct ledger_entry *like,
+	enum ledger_scope scope)
+{
+	bool pods = scope == LEDGER_TARGET;
+
+	if (entry->kind == ACTION_TICKET || entry->undone ||
+		(pods ? entry->owner != like->owner
+		      : entry->namespace_hash != like->namespace_hash))
+		return 0;
+	if (pods)
+		return entry->object != like->object ? entry->object : 0;
+	return entry->owner != like->owner ? entry->owner : 0;
+}
+
+unsigned ledger_others(const struct ledger *ledger, const struct ledger_entry *like,
+	enum ledger_scope scope, int64_t since_ms)
+{
+	unsigned count = 0;
+
+	for (size_t i = ledger->count; i-- && ledger->entries[i].time_ms >= since_ms;) {
+		uint64_t other = other_of(&ledger->entries[i], like, scope);
+		size_t later = ledger->count;
+
+		if (!other)
+			continue;
+		while (--later > i && other_of(&ledger->entries[later], like, scope) != other)
+			;
+		count += later == i;
+	}
+	return count;
+}
+
 static bool changed(const struct ledger_entry *entry, const struct ledger_entry *like)
 {
 	return entry->kind != ACTION_TICKET && !entry->undone && ledger_same_target(entry, like);

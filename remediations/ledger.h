@@ -63,6 +63,10 @@ enum ledger_scope { LEDGER_TARGET, LEDGER_NAMESPACE, LEDGER_KIND, LEDGER_CLUSTER
  * apart: like->kind says which of them. */
 unsigned ledger_used(const struct ledger *ledger, const struct ledger_entry *like,
 	enum ledger_scope scope, int64_t since_ms);
+/* Changes at or after since_ms of others than like: with LEDGER_TARGET of other objects (pods) of its
+ * owner, with LEDGER_NAMESPACE of other owners in its namespace; each counts once. */
+unsigned ledger_others(const struct ledger *ledger, const struct ledger_entry *like,
+	enum ledger_scope scope, int64_t since_ms);
 /* Time of the last change to the target, 0 when there is none. */
 int64_t ledger_last(const struct ledger *ledger, const struct ledger_entry *like);
 /* The last change of like's kind to its target that was really written, or NULL. */

@@ -18,11 +18,17 @@
 
 #define NAMESPACES_MAX 64
 #define SLICE_MS 500
+#define KINDS_MAX 3
+#define WATCHED_MAX (PERMISSION_PLAYBOOKS_MAX * KINDS_MAX)
 
+/* A playbook with one kind of target. */
 struct watched {
 	char name[PLAYBOOK_NAME_MAX];
-	bool needs[PERMISSIONS_MAX];          /* of the set */
+	enum target_kind kind;
+	bool of_many;                /* it is for other kinds, too, which stand beside it */
+	bool needs[PERMISSIONS_MAX]; /* of the set */
 	char missing[PERMISSION_MISSING_MAX]; /* "": nothing that is known */
+	bool disabled;                        /* of a copy that is told: for each of its kinds */
 };
 
 struct permission_watch {
@@ -38,7 +44,7 @@ struct permission_watch {
 	/* under lock */
 	struct permissions set;
 	uint64_t version; /* of the set and the playbooks */
-	struct watched playbooks[PERMISSION_PLAYBOOKS_MAX];
+	struct watched playbooks[WATCHED_MAX];
 	size_t playbook_count;
 
 	/* of the thread */
@@ -47,17 +53,6 @@ struct permission_watch {
 };
 
 /* ---- asking ---- */
-
-/* Where KEDA is not installed nothing of it is ever read. */
-static enum status find_keda(struct permission_watch *watch, bool *keda, struct error *error)
-{
-	json_t *group;
-	enum status status = kube_read(watch->session, "/apis/keda.sh", &group, error);
-
-	json_decref(group);
-	*keda = status == STATUS_OK;
-	return status == STATUS_NOT_FOUND ? STATUS_OK : status;
-}
 
 static enum status ask_one(struct permission_watch *watch, const struct permission *permission,
 	bool *lacks, struct error *error)
@@ -81,15 +76,14 @@ static enum status ask_one(struct permission_watch *watch, const struct permissi
 
 static enum status ask_all(struct permission_watch *watch, struct error *error)
 {
-	enum status status;
-	bool keda;
+	unsigned absent;
+	enum status status = permissions_absent(watch->session, &absent, error);
 
-	status = find_keda(watch, &keda, error);
 	for (size_t i = 0; i < watch->asked.count && status == STATUS_OK; i++) {
 		const struct permission *permission = &watch->asked.list[i];
 
 		watch->lacks[i] = false;
-		if (permission->optional || (!keda && strcmp(permission->group, "keda.sh") == 0))
+		if (permission->optional || permission_is_absent(permission, absent))
 			continue;
 		status = ask_one(watch, permission, &watch->lacks[i], error);
 	}
@@ -121,6 +115,21 @@ static void describe(const struct permission_watch *watch, const struct watched 
 	}
 }
 
+/* Under lock. Whether a playbook is disabled for each kind that it is for. */
+static bool is_disabled(const struct permission_watch *watch, const char *name)
+{
+	bool known = false;
+
+	for (size_t i = 0; i < watch->playbook_count; i++) {
+		if (strcmp(watch->playbooks[i].name, name) != 0)
+			continue;
+		if (watch->playbooks[i].missing[0] == '\0')
+			return false;
+		known = true;
+	}
+	return known;
+}
+
 /* Under lock. What changed is copied to *changed for the log. */
 static size_t judge(struct permission_watch *watch, struct watched *changed)
 {
@@ -136,6 +145,8 @@ static size_t judge(struct permission_watch *watch, struct watched *changed)
 		memcpy(playbook->missing, text, sizeof(text));
 		changed[count++] = *playbook;
 	}
+	for (size_t i = 0; i < count; i++)
+		changed[i].disabled = is_disabled(watch, changed[i].name);
 	return count;
 }
 
@@ -143,16 +154,17 @@ static void tell(const struct watched *changed, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct watched *playbook = &changed[i];
+		const char *kind = playbook->of_many ? target_kind_name(playbook->kind) : "all";
 
-		metrics_set(METRIC_PLAYBOOK_DISABLED, playbook->missing[0] != '\0', playbook->name);
+		metrics_set(METRIC_PLAYBOOK_DISABLED, playbook->disabled, playbook->name);
 		if (playbook->missing[0] != '\0')
 			LOG_ERROR("playbook disabled: the cluster does not let it do its work "
 				  "(nimbusguard rbac prints the roles)",
-				LOG_TEXT("playbook", playbook->name),
+				LOG_TEXT("playbook", playbook->name), LOG_TEXT("kind", kind),
 				LOG_TEXT("missing", playbook->missing));
 		else
 			LOG_INFO("playbook enabled: nothing is missing any more",
-				LOG_TEXT("playbook", playbook->name));
+				LOG_TEXT("playbook", playbook->name), LOG_TEXT("kind", kind));
 	}
 }
 
@@ -243,17 +255,43 @@ static struct playbook within(const struct playbook *playbook, enum mode mode)
 	return copy;
 }
 
+/* Of a playbook with each kind of target that it is for; how many were made. */
+static size_t make_watched(struct permission_watch *watch, const struct permissions *set,
+	struct playbook *copy, struct watched *made)
+{
+	static const enum target_kind any[KINDS_MAX] = {TARGET_DEPLOYMENT, TARGET_STATEFULSET,
+		TARGET_DAEMONSET};
+	bool of_many = copy->target.any_workload;
+	size_t count = of_many ? KINDS_MAX : 1;
+
+	for (size_t i = 0; i < count; i++) {
+		struct permissions own = {.count = 0};
+
+		if (of_many)
+			copy->target.kind = any[i];
+		copy->target.any_workload = false;
+		permissions_add(&own, copy);
+		snprintf(made[i].name, sizeof(made[i].name), "%s", copy->name);
+		made[i].kind = copy->target.kind;
+		made[i].of_many = of_many;
+		mark_needs(set, &own, &made[i]);
+		(void)permission_watch_missing(watch, copy->name, copy->target.kind,
+			made[i].missing, sizeof(made[i].missing));
+	}
+	return count;
+}
+
 void permission_watch_use(struct permission_watch *watch, const struct playbooks *playbooks,
 	enum mode mode)
 {
 	struct permissions set = {.count = 0};
 	struct watched *made;
-	size_t count = playbooks_count(playbooks);
+	size_t count = playbooks_count(playbooks), made_count = 0;
 
 	if (watch == NULL)
 		return;
 	count = count < PERMISSION_PLAYBOOKS_MAX ? count : PERMISSION_PLAYBOOKS_MAX;
-	made = mem_zalloc(PERMISSION_PLAYBOOKS_MAX, sizeof(*made));
+	made = mem_zalloc(WATCHED_MAX, sizeof(*made));
 	if (made == NULL) {
 		LOG_WARN("no memory to watch permissions");
 		return;
@@ -265,45 +303,63 @@ void permission_watch_use(struct permission_watch *watch, const struct playbooks
 	}
 	for (size_t i = 0; i < count; i++) {
 		struct playbook copy = within(playbooks_at(playbooks, i), mode);
-		struct permissions own = {.count = 0};
 
-		permissions_add(&own, &copy);
-		snprintf(made[i].name, sizeof(made[i].name), "%s", copy.name);
-		mark_needs(&set, &own, &made[i]);
-		(void)permission_watch_missing(watch, copy.name, made[i].missing,
-			sizeof(made[i].missing));
+		made_count += make_watched(watch, &set, &copy, &made[made_count]);
 	}
 	pthread_mutex_lock(&watch->lock);
 	watch->set = set;
-	memcpy(watch->playbooks, made, count * sizeof(*made));
-	watch->playbook_count = count;
+	memcpy(watch->playbooks, made, made_count * sizeof(*made));
+	watch->playbook_count = made_count;
 	watch->version++;
 	pthread_mutex_unlock(&watch->lock);
 	mem_free(made);
 }
 
-bool permission_watch_missing(struct permission_watch *watch, const char *playbook, char *text,
-	size_t size)
+bool permission_watch_missing(struct permission_watch *watch, const char *playbook,
+	enum target_kind kind, char *text, size_t size)
 {
-	bool missing = false;
+	bool missing;
 
 	if (watch == NULL)
 		return false;
 	pthread_mutex_lock(&watch->lock);
-	for (size_t i = 0; i < watch->playbook_count && !missing; i++) {
-		if (strcmp(watch->playbooks[i].name, playbook) != 0 ||
-			watch->playbooks[i].missing[0] == '\0')
+	missing = kind != TARGET_NONE || is_disabled(watch, playbook);
+	for (size_t i = 0; i < watch->playbook_count && missing; i++) {
+		const struct watched *one = &watch->playbooks[i];
+
+		if (strcmp(one->name, playbook) != 0 || one->missing[0] == '\0' ||
+			(one->of_many && kind != TARGET_NONE && one->kind != kind))
 			continue;
-		snprintf(text, size, "%s", watch->playbooks[i].missing);
-		missing = true;
+		snprintf(text, size, "%s", one->missing);
+		pthread_mutex_unlock(&watch->lock);
+		return true;
 	}
 	pthread_mutex_unlock(&watch->lock);
-	return missing;
+	return false;
+}
+
+/* Under lock. Whether it is to be told, once for all its kinds when each lacks the same. */
+static bool is_told(const struct permission_watch *watch, size_t at, bool *with_kind)
+{
+	const struct watched *one = &watch->playbooks[at];
+	size_t first = at;
+	bool same = true;
+
+	*with_kind = false;
+	if (one->missing[0] == '\0' || !one->of_many)
+		return one->missing[0] != '\0';
+	while (first > 0 && strcmp(watch->playbooks[first - 1].name, one->name) == 0)
+		first--;
+	for (size_t i = first; i < first + KINDS_MAX; i++)
+		same = same && strcmp(watch->playbooks[i].missing, one->missing) == 0;
+	*with_kind = !same;
+	return !same || at == first;
 }
 
 void permission_watch_write(struct permission_watch *watch, struct buf *json)
 {
 	const char *comma = "";
+	bool with_kind;
 
 	buf_add_char(json, '[');
 	if (watch != NULL)
@@ -311,10 +367,12 @@ void permission_watch_write(struct permission_watch *watch, struct buf *json)
 	for (size_t i = 0; watch != NULL && i < watch->playbook_count; i++) {
 		const struct watched *playbook = &watch->playbooks[i];
 
-		if (playbook->missing[0] == '\0')
+		if (!is_told(watch, i, &with_kind))
 			continue;
 		buf_printf(json, "%s{\"playbook\":", comma);
 		buf_add_json_string(json, playbook->name, strlen(playbook->name));
+		if (with_kind)
+			buf_printf(json, ",\"kind\":\"%s\"", target_kind_name(playbook->kind));
 		buf_add_text(json, ",\"missing\":");
 		buf_add_json_string(json, playbook->missing, strlen(playbook->missing));
 		buf_add_char(json, '}');
@@ -327,13 +385,17 @@ void permission_watch_write(struct permission_watch *watch, struct buf *json)
 
 void permission_watch_tell(struct permission_watch *watch, struct buf *text)
 {
+	bool with_kind;
+
 	if (watch == NULL)
 		return;
 	pthread_mutex_lock(&watch->lock);
 	for (size_t i = 0; i < watch->playbook_count; i++)
-		if (watch->playbooks[i].missing[0] != '\0')
-			buf_printf(text, "%s%s lacks %s", text->size > 0 ? "; " : "",
-				watch->playbooks[i].name, watch->playbooks[i].missing);
+		if (is_told(watch, i, &with_kind))
+			buf_printf(text, "%s%s%s%s lacks %s", text->size > 0 ? "; " : "",
+				watch->playbooks[i].name, with_kind ? " for " : "",
+				with_kind ? target_kind_name(watch->playbooks[i].kind) : "",
+				watch->playbooks[i].missing);
 	pthread_mutex_unlock(&watch->lock);
 }
 

@@ -1,7 +1,8 @@
 /*
  * Whether the cluster lets each playbook do what it has to, asked at the start and every few minutes by
  * SelfSubjectAccessReviews: a playbook that lacks a verb is disabled by name, rather than fail in the
- * middle of an incident, and enabled again when the verb is given.
+ * middle of an incident, and enabled again when the verb is given. One for any Workload is disabled for
+ * those kinds of them alone that a verb is missing for.
  *
  * What is not known disables nothing: while the API server cannot be asked nothing can be changed
  * anyway, and the last answers hold.
@@ -41,12 +42,14 @@ void permission_watch_close(struct permission_watch *watch);
  * verdicts of those that were known by name hold until then. NULL for watch is allowed. */
 void permission_watch_use(struct permission_watch *watch, const struct playbooks *playbooks,
 	enum mode mode);
-/* Whether the playbook is known to lack permissions, and which: "patch deployments.apps". */
-bool permission_watch_missing(struct permission_watch *watch, const char *playbook, char *text,
-	size_t size);
-/* An array of {"playbook", "missing"}; "[]" for NULL. */
+/* Whether the playbook is known to lack permissions for a target of this kind (TARGET_NONE: for each it
+ * may have), and which: "patch deployments.apps". */
+bool permission_watch_missing(struct permission_watch *watch, const char *playbook,
+	enum target_kind kind, char *text, size_t size);
+/* An array of {"playbook", "missing"}, with "kind" where it is disabled for that one only; "[]" for
+ * NULL. */
 void permission_watch_write(struct permission_watch *watch, struct buf *json);
-/* In words: "grow lacks patch deployments.apps; ..."; nothing for NULL. */
+/* In words: "grow lacks patch deployments.apps; ...", "grow for StatefulSet lacks ..."; nothing for NULL. */
 void permission_watch_tell(struct permission_watch *watch, struct buf *text);
 
 #endif

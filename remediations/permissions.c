@@ -12,11 +12,13 @@
 #include "base/check.h"
 #include "remediations/actions/action_class.h"
 #include "remediations/kube_object.h"
+#include "remediations/kube_vertical.h"
 
 #define SCALED                                                                                     \
 	(TARGET_BIT(TARGET_DEPLOYMENT) | TARGET_BIT(TARGET_STATEFULSET) |                          \
 		TARGET_BIT(TARGET_REPLICASET) | TARGET_BIT(TARGET_POD))
-#define OF_A_NAMESPACE (TARGETS_WORKLOAD | TARGET_BIT(TARGET_REPLICASET) | TARGET_BIT(TARGET_POD))
+#define OF_A_NAMESPACE                                                                             \
+	(TARGETS_WORKLOAD | TARGET_BIT(TARGET_REPLICASET) | TARGET_BIT(TARGET_POD) | TARGETS_CUSTOM)
 #define STATE "the target's state, before a change and after it"
 #define EVENTS "tells of actions on the object (kubernetes.events)"
 #define WATCHED "followed instead of read at each look (kubernetes.watch)"
@@ -30,15 +32,18 @@ static const struct action_need looks[] = {
 	{"apps", "deployments", "get", TARGET_BIT(TARGET_DEPLOYMENT), STATE, true},
 	{"apps", "statefulsets", "get", TARGET_BIT(TARGET_STATEFULSET), STATE, true},
 	{"apps", "daemonsets", "get", TARGET_BIT(TARGET_DAEMONSET), STATE, true},
+	{"apps", "replicasets", "get", TARGET_BIT(TARGET_REPLICASET), STATE, true},
+	{NULL, "", "get", TARGETS_CUSTOM, STATE, true},
+	{NULL, "/scale", "get", TARGETS_CUSTOM, "the replicas, before a change and after it", true},
 	{"apps", "replicasets", "get", TARGET_BIT(TARGET_POD), OWNERS, true},
 	{"apps", "deployments", "get", TARGET_BIT(TARGET_POD), OWNERS, true},
 	{"apps", "statefulsets", "get", TARGET_BIT(TARGET_POD), OWNERS, true},
 	{"apps", "daemonsets", "get", TARGET_BIT(TARGET_POD), OWNERS, true},
 	{"batch", "jobs", "get", TARGET_BIT(TARGET_POD), OWNERS, true},
 	{"batch", "cronjobs", "get", TARGET_BIT(TARGET_POD), OWNERS, true},
-	{"autoscaling", "horizontalpodautoscalers", "list", SCALED,
+	{"autoscaling", "horizontalpodautoscalers", "list", SCALED | TARGETS_CUSTOM,
 		"whether an autoscaler owns the replicas", true},
-	{"keda.sh", "scaledobjects", "list", SCALED,
+	{"keda.sh", "scaledobjects", "list", SCALED | TARGETS_CUSTOM,
 		"whether KEDA owns the replicas, where it is installed", true},
 	{"autoscaling", "horizontalpodautoscalers", "watch", SCALED, WATCHED, true},
 	{"keda.sh", "scaledobjects", "watch", SCALED, WATCHED, true},
@@ -50,6 +55,9 @@ static const struct action_need tells[] = {
 	{"events.k8s.io", "events", "create", ~0u, EVENTS, false},
 	{"events.k8s.io", "events", "patch", ~0u, EVENTS, false},
 };
+
+static const struct action_need nodes_need = {"", "nodes", "list", TARGET_BIT(TARGET_NODE),
+	"how many nodes there are (guard.nodes_percent)", true};
 
 static unsigned targets_of(const struct playbook *playbook)
 {
@@ -112,9 +120,24 @@ static void add_reason(struct permission *permission, const char *action, const 
 			*action != '\0' ? ": " : "", reason);
 }
 
-static void add_need(struct permissions *permissions, const struct action_need *need,
+/* A custom resource's need by its names, which live for ever. */
+static struct action_need named(const struct action_need *need, const struct playbook *playbook)
+{
+	const struct custom_kind *custom = custom_kind_get(playbook->target.kind);
+	struct action_need result = *need;
+
+	if (need->group == NULL) {
+		CHECK(custom != NULL);
+		result.group = custom->group;
+		result.resource = *need->resource != '\0' ? custom->scale : custom->resource;
+	}
+	return result;
+}
+
+static void add_need(struct permissions *permissions, const struct action_need *general,
 	const char *action, const struct playbook *playbook)
 {
+	const struct action_need specific = named(general, playbook), *need = &specific;
 	struct permission *list = permissions->list;
 	size_t at = 0;
 
@@ -164,6 +187,8 @@ void permissions_add(struct permissions *permissions, const struct playbook *pla
 	for (size_t i = 0; i < playbook->step_count; i++) {
 		const struct action_class *class = action_class(playbook->steps[i].action);
 
+		if (class->cordons && playbook->guard.nodes_percent < 100)
+			add_need(permissions, &nodes_need, "", playbook);
 		add_needs(permissions, class->needs, class->need_count, acts, &playbook->steps[i],
 			playbook);
 	}
@@ -248,6 +273,35 @@ bool permissions_hold(const struct permissions *permissions, enum kube_method me
 }
 
 /* ---- asking the cluster ---- */
+
+static const char *const others[] = {"keda.sh", KUBE_VERTICAL_GROUP};
+
+enum status permissions_absent(struct kube_session *session, unsigned *absent, struct error *error)
+{
+	*absent = 0;
+	for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+		char path[64];
+		json_t *group;
+		enum status status;
+
+		snprintf(path, sizeof(path), "/apis/%s", others[i]);
+		status = kube_read(session, path, &group, error);
+		json_decref(group);
+		if (status == STATUS_NOT_FOUND)
+			*absent |= 1u << i;
+		else if (status != STATUS_OK)
+			return status;
+	}
+	return STATUS_OK;
+}
+
+bool permission_is_absent(const struct permission *permission, unsigned absent)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(others); i++)
+		if ((absent >> i & 1) != 0 && strcmp(permission->group, others[i]) == 0)
+			return true;
+	return false;
+}
 
 static json_t *review_of(const struct permission *permission, const char *namespace_name)
 {

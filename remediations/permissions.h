@@ -18,7 +18,7 @@
 #include "remediations/kube_watch.h"
 #include "remediations/playbook.h"
 
-#define PERMISSIONS_MAX 64
+#define PERMISSIONS_MAX 128
 #define PERMISSION_FOR_MAX 256
 
 struct permission {
@@ -54,6 +54,14 @@ unsigned permissions_watched(const struct permissions *permissions);
  * What every authenticated user may read (the discovery of API groups) is held by every set. */
 bool permissions_hold(const struct permissions *permissions, enum kube_method method,
 	const char *path);
+
+/*
+ * API groups of others that a cluster need not have (KEDA, the VerticalPodAutoscaler): of one that it
+ * has not nothing is ever read. *absent: bits of those, for permission_is_absent().
+ */
+enum status permissions_absent(struct kube_session *session, unsigned *absent,
+	struct error *error) MUST_CHECK;
+bool permission_is_absent(const struct permission *permission, unsigned absent);
 
 /*
  * Asks the cluster by a SelfSubjectAccessReview whether we are allowed to. namespace_name: NULL or ""

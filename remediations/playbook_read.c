@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/custom_kind.h"
 #include "base/parse.h"
 #include "remediations/actions/action_class.h"
 #include "remediations/playbook_step.h"
@@ -43,7 +44,7 @@ static const char *const side_words[] = {"below", "above", NULL};
 static const char *const hand_over_words[] = {"none", "ticket", NULL};
 
 static const char *const target_words[] = {"Pod", "Workload", "Deployment", "StatefulSet",
-	"DaemonSet", "Node", "None", NULL};
+	"DaemonSet", "ReplicaSet", "Node", "None", NULL};
 
 static void read_label_name(struct reading *reading, const struct yaml_node *map, const char *key,
 	char **name)
@@ -132,13 +133,47 @@ static void read_trigger(struct reading *reading, const struct yaml_node *root)
 
 /* ---- target ---- */
 
+/* "argoproj.io/v1alpha1 Rollout", and the resource that it is served as where that is another than its
+ * plural. */
+static void read_custom_kind(struct reading *reading, const struct yaml_node *map,
+	const char *words)
+{
+	const char *resource = NULL;
+	struct error error;
+
+	yaml_read_text(&reading->at, map, "resource", false, &resource);
+	if (custom_kind_define(words, resource, &reading->playbook->target.kind, &error))
+		yaml_report(&reading->at, yaml_get(map, "kind"), "%s", error.text);
+}
+
+static void read_target_kind(struct reading *reading, const struct yaml_node *map)
+{
+	struct target_spec *spec = &reading->playbook->target;
+	const struct yaml_node *node = yaml_get(map, "kind");
+	int kind;
+
+	if (node && node->kind == YAML_SCALAR && strchr(node->text, ' ')) {
+		read_custom_kind(reading, map, node->text);
+		return;
+	}
+	if (yaml_get(map, "resource"))
+		yaml_report(&reading->at, yaml_get(map, "resource"),
+			"resource: only of a custom resource, as in kind: argoproj.io/v1alpha1 "
+			"Rollout");
+	if (!yaml_read_choice(&reading->at, map, "kind", true, target_words, &kind))
+		return;
+	spec->none = !strcmp(target_words[kind], "None");
+	spec->any_workload = !strcmp(target_words[kind], "Workload");
+	if (!spec->none && !spec->any_workload)
+		spec->kind = target_kind_parse(target_words[kind]);
+}
+
 static void read_target(struct reading *reading, const struct yaml_node *root)
 {
-	static const char *const known[] = {"kind", "labels", "container", NULL};
+	static const char *const known[] = {"kind", "resource", "labels", "container", NULL};
 	static const char *const known_labels[] = {"cluster", "namespace", "name", "kind", NULL};
 	const struct yaml_node *map = yaml_get(root, "target"), *labels;
 	struct target_spec *spec = &reading->playbook->target;
-	int kind;
 
 	if (!map) {
 		spec->none = true;
@@ -146,12 +181,7 @@ static void read_target(struct reading *reading, const struct yaml_node *root)
 	}
 	if (!yaml_check_keys(&reading->at, map, known))
 		return;
-	if (yaml_read_choice(&reading->at, map, "kind", true, target_words, &kind)) {
-		spec->none = !strcmp(target_words[kind], "None");
-		spec->any_workload = !strcmp(target_words[kind], "Workload");
-		if (!spec->none && !spec->any_workload)
-			spec->kind = target_kind_parse(target_words[kind]);
-	}
+	read_target_kind(reading, map);
 	read_label_name(reading, map, "container", &spec->container_label);
 	labels = yaml_get(map, "labels");
 	if (!labels || !yaml_check_keys(&reading->at, labels, known_labels))
@@ -353,8 +383,9 @@ static void stricter_double(struct reading *reading, const struct yaml_node *map
 static void read_guard(struct reading *reading, const struct yaml_node *root)
 {
 	static const char *const known[] = {"cooldown", "startup_grace", "per_target",
-		"per_namespace", "per_kind", "per_cluster", "concurrent", "ineffective_max",
-		"storm_alerts", "cumulative_change_max", "replicas_max", "confidence_min", NULL};
+		"per_namespace", "per_kind", "per_cluster", "pods_percent", "workloads_percent",
+		"nodes_percent", "concurrent", "ineffective_max", "storm_alerts",
+		"cumulative_change_max", "replicas_max", "confidence_min", NULL};
 	const struct yaml_node *map = yaml_get(root, "guard");
 	struct guard_limits *guard = &reading->playbook->guard;
 	unsigned replicas_max = (unsigned)reading->limits->replicas_max;
@@ -368,6 +399,9 @@ static void read_guard(struct reading *reading, const struct yaml_node *root)
 	stricter_count(reading, map, "per_namespace", &guard->per_namespace);
 	stricter_count(reading, map, "per_kind", &guard->per_kind);
 	stricter_count(reading, map, "per_cluster", &guard->per_cluster);
+	stricter_count(reading, map, "pods_percent", &guard->pods_percent);
+	stricter_count(reading, map, "workloads_percent", &guard->workloads_percent);
+	stricter_count(reading, map, "nodes_percent", &guard->nodes_percent);
 	stricter_count(reading, map, "concurrent", &guard->concurrent);
 	stricter_count(reading, map, "ineffective_max", &guard->ineffective_max);
 	stricter_count(reading, map, "storm_alerts", &guard->storm_alerts);

@@ -358,11 +358,11 @@ static enum status open_permissions(struct remediator *remediator,
 	return status;
 }
 
-static bool lacks(void *self, const char *playbook, char *text, size_t size)
+static bool lacks(void *self, const char *playbook, enum target_kind kind, char *text, size_t size)
 {
 	struct remediator *remediator = self;
 
-	return permission_watch_missing(remediator->permissions, playbook, text, size);
+	return permission_watch_missing(remediator->permissions, playbook, kind, text, size);
 }
 
 void remediator_write_disabled(struct remediator *remediator, struct buf *json)

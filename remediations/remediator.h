@@ -43,7 +43,10 @@ struct guard_limits {
 	int64_t startup_grace_ms; /* after start nothing is done for so long */
 	int64_t window_ms;        /* of the budgets below */
 	unsigned per_target, per_namespace, per_kind, per_cluster; /* actions in window_ms */
-	unsigned concurrent;                                       /* live actions at once */
+	/* At most this share of a workload's pods and of a namespace's workloads is changed in window_ms, and
+	 * of a cluster's nodes cordoned by us at a time; 100: no bound. */
+	unsigned pods_percent, workloads_percent, nodes_percent;
+	unsigned concurrent; /* live actions at once */
 	unsigned
 		ineffective_max; /* breaker: ineffective outcomes of a playbook+target in window_ms */
 	unsigned storm_alerts;   /* firing events in storm_window_ms above which nothing is done */

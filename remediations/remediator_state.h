@@ -116,6 +116,8 @@ struct remediator {
 
 /* remediator_thread.c: the engine's thread and its ports */
 struct engine_ports remediator_ports(struct remediator *remediator);
+/* Counts the guard's decisions and refusals in the metrics. */
+void remediator_count(const struct news *news);
 struct actuator_sink remediator_sink(struct remediator *remediator);
 /* At start: of incidents that ended while nobody could remove them. */
 void remediator_end_silences(struct remediator *remediator);

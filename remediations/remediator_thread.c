@@ -281,6 +281,14 @@ void remediator_end_silences(struct remediator *remediator)
 	engine_visit(remediator->engine, end_old_silences, remediator);
 }
 
+void remediator_count(const struct news *news)
+{
+	if (news->kind == NEWS_DECISION)
+		metrics_inc(METRIC_DECISIONS, news->playbook, news->word);
+	else if (news->kind == NEWS_REFUSAL)
+		metrics_inc(METRIC_REFUSALS, news->word);
+}
+
 static void port_told(void *self, const struct news *news)
 {
 	struct remediator *remediator = self;
@@ -294,10 +302,8 @@ static void port_told(void *self, const struct news *news)
 		tell_step(self, news);
 		break;
 	case NEWS_DECISION:
-		metrics_inc(METRIC_DECISIONS, news->playbook, news->word);
-		break;
 	case NEWS_REFUSAL:
-		metrics_inc(METRIC_REFUSALS, news->word);
+		remediator_count(news);
 		break;
 	case NEWS_ACTION:
 		count_action(news);

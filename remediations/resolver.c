@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/custom_kind.h"
+
 struct resolving {
 	const struct target_spec *spec;
 	const struct labels *labels;
@@ -210,6 +212,17 @@ static bool is_workload(enum target_kind kind)
 	return kind == TARGET_DEPLOYMENT || kind == TARGET_STATEFULSET || kind == TARGET_DAEMONSET;
 }
 
+/* A workload that only a playbook for its very kind is about: a ReplicaSet, a custom resource. */
+static bool is_wanted_alone(enum target_kind wanted)
+{
+	return wanted == TARGET_REPLICASET || custom_kind_get(wanted) != NULL;
+}
+
+static bool is_named(enum target_kind kind, enum target_kind wanted)
+{
+	return is_workload(kind) || (kind == wanted && is_wanted_alone(kind));
+}
+
 /* Takes a name for the workload; false when it differs from one already taken. */
 static bool agree(const struct resolving *at, struct workload_key *found, enum target_kind kind,
 	const char *name)
@@ -251,28 +264,30 @@ static bool workload_from_labels(const struct resolving *at, enum target_kind wa
 			return true;
 		kind = wanted != TARGET_NONE ? wanted
 					     : target_kind_parse(kind_text ? kind_text : "");
-		return is_workload(kind) ? agree(at, found, kind, name) : true;
+		return is_named(kind, wanted) ? agree(at, found, kind, name) : true;
 	}
 	kind = kind_text ? target_kind_parse(kind_text) : TARGET_NONE;
-	if (name && is_workload(kind) && !agree(at, found, kind, name))
+	if (name && is_named(kind, wanted) && !agree(at, found, kind, name))
 		return false;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		name = object_label(at, target_kind_label(kinds[i]));
 		if (name && !agree(at, found, kinds[i], name))
 			return false;
 	}
-	return true;
+	name = is_wanted_alone(wanted) ? object_label(at, target_kind_label(wanted)) : NULL;
+	return !name || agree(at, found, wanted, name);
 }
 
 /* The pod's owner by the stream's own series. */
-static bool workload_from_pod(const struct resolving *at, const char *pod, struct workload_key *key)
+static bool workload_from_pod(const struct resolving *at, const char *pod, enum target_kind wanted,
+	struct workload_key *key)
 {
 	const struct signal_source *signals = at->signals;
 
 	if (!signals || !signals->owner_of_pod ||
 		!signals->owner_of_pod(signals->self, at->target->cluster,
 			at->target->namespace_name, pod, key) ||
-		!is_workload(key->kind)) {
+		!is_named(key->kind, wanted)) {
 		tell(at, RESOLVE_RULE, "the owner of pod %s is not known", pod);
 		return false;
 	}
@@ -304,7 +319,7 @@ static bool resolve_pod(const struct resolving *at)
 	if (!take(at, "pod", pod, at->target->name, sizeof(at->target->name)) ||
 		!take_container(at) || !workload_from_labels(at, TARGET_POD, &named))
 		return false;
-	if (!workload_from_pod(at, pod, &owner))
+	if (!workload_from_pod(at, pod, TARGET_NONE, &owner))
 		owner = (struct workload_key){.kind = TARGET_NONE};
 	if (owner.kind != TARGET_NONE && named.kind != TARGET_NONE &&
 		!workload_key_equal(&owner, &named)) {
@@ -328,7 +343,7 @@ static bool resolve_workload(const struct resolving *at, enum target_kind wanted
 	if (!workload_from_labels(at, wanted, &key))
 		return false;
 	if (key.kind == TARGET_NONE && pod && !at->spec->name_label && !pod_is_exporter(at, pod) &&
-		!workload_from_pod(at, pod, &key))
+		!workload_from_pod(at, pod, wanted, &key))
 		key.kind = TARGET_NONE;
 	if (key.kind == TARGET_NONE)
 		return refuse(at, "target_missing",

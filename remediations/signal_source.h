@@ -34,6 +34,8 @@ struct signal_source {
 		const char *pod, struct workload_key *workload);
 	/* Whether the stream has ever shown this workload. May be NULL. */
 	bool (*knows)(void *self, const struct workload_key *workload);
+	/* How many workloads of a namespace the stream shows; 0: not known. May be NULL. */
+	unsigned (*count_workloads)(void *self, const char *cluster, const char *namespace_name);
 };
 
 #endif

@@ -44,12 +44,17 @@
 	(TARGET_BIT(TARGET_DEPLOYMENT) | TARGET_BIT(TARGET_STATEFULSET) |                          \
 		TARGET_BIT(TARGET_DAEMONSET))
 
+/* Custom resources that playbooks name (base/custom_kind.h). */
+#define TARGETS_CUSTOM (((1u << TARGET_CUSTOM_MAX) - 1) << TARGET_KIND_COUNT)
+
 /* What the service must be allowed to for this action, beside looking at the target. */
 struct action_need {
-	const char *group, *resource, *verb; /* resource with its subresource: deployments/scale */
-	unsigned targets;                    /* bits: for which kinds of target */
-	const char *reason;                  /* "writes the replicas" */
-	bool look;                           /* also where a playbook only looks and suggests */
+	/* resource with its subresource: deployments/scale. group NULL: of the playbook's custom
+	 * resource, where resource is the subresource alone: "", "/scale". */
+	const char *group, *resource, *verb;
+	unsigned targets;   /* bits: for which kinds of target */
+	const char *reason; /* "writes the replicas" */
+	bool look;          /* also where a playbook only looks and suggests */
 };
 
 /* What keeps an action from being done twice. */
@@ -110,10 +115,12 @@ struct action_class {
 	bool is_told;     /* only people are told: no target is touched or looked at */
 
 	/* What gates ask (guard_target.c). */
-	bool writes_replicas; /* an autoscaler would take it back */
-	bool writes_manifest; /* GitOps would take it back */
-	bool needs_pod_owner; /* somebody must make the pod anew */
-	bool while_paused;    /* may be done to a paused rollout */
+	bool writes_replicas;  /* an autoscaler would take it back */
+	bool writes_resources; /* a VerticalPodAutoscaler would take it back */
+	bool writes_manifest;  /* GitOps would take it back */
+	bool cordons;          /* makes a node unschedulable */
+	bool needs_pod_owner;  /* somebody must make the pod anew */
+	bool while_paused;     /* may be done to a paused rollout */
 
 	unsigned targets; /* bits: what a playbook's target may be; is_told: any */
 	unsigned looks;   /* LOOK_...: what its observations tell beyond the usual */

@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "remediations/actions/shapes.h"
 #include "remediations/kube_object.h"
+#include "remediations/kube_vertical.h"
 #include "remediations/words.h"
 
 #define RESIZE_WAIT_MS (2 * 60000)
@@ -435,6 +436,9 @@ static const struct kube_action kube = {
 static const struct action_need needs[] = {
 	{"", "pods/resize", "patch", TARGET_BIT(TARGET_POD), "resizes the pod in place", false},
 	NEED_WORKLOADS("patch", "writes the pod template", false),
+	{KUBE_VERTICAL_GROUP, "verticalpodautoscalers", "list",
+		TARGETS_WORKLOAD | TARGET_BIT(TARGET_POD),
+		"whether a VerticalPodAutoscaler sets them, where it is installed", true},
 };
 
 static const char *const keys[] = {"memory", "ceiling", "floor", "cpu", "cpu_ceiling", "cpu_floor",
@@ -445,9 +449,10 @@ const struct action_class action_adjust_resources = {
 	.name = "adjust_resources",
 	.disruptive = true,
 	.destructive = true,
+	.writes_resources = true,
 	.writes_manifest = true,
 	.targets = TARGETS_WORKLOAD | TARGET_BIT(TARGET_POD),
-	.looks = LOOK_RESIZE,
+	.looks = LOOK_RESIZE | LOOK_VERTICAL,
 	.keys = keys,
 	.read_step = read_step,
 	.plan = make_plan,

@@ -42,6 +42,7 @@ static const struct action_need needs[] = {
 
 const struct action_class action_cordon = {
 	.name = "cordon",
+	.cordons = true,
 	.targets = TARGET_BIT(TARGET_NODE),
 	.plan = make_plan,
 	.inverse = true,

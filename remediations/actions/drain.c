@@ -53,7 +53,7 @@ static void make_plan(struct plan *plan, const struct plan_question *question)
 {
 	const struct observation *seen = question->observation;
 	bool cordoned = plan_observed(question) && seen->unschedulable;
-	char text[160];
+	char text[120], budgets[110];
 
 	changes_set(&plan->changes, CHANGE_UNSCHEDULABLE, cordoned, 1);
 	snprintf(plan->words, sizeof(plan->words), "cordon the node and evict its pods");
@@ -66,8 +66,9 @@ static void make_plan(struct plan *plan, const struct plan_question *question)
 		return;
 	}
 	drain_write(&seen->drain, text, sizeof(text));
-	snprintf(plan->words, sizeof(plan->words), "%s%s", cordoned ? "" : "cordon the node, ",
-		text);
+	drain_budgets_write(&seen->budgets, budgets, sizeof(budgets));
+	snprintf(plan->words, sizeof(plan->words), "%s%s%s", cordoned ? "" : "cordon the node, ",
+		text, budgets);
 	if (*drain_word_reason(seen->drain.forbidden) != '\0') {
 		char why[320];
 
@@ -76,6 +77,11 @@ static void make_plan(struct plan *plan, const struct plan_question *question)
 	} else if (cordoned && drain_left(&seen->drain) == 0) {
 		refusal_set(&plan->refusal, "no_change",
 			"The node is cordoned, and no pod is left to be evicted.");
+	} else if (*seen->budgets.twice != '\0') {
+		refusal_set(&plan->refusal, "drain_two_budgets",
+			"Pod %s is under more than one PodDisruptionBudget: the API server does not "
+			"evict such a pod.",
+			seen->budgets.twice);
 	}
 }
 
@@ -104,14 +110,20 @@ static void describe(struct words *words, const struct command *command)
 
 /* ---- its pods ---- */
 
+/* node NULL: of all budgets, else of the pods of the node. */
 static enum status write_list_path(struct buf *path, const char *node, const char *next,
 	struct error *error)
 {
-	if (!kube_name_valid(node))
+	if (node != NULL && !kube_name_valid(node))
 		return error_set(error, STATUS_BAD_INPUT, "\"%.100s\" can be no name of a Node",
 			node);
-	buf_printf(path, "/api/v1/pods?limit=%d&fieldSelector=spec.nodeName%%3D", PAGE_PODS);
-	kube_path_escape(path, node);
+	if (node == NULL) {
+		buf_printf(path, "/apis/policy/v1/poddisruptionbudgets?limit=%d", PAGE_PODS);
+	} else {
+		buf_printf(path, "/api/v1/pods?limit=%d&fieldSelector=spec.nodeName%%3D",
+			PAGE_PODS);
+		kube_path_escape(path, node);
+	}
 	if (*next != '\0') {
 		buf_add_text(path, "&continue=");
 		kube_path_escape(path, next);
@@ -123,9 +135,10 @@ static enum status write_list_path(struct buf *path, const char *node, const cha
 /* What is done with each page; an error ends the walk. */
 typedef enum status page_fn(void *argument, const json_t *list, struct error *error);
 
-static enum status walk_pods(struct kube_session *session, const char *node, page_fn *page,
+static enum status walk_list(struct kube_session *session, const char *node, page_fn *page,
 	void *argument, struct error *error)
 {
+	const char *what = node != NULL ? "pods" : "PodDisruptionBudgets";
 	char next[1024] = "";
 
 	for (int pages = 0; pages < PAGES_MAX; pages++) {
@@ -140,7 +153,7 @@ static enum status walk_pods(struct kube_session *session, const char *node, pag
 			status = kube_read(session, path.data, &list, error);
 		buf_fini(&path);
 		if (status == STATUS_OK && !json_is_array(json_object_get(list, "items")))
-			status = error_set(error, STATUS_IO, "the list of pods is none");
+			status = error_set(error, STATUS_IO, "the list of %s is none", what);
 		if (status == STATUS_OK)
 			status = page(argument, list, error);
 		more = json_string_value(kube_get(list, "metadata", "continue", NULL));
@@ -151,7 +164,7 @@ static enum status walk_pods(struct kube_session *session, const char *node, pag
 		if (status != STATUS_OK || *next == '\0')
 			return status;
 	}
-	return error_set(error, STATUS_LIMIT, "the list of pods is too long");
+	return error_set(error, STATUS_LIMIT, "the list of %s is too long", what);
 }
 
 /* The name of our own pod, where we run in one. */
@@ -173,24 +186,58 @@ static struct drain_rules rules_of(const struct action_options *options)
 
 struct counting {
 	struct drain_view *view;
+	struct drain_budgets *budgets;
 	struct drain_rules rules;
+	struct drain_crowd crowd;
 };
 
 static enum status count_page(void *argument, const json_t *list, struct error *error)
 {
+	const json_t *items = json_object_get(list, "items");
 	struct counting *counting = argument;
+	json_t *pod;
+	size_t i;
 
 	(void)error;
 	drain_add(counting->view, list, &counting->rules);
+	json_array_foreach(items, i, pod)
+	{
+		if (drain_judge(pod, &counting->rules) == DRAIN_EVICT)
+			drain_crowd_add(&counting->crowd, pod);
+	}
+	return STATUS_OK;
+}
+
+static enum status budgets_page(void *argument, const json_t *list, struct error *error)
+{
+	struct counting *counting = argument;
+
+	(void)error;
+	drain_budgets_add(counting->budgets, &counting->crowd, list);
 	return STATUS_OK;
 }
 
 static enum status look(struct kube_session *session, const struct target *target,
 	const struct purpose *purpose, struct observation *observation, struct error *error)
 {
-	struct counting counting = {&observation->drain, rules_of(&purpose->options)};
-	enum status status = walk_pods(session, target->name, count_page, &counting, error);
+	struct counting *counting = mem_zalloc(1, sizeof(*counting));
+	enum status status;
 
+	if (counting == NULL)
+		return error_set(error, STATUS_NO_MEMORY, "no memory for the pods of a node");
+	counting->view = &observation->drain;
+	counting->budgets = &observation->budgets;
+	counting->rules = rules_of(&purpose->options);
+	status = walk_list(session, target->name, count_page, counting, error);
+	/* What holds up a drain that has begun is told by its evictions. */
+	if (status == STATUS_OK && !purpose->begun) {
+		status = walk_list(session, NULL, budgets_page, counting, error);
+		/* A server without this API has no budgets. */
+		if (status == STATUS_NOT_FOUND)
+			status = STATUS_OK;
+	}
+	drain_crowd_fini(&counting->crowd);
+	mem_free(counting);
 	observation->drain_seen = status == STATUS_OK;
 	return status;
 }
@@ -340,7 +387,7 @@ static enum status go_round(struct sending *sending, struct draining *draining, 
 		.rules = rules_of(&sending->command->options),
 		.evict = evict_them && now_ns >= draining->evict_ns};
 	enum status status =
-		walk_pods(sending->session, sending->object.name, round_page, &round, error);
+		walk_list(sending->session, sending->object.name, round_page, &round, error);
 
 	draining->forbidden = round.view.forbidden != DRAIN_EVICT;
 	if (status != STATUS_OK)
@@ -451,12 +498,15 @@ static const struct action_need needs[] = {
 	{"", "pods/eviction", "create", TARGET_BIT(TARGET_NODE),
 		"evicts the pod, with its uid as precondition", false},
 	{"", "pods", "list", TARGET_BIT(TARGET_NODE), "the pods of the node", true},
+	{"policy", "poddisruptionbudgets", "list", TARGET_BIT(TARGET_NODE),
+		"which budgets would hold it up", true},
 };
 
 static const char *const keys[] = {"deadline", "delete_local_data", "delete_unowned", NULL};
 
 const struct action_class action_drain = {
 	.name = "drain",
+	.cordons = true,
 	.disruptive = true,
 	.destructive = true,
 	.targets = TARGET_BIT(TARGET_NODE),

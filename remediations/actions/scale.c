@@ -9,10 +9,13 @@
 
 #include "base/check.h"
 #include "remediations/actions/shapes.h"
+#include "remediations/kube_custom.h"
 #include "remediations/kube_object.h"
 #include "remediations/words.h"
 
-#define SCALED (TARGET_BIT(TARGET_DEPLOYMENT) | TARGET_BIT(TARGET_STATEFULSET))
+#define SCALED                                                                                     \
+	(TARGET_BIT(TARGET_DEPLOYMENT) | TARGET_BIT(TARGET_STATEFULSET) |                          \
+		TARGET_BIT(TARGET_REPLICASET) | TARGETS_CUSTOM)
 
 static void read_step(const struct step_reading *reading, struct playbook_step *step)
 {
@@ -63,6 +66,11 @@ static void make_plan(struct plan *plan, const struct plan_question *question)
 	struct step_change change = *step_change_of(question->step, CHANGE_REPLICAS);
 	double before;
 
+	if (plan_observed(question) && question->observation->no_scale) {
+		refusal_set(&plan->refusal, "no_scale", "A %s has no scale subresource.",
+			target_kind_name(question->target->kind));
+		return;
+	}
 	if (!replicas_before(plan, question, &change, &before))
 		return;
 	if (!change.lowest)
@@ -114,21 +122,40 @@ static bool read_replicas(const json_t *object, enum change_field field, int64_t
 	return field == CHANGE_REPLICAS;
 }
 
+/* Where a custom resource keeps its replicas is its own affair: its scale tells. One that cannot be
+ * read is neither as it was nor as it should be. */
+static bool replicas_are(const struct sending *sending, const json_t *object, bool after)
+{
+	const struct changes *changes = &sending->command->changes;
+	struct error error;
+	json_t *scale;
+	bool are;
+
+	if (custom_kind_get(sending->object.kind) == NULL)
+		return object_has(object, changes, after, read_replicas);
+	are = kube_scale_read(sending->session, sending->object.kind,
+		      sending->command->target.namespace_name, sending->object.name, &scale,
+		      &error) == STATUS_OK &&
+		object_has(scale, changes, after, read_replicas);
+	json_decref(scale);
+	return are;
+}
+
 static bool is_wanted(const struct sending *sending, const json_t *object)
 {
-	return object_has(object, &sending->command->changes, true, read_replicas);
+	return replicas_are(sending, object, true);
 }
 
 static bool is_judged(const struct sending *sending, const json_t *object)
 {
-	return object_has(object, &sending->command->changes, false, read_replicas);
+	return replicas_are(sending, object, false);
 }
 
 static const struct kube_action kube = {
 	.method = KUBE_PATCH,
 	.content_type = MERGE_PATCH,
 	.subresource = "/scale",
-	.targets = SCALED | TARGET_BIT(TARGET_REPLICASET),
+	.targets = SCALED,
 	.check = check,
 	.write_body = write_body,
 	.is_wanted = is_wanted,
@@ -140,6 +167,9 @@ static const struct action_need needs[] = {
 		false},
 	{"apps", "statefulsets/scale", "patch", TARGET_BIT(TARGET_STATEFULSET),
 		"writes the replicas", false},
+	{"apps", "replicasets/scale", "patch", TARGET_BIT(TARGET_REPLICASET), "writes the replicas",
+		false},
+	{NULL, "/scale", "patch", TARGETS_CUSTOM, "writes the replicas", false},
 };
 
 static const char *const keys[] = {"by", "to", "min", "max", NULL};

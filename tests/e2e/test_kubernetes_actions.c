@@ -112,12 +112,68 @@ static void make_scaled_object(void)
 		"{'type':'cpu','metricType':'Utilization','metadata':{'value':'60'}}]}}");
 }
 
+#define FLEETS "/apis/example.org/v1/namespaces/shop/fleets"
+
+static bool fleets_served(void)
+{
+	return kube_cluster_has(&cluster, FLEETS);
+}
+
+/* A kind with a scale subresource, whose replicas are no member of the name "replicas". */
+static void make_fleet(void)
+{
+	kube_cluster_create(&cluster, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+		"{'apiVersion':'apiextensions.k8s.io/v1','kind':'CustomResourceDefinition',"
+		"'metadata':{'name':'fleets.example.org'},'spec':{'group':'example.org',"
+		"'scope':'Namespaced','names':{'kind':'Fleet','plural':'fleets',"
+		"'singular':'fleet'},'versions':[{'name':'v1','served':true,'storage':true,"
+		"'subresources':{'scale':{'specReplicasPath':'.spec.size',"
+		"'statusReplicasPath':'.status.size'}},'schema':{'openAPIV3Schema':{"
+		"'type':'object','x-kubernetes-preserve-unknown-fields':true,'properties':{"
+		"'spec':{'type':'object','x-kubernetes-preserve-unknown-fields':true,"
+		"'properties':{'size':{'type':'integer','format':'int32'}}}}}}}]}}");
+	AWAIT(&cluster.parts, fleets_served(), WAIT_S);
+	kube_cluster_create(&cluster, FLEETS,
+		"{'apiVersion':'example.org/v1','kind':'Fleet','metadata':{'name':'ships'},"
+		"'spec':{'size':3}}");
+	kube_cluster_create(&cluster, APPS "replicasets",
+		"{'metadata':{'name':'bare'},'spec':{'replicas':1," TEMPLATE("bare", "1") "}}");
+}
+
+#define VERTICALS "/apis/autoscaling.k8s.io/v1/namespaces/shop/verticalpodautoscalers"
+
+static bool verticals_served(void)
+{
+	return kube_cluster_has(&cluster, VERTICALS);
+}
+
+/* Of the VerticalPodAutoscaler's definition the fields that are read. */
+static void make_vertical(void)
+{
+	kube_cluster_create(&cluster, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+		"{'apiVersion':'apiextensions.k8s.io/v1','kind':'CustomResourceDefinition',"
+		"'metadata':{'name':'verticalpodautoscalers.autoscaling.k8s.io','annotations':{"
+		"'api-approved.kubernetes.io':'https://github.com/kubernetes/kubernetes/pull/63797'}},"
+		"'spec':{'group':'autoscaling.k8s.io','scope':'Namespaced','names':{"
+		"'kind':'VerticalPodAutoscaler','plural':'verticalpodautoscalers',"
+		"'singular':'verticalpodautoscaler'},'versions':[{'name':'v1','served':true,"
+		"'storage':true,'schema':{'openAPIV3Schema':{'type':'object','properties':{"
+		"'spec':{'type':'object','x-kubernetes-preserve-unknown-fields':true}}}}}]}}");
+	AWAIT(&cluster.parts, verticals_served(), WAIT_S);
+	kube_cluster_create(&cluster, VERTICALS,
+		"{'apiVersion':'autoscaling.k8s.io/v1','kind':'VerticalPodAutoscaler','metadata':"
+		"{'name':'v'},'spec':{'targetRef':{'apiVersion':'apps/v1','kind':'Deployment',"
+		"'name':'web'},'updatePolicy':{'updateMode':'Recreate'}}}");
+}
+
 static void make_objects(void)
 {
 	kube_cluster_deployment(&cluster, "shop", "web", 2, "'nimbusguard.io/managed':'true'");
 	make_hpa("web");
 	kube_cluster_deployment(&cluster, "shop", "queue", 1, "");
 	make_scaled_object();
+	make_fleet();
+	make_vertical();
 	kube_cluster_deployment(&cluster, "shop", "rolled", 2, "'cause':'first'");
 	kube_cluster_create(&cluster, APPS "statefulsets",
 		"{'metadata':{'name':'db'},'spec':{'replicas':1,'serviceName':'db'," TEMPLATE("db",
@@ -218,12 +274,20 @@ static bool image_is(const char *path, const char *wanted)
 	return is;
 }
 
+/* A custom resource by its words, "GROUP/VERSION KIND". */
+static enum target_kind kind_of(const char *words)
+{
+	const char *space = strchr(words, ' ');
+
+	return target_kind_parse(space != NULL ? space + 1 : words);
+}
+
 /* Lets the account do what the step needs and plans it on what it sees. */
 static void plan_step(const char *kind, const char *name, const char *step)
 {
 	scene_step(scene, kind, step);
 	grant_all_but(-1);
-	AWAIT(&cluster.parts, scene_try_look(scene, target_kind_parse(kind), name), WAIT_S);
+	AWAIT(&cluster.parts, scene_try_look(scene, kind_of(kind), name), WAIT_S);
 	if (*scene_plan(scene) != '\0')
 		fail_msg("%s: %s", scene->plan.refusal.reason, scene->plan.refusal.sentence);
 }
@@ -242,8 +306,7 @@ static void send_step(const char *id)
 
 static bool seen_applied(const char *kind, const char *name, const char *id)
 {
-	return scene_try_look(scene, target_kind_parse(kind), name) &&
-		scene_applied(scene, id) == 1;
+	return scene_try_look(scene, kind_of(kind), name) && scene_applied(scene, id) == 1;
 }
 
 static void undo_step(const char *id, const char *undo_id)
@@ -426,6 +489,17 @@ static void limits_and_requests_are_written_by_a_rollout(void **state)
 	assert_true(resource_is(APPS "deployments/rolled", "requests", "memory", "64Mi"));
 }
 
+static void a_vertical_autoscaler_owns_what_it_targets(void **state)
+{
+	if (!opened)
+		skip();
+	plan_step("Deployment", "rolled", "{action: adjust_resources, memory: 200MiB}");
+	assert_string_equal(scene->observation.owner_of_resources, "");
+	plan_step("Deployment", "web", "{action: adjust_resources, memory: 200MiB}");
+	assert_string_equal(scene->observation.owner_of_resources,
+		"VerticalPodAutoscaler/v, mode Recreate");
+}
+
 #define SINGLE "/api/v1/namespaces/shop/pods/single"
 
 static bool runs(const char *path)
@@ -494,6 +568,90 @@ static void a_resize_that_cannot_be_done_is_taken_back(void **state)
 	make_single("");
 }
 
+/* ---- anything with a scale subresource ---- */
+
+#define FLEET "example.org/v1 Fleet"
+
+static void a_custom_resource_is_scaled_and_put_back(void **state)
+{
+	if (!opened)
+		skip();
+	plan_step(FLEET, "ships", "{action: scale, by: +2, max: 9}");
+	assert_string_equal(scene->plan.words, "replicas 3 -> 5");
+	send_step("h-1");
+	assert_int_equal(number_at(FLEETS "/ships", "spec", "size"), 5);
+	assert_true(seen_applied(FLEET, "ships", "h-1"));
+	assert_string_equal(scene->observation.replicas_writer.manager, FIELD_MANAGER);
+	undo_step("h-1", "h-2");
+	assert_int_equal(number_at(FLEETS "/ships", "spec", "size"), 3);
+}
+
+static void resize_fleet(int size)
+{
+	long status;
+
+	json_decref(kube_cluster_call(&cluster, "MERGE", FLEETS "/ships?fieldManager=kubectl-edit",
+		&status, "{'spec':{'size':%d}}", size));
+	assert_int_equal(status, 200);
+}
+
+/* The version that was looked at is the precondition: what came in between is looked at. */
+static void a_custom_resource_that_changed_is_not_scaled(void **state)
+{
+	if (!opened)
+		skip();
+	plan_step(FLEET, "ships", "{action: scale, to: 8}");
+	resize_fleet(4);
+	assert_false(sent("h-3"));
+	assert_int_equal(scene->result.outcome, COMMAND_FAILED);
+	assert_int_equal(scene->result.error.code, STATUS_CONFLICT);
+	assert_int_equal(number_at(FLEETS "/ships", "spec", "size"), 4);
+	assert_true(scene_try_look(scene, kind_of(FLEET), "ships"));
+	assert_string_equal(scene->observation.replicas_writer.manager, "kubectl-edit");
+	resize_fleet(3);
+}
+
+static void an_autoscaler_of_a_custom_resource_owns_its_replicas(void **state)
+{
+	long status;
+
+	if (!opened)
+		skip();
+	kube_cluster_create(&cluster, HPAS,
+		"{'metadata':{'name':'fleet'},'spec':{'scaleTargetRef':{'apiVersion':"
+		"'example.org/v1','kind':'Fleet','name':'ships'},'maxReplicas':4}}");
+	scene_step(scene, FLEET, "{action: scale, to: 8}");
+	grant_all_but(-1);
+	AWAIT(&cluster.parts, scene_try_look(scene, kind_of(FLEET), "ships"), WAIT_S);
+	assert_string_equal(scene->observation.owner_of_replicas, "HorizontalPodAutoscaler/fleet");
+	json_decref(kube_cluster_call(&cluster, "DELETE", HPAS "/fleet", &status, "{}"));
+}
+
+static void what_is_not_served_and_what_has_no_scale_is_told(void **state)
+{
+	if (!opened)
+		skip();
+	scene_step(scene, "example.org/v1 Convoy", "{action: scale, to: 8}");
+	assert_false(scene_try_look(scene, kind_of("example.org/v1 Convoy"), "x"));
+	assert_non_null(strstr(scene->observation.error.text,
+		"the server serves no example.org/v1 Convoy"));
+	scene_step(scene, "keda.sh/v1alpha1 TriggerAuthentication", "{action: scale, to: 8}");
+	assert_false(scene_try_look(scene, kind_of("keda.sh/v1alpha1 TriggerAuthentication"), "x"));
+	assert_non_null(strstr(scene->observation.error.text, "the server serves no keda.sh"));
+}
+
+static void a_replica_set_is_scaled_and_put_back(void **state)
+{
+	if (!opened)
+		skip();
+	plan_step("ReplicaSet", "bare", "{action: scale, to: 2}");
+	send_step("h-4");
+	assert_int_equal(number_at(APPS "replicasets/bare", "spec", "replicas"), 2);
+	assert_true(seen_applied("ReplicaSet", "bare", "h-4"));
+	undo_step("h-4", "h-5");
+	assert_int_equal(number_at(APPS "replicasets/bare", "spec", "replicas"), 1);
+}
+
 /* ---- permissions ---- */
 
 static const struct {
@@ -507,6 +665,8 @@ static const struct {
 	{"Deployment", "slow", "{action: pause_rollout}"},
 	{"Deployment", "rolled", "{action: adjust_resources, cpu: 700m}"},
 	{"Pod", "single", "{action: adjust_resources, cpu: 700m}"},
+	{FLEET, "ships", "{action: scale, by: +1}"},
+	{"ReplicaSet", "bare", "{action: scale, by: +1}"},
 };
 
 /* Whether the scenario can be looked at and its change passes as a dry run; what was refused. */
@@ -516,7 +676,7 @@ static bool passes(size_t i, char *refused, size_t size)
 	struct command command;
 
 	refused[0] = '\0';
-	if (!scene_try_look(scene, target_kind_parse(scenarios[i].kind), scenarios[i].name)) {
+	if (!scene_try_look(scene, kind_of(scenarios[i].kind), scenarios[i].name)) {
 		snprintf(refused, size, "%s", scene->observation.error.text);
 		return false;
 	}
@@ -592,8 +752,14 @@ int main(void)
 		T(a_daemon_set_is_rolled_back_and_forth),
 		T(a_rollout_is_paused_and_resumed),
 		T(limits_and_requests_are_written_by_a_rollout),
+		T(a_vertical_autoscaler_owns_what_it_targets),
 		T(a_pod_is_resized_in_place_and_back),
 		T(a_resize_that_cannot_be_done_is_taken_back),
+		T(a_custom_resource_is_scaled_and_put_back),
+		T(a_custom_resource_that_changed_is_not_scaled),
+		T(an_autoscaler_of_a_custom_resource_owns_its_replicas),
+		T(what_is_not_served_and_what_has_no_scale_is_told),
+		T(a_replica_set_is_scaled_and_put_back),
 		T(each_permission_is_needed_and_all_together_suffice),
 	};
 

@@ -49,6 +49,8 @@ static void write_rules(char *text, size_t size)
 	for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
 		struct playbook playbook = {.enabled = true, .mode = MODE_AUTO, .step_count = 1};
 
+		guard_limits_default(&playbook.guard);
+		playbook.guard.nodes_percent = 50;
 		snprintf(playbook.name, sizeof(playbook.name), "p%zu", i);
 		playbook.target.kind = steps[i].target;
 		playbook.steps[0].action = steps[i].action;
@@ -234,6 +236,10 @@ static void exhausted_budget_takes_the_drain_back(void **state)
 	AWAIT(&cluster.parts, budget_is(0), WAIT_S);
 	node = crowded_node(&count, NULL);
 	command = command_on(ACTION_DRAIN, TARGET_NODE, node);
+	/* It was to be seen beforehand. */
+	assert_int_equal(fixture.observation.budgets.count, 1);
+	assert_int_equal(fixture.observation.budgets.list[0].allowed, 0);
+	assert_int_equal(fixture.observation.budgets.list[0].pods, count);
 	/* The fixture's clock stands still: there is time for one round. */
 	command.deadline_ms = clock_now_ms(&fixture.clock.clock) + 500;
 	kube_fixture_send(&fixture, &command, NULL, 0);
@@ -249,6 +255,25 @@ static void exhausted_budget_takes_the_drain_back(void **state)
 	command.deadline_ms = clock_now_ms(&fixture.clock.clock) + 500;
 	kube_fixture_send(&fixture, &command, NULL, 0);
 	expect_outcome(COMMAND_FAILED, "its disruption budget allows no eviction now");
+}
+
+/* What a share of the nodes is of. */
+static void nodes_are(unsigned count, unsigned cordoned)
+{
+	struct target target = kube_target(TARGET_NODE, "", "node-1");
+	json_t *list = kube_cluster_get(&cluster, "/api/v1/nodes");
+	json_t *first = json_array_get(json_object_get(list, "items"), 0);
+
+	snprintf(target.name, sizeof(target.name), "%s",
+		json_string_value(kube_get(first, "metadata", "name", NULL)));
+	json_decref(list);
+	target.looks = LOOK_NODES;
+	fixture.purpose = (struct purpose){.kind = ACTION_CORDON};
+	kube_fixture_observe(&fixture, &target, NULL, 0);
+	if (fixture.observation.error.code != STATUS_OK)
+		fail_msg("%s", fixture.observation.error.text);
+	assert_int_equal(fixture.observation.nodes, count);
+	assert_int_equal(fixture.observation.nodes_cordoned, cordoned);
 }
 
 static void pods_leave_the_node_one_by_one(void **state)
@@ -272,6 +297,7 @@ static void pods_leave_the_node_one_by_one(void **state)
 	assert_int_equal(pods_on(node), 0);
 	snprintf(where, sizeof(where), "node/%s", node);
 	kube_cluster_prints(&cluster, where, ".spec.unschedulable", "true");
+	nodes_are(2, 1);
 	/* What the cluster says of it is what the plan wanted. */
 	assert_true(looked(ACTION_DRAIN, TARGET_NODE, node));
 	assert_int_equal(drain_left(&fixture.observation.drain), 0);
@@ -282,6 +308,7 @@ static void pods_leave_the_node_one_by_one(void **state)
 	expect_outcome(COMMAND_DONE, "");
 	assert_false(is_cordoned(node));
 	kube_cluster_prints(&cluster, where, ".spec.unschedulable", "");
+	nodes_are(2, 0);
 	AWAIT(&cluster.parts, kube_cluster_rolled_out(&cluster, "shop", "web", 4), WAIT_S);
 }
 

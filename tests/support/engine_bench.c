@@ -136,7 +136,10 @@ struct bench *bench_open(enum mode mode, bool dry_run)
 	bench->config.incident_max = 8;
 	guard_limits_default(&bench->config.limits);
 	bench->config.limits.startup_grace_ms = 0;
-	bench->config.signals = (struct signal_source){bench, read_signal, owner_of_pod, knows};
+	bench->config.signals = (struct signal_source){.self = bench,
+		.read = read_signal,
+		.owner_of_pod = owner_of_pod,
+		.knows = knows};
 	engine_times_default(&bench->config.times);
 	bench->playbooks = playbooks_open(&bench->config.limits);
 	load(bench->playbooks, scale_text);

@@ -235,7 +235,7 @@ static bool knows(void *self, const struct workload_key *workload)
 
 struct signal_source sim_signals(struct sim *sim)
 {
-	return (struct signal_source){sim, sim_read_signal, NULL, knows};
+	return (struct signal_source){.self = sim, .read = sim_read_signal, .knows = knows};
 }
 
 struct engine_ports sim_ports(struct sim *sim)

@@ -114,6 +114,7 @@ static struct stub_rule choose_rule(struct http_stub *stub, char *request)
 		const struct stub_rule *found = &stub->rules[i];
 
 		if (strncmp(request, found->start, strlen(found->start)) != 0 ||
+			(found->has != NULL && strstr(request, found->has) == NULL) ||
 			(found->times > 0 && stub->used[i] >= found->times))
 			continue;
 		stub->used[i]++;

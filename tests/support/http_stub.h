@@ -20,6 +20,7 @@ struct http_stub;
 
 struct stub_rule {
 	const char *start;   /* how the request line begins: "GET /api/v1/pods/x" */
+	const char *has;     /* what the request has in it; NULL: anything */
 	int code;            /* 0: 200 */
 	const char *body;    /* NULL: "{}" */
 	const char *type;    /* NULL: application/json */

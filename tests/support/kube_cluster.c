@@ -56,15 +56,17 @@ __attribute__((format(printf, 2, 0))) static void write_json(char *json, const c
 static struct web_answer ask(struct kube_cluster *cluster, const char *method, const char *path,
 	const char *body)
 {
+	bool merge = strcmp(method, "MERGE") == 0;
 	const struct web_access access = {.token = ADMIN_TOKEN,
 		.ca = cluster->ca_file,
-		.header = strcmp(method, "PATCH") == 0
+		.header = merge ? "Content-Type: application/merge-patch+json"
+			: strcmp(method, "PATCH") == 0
 			? "Content-Type: application/strategic-merge-patch+json"
 			: NULL};
 	char url[SERVER_PATH_MAX * 2];
 
 	snprintf(url, sizeof(url), "%s%s", cluster->api->url, path);
-	return web_call(method, url, &access, body);
+	return web_call(merge ? "PATCH" : method, url, &access, body);
 }
 
 static json_t *call(struct kube_cluster *cluster, const char *method, const char *path,

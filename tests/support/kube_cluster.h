@@ -38,7 +38,7 @@ void kube_cluster_start_api(struct kube_cluster *cluster);
 
 /*
  * Calls by an administrator. Bodies are formats of JSON, in which ' stands for "; their length is
- * at most 8 KiB. PATCH is a strategic merge patch. The answer is the caller's (json_decref).
+ * at most 8 KiB. PATCH is a strategic merge patch, MERGE a JSON merge patch, for custom resources. The answer is the caller's (json_decref).
  */
 json_t *kube_cluster_call(struct kube_cluster *cluster, const char *method, const char *path,
 	long *status, const char *body, ...) __attribute__((format(printf, 5, 6)));

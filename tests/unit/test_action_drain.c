@@ -431,6 +431,7 @@ static void each_way_needs_its_own_verbs_and_no_other(void **state)
 	struct permissions permissions = {.count = 0};
 
 	(void)state;
+	guard_limits_default(&playbook.guard);
 	playbook.target.kind = TARGET_POD;
 	playbook.step_count = 1;
 	playbook.steps[0].action = ACTION_RESTART_POD;
@@ -449,13 +450,20 @@ static void each_way_needs_its_own_verbs_and_no_other(void **state)
 	assert_true(holds(&permissions, "pods/eviction", "create", true));
 	assert_true(holds(&permissions, "pods", "list", true));
 	assert_true(holds(&permissions, "nodes", "patch", true));
-	assert_int_equal(count_needed(&permissions), 4);
-	/* To suggest a drain one must see the pods, and nothing more. */
+	assert_true(holds(&permissions, "poddisruptionbudgets", "list", true));
+	assert_int_equal(count_needed(&permissions), 5);
+	/* A share of the nodes is one of so many. */
+	permissions.count = 0;
+	playbook.guard.nodes_percent = 10;
+	permissions_add(&permissions, &playbook);
+	assert_true(holds(&permissions, "nodes", "list", true));
+	guard_limits_default(&playbook.guard);
+	/* To suggest a drain one must see the pods and their budgets, and nothing more. */
 	permissions.count = 0;
 	playbook.mode = MODE_SUGGEST;
 	permissions_add(&permissions, &playbook);
 	assert_true(holds(&permissions, "pods", "list", true));
-	assert_int_equal(count_needed(&permissions), 2);
+	assert_int_equal(count_needed(&permissions), 3);
 }
 
 /* ---- steps ---- */

@@ -56,6 +56,65 @@ static const char *value(struct scene *scene, const char *which, const char *nam
 		scene_get(scene, POD, "spec", "containers", "0", "resources", which, name, NULL));
 }
 
+#define VERTICAL(mode, target)                                                                     \
+	"{'kind':'VerticalPodAutoscaler','metadata':{'namespace':'shop','name':'v'},"              \
+	"'spec':{" mode "'targetRef':{'apiVersion':'apps/v1','kind':'Deployment','name':'" target  \
+	"'}}}"
+
+/* An absent mode is Auto; only Off leaves the values alone. */
+static void a_vertical_autoscaler_of_the_workload_is_seen(void **state)
+{
+	static const struct {
+		const char *manifest, *owner;
+	} cases[] = {
+		{VERTICAL("'updatePolicy':{'updateMode':'Off'},", "web"), ""},
+		{VERTICAL("'updatePolicy':{'updateMode':'Initial'},", "web"),
+			"VerticalPodAutoscaler/v, mode Initial"},
+		{VERTICAL("'updatePolicy':{'updateMode':'InPlaceOrRecreate'},", "web"),
+			"VerticalPodAutoscaler/v, mode InPlaceOrRecreate"},
+		{VERTICAL("'updatePolicy':{'updateMode':'NewWord'},", "web"),
+			"VerticalPodAutoscaler/v, mode NewWord"},
+		{VERTICAL("'updatePolicy':{'updateMode':'Recreate'},", "other"), ""},
+	};
+	struct scene *scene = *state;
+
+	add_web(scene);
+	scene_step(scene, "Deployment", "{action: adjust_resources, memory: 300MiB}");
+	scene_look(scene, TARGET_DEPLOYMENT, "web");
+	assert_string_equal(scene->observation.owner_of_resources, "");
+	scene_add(scene, VERTICAL("", "web"));
+	scene->look.vertical_until_ns = 0;
+	scene_look(scene, TARGET_DEPLOYMENT, "web");
+	assert_string_equal(scene->observation.owner_of_resources,
+		"VerticalPodAutoscaler/v, mode Auto");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		scene_add(scene, cases[i].manifest);
+		scene_look(scene, TARGET_DEPLOYMENT, "web");
+		assert_string_equal(scene->observation.owner_of_resources, cases[i].owner);
+	}
+}
+
+/* Whose list may not be read might hold one. */
+static void a_vertical_autoscaler_that_may_not_be_seen_is_an_error(void **state)
+{
+	struct permissions none = {.count = 0};
+	struct scene *scene = *state;
+
+	add_web(scene);
+	scene_step(scene, "Deployment", "{action: adjust_resources, memory: 300MiB}");
+	none = scene->permissions;
+	for (size_t i = 0; i < none.count; i++)
+		if (strcmp(none.list[i].resource, "verticalpodautoscalers") == 0)
+			none.list[i].verb = "none";
+	scene->cluster.permissions = &none;
+	/* Where the cluster has none of them the permission is not needed. */
+	assert_true(scene_try_look(scene, TARGET_DEPLOYMENT, "web"));
+	scene_add(scene, VERTICAL("", "other"));
+	scene->look.vertical_until_ns = 0;
+	assert_false(scene_try_look(scene, TARGET_DEPLOYMENT, "web"));
+	assert_non_null(strstr(scene->observation.error.text, "verticalpodautoscalers"));
+}
+
 static void requests_and_limits_are_written_together(void **state)
 {
 	struct scene *scene = *state;
@@ -267,6 +326,8 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, scene_setup, scene_teardown)
 	const struct CMUnitTest tests[] = {
+		T(a_vertical_autoscaler_of_the_workload_is_seen),
+		T(a_vertical_autoscaler_that_may_not_be_seen_is_an_error),
 		T(requests_and_limits_are_written_together),
 		T(a_request_never_goes_above_its_limit),
 		T(what_is_not_set_is_not_adjusted),

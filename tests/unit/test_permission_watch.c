@@ -36,7 +36,7 @@ struct fixture {
 	"playbook: isolate\nmode: approve\ntrigger: {alert: ['alertname=\"B\"']}\ntarget: {kind: Node}\n" \
 	"steps: [{action: cordon}]\nverify: {signal: saturation, is: below, value: 0.9}\n"
 
-static void load(struct fixture *fixture, bool both)
+static void load_texts(struct fixture *fixture, const char *first, const char *second)
 {
 	struct guard_limits limits;
 	struct diagnostics diagnostics;
@@ -47,10 +47,10 @@ static void load(struct fixture *fixture, bool both)
 	diagnostics_init(&diagnostics);
 	fixture->playbooks = playbooks_open(&limits);
 	assert_non_null(fixture->playbooks);
-	failed = playbooks_load_text(fixture->playbooks, "p.yaml", GROW, strlen(GROW),
+	failed = playbooks_load_text(fixture->playbooks, "p.yaml", first, strlen(first),
 			 &diagnostics) != STATUS_OK ||
-		(both &&
-			playbooks_load_text(fixture->playbooks, "q.yaml", ISOLATE, strlen(ISOLATE),
+		(second != NULL &&
+			playbooks_load_text(fixture->playbooks, "q.yaml", second, strlen(second),
 				&diagnostics) != STATUS_OK);
 	if (failed) {
 		buf_init(&told, 65536);
@@ -58,6 +58,11 @@ static void load(struct fixture *fixture, bool both)
 		fail_msg("%s", told.data);
 	}
 	diagnostics_fini(&diagnostics);
+}
+
+static void load(struct fixture *fixture, bool both)
+{
+	load_texts(fixture, GROW, both ? ISOLATE : NULL);
 }
 
 static int make_fixture(void **state)
@@ -112,7 +117,8 @@ static bool lacks(struct fixture *fixture, const char *playbook, const char *wor
 {
 	char text[PERMISSION_MISSING_MAX] = "";
 
-	return permission_watch_missing(fixture->watch, playbook, text, sizeof(text)) &&
+	return permission_watch_missing(fixture->watch, playbook, TARGET_NONE, text,
+		       sizeof(text)) &&
 		strstr(text, words) != NULL;
 }
 
@@ -153,6 +159,59 @@ static void missing_verb_disables_by_name_until_it_is_given(void **state)
 	http_stub_rules(fixture->stub, given, 1);
 	AWAIT(!lacks(fixture, "grow", "") && !lacks(fixture, "isolate", ""));
 	AWAIT(metrics_get(METRIC_PLAYBOOK_DISABLED, "grow") == 0);
+}
+
+#define ANY                                                                                            \
+	"playbook: any\nmode: auto\ntrigger: {alert: ['alertname=\"A\"']}\ntarget: {kind: Workload}\n" \
+	"steps: [{action: restart_workload}]\nverify: {signal: saturation, is: below, value: 0.9}\n"
+
+/* A role for Deployments alone lets the playbook answer for Deployments. */
+static void what_is_lacked_for_some_kinds_disables_for_these(void **state)
+{
+	static const struct stub_rule rules[] = {
+		{.start = REVIEW,
+			.has = "\"resource\":\"statefulsets\",\"verb\":\"patch\"",
+			.body = NO},
+		{.start = REVIEW,
+			.has = "\"resource\":\"daemonsets\",\"verb\":\"patch\"",
+			.body = NO},
+		{.start = REVIEW, .body = YES},
+	};
+	static const struct stub_rule denied[] = {{.start = REVIEW, .body = NO}};
+	const struct permission_watch_config config = {.every_ms = 30};
+	struct fixture *fixture = *state;
+	char text[PERMISSION_MISSING_MAX];
+	struct buf told;
+
+	load_texts(fixture, ANY, NULL);
+	open_watch(fixture, &config, rules, 3);
+	permission_watch_use(fixture->watch, fixture->playbooks, MODE_AUTO);
+	AWAIT(permission_watch_missing(fixture->watch, "any", TARGET_STATEFULSET, text,
+		sizeof(text)));
+	assert_string_equal(text, "patch statefulsets.apps");
+	assert_true(permission_watch_missing(fixture->watch, "any", TARGET_DAEMONSET, text,
+		sizeof(text)));
+	assert_string_equal(text, "patch daemonsets.apps");
+	assert_false(permission_watch_missing(fixture->watch, "any", TARGET_DEPLOYMENT, text,
+		sizeof(text)));
+	assert_false(lacks(fixture, "any", ""));
+	assert_true(metrics_get(METRIC_PLAYBOOK_DISABLED, "any") == 0);
+	buf_init(&told, 65536);
+	permission_watch_write(fixture->watch, &told);
+	assert_string_equal(told.data,
+		"[{\"playbook\":\"any\",\"kind\":\"StatefulSet\",\"missing\":\"patch "
+		"statefulsets.apps\"},{\"playbook\":\"any\",\"kind\":\"DaemonSet\","
+		"\"missing\":\"patch daemonsets.apps\"}]");
+	buf_reset(&told);
+	permission_watch_tell(fixture->watch, &told);
+	assert_string_equal(told.data,
+		"any for StatefulSet lacks patch statefulsets.apps; any for DaemonSet lacks patch "
+		"daemonsets.apps");
+	buf_fini(&told);
+	/* Without any of it the playbook is disabled whole. */
+	http_stub_rules(fixture->stub, denied, 1);
+	AWAIT(lacks(fixture, "any", ""));
+	AWAIT(metrics_get(METRIC_PLAYBOOK_DISABLED, "any") == 1);
 }
 
 static void server_that_does_not_tell_disables_nothing_and_enables_nothing(void **state)
@@ -218,6 +277,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(missing_verb_disables_by_name_until_it_is_given),
+		T(what_is_lacked_for_some_kinds_disables_for_these),
 		T(server_that_does_not_tell_disables_nothing_and_enables_nothing),
 		T(what_the_mode_does_not_let_be_done_needs_no_permission),
 		T(roles_of_namespaces_are_looked_for_in_each),

@@ -1,0 +1,126 @@
+/*
+ * The list of the namespace is read whole, page by page, until one is found that owns the workload. Its
+ * mode is spec.updatePolicy.updateMode: absent it is Auto, and every word but Off, ones that came after
+ * this was written too, means that it sets something sometime.
+ */
+#include "remediations/kube_vertical.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "remediations/kube_object.h"
+
+#define GROUP_AGE_NS (300 * INT64_C(1000000000))
+#define PAGES_MAX 40
+
+static const char *text_of(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text != NULL ? text : "";
+}
+
+/* Whether the cluster has the API group. */
+static enum status find_group(struct kube_look *look, struct error *error)
+{
+	int64_t now_ns = clock_mono_ns(clock_system());
+	json_t *group;
+	enum status status;
+
+	if (look->vertical_until_ns > now_ns)
+		return STATUS_OK;
+	status = kube_read(look->session, "/apis/" KUBE_VERTICAL_GROUP, &group, error);
+	json_decref(group);
+	if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+		return error_prefix(error, "the API group " KUBE_VERTICAL_GROUP);
+	error_reset(error);
+	look->vertical = status == STATUS_OK;
+	look->vertical_until_ns = now_ns + GROUP_AGE_NS;
+	return STATUS_OK;
+}
+
+/* Whether it targets the workload at the top, or the owner above it that we do not know. */
+static bool targets(const json_t *reference, const struct observation *observation)
+{
+	const struct workload_key *workload = &observation->target.workload;
+	const char *kind = text_of(reference, "kind"), *name = text_of(reference, "name");
+	char words[sizeof(observation->owner_of_replicas)];
+
+	if (workload->kind != TARGET_NONE && strcmp(name, workload->name) == 0 &&
+		kube_kind(kind, text_of(reference, "apiVersion")) == workload->kind)
+		return true;
+	snprintf(words, sizeof(words), "%.30s/%.30s", kind, name);
+	return *name != '\0' && strcmp(words, observation->owner_of_replicas) == 0;
+}
+
+static void note_owner(struct observation *observation, const json_t *list)
+{
+	const json_t *items = json_object_get(list, "items"), *item;
+	size_t i;
+
+	json_array_foreach(items, i, item)
+	{
+		const char *mode = json_string_value(
+			kube_get(item, "spec", "updatePolicy", "updateMode", NULL));
+
+		if (mode == NULL)
+			mode = "Auto";
+		if (strcmp(mode, "Off") == 0 ||
+			!targets(kube_get(item, "spec", "targetRef", NULL), observation))
+			continue;
+		snprintf(observation->owner_of_resources, sizeof(observation->owner_of_resources),
+			"VerticalPodAutoscaler/%.40s, mode %.20s",
+			text_of(json_object_get(item, "metadata"), "name"), mode);
+		return;
+	}
+}
+
+static enum status read_page(struct kube_look *look, const char *namespace_name, const char *next,
+	json_t **list, struct error *error)
+{
+	struct buf path;
+	enum status status;
+
+	*list = NULL;
+	buf_init(&path, KUBE_PATH_MAX);
+	buf_add_text(&path, "/apis/" KUBE_VERTICAL_GROUP "/v1/namespaces");
+	kube_path_add(&path, namespace_name);
+	buf_add_text(&path, "/verticalpodautoscalers?limit=500");
+	if (*next != '\0') {
+		buf_add_text(&path, "&continue=");
+		kube_path_escape(&path, next);
+	}
+	status = buf_ok(&path) ? kube_read(look->session, path.data, list, error)
+			       : error_set(error, STATUS_NO_MEMORY, "no memory for a path");
+	buf_fini(&path);
+	return status;
+}
+
+enum status kube_vertical_look(struct kube_look *look, struct observation *observation,
+	struct error *error)
+{
+	char next[1024] = "";
+	enum status status = find_group(look, error);
+
+	if (status != STATUS_OK || !look->vertical)
+		return status;
+	for (int pages = 0; pages < PAGES_MAX; pages++) {
+		const char *more;
+		json_t *list;
+
+		status = read_page(look, observation->target.namespace_name, next, &list, error);
+		if (status != STATUS_OK)
+			return error_prefix(error, "the list of verticalpodautoscalers");
+		note_owner(observation, list);
+		more = json_string_value(kube_get(list, "metadata", "continue", NULL));
+		if (snprintf(next, sizeof(next), "%s", more != NULL ? more : "") >=
+			(int)sizeof(next))
+			status = error_set(error, STATUS_LIMIT, "the token of a list is too long");
+		json_decref(list);
+		if (status != STATUS_OK || *next == '\0' ||
+			*observation->owner_of_resources != '\0')
+			return status;
+	}
+	return error_set(error, STATUS_LIMIT, "the list of verticalpodautoscalers is too long");
+}
