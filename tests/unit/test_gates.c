@@ -355,32 +355,27 @@ static struct ledger_entry *add_past(struct world *world, int64_t ago_ms, enum a
 
 typedef void wrong_fn(struct world *world);
 
-static void not_opted_in(struct world *world)
-{
-	world->observation.managed = false;
-}
+#define WRONG(name, statement)                                                                     \
+	static void name(struct world *world)                                                      \
+	{                                                                                          \
+		statement;                                                                         \
+	}
+#define OWNED(name, by, words)                                                                     \
+	static void name(struct world *world)                                                      \
+	{                                                                                          \
+		snprintf(world->observation.by, sizeof(world->observation.by), words);             \
+	}
 
+WRONG(not_opted_in, world->observation.managed = false)
 static void switched_off(struct world *world)
 {
 	(void)engine_pause(world->engine, true, "ann", world->now_ms);
 	settle(world);
 }
 
-static void paused(struct world *world)
-{
-	world->observation.paused = true;
-}
-
-static void pause_unclear(struct world *world)
-{
-	world->observation.paused_unclear = true;
-}
-
-static void paused_rollout(struct world *world)
-{
-	world->observation.rollout_paused = true;
-}
-
+WRONG(paused, world->observation.paused = true)
+WRONG(pause_unclear, world->observation.paused_unclear = true)
+WRONG(paused_rollout, world->observation.rollout_paused = true)
 static void frozen(struct world *world)
 {
 	static const char *const always[] = {"00:00-12:00", "12:00-00:00"};
@@ -391,21 +386,9 @@ static void frozen(struct world *world)
 	world->config.freeze = freeze;
 }
 
-static void just_started(struct world *world)
-{
-	world->limits.startup_grace_ms = (int64_t)upto(world, 1, 600) * 1000;
-}
-
-static void stormy(struct world *world)
-{
-	world->limits.storm_alerts = 0;
-}
-
-static void under_way(struct world *world)
-{
-	world->limits.cooldown_ms = 0;
-}
-
+WRONG(just_started, world->limits.startup_grace_ms = (int64_t)upto(world, 1, 600) * 1000)
+WRONG(stormy, world->limits.storm_alerts = 0)
+WRONG(under_way, world->limits.cooldown_ms = 0)
 /* Another alert about the same workload, whose action was sent and has no answer yet. */
 static void busy(struct world *world)
 {
@@ -414,11 +397,7 @@ static void busy(struct world *world)
 	assert_int_equal(world->sent_count, 1);
 }
 
-static void at_concurrency(struct world *world)
-{
-	world->limits.concurrent = 1;
-}
-
+WRONG(at_concurrency, world->limits.concurrent = 1)
 static void busy_elsewhere(struct world *world)
 {
 	snprintf(world->observation.target.workload.name, OBJECT_NAME_MAX, "api");
@@ -472,11 +451,7 @@ static void workloads_unknown(struct world *world)
 	world->workloads = 0;
 }
 
-static void few_pods(struct world *world)
-{
-	world->limits.pods_percent = upto(world, 1, 10);
-}
-
+WRONG(few_pods, world->limits.pods_percent = upto(world, 1, 10))
 static void few_nodes(struct world *world)
 {
 	world->limits.nodes_percent = upto(world, 2, 10);
@@ -510,60 +485,20 @@ static void no_effect_before(struct world *world)
 	}
 }
 
-static void lacking(struct world *world)
-{
-	world->lacks = true;
-}
-
-static void no_target(struct world *world)
-{
-	world->nameless = true;
-}
-
+WRONG(lacking, world->lacks = true)
+WRONG(no_target, world->nameless = true)
 static void unanswered(struct world *world)
 {
 	error_set(&world->observation.error, STATUS_UNAVAILABLE, "no answer");
 }
 
-static void gone(struct world *world)
-{
-	world->observation.found = false;
-}
-
-static void going(struct world *world)
-{
-	world->observation.terminating = true;
-}
-
-static void owned_by_hpa(struct world *world)
-{
-	snprintf(world->observation.owner_of_replicas, sizeof(world->observation.owner_of_replicas),
-		"HorizontalPodAutoscaler/h");
-}
-
-static void owned_by_keda(struct world *world)
-{
-	snprintf(world->observation.owner_of_replicas, sizeof(world->observation.owner_of_replicas),
-		"ScaledObject/s");
-}
-
-static void owned_by_vpa(struct world *world)
-{
-	snprintf(world->observation.owner_of_resources,
-		sizeof(world->observation.owner_of_resources),
-		"VerticalPodAutoscaler/v, mode Auto");
-}
-
-static void owned_by_argo(struct world *world)
-{
-	snprintf(world->observation.git_owner, sizeof(world->observation.git_owner), "argocd:x");
-}
-
-static void owned_by_flux(struct world *world)
-{
-	snprintf(world->observation.git_owner, sizeof(world->observation.git_owner), "flux:x");
-}
-
+WRONG(gone, world->observation.found = false)
+WRONG(going, world->observation.terminating = true)
+OWNED(owned_by_hpa, owner_of_replicas, "HorizontalPodAutoscaler/h")
+OWNED(owned_by_keda, owner_of_replicas, "ScaledObject/s")
+OWNED(owned_by_vpa, owner_of_resources, "VerticalPodAutoscaler/v, mode Auto")
+OWNED(owned_by_argo, git_owner, "argocd:x")
+OWNED(owned_by_flux, git_owner, "flux:x")
 static void written_by_hand(struct world *world)
 {
 	struct field_writer *writer = world->kind == ACTION_SCALE
@@ -576,16 +511,8 @@ static void written_by_hand(struct world *world)
 		(int64_t)upto(world, 0, (unsigned)(world->limits.hands_off_ms / 1000) - 1) * 1000;
 }
 
-static void unowned(struct world *world)
-{
-	world->observation.target.workload = (struct workload_key){.kind = TARGET_NONE};
-}
-
-static void never_seen(struct world *world)
-{
-	world->known = false;
-}
-
+WRONG(unowned, world->observation.target.workload = (struct workload_key){.kind = TARGET_NONE})
+WRONG(never_seen, world->known = false)
 static void bad_data(struct world *world)
 {
 	static const enum quality bad[] = {QUALITY_MISSING, QUALITY_STALE, QUALITY_TOO_SHORT,
@@ -594,11 +521,7 @@ static void bad_data(struct world *world)
 	world->saturation.reading.quality = bad[upto(world, 0, 3)];
 }
 
-static void quiet(struct world *world)
-{
-	world->saturation.reading.value = 0.1;
-}
-
+WRONG(quiet, world->saturation.reading.value = 0.1)
 static void unsure(struct world *world)
 {
 	world->finding = true;

@@ -293,100 +293,6 @@ static void budgets_count_their_scope_only(void **state)
 	assert_false(decision_refuses(&scene->decision, GATE_BUDGET_CLUSTER));
 }
 
-static void add_other(uint64_t object, uint64_t owner)
-{
-	struct ledger_entry entry = scene->entry;
-
-	entry.time_ms = NOW - 1000;
-	entry.object = object;
-	entry.owner = owner;
-	assert_int_equal(ledger_add(&scene->ledger, &entry), STATUS_OK);
-}
-
-static enum gate_verdict verdict_of(enum gate gate)
-{
-	judge();
-	return scene->decision.gates[gate].verdict;
-}
-
-static void a_share_of_the_workloads_of_a_namespace(void **state)
-{
-	scene->limits.workloads_percent = 50;
-	/* How many there are is not known. */
-	only(GATE_SHARE_WORKLOADS, DECISION_WAIT);
-	scene->limits.workloads_percent = 50;
-	scene->question.workloads = 5;
-	assert_int_equal(verdict_of(GATE_SHARE_WORKLOADS), GATE_PASS);
-	add_other(1, 1);
-	/* The same workload again is no further one, and its own counts as this one. */
-	add_other(2, 1);
-	add_other(scene->entry.object, scene->entry.owner);
-	assert_int_equal(verdict_of(GATE_SHARE_WORKLOADS), GATE_PASS);
-	add_other(3, 3);
-	/* Three of five are more than half of them. */
-	assert_int_equal(verdict_of(GATE_SHARE_WORKLOADS), GATE_REFUSE);
-	assert_string_equal(scene->decision.gates[GATE_SHARE_WORKLOADS].value,
-		"3 of 5 workloads with this one");
-	scene->question.workloads = 6;
-	assert_int_equal(verdict_of(GATE_SHARE_WORKLOADS), GATE_PASS);
-	scene->limits.workloads_percent = 100;
-	scene->question.workloads = 0;
-	assert_int_equal(verdict_of(GATE_SHARE_WORKLOADS), GATE_NOT_ASKED);
-}
-
-static void a_share_of_the_pods_of_a_workload(void **state)
-{
-	scene->limits.pods_percent = 30;
-	assert_int_equal(verdict_of(GATE_SHARE_PODS), GATE_NOT_ASKED);
-	scene->target.kind = TARGET_POD;
-	scene->observation.replicas = 6;
-	assert_int_equal(verdict_of(GATE_SHARE_PODS), GATE_PASS);
-	add_other(1, scene->entry.owner);
-	assert_int_equal(verdict_of(GATE_SHARE_PODS), GATE_REFUSE);
-	scene->observation.replicas = 7;
-	assert_int_equal(verdict_of(GATE_SHARE_PODS), GATE_PASS);
-	add_other(2, 99);
-	assert_int_equal(verdict_of(GATE_SHARE_PODS), GATE_PASS);
-	/* 30 % of three pods are none. */
-	scene->observation.replicas = 3;
-	scene->ledger.count = 0;
-	assert_int_equal(verdict_of(GATE_SHARE_PODS), GATE_REFUSE);
-	scene->observation.replicas = 0;
-	assert_int_equal(verdict_of(GATE_SHARE_PODS), GATE_UNKNOWN);
-}
-
-static void a_share_of_the_nodes_of_a_cluster(void **state)
-{
-	scene->limits.nodes_percent = 10;
-	assert_int_equal(verdict_of(GATE_SHARE_NODES), GATE_NOT_ASKED);
-	scene->plan.kind = scene->entry.kind = ACTION_CORDON;
-	assert_int_equal(verdict_of(GATE_SHARE_NODES), GATE_UNKNOWN);
-	scene->observation.nodes = 9;
-	assert_int_equal(verdict_of(GATE_SHARE_NODES), GATE_REFUSE);
-	scene->observation.nodes = 20;
-	assert_int_equal(verdict_of(GATE_SHARE_NODES), GATE_PASS);
-	scene->observation.nodes_cordoned = 1;
-	assert_int_equal(verdict_of(GATE_SHARE_NODES), GATE_PASS);
-	scene->question.live_nodes = 1;
-	assert_int_equal(verdict_of(GATE_SHARE_NODES), GATE_REFUSE);
-	/* The drain of a node that we have cordoned makes it no further one. */
-	snprintf(scene->observation.cordoned_by, ACTION_ID_MAX, "a-1");
-	assert_int_equal(verdict_of(GATE_SHARE_NODES), GATE_PASS);
-	scene->question.undo = true;
-	assert_int_equal(verdict_of(GATE_SHARE_NODES), GATE_NOT_ASKED);
-}
-
-static void a_vertical_autoscaler_owns_requests_and_limits(void **state)
-{
-	snprintf(scene->observation.owner_of_resources,
-		sizeof(scene->observation.owner_of_resources),
-		"VerticalPodAutoscaler/web, mode Auto");
-	assert_int_equal(judge(), DECISION_CLEARED);
-	scene->plan = (struct plan){.kind = ACTION_ADJUST_RESOURCES,
-		.changes = {{{CHANGE_MEMORY_LIMIT, 2, 3}}, 1}};
-	only(GATE_RESOURCES_OWNER, DECISION_BLOCKED);
-}
-
 static void without_a_cluster_nothing_real_is_cleared(void **state)
 {
 	error_set(&scene->observation.error, STATUS_UNAVAILABLE, "no cluster configured");
@@ -833,10 +739,6 @@ int main(void)
 		T(changes_together_stay_in_their_bound),
 		T(each_gate_about_the_past_refuses_alone),
 		T(budgets_count_their_scope_only),
-		T(a_share_of_the_workloads_of_a_namespace),
-		T(a_share_of_the_pods_of_a_workload),
-		T(a_share_of_the_nodes_of_a_cluster),
-		T(a_vertical_autoscaler_owns_requests_and_limits),
 		T(without_a_cluster_nothing_real_is_cleared),
 		T(what_was_not_looked_at_is_never_cleared),
 		T(the_selector_opts_in_too),
