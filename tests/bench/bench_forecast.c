@@ -323,8 +323,20 @@ static void fit_speed(const char *name)
 	printf("fit + forecast of 10,080 rows, season 1,440: %-28s %8.2f ms\n", name, best);
 }
 
+/* The index-th class named (unknown names end the list), or of all listed when none is. */
+static const struct forecaster_class *class_wanted(char *const *names, size_t index)
+{
+	if (names[0] == NULL)
+		return forecaster_class_at(index);
+	for (size_t i = 0; i < index; i++)
+		if (names[i] == NULL)
+			return NULL;
+	return names[index] == NULL ? NULL : forecaster_class_find(names[index]);
+}
+
 int main(int argc, char **argv)
 {
+	const struct forecaster_class *class;
 	static struct series sets[4][SERIES_MAX];
 	static const char *const names[] = {"traces", "SMD", "Bitbrains", "NAB AWS"};
 	size_t counts[4] = {0};
@@ -348,17 +360,11 @@ int main(int argc, char **argv)
 		counts[3] = nab_read(folder, sets[3]);
 	}
 	for (size_t set = 0; set < 4; set++)
-		for (size_t c = 0; forecaster_class_at(c) != NULL && counts[set] > 0; c++) {
-			const struct forecaster_class *class = forecaster_class_at(c);
-			bool wanted = first == argc;
-
-			for (int i = first; i < argc; i++)
-				wanted = wanted ||
-					strcmp(argv[i], forecaster_class_name(class)) == 0;
-			if (wanted && set == 0 && !each_series)
+		for (size_t c = 0; (class = class_wanted(argv + first, c)) != NULL; c++) {
+			if (set == 0 && !each_series)
 				for (size_t i = 0; i < counts[0]; i++)
 					set_run(sets[0][i].name, class, &sets[0][i], 1);
-			else if (wanted)
+			else if (counts[set] > 0)
 				set_run(names[set], class, sets[set], counts[set]);
 		}
 	for (size_t set = 0; set < 4; set++)
