@@ -90,5 +90,9 @@ double calibration_surprise(const struct calibration *calibration, double score)
 {
 	double surprise = -log10(calibration_tail(calibration, score));
 
+	/* False for NaN. */
+	if (surprise > CALIBRATION_SURPRISE_SURE)
+		surprise =
+			CALIBRATION_SURPRISE_SURE * (1 + log(surprise / CALIBRATION_SURPRISE_SURE));
 	return surprise > CALIBRATION_SURPRISE_MAX ? CALIBRATION_SURPRISE_MAX : surprise;
 }

@@ -14,8 +14,10 @@
 
 #define CALIBRATION_POINTS 65
 #define CALIBRATION_TAIL 0.02
-/* Decades: no score is believed to be rarer than this. */
-#define CALIBRATION_SURPRISE_MAX 6.0
+/* Decades: beyond this a tail that was never seen is extrapolated, and surprise grows with its logarithm
+ * only. A hard end would make equals of all rows where training was short or is long past. */
+#define CALIBRATION_SURPRISE_SURE 6.0
+#define CALIBRATION_SURPRISE_MAX 30.0
 
 struct calibration {
 	bool flat; /* training's scores were all the same: nothing is told apart */
