@@ -257,7 +257,11 @@ void scan_workload(struct analyzer *analyzer, struct watched_workload *workload,
 	}
 	if (minutes)
 		end_minutes(analyzer, workload, now_ms);
-	if (workload->sight != NULL)
+	if (workload->sight != NULL) {
+		/* Between minutes too: what one scan may not look up, the next ones do. */
+		sight_refresh_seasons(workload->sight, &analyzer->sight, analyzer->rollup,
+			&workload->key);
 		analyzer->sight_bytes += sight_bytes(workload->sight);
+	}
 	watcher_count(&analyzer->watcher, workload);
 }

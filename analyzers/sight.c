@@ -176,10 +176,11 @@ static int64_t profile_start(const struct workload_key *workload, int64_t minute
 void sight_refresh_seasons(struct sight *sight, struct sight_scratch *scratch,
 	struct rollup *rollup, const struct workload_key *workload)
 {
-	int64_t minute = sight->row.row;
+	/* A minute ahead, so that the profile is there when its first row is closed. */
+	int64_t minute = sight->row.row + 1;
 	char key[ROLLUP_KEY_MAX];
 
-	if (rollup == NULL || minute == GRID_NEVER || scratch->grid.step_ms != MINUTE_MS)
+	if (rollup == NULL || sight->row.row == GRID_NEVER || scratch->grid.step_ms != MINUTE_MS)
 		return;
 	for (size_t i = 0; i < sight->column_count; i++) {
 		struct sight_column *column = &sight->columns[i];
