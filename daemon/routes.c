@@ -166,6 +166,8 @@ void route_webhook(struct request *request, void *argument)
 		return;
 	}
 	*wait = (struct webhook_wait){request, clock_mono_ns(clock_system())};
+	/* What waits for a disk must not keep others from being read. */
+	request_release_body(request);
 	request_suspend(request);
 	status = remediator_submit(service_remediator(service), batch.events, batch.count,
 		webhook_persisted, wait);

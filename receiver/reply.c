@@ -117,6 +117,14 @@ static void release_slot(struct request *request)
 	request->slot_held = false;
 }
 
+void request_release_body(struct request *request)
+{
+	CHECK(atomic_load(&request->state) == REQUEST_RUNNING);
+	release_slot(request);
+	request->body = NULL;
+	request->body_size = 0;
+}
+
 /* On the owner's thread. After MHD_resume_connection() only the owner's reference keeps the request. */
 static void resume(struct request *request, int http_status, const char *content_type,
 	const void *body, size_t size)

@@ -96,6 +96,9 @@ const char *request_query(const struct request *request, const char *name);
 void request_query_each(const struct request *request, const char *name,
 	void (*visit)(const char *value, void *argument), void *argument);
 const void *request_body(const struct request *request, size_t *size);
+/* The body is needed no more: its slot is free for another request while this one waits. In the
+ * route's function only, before request_suspend(). */
+void request_release_body(struct request *request);
 /* Who asked: user or token name, "" when access control is off. And with which role. */
 const char *request_identity(const struct request *request);
 enum access_role request_role(const struct request *request);

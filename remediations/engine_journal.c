@@ -131,6 +131,20 @@ static size_t make_group(struct engine *engine, struct incident *incident,
 	return count;
 }
 
+/* What was only thought of, and that nobody waits for, may wait for company in the journal; what was or
+ * is about to be done, and a person's word, is written at once. */
+static bool may_wait(const struct incident *incident)
+{
+	const struct action *action = incident_action(incident);
+
+	if (!incident->open || !action || action->approval_count || *action->undo_of)
+		return false;
+	for (size_t i = 0; i < incident->action_count; i++)
+		if (!incident->actions[i]->settled && incident->actions[i]->written_ms)
+			return false;
+	return action->state == STATE_PROPOSED || action->state == STATE_BLOCKED;
+}
+
 void engine_set_dirty(struct engine *engine, struct incident *incident, bool dirty)
 {
 	if (incident->dirty == dirty)
@@ -174,9 +188,12 @@ enum status engine_record(struct engine *engine, struct incident *incident,
 	bool whole;
 	size_t count = make_group(engine, incident, decision, group, &whole);
 	uint64_t ticket = next_ticket(engine, incident->slot);
-	enum status status = submit(engine, ticket, group, count, whole);
 	struct track *track = engine_track_pending(engine, incident);
+	enum status status;
 
+	for (size_t i = 0; i < count; i++)
+		group[i].may_wait = !track && may_wait(incident);
+	status = submit(engine, ticket, group, count, whole);
 	if (track && !status)
 		track->noted = true;
 	incident->settled = false;
@@ -192,7 +209,11 @@ enum status engine_record(struct engine *engine, struct incident *incident,
 uint64_t engine_note(struct engine *engine, enum record_kind kind, const char *key, char *body)
 {
 	uint64_t ticket = next_ticket(engine, (1u << SLOT_BITS) - 1);
-	struct record record = {.kind = kind, .time_ms = engine->now_ms, .body = body};
+	struct record record = {.kind = kind,
+		.time_ms = engine->now_ms,
+		.body = body,
+		/* A person's word and what becomes of a playbook are notes. */
+		.may_wait = kind == RECORD_DECISION};
 
 	record.key = mem_strdup(key);
 	record.incident = mem_strdup("");

@@ -1,27 +1,23 @@
 /*
- * The journal's threads and queue.
+ * The journal's writer. Submissions wait in a queue of two lanes (journal_queue.h). The writer takes a
+ * group of what is there, writes it in one transaction with one sync, and calls each submission's done
+ * function. What comes while it syncs forms the next group, so that groups grow with the load by
+ * themselves; group_delay_us adds a wait only when the group before held more than one, so that a lone
+ * caller never pays it.
  *
- * Submissions wait in one list. The writer takes what is there (up to GROUP_MAX of them), writes it
- * in one transaction with one sync, and calls each submission's done function. What comes while
- * it syncs forms the next group, so that groups grow with the load by themselves; group_delay_us
- * adds a wait only when the group before held more than one, so that a lone caller never pays it.
- *
- * A second thread copies the log into the file beside the writer (checkpoint), so that no commit
- * has to wait for that; only a log past LOG_PAGES_MAX, which readers kept from being reused, makes
- * the writer do it itself.
+ * The log is copied into the file beside the writer and begun anew (journal_log.h), so that no commit
+ * has to wait for much of that.
  *
  * When a group fails, all of it is answered STATUS_IO and nothing of it is left; the next group
  * simply tries again, so that a disk that is back is noticed without a restart.
  */
 #include "remediations/journal.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/check.h"
 #include "base/json_span.h"
@@ -29,18 +25,15 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "remediations/journal_file.h"
+#include "remediations/journal_log.h"
+#include "remediations/journal_queue.h"
 #include "remediations/journal_readers.h"
 
-#define GROUP_MAX 512
-#define GROUP_BYTES_MAX (64u << 20)
 #define MS_NS INT64_C(1000000)
-#define CHECKPOINT_NOTE_WAIT_NS (100 * MS_NS)
 #define IDLE_NS (1000 * MS_NS)
 #define SWEEP_FIRST_NS (10000 * MS_NS)
 #define SWEEP_STEP_NS (50 * MS_NS)
 #define SWEEP_PAUSE_NS (600000 * MS_NS)
-#define LOG_PAGES_COPY 1000 /* 4 MiB */
-#define LOG_PAGES_MAX 16000 /* 64 MiB */
 
 /* One record on its way. */
 struct entry {
@@ -53,11 +46,10 @@ struct entry {
 };
 
 struct submission {
-	struct submission *next;
+	struct waiting waiting; /* the first member: the queue knows no more of it */
 	journal_done_fn *done;
 	void *argument;
-	size_t count, bytes;
-	bool urgent;           /* holds more than checkpoint notes */
+	size_t count;
 	struct entry *entries; /* [count], in the same block */
 	uint64_t *numbers;     /* [count], in the same block */
 };
@@ -67,22 +59,17 @@ struct journal {
 	char *path;
 	struct journal_file *file; /* the writer's */
 	struct journal_readers *readers;
-	sqlite3 *copier; /* the checkpoint thread's connection */
+	struct journal_log *log; /* the writer's */
+	struct journal_queue queue;
 	_Atomic bool healthy;
 
 	pthread_mutex_t lock;
-	pthread_cond_t submitted, copy_wanted;
 	/* under lock */
-	struct submission *first, **last;
-	size_t pending, pending_urgent, pending_bytes;
-	bool ended, copy, copier_ended;
 	uint64_t head_number;
 	unsigned char head_hash[JOURNAL_HASH_SIZE];
 
-	/* the writer's */
-	size_t group_before;
-	int64_t sweep_ns; /* when the next step is due, on the config's clock */
-	pthread_t writer_thread, copier_thread;
+	int64_t sweep_ns; /* when the next step is due, on the config's clock; the writer's */
+	pthread_t thread;
 };
 
 static const char *const kind_names[] = {
@@ -131,7 +118,7 @@ static struct submission *submission_open(size_t count, journal_done_fn *done, v
 	submission->done = done;
 	submission->argument = argument;
 	submission->count = count;
-	submission->bytes = sizeof(*submission) + size;
+	submission->waiting.bytes = sizeof(*submission) + size;
 	submission->entries = (struct entry *)(submission + 1);
 	submission->numbers = (uint64_t *)(void *)((char *)submission->entries + entries_size);
 	return submission;
@@ -142,29 +129,6 @@ static void submission_close(struct submission *submission)
 	for (size_t i = 0; i < submission->count; i++)
 		record_fini(&submission->entries[i].owned);
 	mem_free(submission);
-}
-
-/* Appends to the queue; the submission is the queue's when STATUS_OK. */
-static enum status enqueue(struct journal *journal, struct submission *submission)
-{
-	enum status status = STATUS_OK;
-
-	pthread_mutex_lock(&journal->lock);
-	if (journal->ended) {
-		status = STATUS_UNAVAILABLE;
-	} else if (journal->pending >= journal->config.queue_max ||
-		submission->bytes > JOURNAL_QUEUE_BYTES_MAX - journal->pending_bytes) {
-		status = STATUS_BUSY;
-	} else {
-		*journal->last = submission;
-		journal->last = &submission->next;
-		journal->pending++;
-		journal->pending_urgent += submission->urgent;
-		journal->pending_bytes += submission->bytes;
-		pthread_cond_signal(&journal->submitted);
-	}
-	pthread_mutex_unlock(&journal->lock);
-	return status;
 }
 
 static char no_text[] = "";
@@ -203,19 +167,19 @@ enum status journal_submit_events(struct journal *journal, const struct event *e
 
 	if (submission == NULL)
 		return STATUS_NO_MEMORY;
-	submission->urgent = true;
+	submission->waiting.hurry = HURRY_EVENT;
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
 		struct entry *entry = &submission->entries[i];
 
 		status = write_event(entry, &events[i], now_ms);
 		if (status != STATUS_OK)
 			break;
-		submission->bytes += strlen(entry->record.body);
-		if (submission->bytes > JOURNAL_QUEUE_BYTES_MAX)
+		submission->waiting.bytes += strlen(entry->record.body);
+		if (submission->waiting.bytes > JOURNAL_QUEUE_BYTES_MAX)
 			status = STATUS_TOO_LARGE;
 	}
 	if (status == STATUS_OK)
-		status = enqueue(journal, submission);
+		status = journal_queue_add(&journal->queue, &submission->waiting);
 	if (status != STATUS_OK)
 		submission_close(submission);
 	return status;
@@ -261,6 +225,17 @@ static enum status check_record(struct entry *entry, const struct record *record
 	return entry->is_checkpoint ? read_checkpoint(record->body, &entry->checkpoint) : STATUS_OK;
 }
 
+/* A submission hurries as much as the record of it that hurries most. */
+static void note_hurry(struct submission *submission, const struct entry *entry)
+{
+	enum hurry hurry = entry->is_checkpoint ? HURRY_NOTE
+		: entry->record.may_wait        ? HURRY_COMPANY
+						: HURRY_RECORD;
+
+	if (hurry < submission->waiting.hurry)
+		submission->waiting.hurry = hurry;
+}
+
 enum status journal_submit(struct journal *journal, struct record *records, size_t count,
 	journal_done_fn *done, void *argument)
 {
@@ -270,23 +245,24 @@ enum status journal_submit(struct journal *journal, struct record *records, size
 
 	if (submission == NULL)
 		return STATUS_NO_MEMORY;
+	submission->waiting.hurry = HURRY_NOTE;
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
 		struct entry *entry = &submission->entries[i];
 
 		status = check_record(entry, &records[i], now_ms);
 		if (status == STATUS_OK)
-			submission->bytes += strlen(entry->record.key) +
+			submission->waiting.bytes += strlen(entry->record.key) +
 				strlen(entry->record.incident) + strlen(entry->record.body);
-		submission->urgent |= !entry->is_checkpoint;
+		note_hurry(submission, entry);
 	}
-	if (status == STATUS_OK && submission->bytes > JOURNAL_QUEUE_BYTES_MAX)
+	if (status == STATUS_OK && submission->waiting.bytes > JOURNAL_QUEUE_BYTES_MAX)
 		status = STATUS_TOO_LARGE;
 	/* The writer may be through with it before enqueue() returns: what is owned is set before,
 	 * and taken back when it stays the caller's. */
 	for (size_t i = 0; i < count; i++)
 		submission->entries[i].owned = records[i];
 	if (status == STATUS_OK)
-		status = enqueue(journal, submission);
+		status = journal_queue_add(&journal->queue, &submission->waiting);
 	if (status != STATUS_OK) {
 		for (size_t i = 0; i < count; i++)
 			submission->entries[i].owned = (struct record){0};
@@ -300,73 +276,25 @@ enum status journal_submit(struct journal *journal, struct record *records, size
 
 /* --- the writer --- */
 
-/* With the lock held: false when until_ns has passed. */
-static bool wait_submitted(struct journal *journal, int64_t until_ns)
+static struct submission *submission_of(struct waiting *waiting)
 {
-	struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000),
-		.tv_nsec = (long)(until_ns % 1000000000)};
-	int result = pthread_cond_timedwait(&journal->submitted, &journal->lock, &until);
-
-	CHECK(result == 0 || result == ETIMEDOUT);
-	return result == 0;
+	return (struct submission *)(void *)waiting;
 }
 
-/* With the lock held: takes the head of the list as a group. */
-static struct submission *detach_group(struct journal *journal, size_t *count)
+static struct submission *next_of(const struct submission *submission)
 {
-	struct submission *group = journal->first, **link = &journal->first;
-	size_t bytes = 0;
-
-	*count = 0;
-	while (*link != NULL && *count < GROUP_MAX && bytes < GROUP_BYTES_MAX) {
-		struct submission *submission = *link;
-
-		bytes += submission->bytes;
-		journal->pending--;
-		journal->pending_urgent -= submission->urgent;
-		++*count;
-		link = &submission->next;
-	}
-	journal->pending_bytes -= bytes;
-	journal->first = *link;
-	*link = NULL;
-	if (journal->first == NULL)
-		journal->last = &journal->first;
-	return group;
+	return submission_of(submission->waiting.next);
 }
 
 /* The next group, or NULL when nothing came for a while or all is done (*ended). */
 static struct submission *take_group(struct journal *journal, bool *ended)
 {
-	const struct clock *clock = clock_system();
-	struct submission *group = NULL;
-	int64_t until = clock_mono_ns(clock) + IDLE_NS;
-	size_t count = 0, left;
+	size_t left;
+	struct waiting *group = journal_queue_take(&journal->queue, IDLE_NS, &left, ended);
 
-	pthread_mutex_lock(&journal->lock);
-	while (journal->first == NULL && !journal->ended)
-		if (!wait_submitted(journal, until))
-			break;
-	if (journal->first != NULL) {
-		until = clock_mono_ns(clock) + CHECKPOINT_NOTE_WAIT_NS;
-		while (journal->pending_urgent == 0 && !journal->ended)
-			if (!wait_submitted(journal, until))
-				break;
-		until = clock_mono_ns(clock) + journal->config.group_delay_us * INT64_C(1000);
-		while (journal->config.group_delay_us > 0 && journal->group_before > 1 &&
-			journal->pending < GROUP_MAX && !journal->ended)
-			if (!wait_submitted(journal, until))
-				break;
-		group = detach_group(journal, &count);
-	}
-	*ended = journal->ended && group == NULL;
-	left = journal->pending;
-	pthread_mutex_unlock(&journal->lock);
-	if (group != NULL) {
-		journal->group_before = count;
+	if (group != NULL)
 		metrics_set(METRIC_QUEUE_LENGTH, (double)left, "journal");
-	}
-	return group;
+	return submission_of(group);
 }
 
 static enum status write_entry(struct journal *journal, struct entry *entry, uint64_t *number,
@@ -388,7 +316,7 @@ static enum status write_group(struct journal *journal, struct submission *group
 {
 	enum status status = journal_file_begin(journal->file, error);
 
-	for (struct submission *s = group; s != NULL && status == STATUS_OK; s = s->next)
+	for (struct submission *s = group; s != NULL && status == STATUS_OK; s = next_of(s))
 		for (size_t i = 0; i < s->count && status == STATUS_OK; i++)
 			status = write_entry(journal, &s->entries[i], &s->numbers[i], error);
 	if (status == STATUS_OK)
@@ -396,7 +324,7 @@ static enum status write_group(struct journal *journal, struct submission *group
 	if (status == STATUS_OK)
 		return STATUS_OK;
 	journal_file_abort(journal->file);
-	for (struct submission *s = group; s != NULL; s = s->next)
+	for (struct submission *s = group; s != NULL; s = next_of(s))
 		memset(s->numbers, 0, s->count * sizeof(*s->numbers));
 	return status;
 }
@@ -405,7 +333,7 @@ static void count_group(const struct submission *group)
 {
 	size_t kinds[RECORD_KIND_COUNT] = {0}, repeats = 0;
 
-	for (const struct submission *s = group; s != NULL; s = s->next) {
+	for (const struct submission *s = group; s != NULL; s = next_of(s)) {
 		for (size_t i = 0; i < s->count; i++) {
 			const struct entry *entry = &s->entries[i];
 
@@ -480,48 +408,13 @@ static void commit_group(struct journal *journal, struct submission *group)
 	}
 	note_health(journal, status, &error);
 	while (group != NULL) {
-		struct submission *next = group->next;
+		struct submission *next = next_of(group);
 
 		if (group->done != NULL)
 			group->done(group->argument, status, group->numbers, group->count);
 		submission_close(group);
 		group = next;
 	}
-}
-
-static void copy_log(struct journal *journal, sqlite3 *connection)
-{
-	struct error error;
-	unsigned left, before = UINT32_MAX;
-
-	/* What was committed while it was copied is soon copied too; once nothing is left the writer
-	 * begins the log anew. */
-	do {
-		if (journal_connection_checkpoint(connection, &left, &error) != STATUS_OK) {
-			LOG_WARN("the journal's log was not copied into its file",
-				LOG_TEXT("journal", journal->path), LOG_ERROR_FIELD(&error));
-			return;
-		}
-		if (left >= before)
-			return;
-		before = left;
-	} while (left > 0);
-}
-
-static void bound_log(struct journal *journal)
-{
-	unsigned pages = journal_file_log_pages(journal->file);
-
-	if (pages < LOG_PAGES_COPY)
-		return;
-	if (pages >= LOG_PAGES_MAX) {
-		copy_log(journal, journal_file_connection(journal->file));
-		return;
-	}
-	pthread_mutex_lock(&journal->lock);
-	journal->copy = true;
-	pthread_cond_signal(&journal->copy_wanted);
-	pthread_mutex_unlock(&journal->lock);
 }
 
 static void sweep(struct journal *journal)
@@ -553,86 +446,35 @@ static void *run_writer(void *argument)
 
 		if (group != NULL)
 			commit_group(journal, group);
-		if (!ended) {
-			sweep(journal);
-			bound_log(journal);
-		}
-	}
-	return NULL;
-}
-
-static void *run_copier(void *argument)
-{
-	struct journal *journal = argument;
-
-	pthread_mutex_lock(&journal->lock);
-	for (;;) {
-		while (!journal->copy && !journal->copier_ended)
-			pthread_cond_wait(&journal->copy_wanted, &journal->lock);
-		if (journal->copier_ended)
+		if (ended)
 			break;
-		journal->copy = false;
-		pthread_mutex_unlock(&journal->lock);
-		copy_log(journal, journal->copier);
-		pthread_mutex_lock(&journal->lock);
+		sweep(journal);
+		if (group != NULL)
+			journal_log_grew(journal->log);
+		else
+			journal_log_quiet(journal->log);
 	}
-	pthread_mutex_unlock(&journal->lock);
 	return NULL;
 }
 
 /* --- opening and closing --- */
 
-static void init_lock(struct journal *journal)
-{
-	pthread_condattr_t attributes;
-
-	CHECK(pthread_mutex_init(&journal->lock, NULL) == 0);
-	CHECK(pthread_condattr_init(&attributes) == 0);
-	CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
-	CHECK(pthread_cond_init(&journal->submitted, &attributes) == 0);
-	CHECK(pthread_cond_init(&journal->copy_wanted, &attributes) == 0);
-	pthread_condattr_destroy(&attributes);
-}
-
-/* Closes all but the threads, which have ended or never began. */
+/* Closes all but the thread, which has ended or never began. */
 static void close_parts(struct journal *journal)
 {
+	journal_log_close(journal->log);
 	journal_readers_close(journal->readers);
-	if (journal->copier != NULL)
-		CHECK(sqlite3_close(journal->copier) == SQLITE_OK);
 	journal_file_close(journal->file);
-	pthread_cond_destroy(&journal->copy_wanted);
-	pthread_cond_destroy(&journal->submitted);
+	journal_queue_fini(&journal->queue);
 	pthread_mutex_destroy(&journal->lock);
 	mem_free(journal->path);
 	mem_free(journal);
 }
 
-static void end_copier(struct journal *journal)
-{
-	pthread_mutex_lock(&journal->lock);
-	journal->copier_ended = true;
-	pthread_cond_signal(&journal->copy_wanted);
-	pthread_mutex_unlock(&journal->lock);
-	pthread_join(journal->copier_thread, NULL);
-}
-
-static enum status start_threads(struct journal *journal, struct error *error)
-{
-	int number = pthread_create(&journal->copier_thread, NULL, run_copier, journal);
-
-	if (number != 0)
-		return error_set_errno(error, STATUS_NO_MEMORY, number, "cannot start a thread");
-	number = pthread_create(&journal->writer_thread, NULL, run_writer, journal);
-	if (number == 0)
-		return STATUS_OK;
-	end_copier(journal);
-	return error_set_errno(error, STATUS_NO_MEMORY, number, "cannot start a thread");
-}
-
 static enum status open_parts(struct journal *journal, struct error *error)
 {
 	enum status status;
+	int number;
 
 	journal->path = mem_strdup(journal->config.path);
 	journal->config.path = journal->path;
@@ -641,11 +483,14 @@ static enum status open_parts(struct journal *journal, struct error *error)
 		return error_set(error, STATUS_NO_MEMORY, "no memory for the journal");
 	status = journal_file_open(&journal->file, &journal->config, error);
 	if (status == STATUS_OK)
-		status = journal_connection_open(&journal->copier, &journal->config, error);
+		status = journal_log_open(&journal->log, journal->file, &journal->config, error);
 	if (status != STATUS_OK)
 		return status;
 	note_head(journal);
-	return start_threads(journal, error);
+	number = pthread_create(&journal->thread, NULL, run_writer, journal);
+	return number == 0
+		? STATUS_OK
+		: error_set_errno(error, STATUS_NO_MEMORY, number, "cannot start a thread");
 }
 
 struct journal *journal_open(const struct journal_config *config, struct error *error)
@@ -658,9 +503,10 @@ struct journal *journal_open(const struct journal_config *config, struct error *
 		return NULL;
 	}
 	journal->config = *config;
-	journal->last = &journal->first;
 	atomic_init(&journal->healthy, true);
-	init_lock(journal);
+	CHECK(pthread_mutex_init(&journal->lock, NULL) == 0);
+	journal_queue_init(&journal->queue, config->queue_max, JOURNAL_QUEUE_BYTES_MAX,
+		config->group_delay_us * INT64_C(1000));
 	journal->sweep_ns = clock_mono_ns(config->clock) + SWEEP_FIRST_NS;
 	if (open_parts(journal, error) != STATUS_OK) {
 		close_parts(journal);
@@ -674,11 +520,7 @@ void journal_close(struct journal *journal)
 {
 	if (journal == NULL)
 		return;
-	pthread_mutex_lock(&journal->lock);
-	journal->ended = true;
-	pthread_cond_broadcast(&journal->submitted);
-	pthread_mutex_unlock(&journal->lock);
-	pthread_join(journal->writer_thread, NULL);
-	end_copier(journal);
+	journal_queue_end(&journal->queue);
+	pthread_join(journal->thread, NULL);
 	close_parts(journal);
 }

@@ -12,7 +12,8 @@
  * Limits: queue_max pending submissions of together JOURNAL_QUEUE_BYTES_MAX bytes: past that
  *   STATUS_BUSY; a body of at most JOURNAL_BODY_MAX bytes; records of ended incidents, and events,
  *   findings and notes of no incident, are removed when they are older than keep_ms.
- * Order: records are numbered in commit order, without gaps.
+ * Order: records are numbered in commit order, without gaps. What journal_submit() takes is committed in
+ *   that order, and so are events; an event may be committed before a record that came earlier.
  * Threads: submit from any thread; completion functions run on the journal's thread and must be
  *   short (resume a request, push into a queue).
  */
@@ -85,6 +86,9 @@ struct record {
 	/* RECORD_INCIDENT: this is the incident's last state, and after keep_ms its records may go.
 	 * Records of an incident that never gets one are kept for ever. */
 	bool ended;
+	/* Nobody waits for its commit: it may wait for company for a while (20 ms at most), so that many
+	 * small ones share a sync and the pages that they change. Order among records is kept. */
+	bool may_wait;
 };
 
 void record_fini(struct record *record);

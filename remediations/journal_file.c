@@ -63,6 +63,7 @@ struct chain_end {
 };
 
 struct journal_file {
+	char *path; /* NULL: another VFS keeps it */
 	sqlite3 *connection;
 	sqlite3_stmt *statements[STATEMENT_COUNT];
 	struct chain_end end, end_before; /* before: as of the transaction's begin */
@@ -188,24 +189,28 @@ enum status journal_connection_open(sqlite3 **connection, const struct journal_c
 	return status;
 }
 
-/* Makes the log as long as it will grow before it is begun anew. Syncing a write into a file is
- * several times faster than syncing one that makes it longer, as the file system need not commit the
- * file's new length; without this the first few hundred commits after a start would be slow. What is
- * behind the last valid frame means nothing to SQLite, and zeros are no frame. That it fails is no
+/* Syncing a write into a file is several times faster than syncing one that makes it longer, as the
+ * file system need not commit the file's new length; without this the commits after a start would be
+ * slow until the log is begun anew. What is behind the last valid frame means nothing to SQLite, and
+ * zeros are no frame. Only the writer appends to the log, and this is its thread. That it fails is no
  * matter. */
-static void lengthen_log(const struct journal_config *config)
+bool journal_file_lengthen_log(struct journal_file *file, size_t step, size_t byte_max)
 {
 	static const char zeros[65536];
 	char name[PATH_SIZE];
 	int descriptor;
-	off_t at;
+	off_t at, end;
 
-	snprintf(name, sizeof(name), "%s-wal", config->path);
+	/* Another VFS may keep its files elsewhere. */
+	if (file->path == NULL)
+		return true;
+	snprintf(name, sizeof(name), "%s-wal", file->path);
 	descriptor = open(name, O_WRONLY | O_CLOEXEC);
 	if (descriptor < 0)
-		return;
+		return true;
 	at = lseek(descriptor, 0, SEEK_END);
-	while (at >= 0 && at < LOG_BYTES) {
+	end = at + (off_t)step;
+	while (at >= 0 && at < end && at < (off_t)byte_max) {
 		ssize_t written = pwrite(descriptor, zeros, sizeof(zeros), at);
 
 		if (written <= 0)
@@ -214,6 +219,7 @@ static void lengthen_log(const struct journal_config *config)
 	}
 	fdatasync(descriptor);
 	close(descriptor);
+	return at < end || at >= (off_t)byte_max;
 }
 
 static int count_log_pages(void *argument, sqlite3 *connection, const char *name, int pages)
@@ -264,13 +270,20 @@ enum status journal_file_open(struct journal_file **opened, const struct journal
 	struct error *error)
 {
 	struct journal_file *file = mem_zalloc(1, sizeof(*file));
-	enum status status;
+	enum status status = STATUS_OK;
 
 	*opened = NULL;
 	if (file == NULL)
 		return error_set(error, STATUS_NO_MEMORY, "no memory for the journal");
 	file->lock = -1;
-	status = chain_hasher_init(&file->hasher, error);
+	if (config->vfs == NULL) {
+		file->path = mem_strdup(config->path);
+		status = file->path != NULL
+			? STATUS_OK
+			: error_set(error, STATUS_NO_MEMORY, "no memory for the journal");
+	}
+	if (status == STATUS_OK)
+		status = chain_hasher_init(&file->hasher, error);
 	if (status == STATUS_OK)
 		status = take_lock(file, config->path, error);
 	if (status == STATUS_OK)
@@ -288,9 +301,7 @@ enum status journal_file_open(struct journal_file **opened, const struct journal
 		journal_file_close(file);
 		return status;
 	}
-	/* Another VFS may keep its files elsewhere. */
-	if (config->vfs == NULL)
-		lengthen_log(config);
+	(void)journal_file_lengthen_log(file, LOG_BYTES, LOG_BYTES);
 	sqlite3_wal_hook(file->connection, count_log_pages, file);
 	*opened = file;
 	return STATUS_OK;
@@ -308,6 +319,7 @@ void journal_file_close(struct journal_file *file)
 	if (file->lock >= 0)
 		close(file->lock);
 	chain_hasher_fini(&file->hasher);
+	mem_free(file->path);
 	mem_free(file);
 }
 
@@ -489,17 +501,31 @@ sqlite3 *journal_file_connection(struct journal_file *file)
 	return file->connection;
 }
 
-enum status journal_connection_checkpoint(sqlite3 *connection, unsigned *left, struct error *error)
+enum status journal_connection_checkpoint(sqlite3 *connection, unsigned *copied, unsigned *left,
+	struct error *error)
 {
-	int pages = 0, copied = 0;
+	int pages = 0, done = 0;
 	int code = sqlite3_wal_checkpoint_v2(connection, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages,
-		&copied);
+		&done);
 
-	*left = 0;
+	*copied = *left = 0;
 	/* BUSY: the other connection is at it. */
 	if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY)
 		return journal_sql_error(connection, code, "cannot copy the log into the journal",
 			error);
-	*left = pages > copied ? (unsigned)(pages - copied) : 0;
+	*copied = done > 0 ? (unsigned)done : 0;
+	*left = pages > done ? (unsigned)(pages - done) : 0;
 	return STATUS_OK;
+}
+
+enum status journal_connection_sync(sqlite3 *connection, struct error *error)
+{
+	sqlite3_file *file = NULL;
+	int code = sqlite3_file_control(connection, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+
+	if (code == SQLITE_OK && file != NULL && file->pMethods != NULL)
+		code = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL);
+	return code == SQLITE_OK
+		? STATUS_OK
+		: journal_sql_error(connection, code, "cannot sync the journal", error);
 }

@@ -62,9 +62,15 @@ enum status journal_file_sweep(struct journal_file *file, int64_t cutoff_ms, int
 
 /* Pages in the write-ahead log after the last commit. */
 unsigned journal_file_log_pages(const struct journal_file *file);
-/* Copies the log's pages into the file as far as readers allow; *left: pages not yet copied. */
-enum status journal_connection_checkpoint(sqlite3 *connection, unsigned *left,
+/* Makes the log's file a step longer than it is, up to byte_max, so that commits need not. True when
+ * it is so long, or can't be made longer. */
+bool journal_file_lengthen_log(struct journal_file *file, size_t step, size_t byte_max);
+/* Copies the log's pages into the file as far as readers allow; *copied: pages that are there now,
+ * *left: those that are not. */
+enum status journal_connection_checkpoint(sqlite3 *connection, unsigned *copied, unsigned *left,
 	struct error *error) MUST_CHECK;
+/* Syncs the file (not the log), which a checkpoint that was overtaken by a commit leaves to the next. */
+enum status journal_connection_sync(sqlite3 *connection, struct error *error) MUST_CHECK;
 
 /* A further connection to an open journal. */
 enum status journal_connection_open(sqlite3 **connection, const struct journal_config *config,
