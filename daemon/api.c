@@ -533,67 +533,6 @@ void route_why(struct request *request, void *argument)
 	buf_fini(&json);
 }
 
-/* hash=<16 hex digits>: what the person was shown, as approval_hash of the action told it. */
-static enum status read_seen(const struct request *request, uint64_t *seen, struct error *error)
-{
-	const char *text = request_query(request, "hash");
-
-	*seen = 0;
-	if (text == NULL)
-		return STATUS_OK;
-	if (strlen(text) != 16 || strspn(text, "0123456789abcdef") != 16)
-		return error_set(error, STATUS_BAD_INPUT,
-			"hash \"%.40s\" is not the 16 hex digits of an approval_hash", text);
-	*seen = strtoull(text, NULL, 16);
-	return STATUS_OK;
-}
-
-static enum status change_action(struct remediator *remediator, const char *id, const char *verb,
-	const struct person *person, struct error *error)
-{
-	if (strcmp(verb, "/approve") == 0 || strcmp(verb, "/reject") == 0)
-		return remediator_approve(remediator, id, person, strcmp(verb, "/approve") == 0,
-			error);
-	if (strcmp(verb, "/undo") == 0)
-		return remediator_undo(remediator, id, person, error);
-	return error_set(error, STATUS_NOT_FOUND, "\"%.20s\" is none of /approve, /reject, /undo",
-		verb);
-}
-
-/* POST /api/v1/actions/<id>/approve|reject|undo */
-void route_action_change(struct request *request, void *argument)
-{
-	struct remediator *remediator = service_remediator(argument);
-	const char *rest = request_rest(request), *slash = strrchr(rest, '/');
-	struct person person = {.identity = request_identity(request),
-		.role = access_role_name(request_role(request))};
-	char id[128];
-	struct error error;
-	struct buf json;
-	enum status status;
-
-	error_reset(&error);
-	buf_init(&json, 4096);
-	if (person.identity[0] == '\0')
-		person.identity = "local";
-	if (remediator == NULL || slash == NULL || (size_t)(slash - rest) >= sizeof(id)) {
-		status = remediator == NULL
-			? no_remediator(&error)
-			: error_set(&error, STATUS_NOT_FOUND,
-				  "use /api/v1/actions/<id>/approve, /reject or /undo");
-	} else {
-		snprintf(id, sizeof(id), "%.*s", (int)(slash - rest), rest);
-		status = read_seen(request, &person.seen, &error);
-		if (status == STATUS_OK)
-			status = change_action(remediator, id, slash, &person, &error);
-		buf_add_text(&json, "{\"id\":");
-		buf_add_json_string(&json, id, strlen(id));
-		buf_add_char(&json, '}');
-	}
-	api_reply(request, &json, status, &error);
-	buf_fini(&json);
-}
-
 void route_modes(struct request *request, void *argument)
 {
 	struct remediator *remediator = service_remediator(argument);
@@ -604,58 +543,6 @@ void route_modes(struct request *request, void *argument)
 	buf_init(&json, ANSWER_MAX);
 	status = remediator == NULL ? no_remediator(&error)
 				    : remediator_write_modes(remediator, &json, &error);
-	api_reply(request, &json, status, &error);
-	buf_fini(&json);
-}
-
-/* POST /api/v1/modes/lift?playbook=&namespace=[&cluster=] */
-void route_lift(struct request *request, void *argument)
-{
-	struct remediator *remediator = service_remediator(argument);
-	const char *playbook = request_query(request, "playbook");
-	const char *space = request_query(request, "namespace");
-	const char *cluster = request_query(request, "cluster");
-	const char *identity = request_identity(request);
-	struct error error;
-	struct buf json;
-	enum status status;
-
-	buf_init(&json, 4096);
-	if (remediator == NULL)
-		status = no_remediator(&error);
-	else if (playbook == NULL || space == NULL)
-		status = error_set(&error, STATUS_BAD_INPUT, "give playbook= and namespace=");
-	else
-		status = remediator_lift(remediator, playbook, cluster != NULL ? cluster : "",
-			space, identity[0] != '\0' ? identity : "local", &error);
-	buf_add_text(&json, "{\"playbook\":");
-	buf_add_json_string(&json, playbook != NULL ? playbook : "",
-		playbook != NULL ? strlen(playbook) : 0);
-	buf_add_text(&json, ",\"demoted\":false}");
-	api_reply(request, &json, status, &error);
-	buf_fini(&json);
-}
-
-/* POST /api/v1/pause?paused=true|false */
-void route_pause(struct request *request, void *argument)
-{
-	struct remediator *remediator = service_remediator(argument);
-	const char *text = request_query(request, "paused");
-	const char *identity = request_identity(request);
-	struct error error;
-	struct buf json;
-	enum status status = STATUS_OK;
-	bool paused = true;
-
-	buf_init(&json, 256);
-	if (remediator == NULL)
-		status = no_remediator(&error);
-	else if (text == NULL || parse_bool(text, &paused) != STATUS_OK)
-		status = error_set(&error, STATUS_BAD_INPUT, "give paused=true or paused=false");
-	else
-		status = remediator_pause(remediator, paused,
-			identity[0] != '\0' ? identity : "local", &error);
-	buf_printf(&json, "{\"paused\":%s}", paused ? "true" : "false");
 	api_reply(request, &json, status, &error);
 	buf_fini(&json);
 }

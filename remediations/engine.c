@@ -389,6 +389,19 @@ void engine_observed(struct engine *engine, uint64_t ticket, const struct observ
 	engine_settle(engine);
 }
 
+static void come_due(struct engine *engine, size_t slot)
+{
+	struct incident *incident = engine->slots[slot];
+
+	engine->dues[slot] = incident && incident->open ? incident->due_ms : INT64_MAX;
+	if (engine->dues[slot] > engine->now_ms)
+		return;
+	engine_expire(engine, incident);
+	incident = engine->slots[slot];
+	if (!incident || !incident->open)
+		engine->dues[slot] = INT64_MAX;
+}
+
 void engine_tick(struct engine *engine, int64_t now_ms)
 {
 	engine->now_ms = now_ms;
@@ -398,14 +411,10 @@ void engine_tick(struct engine *engine, int64_t now_ms)
 	if (now_ms >= engine->next_due_ms) {
 		engine->next_due_ms = INT64_MAX;
 		for (size_t i = 0; i < engine->slot_max; i++) {
-			struct incident *incident = engine->slots[i];
-
-			if (!incident || !incident->open)
-				continue;
-			if (incident->due_ms <= now_ms)
-				engine_expire(engine, incident);
-			else if (incident->due_ms < engine->next_due_ms)
-				engine->next_due_ms = incident->due_ms;
+			if (engine->dues[i] <= now_ms)
+				come_due(engine, i);
+			if (engine->dues[i] < engine->next_due_ms)
+				engine->next_due_ms = engine->dues[i];
 		}
 	}
 	engine_settle(engine);

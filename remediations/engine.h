@@ -178,6 +178,9 @@ enum status engine_undo(struct engine *engine, const char *action_id, const stru
 enum status engine_lift(struct engine *engine, const char *playbook, const char *cluster,
 	const char *namespace_name, const char *identity, int64_t now_ms,
 	struct error *error) MUST_CHECK;
+/* The ticket of the record that holds the last word that was taken (approve, reject, undo, lift), as it
+ * will be told to engine_journaled(); 0: the journal had no room, and it is written as soon as it has. */
+uint64_t engine_word_ticket(const struct engine *engine);
 /* An array of the track records with the mode in force and what is proposed. */
 void engine_write_modes(const struct engine *engine, struct buf *json);
 

@@ -223,6 +223,7 @@ enum status engine_approve(struct engine *engine, const char *action_id,
 		return status;
 	if (!approve) {
 		reject(engine, incident, action, person);
+		engine->word_ticket = incident->last_ticket;
 		return STATUS_OK;
 	}
 	give(engine, action, person, true);
@@ -230,6 +231,7 @@ enum status engine_approve(struct engine *engine, const char *action_id,
 		engine_approved(action) ? "Approved; the target is looked at once more."
 					: "Approved by one; a second person has to.");
 	engine_record(engine, incident, NULL);
+	engine->word_ticket = incident->last_ticket;
 	if (engine_approved(action))
 		engine_ask(engine, incident, WAIT_OBSERVATION);
 	return STATUS_OK;
@@ -316,5 +318,11 @@ enum status engine_undo(struct engine *engine, const char *action_id, const stru
 		undo->asked_by, action->id);
 	engine_ask(engine, incident, WAIT_OBSERVATION);
 	engine_record(engine, incident, NULL);
+	engine->word_ticket = incident->last_ticket;
 	return STATUS_OK;
+}
+
+uint64_t engine_word_ticket(const struct engine *engine)
+{
+	return engine->word_ticket;
 }

@@ -310,6 +310,7 @@ static void take_over(struct engine *engine, struct incident *old, struct incide
 	memcpy(actions, old->actions, sizeof(actions));
 	event_fini(&old->event);
 	read->slot = old->slot;
+	engine->dues[read->slot] = INT64_MIN;
 	read->next_same = old->next_same;
 	read->next_id = old->next_id;
 	read->dirty = old->dirty;

@@ -23,11 +23,13 @@ bool engine_allocate(struct engine *engine, unsigned incident_max)
 	engine->slots = mem_zalloc(slots, sizeof(struct incident *));
 	engine->free_slots = mem_zalloc(slots, sizeof(*engine->free_slots));
 	engine->ended = mem_zalloc(slots, sizeof(*engine->ended));
+	engine->dues = mem_zalloc(slots, sizeof(*engine->dues));
 	engine->live = mem_zalloc(slots, sizeof(struct incident *));
 	engine->index = mem_zalloc(size, sizeof(struct incident *));
 	engine->ids = mem_zalloc(size, sizeof(struct incident *));
-	if (!engine->slots || !engine->free_slots || !engine->ended || !engine->live ||
-		!engine->index || !engine->ids || seen_init(&engine->seen, slots * 4 + 1024) ||
+	if (!engine->slots || !engine->free_slots || !engine->ended || !engine->dues ||
+		!engine->live || !engine->index || !engine->ids ||
+		seen_init(&engine->seen, slots * 4 + 1024) ||
 		storm_init(&engine->storm, (size_t)engine->config.limits.storm_alerts + 1))
 		return false;
 	for (size_t i = 0; i < slots; i++)
@@ -42,6 +44,7 @@ void engine_forget_all(struct engine *engine)
 	mem_free(engine->slots);
 	mem_free(engine->free_slots);
 	mem_free(engine->ended);
+	mem_free(engine->dues);
 	mem_free(engine->live);
 	mem_free(engine->index);
 	mem_free(engine->ids);
@@ -143,6 +146,7 @@ bool engine_take_slot(struct engine *engine, struct incident *incident)
 		return false;
 	incident->slot = engine->free_slots[--engine->free_count];
 	engine->slots[incident->slot] = incident;
+	engine->dues[incident->slot] = INT64_MIN;
 	incident->next_same = *head;
 	*head = incident;
 	head = ids_of(engine, incident->id);
@@ -223,6 +227,7 @@ void engine_wait(struct engine *engine, struct incident *incident, enum wait wai
 		due_ms = INT64_MAX;
 	incident->wait = wait;
 	incident->due_ms = due_ms;
+	engine->dues[incident->slot] = due_ms;
 	if (due_ms < engine->next_due_ms)
 		engine->next_due_ms = due_ms;
 }

@@ -23,12 +23,16 @@ struct engine {
 	char paused_by[IDENTITY_MAX]; /* who set the kill switch last; "" when nobody did */
 	int64_t paused_since_ms;
 	uint64_t pause_ticket; /* of its newest note; 0: it found no room */
-	bool pause_noted;      /* the newest note is in the journal, or there is none to write */
+	uint64_t word_ticket; /* of the record of the last word on an action; 0: it found no room */
+	bool pause_noted;     /* the newest note is in the journal, or there is none to write */
 	int64_t pause_note_ms; /* when it was written, to write it anew in time */
 
 	struct incident **slots; /* [slot_max], NULL where free */
 	uint32_t *free_slots;
 	uint32_t *ended; /* slots of ended incidents, the oldest first; ring of slot_max */
+	/* [slot_max], no later than the incident's due_ms: ten thousand that wait are looked through at
+	 * each tick without touching them. */
+	int64_t *dues;
 	size_t slot_max, free_count, open_count, ended_first, ended_count;
 	struct incident *
 		*index; /* by fingerprint, chained by next_same; [index_size], a power of 2 */

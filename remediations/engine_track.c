@@ -134,16 +134,19 @@ struct track *engine_track_pending(const struct engine *engine, const struct inc
 		incident->target.namespace_name);
 }
 
-static void note(struct engine *engine, struct track *track)
+static uint64_t note(struct engine *engine, struct track *track)
 {
 	char key[TRACK_KEY_MAX];
 	struct buf body;
+	uint64_t ticket;
 
 	buf_init(&body, RECORD_BODY_MAX);
 	track_write_json(&body, track);
 	track_key(track, key);
 	track->noted_ms = engine->now_ms;
-	track->noted = engine_note(engine, RECORD_NOTE, key, buf_take(&body, NULL)) != 0;
+	ticket = engine_note(engine, RECORD_NOTE, key, buf_take(&body, NULL));
+	track->noted = ticket != 0;
+	return ticket;
 }
 
 void engine_keep_tracks(struct engine *engine)
@@ -152,7 +155,7 @@ void engine_keep_tracks(struct engine *engine)
 		struct track *track = &engine->tracks.list[i];
 
 		if (!track->noted && engine->now_ms - track->noted_ms >= engine->config.times.retry)
-			note(engine, track);
+			(void)note(engine, track);
 	}
 }
 
@@ -173,7 +176,7 @@ enum status engine_lift(struct engine *engine, const char *playbook, const char 
 	write_place(track, place, sizeof(place));
 	snprintf(text, sizeof(text), "%s is no longer demoted: lifted by %s.", place, track->by);
 	tell(engine, NULL, track, "lifted", text);
-	note(engine, track);
+	engine->word_ticket = note(engine, track);
 	return STATUS_OK;
 }
 

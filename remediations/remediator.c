@@ -712,69 +712,6 @@ void remediator_kill_switch(struct remediator *remediator, struct kill_switch *s
 	pthread_mutex_unlock(&remediator->lock);
 }
 
-static enum status ask(struct remediator *remediator, struct control *control, struct error *error)
-{
-	enum status status = remediator_control(remediator, control);
-
-	if (status)
-		error_set(error, status, "%s", control->error.text);
-	return status;
-}
-
-enum status remediator_pause(struct remediator *remediator, bool paused, const char *identity,
-	struct error *error)
-{
-	struct control control = {.kind = CONTROL_PAUSE, .flag = paused, .identity = identity};
-	enum status status = ask(remediator, &control, error);
-
-	if (status)
-		LOG_ERROR("the kill switch was not noted down", LOG_BOOL("on", paused),
-			LOG_TEXT("by", identity), LOG_ERROR_FIELD(error));
-	else
-		LOG_WARN(paused ? "kill switch on: nothing is changed" : "kill switch off",
-			LOG_TEXT("by", identity));
-	return status;
-}
-
-enum status remediator_approve(struct remediator *remediator, const char *action_id,
-	const struct person *person, bool approve, struct error *error)
-{
-	struct control control = {.kind = CONTROL_APPROVE,
-		.flag = approve,
-		.id = action_id,
-		.person = person};
-
-	return ask(remediator, &control, error);
-}
-
-enum status remediator_undo(struct remediator *remediator, const char *action_id,
-	const struct person *person, struct error *error)
-{
-	struct control control = {.kind = CONTROL_UNDO, .id = action_id, .person = person};
-
-	return ask(remediator, &control, error);
-}
-
-enum status remediator_lift(struct remediator *remediator, const char *playbook,
-	const char *cluster, const char *namespace_name, const char *identity, struct error *error)
-{
-	struct control control = {.kind = CONTROL_LIFT,
-		.id = playbook,
-		.cluster = cluster,
-		.namespace_name = namespace_name,
-		.identity = identity};
-
-	return ask(remediator, &control, error);
-}
-
-enum status remediator_write_modes(struct remediator *remediator, struct buf *json,
-	struct error *error)
-{
-	struct control control = {.kind = CONTROL_MODES, .json = json};
-
-	return ask(remediator, &control, error);
-}
-
 void remediator_watch(struct remediator *remediator, remediator_watch_fn *watch, void *argument)
 {
 	pthread_mutex_lock(&remediator->lock);

@@ -191,6 +191,27 @@ bool remediator_leader(struct remediator *remediator, struct leader_view *view);
 enum status remediator_write_handover(struct remediator *remediator, uint64_t after,
 	struct buf *json, struct error *error) MUST_CHECK;
 
+/*
+ * A person's word. Texts are copied.
+ */
+enum word_kind { WORD_APPROVE, WORD_REJECT, WORD_UNDO, WORD_LIFT, WORD_PAUSE, WORD_RESUME };
+
+struct person_word {
+	enum word_kind kind;
+	const char *id; /* of the action; of WORD_LIFT the playbook; else NULL */
+	struct person person;
+	const char *cluster, *namespace_name; /* of WORD_LIFT */
+};
+
+/*
+ * Says a word; `answer` is told once what became of it, on another thread or before this returns.
+ * STATUS_OK: it is in the journal and outlives a crash. STATUS_UNAVAILABLE: it may be in force all the
+ * same, as the error says. The functions below say one and wait.
+ */
+typedef void remediator_answer_fn(void *argument, enum status status, const struct error *error);
+void remediator_say(struct remediator *remediator, const struct person_word *word,
+	remediator_answer_fn *answer, void *argument);
+
 /* People's words on a waiting action; the error says why not. */
 enum status remediator_approve(struct remediator *remediator, const char *action_id,
 	const struct person *person, bool approve, struct error *error) MUST_CHECK;

@@ -61,10 +61,12 @@ enum control_kind {
 	CONTROL_CONFIGURE
 };
 
-/* A question from another thread, which waits on its own stack for the answer. */
+/* A question from another thread, which waits on its own stack for the answer; or, with `done`, one
+ * that belongs to whoever is told the answer by it. */
 struct control {
 	enum control_kind kind;
 	bool flag;
+	void (*done)(struct control *control); /* on the engine's thread; NULL: the asker waits */
 	const char *id, *identity;
 	const struct person *person;          /* of an approval or an undo */
 	const char *cluster, *namespace_name; /* of a demotion that is lifted; id is the playbook */
@@ -75,8 +77,9 @@ struct control {
 	enum status status;
 	struct error error;
 	bool answered;
-	uint64_t ticket;      /* a pause waits for the commit of its note */
-	struct control *next; /* in remediator.pauses */
+	bool refused;         /* standing by: the leader takes it */
+	uint64_t ticket;      /* a person's word waits for the commit of its record */
+	struct control *next; /* in remediator.words */
 };
 
 struct remediator {
@@ -99,7 +102,7 @@ struct remediator {
 	atomic_uint events_waiting;
 	atomic_uint ticket_messages; /* in the queue, at most TICKET_MESSAGES_MAX */
 
-	struct control *pauses; /* that wait for their commit; the engine's thread only */
+	struct control *words; /* that wait for their commit; the engine's thread only */
 
 	pthread_t thread;
 	bool thread_started;
@@ -124,6 +127,8 @@ void remediator_end_silences(struct remediator *remediator);
 void *remediator_run(void *argument);
 /* Asks the engine's thread and waits for its answer. STATUS_BUSY, STATUS_UNAVAILABLE. */
 enum status remediator_control(struct remediator *remediator, struct control *control);
+/* Asks it and does not wait: control->done is called once, maybe before this returns. */
+void remediator_ask(struct remediator *remediator, struct control *control);
 /* Copies the engine's kill switch for other threads; on the engine's thread. */
 void remediator_note_pause(struct remediator *remediator);
 void message_fini(struct message *message);

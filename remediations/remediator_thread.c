@@ -380,15 +380,32 @@ struct actuator_sink remediator_sink(struct remediator *remediator)
 
 /* ---- the thread ---- */
 
-enum status remediator_control(struct remediator *remediator, struct control *control)
+static enum status push_control(struct remediator *remediator, struct control *control)
 {
 	struct message message = {.kind = MESSAGE_CONTROL, .with.control = control};
 	enum status status = queue_push(remediator->queue, &message);
 
-	if (status) {
+	if (status)
 		error_set(&control->error, status, "the engine takes no questions now");
+	return status;
+}
+
+void remediator_ask(struct remediator *remediator, struct control *control)
+{
+	enum status status = push_control(remediator, control);
+
+	if (!status)
+		return;
+	control->status = status;
+	control->done(control);
+}
+
+enum status remediator_control(struct remediator *remediator, struct control *control)
+{
+	enum status status = push_control(remediator, control);
+
+	if (status)
 		return status;
-	}
 	pthread_mutex_lock(&remediator->lock);
 	while (!control->answered)
 		pthread_cond_wait(&remediator->answered, &remediator->lock);
@@ -398,6 +415,11 @@ enum status remediator_control(struct remediator *remediator, struct control *co
 
 static void answer(struct remediator *remediator, struct control *control, enum status status)
 {
+	if (control->done) {
+		control->status = status;
+		control->done(control);
+		return;
+	}
 	pthread_mutex_lock(&remediator->lock);
 	control->status = status;
 	control->answered = true;
@@ -419,33 +441,45 @@ void remediator_note_pause(struct remediator *remediator)
 	pthread_mutex_unlock(&remediator->lock);
 }
 
-static void answer_pause(struct remediator *remediator, struct control *control, enum status status)
+static void answer_word(struct remediator *remediator, struct control *control, enum status status)
 {
-	if (status)
+	if (status && control->kind == CONTROL_PAUSE)
 		error_set(&control->error, status,
 			"the kill switch is %s, but the journal could not note it down: a restart may "
 			"not know of it",
 			control->flag ? "on" : "off");
+	else if (status)
+		error_set(&control->error, status,
+			"it is taken, but the journal could not note it down: a restart may not know "
+			"of it");
 	answer(remediator, control, status);
+}
+
+/* A person's word was taken: the answer comes with the commit of its record. */
+static void await_commit(struct remediator *remediator, struct control *control, uint64_t ticket)
+{
+	if (!ticket) {
+		answer_word(remediator, control, STATUS_UNAVAILABLE);
+		return;
+	}
+	control->ticket = ticket;
+	control->next = remediator->words;
+	remediator->words = control;
 }
 
 static void take_pause(struct remediator *remediator, struct control *control, int64_t now_ms)
 {
-	control->ticket =
+	uint64_t ticket =
 		engine_pause(remediator->engine, control->flag, control->identity, now_ms);
+
 	remediator_note_pause(remediator);
-	if (!control->ticket) {
-		answer_pause(remediator, control, STATUS_UNAVAILABLE);
-		return;
-	}
-	control->next = remediator->pauses;
-	remediator->pauses = control;
+	await_commit(remediator, control, ticket);
 }
 
-/* Answers the pauses that waited for this ticket, or with `all` whoever waits. */
-static void end_pauses(struct remediator *remediator, uint64_t ticket, bool all, enum status status)
+/* Answers the words that waited for this ticket, or with `all` whoever waits. */
+static void end_words(struct remediator *remediator, uint64_t ticket, bool all, enum status status)
 {
-	struct control **at = &remediator->pauses, *control;
+	struct control **at = &remediator->words, *control;
 
 	while ((control = *at) != NULL) {
 		if (!all && control->ticket != ticket) {
@@ -454,7 +488,7 @@ static void end_pauses(struct remediator *remediator, uint64_t ticket, bool all,
 		}
 		/* Its memory is the asker's, and gone with the answer. */
 		*at = control->next;
-		answer_pause(remediator, control, status);
+		answer_word(remediator, control, status);
 	}
 }
 
@@ -475,8 +509,20 @@ static bool standby_takes(struct remediator *remediator, struct control *control
 		remediator_note_pause(remediator);
 		error_prefix(&control->error, "the kill switch is on here, but not at the leader");
 	}
+	control->refused = true;
 	answer(remediator, control, status);
 	return false;
+}
+
+static enum status take_word(struct engine *engine, struct control *control, int64_t now_ms)
+{
+	if (control->kind == CONTROL_APPROVE)
+		return engine_approve(engine, control->id, control->person, control->flag, now_ms,
+			&control->error);
+	if (control->kind == CONTROL_UNDO)
+		return engine_undo(engine, control->id, control->person, now_ms, &control->error);
+	return engine_lift(engine, control->id, control->cluster, control->namespace_name,
+		control->identity, now_ms, &control->error);
 }
 
 static void take_control(struct remediator *remediator, struct control *control, int64_t now_ms)
@@ -495,15 +541,13 @@ static void take_control(struct remediator *remediator, struct control *control,
 		take_pause(remediator, control, now_ms);
 		return;
 	case CONTROL_APPROVE:
-		status = engine_approve(engine, control->id, control->person, control->flag, now_ms,
-			&control->error);
-		break;
 	case CONTROL_UNDO:
-		status = engine_undo(engine, control->id, control->person, now_ms, &control->error);
-		break;
 	case CONTROL_LIFT:
-		status = engine_lift(engine, control->id, control->cluster, control->namespace_name,
-			control->identity, now_ms, &control->error);
+		status = take_word(engine, control, now_ms);
+		if (!status) {
+			await_commit(remediator, control, engine_word_ticket(engine));
+			return;
+		}
 		break;
 	case CONTROL_MODES:
 		engine_write_modes(engine, control->json);
@@ -553,7 +597,7 @@ static void take(struct remediator *remediator, struct message *message)
 		break;
 	case MESSAGE_JOURNALED:
 		engine_journaled(engine, message->number, message->status, now_ms);
-		end_pauses(remediator, message->number, false,
+		end_words(remediator, message->number, false,
 			message->status ? STATUS_UNAVAILABLE : STATUS_OK);
 		break;
 	case MESSAGE_OBSERVED:
@@ -609,7 +653,7 @@ void *remediator_run(void *argument)
 	for (size_t count; (count = queue_pop_many(remediator->queue, messages, BATCH, 0)) != 0;)
 		for (size_t i = 0; i < count; i++)
 			refuse(remediator, &messages[i]);
-	end_pauses(remediator, 0, true, STATUS_UNAVAILABLE);
+	end_words(remediator, 0, true, STATUS_UNAVAILABLE);
 	atomic_store(&remediator->running, false);
 	return NULL;
 }
