@@ -113,8 +113,11 @@ static struct stub_rule choose_rule(struct http_stub *stub, char *request)
 	for (size_t i = 0; i < stub->rule_count; i++) {
 		const struct stub_rule *found = &stub->rules[i];
 
-		if (strncmp(request, found->start, strlen(found->start)) != 0 ||
-			(found->has != NULL && strstr(request, found->has) == NULL) ||
+		size_t size = strcspn(found->start, "\t");
+
+		if (strncmp(request, found->start, size) != 0 ||
+			(found->start[size] != '\0' &&
+				strstr(request, found->start + size + 1) == NULL) ||
 			(found->times > 0 && stub->used[i] >= found->times))
 			continue;
 		stub->used[i]++;

@@ -19,8 +19,8 @@
 struct http_stub;
 
 struct stub_rule {
-	const char *start;   /* how the request line begins: "GET /api/v1/pods/x" */
-	const char *has;     /* what the request has in it; NULL: anything */
+	/* How the request line begins: "GET /api/v1/pods/x"; behind a tab what the request has in it. */
+	const char *start;
 	int code;            /* 0: 200 */
 	const char *body;    /* NULL: "{}" */
 	const char *type;    /* NULL: application/json */

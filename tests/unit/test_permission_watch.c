@@ -169,12 +169,8 @@ static void missing_verb_disables_by_name_until_it_is_given(void **state)
 static void what_is_lacked_for_some_kinds_disables_for_these(void **state)
 {
 	static const struct stub_rule rules[] = {
-		{.start = REVIEW,
-			.has = "\"resource\":\"statefulsets\",\"verb\":\"patch\"",
-			.body = NO},
-		{.start = REVIEW,
-			.has = "\"resource\":\"daemonsets\",\"verb\":\"patch\"",
-			.body = NO},
+		{.start = REVIEW "\t\"resource\":\"statefulsets\",\"verb\":\"patch\"", .body = NO},
+		{.start = REVIEW "\t\"resource\":\"daemonsets\",\"verb\":\"patch\"", .body = NO},
 		{.start = REVIEW, .body = YES},
 	};
 	static const struct stub_rule denied[] = {{.start = REVIEW, .body = NO}};
