@@ -403,19 +403,19 @@ static void protocol_2_arrives_whole_and_the_headers_say_so(void **state)
 static void headers_that_tell_of_less_than_was_sent_fail_the_run(void **state)
 {
 	static const struct stub_rule rules[] = {
-		{"GET /metrics", NULL, 200,
+		{"GET /metrics", 200,
 			"\nnimbusguard_build_info{} 1\n"
 			"nimbusguard_remote_write_samples_total{result=\"stored\"} 0\n",
 			"text/plain", NULL, 1, false, false, 0, 0, false},
-		{"GET /metrics", NULL, 200,
+		{"GET /metrics", 200,
 			"\nnimbusguard_build_info{} 1\n"
 			"nimbusguard_remote_write_samples_total{result=\"stored\"} 4000\n"
 			"nimbusguard_store_series_created_total 400\n",
 			"text/plain", NULL, 0, false, false, 0, 0, false},
-		{"POST /api/v1/write", NULL, 204, "", NULL,
+		{"POST /api/v1/write", 204, "", NULL,
 			"x-prometheus-remote-write-samples-written: 399\r\n", 1, false, false, 0, 0,
 			false},
-		{"POST /api/v1/write", NULL, 204, "", NULL,
+		{"POST /api/v1/write", 204, "", NULL,
 			"X-Prometheus-Remote-Write-Samples-Written: 400\r\n", 0, false, false, 0, 0,
 			false},
 	};
@@ -555,12 +555,11 @@ static void stopping_by_hand_ends_cleanly_and_still_verifies(void **state)
 static void refused_requests_are_counted_by_status_with_the_first_reason(void **state)
 {
 	static const struct stub_rule rules[] = {
-		{"GET /metrics", NULL, 404, "", NULL, NULL, 0, false, false, 0, 0, false},
-		{"POST /write", NULL, 204, "", NULL, NULL, 2, false, false, 0, 0, false},
-		{"POST /write", NULL, 400, "label name is empty", "text/plain", NULL, 3, false,
-			false, 0, 0, false},
-		{"POST /write", NULL, 503, "later", "text/plain", NULL, 0, false, false, 0, 0,
-			false},
+		{"GET /metrics", 404, "", NULL, NULL, 0, false, false, 0, 0, false},
+		{"POST /write", 204, "", NULL, NULL, 2, false, false, 0, 0, false},
+		{"POST /write", 400, "label name is empty", "text/plain", NULL, 3, false, false, 0,
+			0, false},
+		{"POST /write", 503, "later", "text/plain", NULL, 0, false, false, 0, 0, false},
 	};
 	struct http_stub *stub = http_stub_open(rules, 4, NULL, NULL);
 	struct loadgen_config config = config_of(400, 10);
@@ -589,9 +588,9 @@ static void refused_requests_are_counted_by_status_with_the_first_reason(void **
 static void a_request_without_an_answer_ends_the_run_and_fails_it(void **state)
 {
 	static const struct stub_rule rules[] = {
-		{"GET /metrics", NULL, 404, "", NULL, NULL, 0, false, false, 0, 0, false},
-		{"POST /write", NULL, 204, "", NULL, NULL, 2, false, false, 0, 0, false},
-		{"POST /write", NULL, 0, NULL, NULL, NULL, 0, true, false, 0, 0, false},
+		{"GET /metrics", 404, "", NULL, NULL, 0, false, false, 0, 0, false},
+		{"POST /write", 204, "", NULL, NULL, 2, false, false, 0, 0, false},
+		{"POST /write", 0, NULL, NULL, NULL, 0, true, false, 0, 0, false},
 	};
 	struct http_stub *stub = http_stub_open(rules, 3, NULL, NULL);
 	struct loadgen_config config = config_of(400, 10);
