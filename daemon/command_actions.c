@@ -5,7 +5,8 @@
  *   nimbusguard actions show ID     the record: what was planned, when, and what became of it
  *   nimbusguard actions why ID      the story, and each gate of each decision with what it saw
  *   nimbusguard actions why-not ID  what stands in the way now, and what would have to change
- *   nimbusguard actions approve|reject|undo ID
+ *   nimbusguard actions approve|reject|undo ID   and what became of it so far; --hash binds
+ *                                   an approval to what was looked at
  *   nimbusguard actions modes       what was measured of the playbooks, and their modes
  *   nimbusguard actions lift PLAYBOOK NAMESPACE [CLUSTER]
  *
@@ -30,7 +31,7 @@
 #define COLUMN_MAX 90
 
 struct call {
-	const char *url, *ca_file;
+	const char *url, *ca_file, *hash;
 	char *token;
 	bool json;
 };
@@ -96,6 +97,19 @@ static int widest(int width, const char *text)
 	return size > width ? size : width;
 }
 
+/* Of an action that waits for a second person: who was the first. */
+static void print_approvals(json_t *action)
+{
+	json_t *one;
+	size_t i;
+
+	if (strcmp(text_of(action, "state"), "awaiting_approval") != 0)
+		return;
+	json_array_foreach(json_object_get(action, "approvals"), i, one)
+		printf("  Approved so far by %s (%s), good until %s.\n", text_of(one, "by"),
+			text_of(one, "role"), text_of(one, "until"));
+}
+
 /* Columns are as wide as what stands in them. */
 static void print_list(json_t *list)
 {
@@ -121,6 +135,7 @@ static void print_list(json_t *list)
 			json_is_true(json_object_get(action, "dry_run")) ? " (dry run)" : "");
 		if (text_of(action, "sentence")[0] != '\0')
 			printf("  %s\n", text_of(action, "sentence"));
+		print_approvals(action);
 	}
 	if (json_array_size(list) == 0)
 		printf("no actions\n");
@@ -133,6 +148,10 @@ static int list_actions(const struct call *call, const struct command_line *line
 	char path[128];
 	json_t *data;
 
+	if (line->word_count > 2) {
+		fprintf(stderr, "nimbusguard: actions list takes one state\n");
+		return EXIT_USAGE;
+	}
 	if (!id_valid(state)) {
 		fprintf(stderr, "nimbusguard: \"%.40s\" is no state\n", state);
 		return EXIT_USAGE;
@@ -289,18 +308,66 @@ static int show(const struct call *call, const char *id, enum view view)
 	return EXIT_GOOD;
 }
 
+/* The newest action that takes this one back, or NULL. */
+static json_t *undo_of(json_t *why, const char *id)
+{
+	json_t *action, *found = NULL;
+	size_t i;
+
+	json_array_foreach(json_object_get(why, "actions"), i, action)
+	{
+		if (strcmp(text_of(action, "undo_of"), id) == 0)
+			found = action;
+	}
+	return found;
+}
+
+/* The word was taken; what came of it so far is what counts, in two lines. */
+static int tell_result(const struct call *call, const char *verb, const char *id)
+{
+	char path[128];
+	json_t *why, *action;
+
+	snprintf(path, sizeof(path), "why/%s", id);
+	why = fetch(call, "GET", path);
+	if (why == NULL)
+		return EXIT_FAILED;
+	action = strcmp(verb, "undo") == 0 ? undo_of(why, id) : record_of(why, id);
+	if (call->json) {
+		print_json(action != NULL ? action : why);
+	} else {
+		printf("%s of %s is taken. Action %s: %s. %s\n",
+			strcmp(verb, "approve") == 0        ? "The approval"
+				: strcmp(verb, "undo") == 0 ? "The undo"
+							    : "The rejection",
+			id, text_of(action, "id"), text_of(action, "state"),
+			text_of(action, "sentence"));
+		print_approvals(action);
+		printf("  See nimbusguard actions why %s\n", text_of(action, "id"));
+	}
+	json_decref(why);
+	return EXIT_GOOD;
+}
+
+/* --hash binds an approval to what was looked at: another plan or target state by now is refused. */
 static int change_action(const struct call *call, const char *verb, const char *id)
 {
-	char path[160];
+	char path[192];
 	json_t *data;
 
-	snprintf(path, sizeof(path), "actions/%s/%s", id, verb);
+	if (call->hash != NULL && (strcmp(verb, "approve") != 0 || !id_valid(call->hash))) {
+		fprintf(stderr,
+			"nimbusguard: --hash is of approve: the approval_hash that `actions show "
+			"ID` tells\n");
+		return EXIT_USAGE;
+	}
+	snprintf(path, sizeof(path), "actions/%s/%s%s%s", id, verb,
+		call->hash != NULL ? "?hash=" : "", call->hash != NULL ? call->hash : "");
 	data = fetch(call, "POST", path);
 	if (data == NULL)
 		return EXIT_FAILED;
 	json_decref(data);
-	/* The word was taken; what came of it is what counts, so it is shown. */
-	return show(call, id, VIEW_WHY);
+	return tell_result(call, verb, id);
 }
 
 /* What was measured of each playbook in a namespace, and what follows from it. */
@@ -488,18 +555,22 @@ const char actions_flags[] =
 	"                      which is http://127.0.0.1:9797 when there are none\n"
 	"  --token-file=...    file with a bearer token; default NIMBUSGUARD_TOKEN_FILE\n"
 	"  --ca-file=...       certificate authority of the service\n"
+	"  --hash=...          of approve: the approval_hash that show told; refused when the plan or\n"
+	"                      the target's state is another one by now\n"
 	"  --json              the API's answer as it is\n\nexamples:\n"
 	"  nimbusguard actions list awaiting_approval\n"
-	"  nimbusguard actions why i-mwre2xit-000\n"
-	"  nimbusguard actions approve i-mwre2xit-000-0 --token-file=oncall.token\n"
+	"  nimbusguard actions why i-mwrvtvb0-0pwkf5f8u8wnj\n"
+	"  nimbusguard actions approve a-mwrvtvb0-0pwkf5f8u8wnj-1 --hash=5e34aedb586d2e9b \\\n"
+	"      --token-file=oncall.token\n"
 	"  nimbusguard actions --config.file=/etc/nimbusguard/nimbusguard.yml\n";
 
 int command_actions(const struct command_line *line)
 {
-	static const char *const known[] = {"url", "token-file", "ca-file", "json", NULL};
+	static const char *const known[] = {"url", "token-file", "ca-file", "hash", "json", NULL};
 	const char *token_file = command_flag(line, "token-file");
 	struct call call = {.url = command_flag(line, "url"),
 		.ca_file = command_flag(line, "ca-file"),
+		.hash = command_flag(line, "hash"),
 		.json = command_flag(line, "json") != NULL};
 	char url[1024];
 	struct error error;

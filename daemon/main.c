@@ -70,6 +70,7 @@ static const struct {
 	{"url", false},
 	{"token-file", false},
 	{"ca-file", false},
+	{"hash", false},
 	{"series", false},
 	{"rounds", false},
 	{"batch", false},

@@ -214,6 +214,45 @@ static void told_as(bool on)
 	json_decref(status);
 }
 
+static const char *const approving[] = {"--guard.startup-grace=0s", "--mode=approve",
+	"--remediate.opt-in={namespace=\"shop\"}", NULL};
+
+/* A word is answered with what became of it; one that is bound to another plan is refused. */
+static void an_approval_is_answered_briefly_and_binds_by_hash(void **state)
+{
+	struct server *first = service;
+	char hash[64], wanted[320];
+	json_t *list, *action;
+	char *said;
+
+	if (service == NULL)
+		skip();
+	service = server_add(&servers, "approving");
+	nimbusguard_start(&servers, service, approving);
+	send_alert("NimbusGuardContainerOOMKilled");
+	AWAIT(&servers, length_of("actions?state=awaiting_approval") > 0, 60);
+	list = nimbusguard_get(service, "actions?state=awaiting_approval");
+	action = json_array_get(list, 0);
+	snprintf(action_id, sizeof(action_id), "%s",
+		json_string_value(json_object_get(action, "id")));
+	snprintf(hash, sizeof(hash), "--hash=%s",
+		json_string_value(json_object_get(action, "approval_hash")));
+	json_decref(list);
+	free(run(2, "reject", action_id, hash));
+	free(run(2, "list", "open", "ended"));
+	said = run(1, "approve", action_id, "--hash=0000000000000001");
+	assert_non_null(strstr(said, "is another one by now than was shown"));
+	free(said);
+	said = run(0, "approve", action_id, hash);
+	snprintf(wanted, sizeof(wanted), "The approval of %s is taken. Action %s: ", action_id,
+		action_id);
+	if (strstr(said, wanted) != said || strstr(said, "kill_switch") != NULL)
+		fail_msg("%s", said);
+	free(said);
+	server_end(service);
+	service = first;
+}
+
 /* What was answered 200 is on the disk: a crash right after it must not switch it off. */
 static void the_kill_switch_is_told_everywhere_and_outlives_a_crash(void **state)
 {
@@ -247,6 +286,7 @@ int main(void)
 		cmocka_unit_test(times_are_words_and_what_is_not_known_is_null),
 		cmocka_unit_test(unknown_states_are_refused_with_the_known_ones),
 		cmocka_unit_test(why_shows_every_gate_and_show_the_record),
+		cmocka_unit_test(an_approval_is_answered_briefly_and_binds_by_hash),
 		cmocka_unit_test(a_bad_alert_is_named_in_the_log),
 		cmocka_unit_test(a_name_that_is_not_ours_reads_nothing),
 		cmocka_unit_test(the_kill_switch_is_told_everywhere_and_outlives_a_crash),
