@@ -402,6 +402,7 @@ static void block(struct engine *engine, struct incident *incident, struct actio
 
 static void await_approval(struct engine *engine, struct incident *incident, struct action *action)
 {
+	bool shown = engine_mode(engine, incident) == MODE_SUGGEST;
 	char until[32];
 
 	if (action->state != STATE_AWAITING_APPROVAL)
@@ -409,10 +410,13 @@ static void await_approval(struct engine *engine, struct incident *incident, str
 	action->expires_ms = incident->blocked_since_ms + engine->config.times.approval_max;
 	format_rfc3339(action->expires_ms, until, sizeof(until));
 	engine_set_state(engine, incident, action, STATE_AWAITING_APPROVAL,
-		*action->void_reason ? action->void_reason : "mode",
-		"%s%sPlanned: %s. It waits for %s approval until %s.", action->void_sentence,
-		*action->void_sentence ? " " : "", action->plan.words,
-		action->approvals_needed > 1 ? "two persons'" : "a person's", until);
+		*action->void_reason ? action->void_reason : "mode", "%s%s%s: %s. It %s until %s.",
+		action->void_sentence, *action->void_sentence ? " " : "",
+		shown ? "Suggested" : "Planned", action->plan.words,
+		shown                                  ? "can be read, and not approved,"
+			: action->approvals_needed > 1 ? "waits for two persons' approval"
+						       : "waits for a person's approval",
+		until);
 	engine_record(engine, incident, &engine->decision);
 	engine_wait(engine, incident, WAIT_APPROVAL, action->expires_ms);
 }

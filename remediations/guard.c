@@ -134,7 +134,9 @@ static void judge_mode(const struct guard_question *question, struct gate_result
 	}
 	if (question->mode == MODE_SUGGEST || question->mode == MODE_APPROVE) {
 		result->verdict = GATE_APPROVAL;
-		gate_wanted(result, "a person's word");
+		gate_wanted(result, "%s",
+			question->mode == MODE_SUGGEST ? "mode approve or auto"
+						       : "a person's word");
 	} else if (question->mode == MODE_OBSERVE && !question->dry_run) {
 		gate_refuse_for_good(result);
 		gate_wanted(result, "dry run");
@@ -147,7 +149,8 @@ static void judge_persons(const struct guard_question *question, struct gate_res
 	const struct action *action = question->action;
 	char names[GATE_TEXT_MAX];
 
-	if (!action || !action->approvals_needed) {
+	if (!action || !action->approvals_needed ||
+		(question->mode == MODE_SUGGEST && !question->by_person)) {
 		result->verdict = GATE_NOT_ASKED;
 		return;
 	}
@@ -609,7 +612,12 @@ static void write_sentence(enum gate gate, const struct gate_result *result, cha
 			passed, measures);
 		break;
 	case GATE_APPROVAL:
-		snprintf(text, size, "A person has to approve it first%s.", measures);
+		/* A suggestion can't be approved; nobody shall look for the way to do it. */
+		snprintf(text, size, "%s%s.",
+			gate == GATE_MODE && strncmp(result->value, "suggest", 7) == 0
+				? "It is a suggestion, shown and never carried out"
+				: "A person has to approve it first",
+			measures);
 		break;
 	case GATE_NOT_ASKED:
 		snprintf(text, size, "Not asked: whether %s.", passed);

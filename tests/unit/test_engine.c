@@ -350,6 +350,8 @@ static void suggestions_are_never_carried_out(void **st)
 
 	alert(bench, "Saturated", true, START_MS);
 	settle(bench);
+	assert_non_null(strstr(incident_action(only(bench))->sentence, "not approved, until"));
+	assert_null(strstr(incident_action(only(bench))->sentence, "waits for"));
 	assert_int_equal(engine_approve(bench->engine, incident_action(only(bench))->id, &ann, true,
 				 bench->now_ms, &error),
 		STATUS_FORBIDDEN);

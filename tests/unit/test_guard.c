@@ -522,7 +522,8 @@ static void a_refusal_says_why_and_what_would_have_to_change(void **state)
 		"The kill switch is on (since 2026-01-01T00:00:00.000Z by ann). Post paused=false to "
 		"/api/v1/pause to switch it off.");
 	gate_sentence(&scene->decision, GATE_MODE, text, sizeof(text));
-	assert_non_null(strstr(text, "A person has to approve it first (suggest"));
+	assert_non_null(strstr(text,
+		"It is a suggestion, shown and never carried out (suggest; wanted: mode approve"));
 	gate_sentence(&scene->decision, GATE_SEEN, text, sizeof(text));
 	assert_non_null(strstr(text, "It is not known whether the workload is in the stream"));
 }
