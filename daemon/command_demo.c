@@ -16,6 +16,7 @@
 #include "daemon/command.h"
 #include "daemon/service.h"
 #include "demo/demo.h"
+#include "receiver/access.h"
 
 const char demo_flags[] =
 	"usage: nimbusguard demo [flags]\n\n"
@@ -151,6 +152,13 @@ static int run(struct demo *demo, const struct command_line *line, const char *f
 		return EXIT_FAILED;
 	}
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", service_port(service));
+	if (access_enabled(service_access(service))) {
+		fprintf(stderr,
+			"nimbusguard: the demo sends its samples and alerts without credentials: leave "
+			"out web.config.file and web.tokens\n");
+		service_close(service);
+		return EXIT_USAGE;
+	}
 	service_watch_findings(service, tell_finding, demo);
 	if (service_remediator(service) != NULL)
 		remediator_watch(service_remediator(service), tell, demo);

@@ -163,8 +163,10 @@ static void read_setting(struct config *config, const struct yaml_reader *reader
 	else if (node->kind == YAML_SCALAR)
 		buf_add_text(&text, node->text);
 	else
-		error_set(&error, STATUS_BAD_INPUT, "%s is no %s", setting_descriptions[id].path,
-			setting_descriptions[id].type == SETTING_LIST ? "list" : "single value");
+		error_set(&error, STATUS_BAD_INPUT, "this is no %s",
+			setting_descriptions[id].type == SETTING_LIST
+				? "list"
+				: "single value, but a list or a map");
 	if (error.code == STATUS_OK && !buf_ok(&text))
 		error_set(&error, STATUS_NO_MEMORY, "too long, or out of memory");
 	if (error.code != STATUS_OK ||

@@ -83,15 +83,33 @@ static void require_file(const struct config *config, enum setting_id id, const 
 			"%s: cannot open %s: %s", setting, path, strerror(errno));
 }
 
+/* The files that a kubeconfig names; without one of them no call would ever succeed. */
+static void require_kube_files(const struct kube_config *kube, struct diagnostics *diagnostics)
+{
+	const struct {
+		const char *key, *path;
+	} files[] = {{"certificate-authority", kube->ca_file}, {"tokenFile", kube->token_file},
+		{"client-certificate", kube->cert_file}, {"client-key", kube->key_file}};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (files[i].path != NULL && access(files[i].path, R_OK) != 0)
+			diagnostics_add(diagnostics, false, kube->file, 0, 0,
+				"context \"%.100s\": %s: cannot open %s: %s", kube->context,
+				files[i].key, files[i].path, strerror(errno));
+}
+
 static void review_kubeconfig(const struct config *config, struct diagnostics *diagnostics)
 {
 	const char *path = config_text(config, SETTING_KUBE_CONFIG);
+	struct kube_config *kube;
 	size_t from = diagnostics->count;
 
 	if (path[0] == '\0')
 		return;
-	kube_config_close(
-		kube_config_read(path, config_text(config, SETTING_KUBE_CONTEXT), diagnostics));
+	kube = kube_config_read(path, config_text(config, SETTING_KUBE_CONTEXT), diagnostics);
+	if (kube != NULL)
+		require_kube_files(kube, diagnostics);
+	kube_config_close(kube);
 	add_place(diagnostics, from, path, "kubernetes.kubeconfig",
 		config_place(config, SETTING_KUBE_CONFIG));
 }

@@ -198,9 +198,9 @@ static void mistakes_in_the_file_are_named_with_their_place(void **state)
 	refused_file("analyze: {threshold: high}\n", "\"high\" is no number");
 	refused_file("analyze: {threshold: .nan}\n", "is no number");
 	refused_file("analyze: {threshold: 0}\n", "0 is not between 1 and 1000");
-	refused_file("mode: [observe]\n", "mode is no single value");
+	refused_file("mode: [observe]\n", "mode: this is no single value, but a list");
 	refused_file("mode:\n", "n.yml:1:");
-	refused_file("analyze: {signals: {a: b}}\n", "analyze.signals is no list");
+	refused_file("analyze: {signals: {a: b}}\n", "analyze.signals: this is no list");
 	refused_file("analyze: {signals: ['a,b']}\n", "\"a,b\" has a comma");
 	refused_file("analyze: {signals: [[a]]}\n", "element 1 is no text");
 	refused_file("web: 1\n", "n.yml:1:6: error: web is no map of settings");

@@ -34,7 +34,7 @@ static int make_folder(void **state)
 
 static int remove_folder(void **state)
 {
-	static const char *const files[] = {"n.yml", "signals.yaml", "playbooks/p.yaml"};
+	static const char *const files[] = {"n.yml", "kube", "signals.yaml", "playbooks/p.yaml"};
 	char path[700];
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
@@ -197,6 +197,8 @@ static void missing_bundled_rules_are_told_with_where_they_were_looked_for(void 
 
 static void a_missing_file_is_told_with_who_named_it(void **state)
 {
+	char text[700];
+
 	refuses("analyze:\n  signals: [/gone.yaml]\n",
 		"/gone.yaml: error: cannot open /gone.yaml: No such file or directory "
 		"(analyze.signals, ");
@@ -208,6 +210,14 @@ static void a_missing_file_is_told_with_who_named_it(void **state)
 		"n.yml:1: error: kubernetes.token_file: cannot open /gone: ");
 	refuses("kubernetes:\n  ca_file: /gone\n",
 		"n.yml:2: error: kubernetes.ca_file: cannot open /gone: ");
+	write_file("kube",
+		"clusters: [{name: c, cluster: {server: 'https://h:1', certificate-authority: /gone.crt}}]\n"
+		"users: [{name: u, user: {tokenFile: gone.token}}]\n"
+		"contexts: [{name: x, context: {cluster: c, user: u}}]\ncurrent-context: x\n");
+	snprintf(text, sizeof(text), "kubernetes: {kubeconfig: %s/kube}\n", folder);
+	refuses(text, "kube: error: context \"x\": certificate-authority: cannot open /gone.crt: ");
+	assert_non_null(strstr(told, "context \"x\": tokenFile: cannot open "));
+	assert_non_null(strstr(told, "(kubernetes.kubeconfig, "));
 	refuses("web:\n  tokens:\n  - {name: ann, role: read, file: /gone}\n",
 		"/gone: error: token \"ann\": cannot open /gone: No such file or directory "
 		"(web.tokens, ");
