@@ -367,3 +367,13 @@ void signal_test_write(const struct signal_test *test, const struct test_result 
 	snprintf(text, size, "%s %s over %s is %s, wanted %s %.4g", folds[test->fold],
 		role_name(test->role), over, value, test->above ? "above" : "below", test->value);
 }
+
+void plan_refuse_absent(struct plan *plan, const char *template_text, const struct event *event)
+{
+	char name[128];
+
+	template_find_absent(template_text, event, name, sizeof(name));
+	if (name[0] != '\0')
+		refusal_set(&plan->refusal, "label_missing",
+			"The step's template names the label \"%s\", which the event lacks.", name);
+}

@@ -123,4 +123,8 @@ void signal_test_run(const struct signal_test *test, const struct signal_source 
 void signal_test_write(const struct signal_test *test, const struct test_result *result, char *text,
 	size_t size);
 
+/* For steps that send a text of the playbook to a machine: refuses the plan (label_missing) when the
+ * event lacks a label that the text names. A gap would be taken there for what it says. */
+void plan_refuse_absent(struct plan *plan, const char *template_text, const struct event *event);
+
 #endif

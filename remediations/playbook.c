@@ -333,6 +333,29 @@ const char *event_name(const struct event *event)
 	return name ? name : event_source_name(event->source);
 }
 
+void template_find_absent(const char *template_text, const struct event *event, char *name,
+	size_t size)
+{
+	static const char *const own[] = {"event", "target", "playbook", "reason"};
+	const char *at = template_text;
+	char found[PLACEHOLDER_MAX];
+
+	name[0] = '\0';
+	while ((at = strstr(at, "{{")) != NULL) {
+		bool known = false;
+
+		at = take_placeholder(at, found);
+		if (!at)
+			return;
+		for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+			known = known || !strcmp(found, own[i]);
+		if (!known && !labels_get(&event->labels, found)) {
+			snprintf(name, size, "%s", found);
+			return;
+		}
+	}
+}
+
 void template_fill(const char *template_text, const struct event *event, const char *target,
 	const char *playbook, const char *reason, char *text, size_t size)
 {

@@ -131,6 +131,9 @@ const char *event_name(const struct event *event);
  * {{ playbook }} and {{ reason }}; a label that the event lacks becomes "(no label x)". Never longer than size. */
 void template_fill(const char *template_text, const struct event *event, const char *target,
 	const char *playbook, const char *reason, char *text, size_t size);
+/* The first name of a template that template_fill() would write "(no label x)" for, or "". */
+void template_find_absent(const char *template_text, const struct event *event, char *name,
+	size_t size);
 /* Whether each {{ has its }} with one name between; the message is for a diagnostic. */
 bool template_check(const char *template_text, char *message, size_t size);
 

@@ -46,6 +46,8 @@ static void make_plan(struct plan *plan, const struct plan_question *question)
 {
 	snprintf(plan->words, sizeof(plan->words), "run a Job in namespace %.63s",
 		question->target->namespace_name);
+	/* The names stand in the JSON as they are, and {{ nowhere else. */
+	plan_refuse_absent(plan, question->step->payload, question->event);
 }
 
 static char *make_payload(const struct plan_question *question, const char *action_id)

@@ -88,8 +88,13 @@ static void read_step(const struct step_reading *reading, struct playbook_step *
 
 static void make_plan(struct plan *plan, const struct plan_question *question)
 {
-	(void)question;
+	json_t *payload = json_loads(question->step->payload, 0, NULL);
+	const char *body = json_string_value(json_object_get(payload, "body"));
+
 	snprintf(plan->words, sizeof(plan->words), "call the playbook's webhook");
+	if (body != NULL)
+		plan_refuse_absent(plan, body, question->event);
+	json_decref(payload);
 }
 
 static char *make_payload(const struct plan_question *question, const char *action_id)

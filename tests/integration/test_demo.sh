@@ -17,7 +17,7 @@ for words in 'status page http://127.0.0.1:' 'FIRING NimbusGuardWorkloadSaturate
 	grep -q -- "$words" "$TMPDIR/out" || fail "no \"$words\""
 done
 # What the demo sends has no credentials: it says so at once rather than show nothing.
-printf 'secret' >"$TMPDIR/token"
+printf 'secret-of-ann' >"$TMPDIR/token"
 printf 'web:\n  tokens:\n  - {name: ann, role: read, file: %s}\n' "$TMPDIR/token" >"$TMPDIR/n.yml"
 "$NIMBUSGUARD_TEST_BIN" demo --duration=5 --config.file="$TMPDIR/n.yml" --web.listen-address=127.0.0.1:0 \
 	>"$TMPDIR/out2" 2>"$TMPDIR/err2" </dev/null

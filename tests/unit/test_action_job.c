@@ -133,6 +133,13 @@ static void job_is_named_marked_and_filled(void **state)
 				    json_array_get(json_object_get(container, "env"), 1), "value")),
 		"7");
 	json_decref(job);
+	/* Without the label that env names there is nothing to run. */
+	struct label fewer[] = {{"alertname", "A", 9, 1}, {"namespace", "shop", 9, 4}};
+	struct event without = {.firing = true, .labels = {fewer, 2}};
+	question.event = &without;
+	plan_make(&plan, &question);
+	assert_string_equal(plan.refusal.reason, "label_missing");
+	assert_non_null(strstr(plan.refusal.sentence, "the label \"pod\""));
 	mem_free(text);
 	playbooks_close(playbooks);
 }

@@ -384,6 +384,11 @@ static void templates_are_filled_and_cut_on_characters(void **state)
 	assert_string_equal(text, "\xc3\xa4\xc3\xa4 at T: (no label none).");
 	template_fill("{{alertname}}", &event, "T", "P", "R", small, sizeof(small));
 	assert_string_equal(small, "\xc3\xa4");
+	template_find_absent("{{ event }}{{ alertname }}{{ target }} {{none}} {{ b }}", &event,
+		text, sizeof(text));
+	assert_string_equal(text, "none");
+	template_find_absent("{{ reason }} {{alertname}} {{", &event, text, sizeof(text));
+	assert_string_equal(text, "");
 	event_fini(&event);
 }
 
