@@ -135,7 +135,7 @@ static void bench_cold(void)
 	static struct forest *forests[COLD_FORESTS];
 	double *rows = draw(2000, 36, 3);
 	int64_t least = INT64_MAX;
-	volatile double sum = 0;
+	double sum = 0;
 
 	for (size_t i = 0; i < COLD_FORESTS; i++)
 		forests[i] = fit(rows, 2000, 36, i);
@@ -147,6 +147,7 @@ static void bench_cold(void)
 		took = clock_thread_cpu_ns() - began;
 		least = took < least ? took : least;
 	}
+	CHECK(isfinite(sum));
 	printf("cold %s %.4f\n", forest_code(), (double)least / 1e3 / COLD_FORESTS);
 	for (size_t i = 0; i < COLD_FORESTS; i++)
 		forest_close(forests[i]);
@@ -160,13 +161,14 @@ static void bench_class(const struct detector_class *class)
 	struct error error;
 	struct detector *detector = class->open(&config, 6, &error);
 	int64_t began = clock_thread_cpu_ns(), fitted;
-	volatile double sum = 0;
+	double sum = 0;
 
 	CHECK(detector != NULL && rows.values != NULL);
 	CHECK(class->fit(detector, &rows, &error) == STATUS_OK);
 	fitted = clock_thread_cpu_ns();
 	for (size_t i = 0; i < rows.count; i++)
 		sum += class->step(detector, rows.values + 6 * i, NULL);
+	CHECK(!isinf(sum));
 	printf("detector %s %.3f %.3f %zu\n", class->name, (double)(fitted - began) / 1e6,
 		(double)(clock_thread_cpu_ns() - fitted) / 1e3 / (double)rows.count,
 		class->size(detector));

@@ -33,7 +33,7 @@ static int forget(void **state)
 	return 0;
 }
 
-static json_t *object(const char *format, ...)
+static PRINTF_LIKE(1, 2) json_t *object(const char *format, ...)
 {
 	char text[1024];
 	va_list arguments;

@@ -88,7 +88,7 @@ static int setup(void **state)
 		.event_queue_max = 100,
 		.incident_max = 50,
 		.clock = clock_system(),
-		.signals = {NULL, read_signal, NULL, NULL}};
+		.signals = {.read = read_signal}};
 	guard_limits_default(&place->config.guard);
 	place->config.guard.startup_grace_ms = 0;
 	*state = place;
