@@ -61,7 +61,7 @@ static const struct vector vectors[] = {
 		.samples = 1},
 	{"v2-as-v1", false,
 		"2200 2208 5f5f6e616d655f5f 2202 7570 2a12 0a02 0102 120c 09 000000000000f03f 10 e807",
-		GOOD},
+		BAD, .says = "proto=io.prometheus.write.v2.Request"},
 	{"stale", false, "0a22" UP_LABELS "1210 09 020000000000f07f 10 80d095ffbc31", GOOD,
 		.samples = 1},
 	{"nan", false, "0a22" UP_LABELS "1210 09 010000000000f87f 10 80d095ffbc31", GOOD,
