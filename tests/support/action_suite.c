@@ -335,12 +335,36 @@ static void another_state_is_not_written_over(void **state)
 	free(before);
 }
 
-/* One of web's pods that is not on its way out. */
+static json_int_t web_number(const json_t *web, const char *part, const char *name)
+{
+	return json_integer_value(kube_get(web, part, name, NULL));
+}
+
+/* Whether the controller has seen web as it is and takes no more pods away. */
+static bool web_is_settled(void)
+{
+	json_t *web = read_object(WEB);
+	json_int_t wanted = web_number(web, "spec", "replicas");
+	bool settled = web_number(web, "status", "observedGeneration") >=
+			web_number(web, "metadata", "generation") &&
+		web_number(web, "status", "replicas") == wanted &&
+		web_number(web, "status", "updatedReplicas") == wanted;
+
+	json_decref(web);
+	return settled;
+}
+
+/* One of web's pods that is not on its way out, once the changes before are carried out. */
 static void find_pod(char name[OBJECT_NAME_MAX])
 {
-	json_t *list = read_object(PODS "?labelSelector=app%3Dweb"), *pod;
+	json_t *list, *pod;
 	size_t i;
 
+	for (int tries = 0; !web_is_settled(); tries++) {
+		assert_true(tries < WAIT_S * 10);
+		clock_sleep_ms(100);
+	}
+	list = read_object(PODS "?labelSelector=app%3Dweb");
 	*name = '\0';
 	json_array_foreach(json_object_get(list, "items"), i, pod) if (!kube_terminating(pod))
 		snprintf(name, OBJECT_NAME_MAX, "%s",
