@@ -10,7 +10,9 @@
  *
  * Invariants:
  * 1. Whether a record is valid is decided by itself: its number and its checksum under the salt of its
- *    signal. Nothing has to be cleared, and no order of writes matters, but for 2.
+ *    signal. No order of writes matters, but for 2. The checksum of an open minute has 16 bits only, so
+ *    that one in 65,536 of what another signal left behind would pass for one's own: open minutes are
+ *    cleared when a place is taken.
  * 2. A block is closed before the first of its open minutes is overwritten: OPEN_MINUTES is a block
  *    and the minutes that may be late.
  * 3. A block that is closed is not closed again: what is then left of its open minutes may be less.
@@ -276,6 +278,22 @@ static uint32_t free_slot(struct rollup *rollup)
 	return rollup->free_from < count ? rollup->free_from : NO_SLOT;
 }
 
+/* A free place has no reader who holds its salt, but the segment's other places have. */
+static void clear_open(struct rollup *rollup, uint32_t slot)
+{
+	pthread_mutex_t *lock = &rollup->segment_locks[slot / SEGMENT_SLOTS];
+
+	(void)pthread_mutex_lock(lock);
+	for (uint32_t minute = 0; minute < OPEN_MINUTES; minute++) {
+		struct rollup_open_minute *open =
+			rollup_file_open_minute(&rollup->file, slot, minute);
+
+		if (open->check != 0)
+			*open = (struct rollup_open_minute){.check = 0};
+	}
+	(void)pthread_mutex_unlock(lock);
+}
+
 /* The place of a signal, made when it has none. Growing, which may take long, is done without the lock:
  * there is one writer. */
 static enum status claim_slot(struct rollup *rollup, const char *key, size_t key_size,
@@ -303,6 +321,8 @@ static enum status claim_slot(struct rollup *rollup, const char *key, size_t key
 		return error_set(error, STATUS_IO, "the kernel gives no random bytes");
 	if (*slot == NO_SLOT)
 		status = rollup_file_grow(&grown, error);
+	else
+		clear_open(rollup, *slot);
 	if (status != STATUS_OK)
 		return status;
 	(void)pthread_mutex_lock(&rollup->lock);

@@ -389,6 +389,32 @@ static void a_full_tier_says_so_and_gives_places_of_the_gone_to_others(void **st
 	assert_int_equal(write_at("", M0, 1, 4), STATUS_BAD_INPUT);
 }
 
+/* Often enough that a checksum of 16 bits alone would let some of them pass. */
+static void nothing_of_the_signals_before_shows_in_a_place_taken_again(void **state)
+{
+	enum { PLACES = 64, MINUTES = 130, TIMES = 60, APART = 300 };
+	double mean[APART + MINUTES];
+	const struct rollup_columns columns = {.mean = mean};
+	char key[24];
+
+	limits.signals_max = PLACES;
+	open_tier();
+	for (int64_t time = 0; time < TIMES; time++) {
+		int64_t first = M0 + time * APART;
+
+		for (int i = 0; i < PLACES; i++) {
+			snprintf(key, sizeof(key), "s%d.%d", (int)time, i);
+			write_ok(key, first, i);
+			assert_int_equal(rollup_read(rollup, key, strlen(key), first - APART,
+						 first + MINUTES, &columns),
+				1);
+			for (int64_t k = 1; k < MINUTES; k++)
+				write_ok(key, first + k, i);
+		}
+		assert_int_equal(rollup_sweep(rollup, first + MINUTES + 2 * DAY), PLACES);
+	}
+}
+
 static void a_full_disk_refuses_new_signals_and_harms_none(void **state)
 {
 	struct rlimit old, low;
@@ -756,6 +782,7 @@ int main(void)
 		TEST(a_closed_block_is_not_written_again),
 		TEST(a_clock_that_was_ahead_does_no_lasting_harm),
 		TEST(a_full_tier_says_so_and_gives_places_of_the_gone_to_others),
+		TEST(nothing_of_the_signals_before_shows_in_a_place_taken_again),
 		TEST(a_full_disk_refuses_new_signals_and_harms_none),
 		TEST(a_file_that_is_not_ours_is_refused_by_name),
 		TEST(a_second_process_is_told_that_the_file_is_in_use),
