@@ -8,6 +8,7 @@
 #include "base/clock.h"
 
 #include "remediations/actions/shapes.h"
+#include "remediations/kube_list.h"
 #include "remediations/kube_managers.h"
 #include "remediations/kube_object.h"
 #include "remediations/kube_observe.h"
@@ -15,7 +16,6 @@
 #include "remediations/kube_vertical.h"
 
 #define RESIZE_AGE_NS (300 * INT64_C(1000000000))
-#define NODE_PAGES_MAX 100
 
 /* The defaults are the API's own: HPA v2 and KEDA's ScaledObject. */
 static void read_bounds(struct autoscaler_seen *seen, const json_t *spec)
@@ -124,53 +124,30 @@ static enum status find_resize(struct kube_look *look, struct error *error)
 	return STATUS_OK;
 }
 
-static void count_page(const json_t *list, struct observation *observation)
+static enum status count_page(void *argument, const json_t *list, bool *enough, struct error *error)
 {
-	const json_t *items = json_object_get(list, "items"), *node;
+	struct observation *observation = argument;
+	json_t *node;
 	size_t i;
 
-	json_array_foreach(items, i, node)
+	(void)enough;
+	(void)error;
+	json_array_foreach(json_object_get(list, "items"), i, node)
 	{
 		observation->nodes++;
 		observation->nodes_cordoned +=
 			json_is_true(kube_get(node, "spec", "unschedulable", NULL)) &&
 			cordoned_by_us(node, NULL);
 	}
+	return STATUS_OK;
 }
 
 /* All nodes, for the share of them that is cordoned by us. */
 static enum status count_nodes(struct kube_look *look, struct observation *observation,
 	struct error *error)
 {
-	char next[1024] = "";
-
-	for (int pages = 0; pages < NODE_PAGES_MAX; pages++) {
-		json_t *list = NULL;
-		const char *more;
-		struct buf path;
-		enum status status;
-
-		buf_init(&path, KUBE_PATH_MAX);
-		buf_add_text(&path, "/api/v1/nodes?limit=100");
-		if (*next != '\0') {
-			buf_add_text(&path, "&continue=");
-			kube_path_escape(&path, next);
-		}
-		status = buf_ok(&path) ? kube_read(look->session, path.data, &list, error)
-				       : error_set(error, STATUS_NO_MEMORY, "no memory for a path");
-		buf_fini(&path);
-		if (status != STATUS_OK)
-			return error_prefix(error, "the list of nodes");
-		count_page(list, observation);
-		more = json_string_value(kube_get(list, "metadata", "continue", NULL));
-		if (snprintf(next, sizeof(next), "%s", more != NULL ? more : "") >=
-			(int)sizeof(next))
-			status = error_set(error, STATUS_LIMIT, "the token of a list is too long");
-		json_decref(list);
-		if (status != STATUS_OK || *next == '\0')
-			return status;
-	}
-	return error_set(error, STATUS_LIMIT, "the list of nodes is too long");
+	return kube_list_read(look->session, "/api/v1/nodes?limit=100", "nodes", count_page,
+		observation, error);
 }
 
 enum status kube_look_further(struct kube_look *look, const json_t *target, const json_t *top,

@@ -15,11 +15,11 @@
 #include "base/clock.h"
 #include "remediations/actions/shapes.h"
 #include "remediations/kube_custom.h"
+#include "remediations/kube_list.h"
 #include "remediations/kube_managers.h"
 #include "remediations/kube_object.h"
 
 #define CHAIN_MAX 4
-#define PAGES_MAX 40
 #define KEDA_AGE_NS (300 * INT64_C(1000000000))
 
 struct link {
@@ -356,50 +356,30 @@ static void note_scaled_object(struct sight *sight, const json_t *item)
 
 typedef void note_fn(struct sight *sight, const json_t *item);
 
+struct search {
+	struct sight *sight;
+	note_fn *note;
+};
+
 /* Looks through one page for an object that scales the top of the chain. */
-static void search_page(struct sight *sight, const json_t *list, note_fn *note)
+static enum status search_page(void *argument, const json_t *list, bool *enough,
+	struct error *error)
 {
-	const json_t *items = json_object_get(list, "items"), *item;
+	const struct search *search = argument;
+	const json_t *item;
 	size_t i;
 
-	json_array_foreach(items, i, item)
+	(void)error;
+	json_array_foreach(json_object_get(list, "items"), i, item)
 	{
-		if (refers_to(kube_get(item, "spec", "scaleTargetRef", NULL), top_of(sight),
+		if (refers_to(kube_get(item, "spec", "scaleTargetRef", NULL), top_of(search->sight),
 			    "Deployment")) {
-			note(sight, item);
-			return;
+			search->note(search->sight, item);
+			break;
 		}
 	}
-}
-
-/* Reads one page and looks through it; *next becomes the token of the page after it, "" at the end. */
-static enum status search_one(struct sight *sight, const char *group_version, const char *resource,
-	note_fn *note, char *next, size_t size)
-{
-	const char *more;
-	json_t *list = NULL;
-	struct buf path;
-	enum status status;
-
-	buf_init(&path, KUBE_PATH_MAX);
-	buf_printf(&path, "/apis/%s/namespaces", group_version);
-	kube_path_add(&path, sight->observation->target.namespace_name);
-	buf_printf(&path, "/%s?limit=500", resource);
-	if (*next != '\0') {
-		buf_add_text(&path, "&continue=");
-		kube_path_escape(&path, next);
-	}
-	status = buf_ok(&path) ? kube_read(sight->look->session, path.data, &list, sight->error)
-			       : error_set(sight->error, STATUS_NO_MEMORY, "no memory for a path");
-	buf_fini(&path);
-	if (status != STATUS_OK)
-		return status;
-	search_page(sight, list, note);
-	more = json_string_value(kube_get(list, "metadata", "continue", NULL));
-	if (snprintf(next, size, "%s", more != NULL ? more : "") >= (int)size)
-		status = error_set(sight->error, STATUS_LIMIT, "the token of a list is too long");
-	json_decref(list);
-	return status;
+	*enough = *search->sight->observation->owner_of_replicas != '\0';
+	return STATUS_OK;
 }
 
 /* Reads a list until one of its objects was noted. An API that the server does not have holds
@@ -407,21 +387,19 @@ static enum status search_one(struct sight *sight, const char *group_version, co
 static enum status search_list(struct sight *sight, const char *group_version, const char *resource,
 	note_fn *note)
 {
-	const char *owner = sight->observation->owner_of_replicas;
-	char next[1024] = "";
+	struct search search = {sight, note};
+	struct buf path;
+	enum status status;
 
-	for (int pages = 0; pages < PAGES_MAX; pages++) {
-		enum status status =
-			search_one(sight, group_version, resource, note, next, sizeof(next));
-
-		if (status == STATUS_NOT_FOUND)
-			return STATUS_OK;
-		if (status != STATUS_OK)
-			return error_prefix(sight->error, "the list of %s", resource);
-		if (*owner != '\0' || *next == '\0')
-			return STATUS_OK;
-	}
-	return error_set(sight->error, STATUS_LIMIT, "the list of %s is too long", resource);
+	buf_init(&path, KUBE_PATH_MAX);
+	buf_printf(&path, "/apis/%s/namespaces", group_version);
+	kube_path_add(&path, sight->observation->target.namespace_name);
+	buf_printf(&path, "/%s?limit=500", resource);
+	status = buf_ok(&path) ? kube_list_read(sight->look->session, path.data, resource,
+					 search_page, &search, sight->error)
+			       : error_set(sight->error, STATUS_NO_MEMORY, "no memory for a path");
+	buf_fini(&path);
+	return status == STATUS_NOT_FOUND ? STATUS_OK : status;
 }
 
 /* Whether the cluster has KEDA, by its API group: where there is none, a server may answer a list

@@ -8,10 +8,9 @@
 #include <string.h>
 
 #include "base/parse.h"
+#include "remediations/kube_list.h"
 #include "remediations/kube_object.h"
 #include "remediations/kube_observe.h"
-
-#define PAGES_MAX 40
 
 static int64_t revision_of(const json_t *object, enum target_kind kind)
 {
@@ -55,81 +54,58 @@ static void add_selector(struct buf *path, const json_t *workload)
 	}
 }
 
-static enum status read_page(struct kube_session *session, const json_t *workload,
-	enum target_kind kind, const char *next, json_t **list, struct error *error)
-{
-	const char *space = json_string_value(kube_get(workload, "metadata", "namespace", NULL));
-	struct buf path;
-	enum status status;
+struct reading {
+	struct kube_revisions *revisions;
+	const char *owner;
+	enum target_kind kind;
+	int64_t wanted;
+};
 
-	*list = NULL;
-	buf_init(&path, KUBE_PATH_MAX);
-	buf_add_text(&path, "/apis/apps/v1/namespaces");
-	kube_path_add(&path, space != NULL ? space : "");
-	buf_printf(&path, "/%s?limit=100",
-		kind == TARGET_DEPLOYMENT ? "replicasets" : "controllerrevisions");
-	add_selector(&path, workload);
-	if (*next != '\0') {
-		buf_add_text(&path, "&continue=");
-		kube_path_escape(&path, next);
-	}
-	status = buf_ok(&path) ? kube_read(session, path.data, list, error)
-			       : error_set(error, STATUS_NO_MEMORY, "no memory for a path");
-	buf_fini(&path);
-	return status == STATUS_OK ? status : error_prefix(error, "the list of its revisions");
-}
-
-static void note_page(struct kube_revisions *revisions, const json_t *list, const char *owner,
-	enum target_kind kind, int64_t wanted)
+static enum status note_page(void *argument, const json_t *list, bool *enough, struct error *error)
 {
+	const struct reading *reading = argument;
 	json_t *item;
 	size_t i;
 
+	(void)enough;
+	(void)error;
 	json_array_foreach(json_object_get(list, "items"), i, item)
 	{
 		const char *uid = json_string_value(json_object_get(kube_controller(item), "uid"));
 
-		if (uid != NULL && strcmp(uid, owner) == 0)
-			note_revision(revisions, item, revision_of(item, kind), wanted);
+		if (uid != NULL && strcmp(uid, reading->owner) == 0)
+			note_revision(reading->revisions, item, revision_of(item, reading->kind),
+				reading->wanted);
 	}
+	return STATUS_OK;
 }
 
 enum status kube_revisions_read(struct kube_session *session, const json_t *workload,
 	enum target_kind kind, int64_t wanted, struct kube_revisions *revisions,
 	struct error *error)
 {
-	char next[1024] = "";
+	const char *space = json_string_value(kube_get(workload, "metadata", "namespace", NULL));
+	struct reading reading = {revisions, kube_uid(workload), kind, wanted};
+	struct buf path;
+	enum status status;
 
 	*revisions = (struct kube_revisions){.newest = 0};
 	if (kind != TARGET_DEPLOYMENT && kind != TARGET_STATEFULSET && kind != TARGET_DAEMONSET)
 		return error_set(error, STATUS_UNSUPPORTED, "a %s has no revisions",
 			target_kind_name(kind));
-	for (int pages = 0; pages < PAGES_MAX; pages++) {
-		const char *more;
-		json_t *list;
-		enum status status = read_page(session, workload, kind, next, &list, error);
-
-		if (status == STATUS_OK) {
-			note_page(revisions, list, kube_uid(workload), kind, wanted);
-			more = json_string_value(kube_get(list, "metadata", "continue", NULL));
-			if (more == NULL || *more == '\0') {
-				json_decref(list);
-				return STATUS_OK;
-			}
-			if (strlen(more) < sizeof(next))
-				memcpy(next, more, strlen(more) + 1);
-			else
-				status = error_set(error, STATUS_LIMIT,
-					"the token of a list is too long");
-			json_decref(list);
-		}
-		if (status != STATUS_OK) {
-			kube_revisions_fini(revisions);
-			return status;
-		}
-	}
-	kube_revisions_fini(revisions);
-	return error_set(error, STATUS_LIMIT, "the list of its revisions is too long");
+	buf_init(&path, KUBE_PATH_MAX);
+	buf_add_text(&path, "/apis/apps/v1/namespaces");
+	kube_path_add(&path, space != NULL ? space : "");
+	buf_printf(&path, "/%s?limit=100",
+		kind == TARGET_DEPLOYMENT ? "replicasets" : "controllerrevisions");
+	add_selector(&path, workload);
+	status = buf_ok(&path)
+		? kube_list_read(session, path.data, "its revisions", note_page, &reading, error)
+		: error_set(error, STATUS_NO_MEMORY, "no memory for a path");
+	buf_fini(&path);
+	if (status != STATUS_OK)
+		kube_revisions_fini(revisions);
+	return status;
 }
 
 void kube_revisions_fini(struct kube_revisions *revisions)

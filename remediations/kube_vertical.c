@@ -9,10 +9,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "remediations/kube_list.h"
 #include "remediations/kube_object.h"
 
 #define GROUP_AGE_NS (300 * INT64_C(1000000000))
-#define PAGES_MAX 40
 
 static const char *text_of(const json_t *object, const char *name)
 {
@@ -54,12 +54,14 @@ static bool targets(const json_t *reference, const struct observation *observati
 	return *name != '\0' && strcmp(words, observation->owner_of_replicas) == 0;
 }
 
-static void note_owner(struct observation *observation, const json_t *list)
+static enum status note_owner(void *argument, const json_t *list, bool *enough, struct error *error)
 {
-	const json_t *items = json_object_get(list, "items"), *item;
+	struct observation *observation = argument;
+	const json_t *item;
 	size_t i;
 
-	json_array_foreach(items, i, item)
+	(void)error;
+	json_array_foreach(json_object_get(list, "items"), i, item)
 	{
 		const char *mode = json_string_value(
 			kube_get(item, "spec", "updatePolicy", "updateMode", NULL));
@@ -72,55 +74,27 @@ static void note_owner(struct observation *observation, const json_t *list)
 		snprintf(observation->owner_of_resources, sizeof(observation->owner_of_resources),
 			"VerticalPodAutoscaler/%.40s, mode %.20s",
 			text_of(json_object_get(item, "metadata"), "name"), mode);
-		return;
+		*enough = true;
+		break;
 	}
-}
-
-static enum status read_page(struct kube_look *look, const char *namespace_name, const char *next,
-	json_t **list, struct error *error)
-{
-	struct buf path;
-	enum status status;
-
-	*list = NULL;
-	buf_init(&path, KUBE_PATH_MAX);
-	buf_add_text(&path, "/apis/" KUBE_VERTICAL_GROUP "/v1/namespaces");
-	kube_path_add(&path, namespace_name);
-	buf_add_text(&path, "/verticalpodautoscalers?limit=500");
-	if (*next != '\0') {
-		buf_add_text(&path, "&continue=");
-		kube_path_escape(&path, next);
-	}
-	status = buf_ok(&path) ? kube_read(look->session, path.data, list, error)
-			       : error_set(error, STATUS_NO_MEMORY, "no memory for a path");
-	buf_fini(&path);
-	return status;
+	return STATUS_OK;
 }
 
 enum status kube_vertical_look(struct kube_look *look, struct observation *observation,
 	struct error *error)
 {
-	char next[1024] = "";
+	struct buf path;
 	enum status status = find_group(look, error);
 
 	if (status != STATUS_OK || !look->vertical)
 		return status;
-	for (int pages = 0; pages < PAGES_MAX; pages++) {
-		const char *more;
-		json_t *list;
-
-		status = read_page(look, observation->target.namespace_name, next, &list, error);
-		if (status != STATUS_OK)
-			return error_prefix(error, "the list of verticalpodautoscalers");
-		note_owner(observation, list);
-		more = json_string_value(kube_get(list, "metadata", "continue", NULL));
-		if (snprintf(next, sizeof(next), "%s", more != NULL ? more : "") >=
-			(int)sizeof(next))
-			status = error_set(error, STATUS_LIMIT, "the token of a list is too long");
-		json_decref(list);
-		if (status != STATUS_OK || *next == '\0' ||
-			*observation->owner_of_resources != '\0')
-			return status;
-	}
-	return error_set(error, STATUS_LIMIT, "the list of verticalpodautoscalers is too long");
+	buf_init(&path, KUBE_PATH_MAX);
+	buf_add_text(&path, "/apis/" KUBE_VERTICAL_GROUP "/v1/namespaces");
+	kube_path_add(&path, observation->target.namespace_name);
+	buf_add_text(&path, "/verticalpodautoscalers?limit=500");
+	status = buf_ok(&path) ? kube_list_read(look->session, path.data, "verticalpodautoscalers",
+					 note_owner, observation, error)
+			       : error_set(error, STATUS_NO_MEMORY, "no memory for a path");
+	buf_fini(&path);
+	return status;
 }

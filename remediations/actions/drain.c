@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "remediations/actions/shapes.h"
 #include "remediations/drain_pods.h"
+#include "remediations/kube_list.h"
 #include "remediations/kube_object.h"
 #include "remediations/words.h"
 
@@ -27,8 +28,6 @@
 #define TIME_MIN_MS 60000
 #define TIME_MAX_MS (4 * 3600000)
 #define LOOK_AGAIN_MS 1000
-#define PAGE_PODS 500
-#define PAGES_MAX 20
 #define UNCORDON_TRIES 3
 
 /* Of one drain under way. */
@@ -110,61 +109,22 @@ static void describe(struct words *words, const struct command *command)
 
 /* ---- its pods ---- */
 
-/* node NULL: of all budgets, else of the pods of the node. */
-static enum status write_list_path(struct buf *path, const char *node, const char *next,
-	struct error *error)
-{
-	if (node != NULL && !kube_name_valid(node))
-		return error_set(error, STATUS_BAD_INPUT, "\"%.100s\" can be no name of a Node",
-			node);
-	if (node == NULL) {
-		buf_printf(path, "/apis/policy/v1/poddisruptionbudgets?limit=%d", PAGE_PODS);
-	} else {
-		buf_printf(path, "/api/v1/pods?limit=%d&fieldSelector=spec.nodeName%%3D",
-			PAGE_PODS);
-		kube_path_escape(path, node);
-	}
-	if (*next != '\0') {
-		buf_add_text(path, "&continue=");
-		kube_path_escape(path, next);
-	}
-	return buf_ok(path) ? STATUS_OK
-			    : error_set(error, STATUS_NO_MEMORY, "no memory for a path");
-}
-
-/* What is done with each page; an error ends the walk. */
-typedef enum status page_fn(void *argument, const json_t *list, struct error *error);
-
-static enum status walk_list(struct kube_session *session, const char *node, page_fn *page,
+static enum status walk_pods(struct kube_session *session, const char *node, kube_page_fn *page,
 	void *argument, struct error *error)
 {
-	const char *what = node != NULL ? "pods" : "PodDisruptionBudgets";
-	char next[1024] = "";
+	struct buf path;
+	enum status status;
 
-	for (int pages = 0; pages < PAGES_MAX; pages++) {
-		json_t *list = NULL;
-		const char *more;
-		struct buf path;
-		enum status status;
-
-		buf_init(&path, KUBE_PATH_MAX);
-		status = write_list_path(&path, node, next, error);
-		if (status == STATUS_OK)
-			status = kube_read(session, path.data, &list, error);
-		buf_fini(&path);
-		if (status == STATUS_OK && !json_is_array(json_object_get(list, "items")))
-			status = error_set(error, STATUS_IO, "the list of %s is none", what);
-		if (status == STATUS_OK)
-			status = page(argument, list, error);
-		more = json_string_value(kube_get(list, "metadata", "continue", NULL));
-		if (snprintf(next, sizeof(next), "%s", more != NULL ? more : "") >=
-			(int)sizeof(next))
-			status = error_set(error, STATUS_LIMIT, "the token of a list is too long");
-		json_decref(list);
-		if (status != STATUS_OK || *next == '\0')
-			return status;
-	}
-	return error_set(error, STATUS_LIMIT, "the list of %s is too long", what);
+	if (!kube_name_valid(node))
+		return error_set(error, STATUS_BAD_INPUT, "\"%.100s\" can be no name of a Node",
+			node);
+	buf_init(&path, KUBE_PATH_MAX);
+	buf_add_text(&path, "/api/v1/pods?limit=500&fieldSelector=spec.nodeName%3D");
+	kube_path_escape(&path, node);
+	status = buf_ok(&path) ? kube_list_read(session, path.data, "pods", page, argument, error)
+			       : error_set(error, STATUS_NO_MEMORY, "no memory for a path");
+	buf_fini(&path);
+	return status;
 }
 
 /* The name of our own pod, where we run in one. */
@@ -191,13 +151,14 @@ struct counting {
 	struct drain_crowd crowd;
 };
 
-static enum status count_page(void *argument, const json_t *list, struct error *error)
+static enum status count_page(void *argument, const json_t *list, bool *enough, struct error *error)
 {
 	const json_t *items = json_object_get(list, "items");
 	struct counting *counting = argument;
 	json_t *pod;
 	size_t i;
 
+	(void)enough;
 	(void)error;
 	drain_add(counting->view, list, &counting->rules);
 	json_array_foreach(items, i, pod)
@@ -208,10 +169,12 @@ static enum status count_page(void *argument, const json_t *list, struct error *
 	return STATUS_OK;
 }
 
-static enum status budgets_page(void *argument, const json_t *list, struct error *error)
+static enum status budgets_page(void *argument, const json_t *list, bool *enough,
+	struct error *error)
 {
 	struct counting *counting = argument;
 
+	(void)enough;
 	(void)error;
 	drain_budgets_add(counting->budgets, &counting->crowd, list);
 	return STATUS_OK;
@@ -228,10 +191,11 @@ static enum status look(struct kube_session *session, const struct target *targe
 	counting->view = &observation->drain;
 	counting->budgets = &observation->budgets;
 	counting->rules = rules_of(&purpose->options);
-	status = walk_list(session, target->name, count_page, counting, error);
+	status = walk_pods(session, target->name, count_page, counting, error);
 	/* What holds up a drain that has begun is told by its evictions. */
 	if (status == STATUS_OK && !purpose->begun) {
-		status = walk_list(session, NULL, budgets_page, counting, error);
+		status = kube_list_read(session, "/apis/policy/v1/poddisruptionbudgets?limit=500",
+			"poddisruptionbudgets", budgets_page, counting, error);
 		/* A server without this API has no budgets. */
 		if (status == STATUS_NOT_FOUND)
 			status = STATUS_OK;
@@ -339,12 +303,13 @@ static enum status evict(struct round *round, const json_t *pod, struct error *e
 	return error_prefix(error, "pod %.63s/%.200s", namespace_name, name);
 }
 
-static enum status round_page(void *argument, const json_t *list, struct error *error)
+static enum status round_page(void *argument, const json_t *list, bool *enough, struct error *error)
 {
 	const json_t *items = json_object_get(list, "items"), *pod;
 	struct round *round = argument;
 	size_t i;
 
+	(void)enough;
 	drain_add(&round->view, list, &round->rules);
 	if (round->view.forbidden != DRAIN_EVICT) {
 		char why[320];
@@ -387,7 +352,7 @@ static enum status go_round(struct sending *sending, struct draining *draining, 
 		.rules = rules_of(&sending->command->options),
 		.evict = evict_them && now_ns >= draining->evict_ns};
 	enum status status =
-		walk_list(sending->session, sending->object.name, round_page, &round, error);
+		walk_pods(sending->session, sending->object.name, round_page, &round, error);
 
 	draining->forbidden = round.view.forbidden != DRAIN_EVICT;
 	if (status != STATUS_OK)
