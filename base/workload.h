@@ -83,7 +83,9 @@ void workload_key_write(const struct workload_key *key, char *text, size_t size)
 	X(ROLE_REPLICAS, "replicas", "count")                                                      \
 	X(ROLE_REPLICAS_WANTED, "replicas_wanted", "count")                                        \
 	X(ROLE_SATURATION, "saturation", "ratio")                                                  \
-	X(ROLE_CPU_THROTTLED, "cpu_throttled", "ratio")
+	X(ROLE_CPU_THROTTLED, "cpu_throttled", "ratio")                                            \
+	X(ROLE_MEMORY_LIMIT, "memory_limit", "bytes")                                              \
+	X(ROLE_CPU_LIMIT, "cpu_limit", "cores")
 
 enum signal_role {
 #define X(role, name, unit) role,

@@ -294,6 +294,7 @@ void cluster_read(struct cluster *cluster, int index, struct sim_reading *readin
 	show(reading, ROLE_CPU_UTILIZATION, workload->last.cpu);
 	show(reading, ROLE_MEMORY, memory * 1048576);
 	show(reading, ROLE_MEMORY_UTILIZATION, largest / workload->memory_limit_mib);
+	show(reading, ROLE_MEMORY_LIMIT, workload->memory_limit_mib * 1048576);
 	show(reading, ROLE_REQUEST_RATE, workload->last.demand);
 	if (workload->last.arrivals > 0)
 		show(reading, ROLE_ERROR_RATE, workload->last.dropped / workload->last.arrivals);

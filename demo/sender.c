@@ -31,6 +31,8 @@ static const char *const role_series[ROLE_COUNT] = {
 	[ROLE_REPLICAS_WANTED] = "nimbusguard:workload_replicas:wanted",
 	[ROLE_SATURATION] = "nimbusguard:workload_saturation:ratio",
 	[ROLE_CPU_THROTTLED] = "nimbusguard:workload_cpu_throttled:ratio",
+	[ROLE_MEMORY_LIMIT] = "nimbusguard:workload_memory_limit_bytes:container",
+	[ROLE_CPU_LIMIT] = "nimbusguard:workload_cpu_limit_cores:container",
 };
 
 struct sender {

@@ -33,49 +33,18 @@ bool plan_observed(const struct plan_question *question)
 	return question->observation && !question->observation->error.code;
 }
 
-static bool read_until(const struct plan_question *question, enum signal_role role,
-	int64_t until_ms, struct signal_reading *reading)
+bool plan_read_signal(const struct plan_question *question, enum signal_role role, double *value)
 {
+	struct signal_reading reading = {.quality = QUALITY_MISSING, .value = NAN};
 	const struct signal_source *signals = question->signals;
 
-	*reading = (struct signal_reading){.quality = QUALITY_MISSING, .value = NAN};
+	*value = NAN;
 	if (question->target->workload.kind == TARGET_NONE || !signals || !signals->read)
 		return false;
 	signals->read(signals->self, &question->target->workload, role, SIGNAL_NEWEST,
-		question->now_ms - SIGNAL_LOOK_MS, until_ms, reading);
-	return reading->quality == QUALITY_GOOD && isfinite(reading->value);
-}
-
-bool plan_read_signal(const struct plan_question *question, enum signal_role role, double *value)
-{
-	struct signal_reading reading;
-	bool good = read_until(question, role, question->now_ms, &reading);
-
+		question->now_ms - SIGNAL_LOOK_MS, question->now_ms, &reading);
 	*value = reading.value;
-	return good;
-}
-
-bool plan_read_signals(const struct plan_question *question, const enum signal_role *roles,
-	double *values, size_t count)
-{
-	int64_t until_ms = question->now_ms;
-
-	/* Once to see up to when all of them have come, once for their values at that time. */
-	for (int round = 0; round < 2; round++) {
-		int64_t oldest_ms = until_ms;
-
-		for (size_t i = 0; i < count; i++) {
-			struct signal_reading reading;
-
-			if (!read_until(question, roles[i], until_ms, &reading))
-				return false;
-			if (reading.newest_ms < oldest_ms)
-				oldest_ms = reading.newest_ms;
-			values[i] = reading.value;
-		}
-		until_ms = oldest_ms;
-	}
-	return true;
+	return reading.quality == QUALITY_GOOD && isfinite(reading.value);
 }
 
 double amount_apply(const struct amount *amount, double before, double lowest, double highest)

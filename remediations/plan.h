@@ -83,9 +83,6 @@ char *plan_payload(const struct plan_question *question, const char *action_id) 
 bool plan_observed(const struct plan_question *question);
 /* The newest good value of the target's workload; false when there is none. */
 bool plan_read_signal(const struct plan_question *question, enum signal_role role, double *value);
-/* The same of several signals, as they were when all of them had come. values: [count]. */
-bool plan_read_signals(const struct plan_question *question, const enum signal_role *roles,
-	double *values, size_t count);
 /* The value that an amount leads to from `before`, held between the bounds (0: none), which never
  * turn a raise into a cut or the other way round. */
 double amount_apply(const struct amount *amount, double before, double lowest, double highest);

@@ -22,6 +22,7 @@
 
 #define RESIZE_WAIT_MS (2 * 60000)
 #define RESIZE_LOOK_MS 1000
+#define LIMIT_MAX 0x1p53 /* of a series: the whole numbers that a double tells apart */
 
 /* The keys of each value: how much, and its bounds. */
 static const struct value_keys {
@@ -77,24 +78,22 @@ static const struct value_keys *keys_of(enum change_field field)
 	return NULL;
 }
 
-/* A pod's limit by the series of what is used of it by all pods; there is none for requests. */
+/* A container's limit by the series of it, which tells none where containers differ; there is none of
+ * requests. */
 static bool limit_by_signals(const struct plan_question *question, enum change_field field,
-	double *before)
+	int64_t *before)
 {
 	bool memory = field == CHANGE_MEMORY_LIMIT;
-	const enum signal_role roles[] = {memory ? ROLE_MEMORY : ROLE_CPU,
-		memory ? ROLE_MEMORY_UTILIZATION : ROLE_CPU_UTILIZATION, ROLE_REPLICAS};
-	double now[ARRAY_COUNT(roles)], use, share, pods;
+	double limit;
 
-	if ((!memory && field != CHANGE_CPU_LIMIT) ||
-		!plan_read_signals(question, roles, now, ARRAY_COUNT(roles)))
+	if (!memory && field != CHANGE_CPU_LIMIT)
 		return false;
-	use = now[0];
-	share = now[1];
-	pods = rint(now[2]);
-	if (share <= 0 || pods < 1)
+	if (!plan_read_signal(question, memory ? ROLE_MEMORY_LIMIT : ROLE_CPU_LIMIT, &limit))
 		return false;
-	*before = rint(use / share / pods * (memory ? 1 : 1000));
+	limit = rint(memory ? limit : limit * 1000);
+	if (limit < 1 || limit > LIMIT_MAX)
+		return false;
+	*before = (int64_t)limit;
 	return true;
 }
 
@@ -102,14 +101,11 @@ static bool limit_by_signals(const struct plan_question *question, enum change_f
 static bool value_before(struct plan *plan, const struct plan_question *question,
 	const struct step_change *change, int64_t *before)
 {
-	double value = 0;
-
 	*before = 0;
 	if (plan_observed(question)) {
 		observation_value(question->observation, change->field, before);
-	} else if (limit_by_signals(question, change->field, &value)) {
+	} else if (limit_by_signals(question, change->field, before)) {
 		plan->basis = PLAN_FROM_SIGNALS;
-		*before = (int64_t)value;
 	} else {
 		plan->basis = PLAN_FROM_LABELS;
 		plan_refuse_unknown(plan, change, "limit_unknown",

@@ -201,6 +201,7 @@ const char *scene_plan(struct scene *scene)
 		.event = &scene->event,
 		.target = &scene->target,
 		.observation = &scene->observation,
+		.signals = &scene->signals,
 		.replicas_max = scene->replicas_max,
 		.now_ms = NOW_MS,
 		.reason = ""};

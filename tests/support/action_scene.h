@@ -42,6 +42,7 @@ struct scene {
 	struct command command;
 	struct command_result result;
 	int32_t replicas_max;
+	struct signal_source signals; /* none unless set */
 	scene_before_fn *before;
 	struct scene_call calls[SCENE_CALLS_MAX];
 	size_t call_count;

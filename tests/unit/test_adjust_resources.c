@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -290,6 +291,96 @@ static void an_older_server_resizes_nothing(void **state)
 		"no_resize");
 }
 
+/* What the series say of the limits; NaN: nothing. */
+struct told_limits {
+	double memory, cpu;
+	enum quality quality;
+};
+
+static void read_limit(void *self, const struct workload_key *workload, enum signal_role role,
+	enum signal_fold fold, int64_t from_ms, int64_t to_ms, struct signal_reading *reading)
+{
+	const struct told_limits *told = self;
+
+	assert_int_equal(workload->kind, TARGET_DEPLOYMENT);
+	assert_int_equal(fold, SIGNAL_NEWEST);
+	assert_int_equal(to_ms - from_ms, 5 * 60000);
+	*reading = (struct signal_reading){.quality = QUALITY_MISSING, .value = NAN};
+	if (role == ROLE_MEMORY_LIMIT)
+		reading->value = told->memory;
+	else if (role == ROLE_CPU_LIMIT)
+		reading->value = told->cpu;
+	else
+		reading->value = 1000;
+	if (!isnan(reading->value))
+		reading->quality = told->quality;
+}
+
+/* The refusal's reason for web, of which the cluster tells nothing and the series tell this. */
+static const char *plan_blind(struct scene *scene, struct told_limits *told, const char *step)
+{
+	scene_step(scene, "Deployment", step);
+	scene->signals = (struct signal_source){.self = told, .read = read_limit};
+	scene->target.kind = scene->target.workload.kind = TARGET_DEPLOYMENT;
+	scene->observation.error.code = STATUS_UNAVAILABLE;
+	return scene_plan(scene);
+}
+
+static void without_a_cluster_a_limit_is_that_of_its_series(void **state)
+{
+	struct told_limits told = {.memory = 64 * (double)MI, .cpu = 0.3, .quality = QUALITY_GOOD};
+	struct scene *scene = *state;
+
+	assert_string_equal(plan_blind(scene, &told,
+				    "{action: adjust_resources, memory: +25%, ceiling: 4GiB, "
+				    "cpu: +25%, cpu_ceiling: 4}"),
+		"");
+	assert_string_equal(scene->plan.words,
+		"memory limit 64MiB -> 80MiB, cpu limit 300m -> 375m, by a rollout");
+	assert_int_equal(scene->plan.basis, PLAN_FROM_SIGNALS);
+}
+
+static void without_a_cluster_and_a_series_no_limit_is_guessed(void **state)
+{
+	static const struct told_limits cases[] = {
+		{NAN, 0.3, QUALITY_GOOD},
+		{64 * (double)MI, 0.3, QUALITY_STALE},
+		{64 * (double)MI, 0.3, QUALITY_DUPLICATE},
+		{INFINITY, 0.3, QUALITY_GOOD},
+		{0, 0.3, QUALITY_GOOD},
+		{-1, 0.3, QUALITY_GOOD},
+		{1e300, 0.3, QUALITY_GOOD},
+	};
+	struct told_limits told = {.memory = 64 * (double)MI, .cpu = NAN, .quality = QUALITY_GOOD};
+	struct scene *scene = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct told_limits one = cases[i];
+
+		assert_string_equal(
+			plan_blind(scene, &one,
+				"{action: adjust_resources, memory: +25%, ceiling: 4GiB}"),
+			"limit_unknown");
+		assert_int_equal(scene->plan.basis, PLAN_FROM_LABELS);
+		assert_int_equal(scene->plan.changes.count, 0);
+	}
+	assert_string_equal(plan_blind(scene, &told,
+				    "{action: adjust_resources, cpu: +25%, cpu_ceiling: 4}"),
+		"limit_unknown");
+}
+
+/* No series is there of requests; that of the limit is not taken for it. */
+static void without_a_cluster_no_request_is_known(void **state)
+{
+	struct told_limits told = {.memory = 64 * (double)MI, .cpu = 0.3, .quality = QUALITY_GOOD};
+	struct scene *scene = *state;
+
+	assert_string_equal(plan_blind(scene, &told,
+				    "{action: adjust_resources, memory_request: +25%, "
+				    "memory_request_ceiling: 4GiB}"),
+		"limit_unknown");
+}
+
 static void a_dry_run_waits_for_nothing(void **state)
 {
 	struct scene *scene = *state;
@@ -337,6 +428,9 @@ int main(void)
 		T(what_is_put_off_may_be_done_later),
 		T(the_services_end_takes_back_what_is_put_off),
 		T(an_older_server_resizes_nothing),
+		T(without_a_cluster_a_limit_is_that_of_its_series),
+		T(without_a_cluster_and_a_series_no_limit_is_guessed),
+		T(without_a_cluster_no_request_is_known),
 		T(a_dry_run_waits_for_nothing),
 		cmocka_unit_test(wrong_steps_are_told),
 	};
