@@ -14,12 +14,14 @@
  */
 #include "store/fill.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "store/layout.h"
 
 #define PIECE 1024u
+#define DISTANCES 64u
 
 const char *fill_result_name(enum fill_result result)
 {
@@ -227,12 +229,37 @@ static void merge_link(struct merge *merge)
 	ring->head = writer->last;
 }
 
-/* Twice the usual distance of the ring's samples. */
-static int64_t hole_of(const struct ring *ring, int64_t interval_ms)
+static int order_distances(const void *a, const void *b)
+{
+	const int64_t *left = a, *right = b;
+
+	return (*left > *right) - (*left < *right);
+}
+
+/* The usual distance of the points, which are of the same series: the median of the newest, the lower
+ * one of two. 0: they are too few to tell. */
+static int64_t usual_distance(const struct store_point *points, size_t count)
+{
+	int64_t distances[DISTANCES];
+	size_t known = 0;
+
+	for (size_t i = count; i > 1 && known < DISTANCES; i--)
+		if (points[i - 1].t_ms > points[i - 2].t_ms)
+			distances[known++] = points[i - 1].t_ms - points[i - 2].t_ms;
+	if (known < 2)
+		return 0;
+	qsort(distances, known, sizeof(*distances), order_distances);
+	return distances[(known - 1) / 2];
+}
+
+/* The ring's own step says less: of few samples it may be the hole itself. */
+static int64_t hole_of(const struct ring *ring, int64_t usual_ms, int64_t interval_ms)
 {
 	int64_t step_ms = ring->end.count > 1 ? ring->end.step_ms : 0;
 
-	return 2 * (step_ms > interval_ms ? step_ms : interval_ms);
+	if (usual_ms == 0 || (step_ms > 0 && step_ms < usual_ms))
+		usual_ms = step_ms;
+	return (usual_ms > 0 ? usual_ms : interval_ms) * 3 / 2;
 }
 
 /* Merges points from the front; returns how many were settled, one at least. */
@@ -265,6 +292,7 @@ struct fill {
 	struct ring *ring;
 	enum fill_mode mode;
 	int64_t oldest_ms, newest_ms; /* bounds of what is taken */
+	int64_t usual_ms;             /* distance of the points; 0: unknown */
 	uint64_t *counts;
 };
 
@@ -282,7 +310,8 @@ static bool piece_fill(struct fill *fill, const struct store_point *points, uint
 	(void)pthread_mutex_lock(&fill->shard->lock);
 	live = ring_state_of(fill->ring) == RING_LIVE;
 	if (live && fill->mode == FILL_HOLES)
-		merge.hole_ms = hole_of(fill->ring, fill->store->limits.interval_ms);
+		merge.hole_ms =
+			hole_of(fill->ring, fill->usual_ms, fill->store->limits.interval_ms);
 	if (live)
 		*count = ring_fill(&merge, fill->counts);
 	(void)pthread_mutex_unlock(&fill->shard->lock);
@@ -334,6 +363,7 @@ void store_fill(struct store *store, uint32_t series, const struct store_point *
 		fill.shard = shard_of(store, series);
 		fill.ring = ring_of(store, series);
 		fill_bounds(&fill, series, points, count);
+		fill.usual_ms = usual_distance(points, count);
 	}
 	while (live && (next < count || held > 0)) {
 		for (; next < count && held < PIECE; next++) {

@@ -45,7 +45,8 @@ const char *fill_result_name(enum fill_result result);
 enum fill_mode {
 	FILL_ANYWHERE,
 	/* For another replica's samples, whose times differ: only where two samples of the ring are
-	 * further apart than twice their usual distance, or before the first, or after the last. */
+	 * further apart than one and a half of their usual distance (the median of the points', where they
+	 * are enough to tell), or before the first, or after the last. */
 	FILL_HOLES
 };
 

@@ -97,54 +97,13 @@ static bool state_is(const char *name)
 	return web_metric(nimbusguard->url, metric) == 1;
 }
 
-static double sent(void)
-{
-	return web_metric_sum(prometheus->url, "prometheus_remote_storage_samples_total");
-}
-
-/* Nothing of the stream is on its way: what it handed over grows by a second's worth at most. */
-static bool nothing_pending(void)
-{
-	return web_metric_sum(prometheus->url, "prometheus_remote_storage_samples_pending") == 0 &&
-		sent() > 0;
-}
-
-/* As the stream sends it: with the external labels that it has not itself, without the replica's. */
-static void add_external(json_t *labels)
-{
-	if (json_object_get(labels, "cluster") == NULL)
-		json_object_set_new(labels, "cluster", json_string("prod"));
-	if (json_object_get(labels, "kind") == NULL)
-		json_object_set_new(labels, "kind", json_string("of \"us\""));
-}
-
+/* As the stream sends it: with the external labels that a series has not itself, without the replica's. */
 static size_t compare_all(double to_s)
 {
-	char range[64];
-	json_t *theirs, *ours, *entry;
-	size_t i, samples = 0, count;
+	json_t *external = json_pack("{s:s, s:s}", "cluster", "prod", "kind", "of \"us\"");
+	size_t samples = rings_are_the_same(nimbusguard, prometheus, external, began_s, to_s);
 
-	snprintf(range, sizeof(range), "{__name__!=\"\"}[%.0fs]", to_s - began_s);
-	theirs = prometheus_query(prometheus, range, to_s);
-	ours = rings_read(nimbusguard, "{__name__!=\"\"}", began_s, to_s);
-	count = json_array_size(theirs);
-	assert_true(count > 200);
-	json_array_foreach(theirs, i, entry)
-	{
-		char *key;
-
-		add_external(json_object_get(entry, "metric"));
-		key = rings_key(json_object_get(entry, "metric"));
-		rings_compare(key, json_object_get(entry, "values"), json_object_get(ours, key));
-		samples += json_array_size(json_object_get(entry, "values"));
-		json_object_del(ours, key);
-		free(key);
-	}
-	if (json_object_size(ours) > 0)
-		fail_msg("only here: %s", json_object_iter_key(json_object_iter(ours)));
-	print_message("%zu samples of %zu series are the same in both\n", samples, count);
-	json_decref(theirs);
-	json_decref(ours);
+	json_decref(external);
 	return samples;
 }
 
@@ -163,8 +122,6 @@ static void killed_and_filled_the_rings_hold_what_prometheus_has(void **state)
 	assert_true(filled > 200);
 	clock_sleep_ms(AFTER_S * 1000);
 	to_s = floor((double)clock_now_ms(clock_system()) / 1000);
-	AWAIT(&servers,
-		(double)clock_now_ms(clock_system()) > to_s * 1000 + 3000 && nothing_pending(), 60);
 	assert_true(compare_all(to_s) > 5000);
 	assert_true(web_metric_sum(nimbusguard->url, "nimbusguard_backfill_failures_total") == 0);
 }
@@ -215,8 +172,6 @@ static void snapshot_and_history_join_without_a_double_or_lost_sample(void **sta
 	assert_true(web_metric(nimbusguard->url, filled) > 0);
 	assert_true(web_metric(nimbusguard->url, present) > 0);
 	to_s = floor((double)clock_now_ms(clock_system()) / 1000);
-	AWAIT(&servers,
-		(double)clock_now_ms(clock_system()) > to_s * 1000 + 3000 && nothing_pending(), 60);
 	assert_true(compare_all(to_s) > 5000);
 }
 
@@ -233,8 +188,6 @@ static void small_answers_bring_the_same_samples(void **state)
 	assert_true(web_metric(nimbusguard->url,
 			    "nimbusguard_backfill_failures_total{reason=\"too_large\"}") > 0);
 	to_s = floor((double)clock_now_ms(clock_system()) / 1000);
-	AWAIT(&servers,
-		(double)clock_now_ms(clock_system()) > to_s * 1000 + 3000 && nothing_pending(), 60);
 	assert_true(compare_all(to_s) > 5000);
 }
 

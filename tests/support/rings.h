@@ -9,13 +9,11 @@
 
 #include "tests/support/servers.h"
 
-/* The text of a label set, its names sorted: the same at both sides (free). */
-char *rings_key(const json_t *labels);
-/* Our series by the text of their label sets, without stale markers: an object of lists of
- * [time, "value"]. The test fails when a label set stands twice. */
-json_t *rings_read(const struct server *nimbusguard, const char *match, double from_s, double to_s);
-/* The test fails when the samples are not the same by time and value; ours may be NULL, which is a
- * failure too. */
-void rings_compare(const char *key, const json_t *theirs, const json_t *ours);
+/* The test fails unless the rings hold each sample between the two times that Prometheus has, by time
+ * and value, and no other; stale markers, which Prometheus does not show, are left out. What is still on
+ * its way is waited for: the stream may be late, and so may a rule's evaluation. external, or NULL: labels
+ * that the stream adds where a series has none of that name. Returns how many samples they are. */
+size_t rings_are_the_same(const struct server *nimbusguard, const struct server *prometheus,
+	const json_t *external, double from_s, double to_s);
 
 #endif

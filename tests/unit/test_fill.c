@@ -261,6 +261,37 @@ static void holes_alone_are_filled_when_asked(void **state)
 	store_close(store);
 }
 
+/* After a kill: a snapshot's samples, then what the stream sent again, as few as one; what lies between
+ * was acknowledged, and only the history has it. The ring's own step is then the hole itself. */
+static void a_hole_between_few_samples_is_filled_to_the_last_one(void **state)
+{
+	static struct store_point points[40];
+
+	(void)state;
+	for (int kept = 1; kept <= 12; kept++)
+		for (int missing = 1; missing <= 12; missing++)
+			for (int after = 1; after <= 12; after += 11) {
+				struct store *store = open_with(&usual);
+				uint32_t series = intern(store, "a");
+				int count = kept + missing + after;
+
+				memset(counts, 0, sizeof(counts));
+				for (int i = 0; i < count; i++) {
+					points[i] =
+						(struct store_point){START_MS + (i - 40) * STEP_MS,
+							i};
+					if (i < kept || i >= kept + missing)
+						append(store, series, points[i].t_ms, i);
+				}
+				store_fill(store, series, points, (size_t)count, FILL_HOLES,
+					counts);
+				assert_int_equal(counts[FILL_STORED], missing);
+				assert_int_equal(counts[FILL_PRESENT], kept + after);
+				assert_int_equal(read_all(store, series), count);
+				store_close(store);
+			}
+}
+
 /* History comes newest first, an hour at a time: blocks must not stay half empty. */
 static void filling_backwards_takes_the_memory_of_appending(void **state)
 {
@@ -337,6 +368,7 @@ int main(void)
 		cmocka_unit_test(what_is_there_wins_and_a_second_fill_changes_nothing),
 		cmocka_unit_test(expired_future_and_disordered_points_are_left_out),
 		cmocka_unit_test(holes_alone_are_filled_when_asked),
+		cmocka_unit_test(a_hole_between_few_samples_is_filled_to_the_last_one),
 		cmocka_unit_test(filling_backwards_takes_the_memory_of_appending),
 		cmocka_unit_test(without_memory_a_fill_changes_nothing),
 	};
