@@ -130,7 +130,7 @@ static void only_workload_series_arrive(void **state)
 
 	if (nimbusguard == NULL)
 		skip();
-	AWAIT(&servers, shows("workloads", "workload", "web", "signals", "13"), 60);
+	AWAIT(&servers, shows("workloads", "workload", "web", "signals", "15"), 60);
 	list = nimbusguard_get(nimbusguard, "series?match[]=%7B__name__!%3D%22%22%7D");
 	assert_true(json_array_size(list) > 12);
 	json_array_foreach(list, i, entry)

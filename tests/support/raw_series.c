@@ -1,6 +1,6 @@
 /*
- * Deployment shop/web with two pods of ReplicaSet web-6f, one container each, half a core and 64 MiB
- * requested. Counters grow by their rate times the time since the page before.
+ * Deployment shop/web with two pods of ReplicaSet web-6f, one container each, half a core requested,
+ * limits of one core and 64 MiB. Counters grow by their rate times the time since the page before.
  */
 #include "tests/support/raw_series.h"
 
@@ -49,6 +49,7 @@ static void write_pod(FILE *page, struct raw_series *series, int pod)
 	fprintf(page, "kube_pod_container_resource_requests{%s,resource=\"cpu\"} 0.5\n", labels);
 	fprintf(page, "kube_pod_container_resource_limits{%s,resource=\"memory\"} 67108864\n",
 		labels);
+	fprintf(page, "kube_pod_container_resource_limits{%s,resource=\"cpu\"} 1\n", labels);
 	fprintf(page, "kube_pod_container_status_restarts_total{%s} %d\n", labels,
 		pod == 0 ? atomic_load(&series->restarts) : 0);
 	fprintf(page,
