@@ -1,29 +1,12 @@
 /*
  * dataset: what the models of a workload learn from, as CSV with a header: the minutes of its signals,
  * asked from a running service. `nimbusguard evaluate --dataset=csv` reads the file again.
- *
- * The service is asked which signals the workload has, then for the minutes of each. A minute without
- * samples is an empty field, never a zero.
  */
-#include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "base/clock.h"
-#include "base/file.h"
+#include "analyzers/models/model_file.h"
 #include "base/mem.h"
-#include "base/parse.h"
-#include "daemon/client.h"
-#include "daemon/command.h"
-
-#define ANSWER_MAX ((size_t)64 << 20)
-#define SIGNALS_MAX 64
-#define URL_MAX 4096
-#define MINUTE_MS INT64_C(60000)
-#define DAYS_DEFAULT 14
-#define MINUTES_MAX 200000
+#include "daemon/minutes_csv.h"
 
 const char dataset_flags[] =
 	"usage: nimbusguard dataset --namespace=NAME --workload=NAME [flags]\n\n"
@@ -33,263 +16,52 @@ const char dataset_flags[] =
 	"  --kind=KIND         of the workload (default Deployment)\n"
 	"  --cluster=NAME      where series name one\n"
 	"  --start=TIME, --end=TIME  RFC 3339 or seconds since 1970 (default: the last 14 days)\n"
+	"  --model=FILE        the times that the model in this file learnt from\n"
 	"  --url=URL           the service; default NIMBUSGUARD_URL, else http://127.0.0.1:9797\n"
 	"  --token-file=FILE   a bearer token; default NIMBUSGUARD_TOKEN_FILE\n"
 	"  --ca-file=FILE      certificate authority of the service\n\nexamples:\n"
 	"  nimbusguard dataset --namespace=shop --workload=web >web.csv\n"
+	"  nimbusguard dataset --namespace=shop --workload=web --model=web.model >seen.csv\n"
 	"  nimbusguard evaluate --dataset=csv --path=web.csv --forecaster=all\n";
 
-struct dataset_call {
-	const char *url, *ca_file;
-	char *token;
-	char workload[URL_MAX / 2]; /* the query that names it */
-	int64_t from, to;           /* minutes since 1970, [from, to) */
-};
-
-struct column {
-	const char *role; /* borrowed from the list of signals */
-	json_t *means;    /* of minutes [from, to) */
-};
-
-static int usage(const char *what)
+/* What a model saw: its header says from when to when. */
+static enum status read_range(const char *path, struct minutes_range *range, struct error *error)
 {
-	fprintf(stderr, "nimbusguard: %s\n", what);
-	return EXIT_USAGE;
-}
+	struct model_info info;
+	float *numbers;
+	size_t count;
+	enum status status = model_file_read(path, &info, &numbers, &count, error);
 
-/* What the API answers as data; NULL after a message. missing: set when the answer was 404, without a
- * message; NULL: 404 is an error like others. */
-static json_t *fetch(const struct dataset_call *call, const char *url, bool *missing)
-{
-	json_t *answer, *data = NULL;
-	struct error error;
-	struct buf body;
-	long http = 0;
-
-	buf_init(&body, ANSWER_MAX);
-	if (client_request("GET", url, call->token, call->ca_file, &http, &body, &error) !=
-		STATUS_OK) {
-		fprintf(stderr, "nimbusguard: %s\n", error.text);
-		buf_fini(&body);
-		return NULL;
-	}
-	answer = body.data != NULL ? json_loadb(body.data, body.size, 0, NULL) : NULL;
-	if (http / 100 == 2 && json_object_get(answer, "data") != NULL)
-		data = json_incref(json_object_get(answer, "data"));
-	else if (http == 404 && missing != NULL)
-		*missing = true;
-	else if (json_string_value(json_object_get(answer, "error")) != NULL)
-		fprintf(stderr, "nimbusguard: %s\n",
-			json_string_value(json_object_get(answer, "error")));
-	else
-		fprintf(stderr, "nimbusguard: %s answered %ld\n", url, http);
-	json_decref(answer);
-	buf_fini(&body);
-	return data;
-}
-
-/* Adds "&name=value", what is no letter, digit, '-', '.' or '_' as %XX. */
-static bool add_word(char *query, size_t size, const char *name, const char *value)
-{
-	static const char plain[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._";
-	size_t at = strlen(query);
-	int got = snprintf(query + at, size - at, "&%s=", name);
-
-	if (got < 0 || (size_t)got >= size - at)
-		return false;
-	for (at += (size_t)got; *value != '\0'; value++) {
-		if (size - at < 4)
-			return false;
-		if (strchr(plain, *value) != NULL) {
-			query[at++] = *value;
-			query[at] = '\0';
-		} else {
-			at += (size_t)snprintf(query + at, size - at, "%%%02X",
-				(unsigned)(unsigned char)*value);
-		}
-	}
-	return true;
-}
-
-static json_t *fetch_minutes(const struct dataset_call *call, const char *role, bool *missing)
-{
-	char url[URL_MAX], query[URL_MAX / 2], from[32], to[32];
-
-	query[0] = '\0';
-	format_rfc3339(call->from * MINUTE_MS, from, sizeof(from));
-	format_rfc3339((call->to - 1) * MINUTE_MS, to, sizeof(to));
-	if (!add_word(query, sizeof(query), "role", role) ||
-		!add_word(query, sizeof(query), "start", from) ||
-		!add_word(query, sizeof(query), "end", to) ||
-		snprintf(url, sizeof(url), "%s/api/v1/rollup?columns=mean%s%s", call->url,
-			call->workload, query) >= (int)sizeof(url)) {
-		usage("a name is too long");
-		return NULL;
-	}
-	return fetch(call, url, missing);
-}
-
-/* Rows from the first minute that has anything to the last one. */
-static void write_csv(const struct dataset_call *call, const struct column *columns, size_t count,
-	FILE *out)
-{
-	size_t minutes = (size_t)(call->to - call->from), first = minutes, last = 0;
-
-	for (size_t i = 0; i < minutes; i++) {
-		for (size_t c = 0; c < count; c++) {
-			if (!json_is_number(json_array_get(columns[c].means, i)))
-				continue;
-			first = i < first ? i : first;
-			last = i + 1;
-		}
-	}
-	fprintf(out, "time");
-	for (size_t c = 0; c < count; c++)
-		fprintf(out, ",%s", columns[c].role);
-	fprintf(out, "\n");
-	for (size_t i = first; i < last; i++) {
-		char time[32];
-
-		format_rfc3339((call->from + (int64_t)i) * MINUTE_MS, time, sizeof(time));
-		fprintf(out, "%s", time);
-		for (size_t c = 0; c < count; c++) {
-			json_t *mean = json_array_get(columns[c].means, i);
-
-			fprintf(out, ",");
-			if (json_is_number(mean))
-				fprintf(out, "%.17g", json_number_value(mean));
-		}
-		fprintf(out, "\n");
-	}
-}
-
-/* The minutes of each signal; *count columns, of which means are to be released. */
-static int fetch_columns(const struct dataset_call *call, json_t *signals, struct column *columns,
-	size_t *count)
-{
-	json_t *signal;
-	size_t i;
-
-	json_array_foreach(signals, i, signal)
-	{
-		const char *role = json_string_value(json_object_get(signal, "role"));
-		bool missing = false;
-		json_t *minutes, *means;
-
-		if (role == NULL || *count == SIGNALS_MAX)
-			continue;
-		minutes = fetch_minutes(call, role, &missing);
-		if (missing)
-			continue;
-		means = json_object_get(minutes, "mean");
-		if (minutes != NULL && json_is_array(means))
-			columns[(*count)++] = (struct column){role, json_incref(means)};
-		json_decref(minutes);
-		if (means == NULL)
-			return EXIT_FAILED;
-	}
-	return EXIT_GOOD;
-}
-
-static int export_workload(const struct dataset_call *call)
-{
-	struct column columns[SIGNALS_MAX];
-	char url[URL_MAX];
-	json_t *signals;
-	size_t count = 0;
-	int status;
-
-	/* What names the workload begins with '&'. */
-	if (snprintf(url, sizeof(url), "%s/api/v1/signals?%s", call->url, call->workload + 1) >=
-		(int)sizeof(url))
-		return usage("a name is too long");
-	signals = fetch(call, url, NULL);
-	if (signals == NULL)
-		return EXIT_FAILED;
-	status = fetch_columns(call, signals, columns, &count);
-	if (status == EXIT_GOOD && count == 0) {
-		fprintf(stderr, "nimbusguard: the service has no minutes of such a workload\n");
-		status = EXIT_FAILED;
-	}
-	if (status == EXIT_GOOD)
-		write_csv(call, columns, count, stdout);
-	for (size_t c = 0; c < count; c++)
-		json_decref(columns[c].means);
-	json_decref(signals);
-	return status;
-}
-
-/* ---- the command line ---- */
-
-static bool read_times(const struct command_line *line, struct dataset_call *call)
-{
-	const char *start = command_flag(line, "start"), *end = command_flag(line, "end");
-	int64_t to_ms = clock_now_ms(clock_system()), from_ms;
-
-	if (end != NULL && parse_time(end, &to_ms) != STATUS_OK) {
-		usage("--end is RFC 3339 or seconds since 1970");
-		return false;
-	}
-	from_ms = to_ms - DAYS_DEFAULT * 1440 * MINUTE_MS;
-	if (start != NULL && parse_time(start, &from_ms) != STATUS_OK) {
-		usage("--start is RFC 3339 or seconds since 1970");
-		return false;
-	}
-	call->from = from_ms / MINUTE_MS;
-	call->to = to_ms / MINUTE_MS;
-	if (call->from >= 0 && call->to > call->from && call->to - call->from <= MINUTES_MAX)
-		return true;
-	fprintf(stderr, "nimbusguard: from --start to --end are 1 to %d minutes\n", MINUTES_MAX);
-	return false;
-}
-
-static bool read_workload(const struct command_line *line, struct dataset_call *call)
-{
-	const char *kind = command_flag(line, "kind"), *cluster = command_flag(line, "cluster");
-	const char *namespace_name = command_flag(line, "namespace");
-	const char *name = command_flag(line, "workload");
-
-	call->workload[0] = '\0';
-	if (namespace_name == NULL || name == NULL) {
-		usage("say which workload: --namespace=NAME --workload=NAME");
-		return false;
-	}
-	if (add_word(call->workload, sizeof(call->workload), "namespace", namespace_name) &&
-		add_word(call->workload, sizeof(call->workload), "workload", name) &&
-		add_word(call->workload, sizeof(call->workload), "kind",
-			kind != NULL ? kind : "Deployment") &&
-		(cluster == NULL ||
-			add_word(call->workload, sizeof(call->workload), "cluster", cluster)))
-		return true;
-	usage("a name is too long");
-	return false;
+	if (status != STATUS_OK)
+		return status;
+	mem_free(numbers);
+	/* The last row that it saw is a minute, too. */
+	*range = (struct minutes_range){info.data_from_ms, info.data_to_ms + 60000};
+	return info.data_from_ms >= 0 && info.data_to_ms > info.data_from_ms
+		? STATUS_OK
+		: error_set(error, STATUS_BAD_INPUT,
+			  "%s: it does not say from when to when it learnt", path);
 }
 
 int command_dataset(const struct command_line *line)
 {
-	static const char *const known[] = {"namespace", "workload", "kind", "cluster", "start",
-		"end", "url", "token-file", "ca-file", NULL};
-	const char *token_file = command_flag(line, "token-file");
-	struct dataset_call call = {.url = command_flag(line, "url"),
-		.ca_file = command_flag(line, "ca-file")};
+	static const char *const known[] = {MINUTES_CSV_FLAGS, "model", NULL};
+	const char *model = command_flag(line, "model");
+	struct minutes_range range;
 	struct error error;
+	struct buf csv;
 	int status;
 
-	if (!command_flags_known(line, known) || !read_workload(line, &call) ||
-		!read_times(line, &call))
+	if (!command_flags_known(line, known))
 		return EXIT_USAGE;
-	if (call.url == NULL)
-		call.url = getenv("NIMBUSGUARD_URL");
-	if (call.url == NULL)
-		call.url = "http://127.0.0.1:9797";
-	if (token_file == NULL)
-		token_file = getenv("NIMBUSGUARD_TOKEN_FILE");
-	if (token_file != NULL && file_read_secret(token_file, &call.token, &error) != STATUS_OK) {
-		fprintf(stderr, "nimbusguard: the token: %s\n", error.text);
+	if (model != NULL && read_range(model, &range, &error) != STATUS_OK) {
+		fprintf(stderr, "nimbusguard: %s\n", error.text);
 		return EXIT_FAILED;
 	}
-	status = export_workload(&call);
-	mem_free(call.token);
+	buf_init(&csv, MINUTES_CSV_MAX);
+	status = minutes_csv_fetch(line, model != NULL ? &range : NULL, &csv);
+	if (status == EXIT_GOOD && csv.data != NULL)
+		fputs(csv.data, stdout);
+	buf_fini(&csv);
 	return status;
 }

@@ -1,5 +1,5 @@
 /*
- * models: list | show | rollback | import, on model files.
+ * models: list | show | train | evaluate | promote | rollback | import | export, on model files.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -10,30 +10,56 @@
 #include <sys/stat.h>
 
 #include "analyzers/models/model_file.h"
+#include "analyzers/models/model_history.h"
 #include "base/buf.h"
+#include "base/check.h"
+#include "base/clock.h"
 #include "base/mem.h"
-#include "base/parse.h"
 #include "daemon/command.h"
+#include "daemon/minutes_csv.h"
+#include "daemon/models_text.h"
+#include "daemon/models_trial.h"
 
 #define PATH_SIZE 4352
 #define FILES_MAX 10000
-#define OUTPUT_MAX ((size_t)16 << 20)
 
 const char models_flags[] =
 	"usage: nimbusguard models list FOLDER [--json]\n"
 	"       nimbusguard models show FILE [--json]\n"
+	"       nimbusguard models train TO ROWS [flags]\n"
+	"       nimbusguard models evaluate FILE [BESIDE] ROWS [--holdout=PART] [--json]\n"
+	"       nimbusguard models promote FILE TO ROWS [--holdout=PART] [--json]\n"
+	"       nimbusguard models promote FILE TO --force --reason=TEXT [ROWS]\n"
 	"       nimbusguard models rollback FILE\n"
-	"       nimbusguard models import FILE TO\n\n"
-	"Files of trained models. list shows those of a folder, show what one was made from and how\n"
-	"good it was; both read the whole file and verify its checksum. import verifies a file and puts\n"
-	"it where another is to serve from; what was there is kept beside it, and rollback makes it\n"
-	"serve again. Exit status 1 when a file is refused: cut off, foreign, damaged, or of a later\n"
-	"format.\n\nflags:\n"
+	"       nimbusguard models import FILE TO\n"
+	"       nimbusguard models export FILE TO [--format=native]\n\n"
+	"Files of trained models. list shows those of a folder, show what one was made from, how good it\n"
+	"was and what became of it; both read the whole file and verify its checksum. train makes a net\n"
+	"from all columns of the rows but their last part, the holdout. evaluate measures a model on the\n"
+	"holdout beside the baselines (and another model). promote puts it where it is to serve when it\n"
+	"is better there than the baselines and than what serves, or by force, with the reason written\n"
+	"into TO.history. import verifies a file and puts it in place without asking how good it is.\n"
+	"What was in place is kept beside it, and rollback makes it serve again. Exit status 1 when a\n"
+	"file is refused (cut off, foreign, damaged, of a later format) or a model is not promoted.\n\n"
+	"ROWS are a CSV or what a running service has of a workload:\n"
+	"  --path=FILE         CSV with a header and a column time, as nimbusguard dataset writes it\n"
+	"  --namespace=NAME --workload=NAME [--kind=KIND] [--cluster=NAME] [--start=TIME] [--end=TIME]\n"
+	"                      [--url=URL] [--token-file=FILE] [--ca-file=FILE], as of nimbusguard\n"
+	"                      dataset\n\nflags:\n"
+	"  --holdout=PART      last part of the rows, which nothing learns from (default 0.2)\n"
+	"  --seed=N            of train: of first weights, of the order of windows, of dropout (default 1)\n"
+	"  --hidden=N, --layers=N  of train: cells of a layer (a multiple of 32, default 128), layers\n"
+	"                      (default 3)\n"
+	"  --window=N, --epochs=N  of train: rows of a window (default 60), epochs at most (default 20)\n"
+	"  --force, --reason=TEXT  of promote: although it is not better, and why\n"
+	"  --format=FORMAT     of export: native, verified and written anew (the default)\n"
 	"  --json              as JSON\n\nexamples:\n"
 	"  nimbusguard models list /var/lib/nimbusguard/models\n"
-	"  nimbusguard models show general.model --json\n"
-	"  nimbusguard models import new.model /var/lib/nimbusguard/models/general.model\n"
-	"  nimbusguard models rollback /var/lib/nimbusguard/models/general.model\n";
+	"  nimbusguard models train web.model --namespace=shop --workload=web\n"
+	"  nimbusguard models train web.model --path=web.csv --hidden=32 --layers=1\n"
+	"  nimbusguard models evaluate web.model general.model --path=web.csv\n"
+	"  nimbusguard models promote web.model /var/lib/nimbusguard/models/web.model --path=web.csv\n"
+	"  nimbusguard models rollback /var/lib/nimbusguard/models/web.model\n";
 
 /* A file read and verified; its numbers are not kept. */
 static enum status read_info(const char *path, struct model_info *info, size_t *numbers,
@@ -46,107 +72,30 @@ static enum status read_info(const char *path, struct model_info *info, size_t *
 	return status;
 }
 
-static int refused(const struct error *error)
+/* Lines of JSON as they are, or as one array. */
+static void write_history(const char *path, bool json, struct buf *text)
 {
-	fprintf(stderr, "nimbusguard: %s\n", error->text);
-	return EXIT_FAILED;
-}
+	struct error error;
+	struct buf lines;
+	const char *at;
 
-static void write_shapes(const struct model_info *info, const char *between, struct buf *text)
-{
-	size_t count = MODEL_SHAPES;
+	buf_init(&lines, 2 * MODEL_HISTORY_MAX);
+	if (model_history_read(path, &lines, &error) != STATUS_OK)
+		fprintf(stderr, "nimbusguard: %s\n", error.text);
+	at = lines.data != NULL ? lines.data : "";
+	if (json)
+		buf_add_text(text, ",\"history\":[");
+	for (size_t i = 0; *at != '\0'; i++) {
+		size_t length = strcspn(at, "\n");
 
-	while (count > 0 && info->shapes[count - 1] == 0)
-		count--;
-	for (size_t i = 0; i < count; i++)
-		buf_printf(text, "%s%u", i > 0 ? between : "", info->shapes[i]);
-}
-
-static void write_time(int64_t ms, struct buf *text)
-{
-	char time[32] = "-";
-
-	if (ms != 0)
-		format_rfc3339(ms, time, sizeof(time));
-	buf_add_text(text, time);
-}
-
-/* ---- as JSON ---- */
-
-static void add_json_text(struct buf *json, const char *name, const char *value)
-{
-	buf_printf(json, ",\"%s\":", name);
-	buf_add_json_string(json, value, strlen(value));
-}
-
-static void add_json_time(struct buf *json, const char *name, int64_t ms)
-{
-	char time[32];
-
-	format_rfc3339(ms, time, sizeof(time));
-	if (ms != 0)
-		add_json_text(json, name, time);
-}
-
-static void write_json(const char *path, const struct model_info *info, size_t numbers,
-	struct buf *json)
-{
-	buf_add_text(json, "{\"path\":");
-	buf_add_json_string(json, path, strlen(path));
-	add_json_text(json, "kind", info->kind);
-	add_json_text(json, "made_by", info->made_by);
-	buf_add_text(json, ",\"shapes\":[");
-	write_shapes(info, ",", json);
-	buf_printf(json, "],\"numbers\":%zu", numbers);
-	add_json_time(json, "trained", info->trained_ms);
-	add_json_time(json, "data_from", info->data_from_ms);
-	add_json_time(json, "data_to", info->data_to_ms);
-	buf_printf(json, ",\"data_rows\":%llu,\"seed\":%llu,\"scores\":{",
-		(unsigned long long)info->data_rows, (unsigned long long)info->seed);
-	for (size_t i = 0, written = 0; i < MODEL_SCORES; i++) {
-		if (info->score_names[i][0] == '\0')
-			continue;
-		buf_add_text(json, written++ > 0 ? "," : "");
-		buf_add_json_string(json, info->score_names[i], strlen(info->score_names[i]));
-		buf_add_char(json, ':');
-		buf_add_json_number(json, info->scores[i]);
+		buf_add_text(text, !json ? "  history    " : i > 0 ? "," : "");
+		buf_add(text, at, length);
+		buf_add_text(text, json ? "" : "\n");
+		at += length + (at[length] == '\n' ? 1 : 0);
 	}
-	buf_add_text(json, "}}");
-}
-
-/* ---- as text ---- */
-
-static void write_text(const char *path, const struct model_info *info, size_t numbers,
-	struct buf *text)
-{
-	buf_printf(text, "%s: whole, its checksum matches\n", path);
-	buf_printf(text, "  kind       %s\n  made by    %s\n  shapes     ", info->kind,
-		info->made_by);
-	write_shapes(info, " x ", text);
-	buf_printf(text, "\n  numbers    %zu\n  trained    ", numbers);
-	write_time(info->trained_ms, text);
-	buf_add_text(text, "\n  data       ");
-	write_time(info->data_from_ms, text);
-	buf_add_text(text, " to ");
-	write_time(info->data_to_ms, text);
-	buf_printf(text, ", %llu rows\n  seed       %llu\n", (unsigned long long)info->data_rows,
-		(unsigned long long)info->seed);
-	for (size_t i = 0; i < MODEL_SCORES; i++)
-		if (info->score_names[i][0] != '\0')
-			buf_printf(text, "  %-24s %.6g\n", info->score_names[i], info->scores[i]);
-}
-
-static int print(struct buf *text, int status)
-{
-	if (buf_ok(text)) {
-		if (text->data != NULL)
-			fputs(text->data, stdout);
-	} else {
-		fprintf(stderr, "nimbusguard: out of memory\n");
-		status = EXIT_FAILED;
-	}
-	buf_fini(text);
-	return status;
+	if (json)
+		buf_add_char(text, ']');
+	buf_fini(&lines);
 }
 
 static int show(const char *path, bool json)
@@ -157,21 +106,27 @@ static int show(const char *path, bool json)
 	size_t numbers;
 
 	if (read_info(path, &info, &numbers, &error) != STATUS_OK)
-		return refused(&error);
-	buf_init(&text, OUTPUT_MAX);
+		return models_refused(&error);
+	buf_init(&text, MODELS_TEXT_MAX);
+	buf_add_text(&text, json ? "{" : "");
 	if (json)
-		write_json(path, &info, numbers, &text);
+		models_write_json(path, &info, numbers, &text);
 	else
-		write_text(path, &info, numbers, &text);
-	buf_add_text(&text, json ? "\n" : "");
-	return print(&text, EXIT_GOOD);
+		models_write_text(path, &info, numbers, &text);
+	write_history(path, json, &text);
+	buf_add_text(&text, json ? "}\n" : "");
+	return models_print(&text, EXIT_GOOD);
 }
 
 /* ---- a folder ---- */
 
 static int is_file(const struct dirent *entry)
 {
-	return entry->d_name[0] != '.';
+	static const char history[] = ".history";
+	size_t length = strlen(entry->d_name), end = sizeof(history) - 1;
+
+	return entry->d_name[0] != '.' &&
+		(length < end || strcmp(entry->d_name + length - end, history) != 0);
 }
 
 /* One of a list; what is refused is a line, too, for that is what one looks for. */
@@ -182,16 +137,17 @@ static int list_one(const char *path, bool json, size_t *written, struct buf *te
 	size_t numbers;
 
 	if (read_info(path, &info, &numbers, &error) != STATUS_OK)
-		return refused(&error);
+		return models_refused(&error);
 	if (json) {
-		buf_add_text(text, (*written)++ > 0 ? ",\n" : "");
-		write_json(path, &info, numbers, text);
+		buf_add_text(text, (*written)++ > 0 ? ",\n{" : "{");
+		models_write_json(path, &info, numbers, text);
+		buf_add_char(text, '}');
 		return EXIT_GOOD;
 	}
 	buf_printf(text, "%s  %s  ", path, info.kind);
-	write_shapes(&info, "x", text);
+	models_write_shapes(&info, "x", text);
 	buf_add_text(text, "  trained ");
-	write_time(info.trained_ms, text);
+	models_write_time(info.trained_ms, text);
 	if (info.score_names[0][0] != '\0')
 		buf_printf(text, "  %s %.6g", info.score_names[0], info.scores[0]);
 	buf_add_char(text, '\n');
@@ -210,7 +166,7 @@ static int list(const char *folder, bool json)
 		fprintf(stderr, "nimbusguard: %s: %s\n", folder, strerror(errno));
 		return EXIT_FAILED;
 	}
-	buf_init(&text, OUTPUT_MAX);
+	buf_init(&text, MODELS_TEXT_MAX);
 	buf_add_text(&text, json ? "[" : "");
 	for (int i = 0; i < count; i++) {
 		char path[PATH_SIZE];
@@ -226,10 +182,26 @@ static int list(const char *folder, bool json)
 	}
 	free(entries);
 	buf_add_text(&text, json ? "]\n" : written == 0 ? "no models\n" : "");
-	return print(&text, status);
+	return models_print(&text, status);
 }
 
 /* ---- what changes files ---- */
+
+/* *info: what serves now. */
+static int note(const char *to, const char *what, const char *from, const struct model_info *info)
+{
+	struct model_change change = {.at_ms = clock_now_ms(clock_system()),
+		.what = what,
+		.from = from,
+		.checksum = info->checksum,
+		.figure = NAN,
+		.beaten = NAN};
+	struct error error;
+
+	if (model_history_add(to, &change, &error) != STATUS_OK)
+		return models_refused(&error);
+	return EXIT_GOOD;
+}
 
 static int import_file(const char *from, const char *to)
 {
@@ -243,39 +215,118 @@ static int import_file(const char *from, const char *to)
 		status = model_file_write(to, &info, values, count, &error);
 	mem_free(values);
 	if (status != STATUS_OK)
-		return refused(&error);
+		return models_refused(&error);
 	printf("%s is in place\n", to);
-	return EXIT_GOOD;
+	return note(to, "imported", from, &info);
 }
 
 static int rollback(const char *path)
 {
+	struct model_info info;
 	struct error error;
+	size_t numbers;
 
-	if (model_file_rollback(path, &error) != STATUS_OK)
-		return refused(&error);
+	if (model_file_rollback(path, &error) != STATUS_OK ||
+		read_info(path, &info, &numbers, &error) != STATUS_OK)
+		return models_refused(&error);
 	printf("%s is the one before\n", path);
+	return note(path, "rolled back", NULL, &info);
+}
+
+static int export_file(const struct command_line *line, const char *from, const char *to)
+{
+	const char *format = command_flag(line, "format");
+	struct model_info info;
+	float *values = NULL;
+	struct error error;
+	size_t count;
+	enum status status;
+
+	if (format != NULL && strcmp(format, "native") != 0) {
+		fprintf(stderr, "nimbusguard: --format is native\n");
+		return EXIT_USAGE;
+	}
+	status = model_file_read(from, &info, &values, &count, &error);
+	if (status == STATUS_OK)
+		status = model_file_export(to, &info, values, count, &error);
+	mem_free(values);
+	if (status != STATUS_OK)
+		return models_refused(&error);
+	printf("%s is written\n", to);
 	return EXIT_GOOD;
+}
+
+/* ---- the command line ---- */
+
+static const struct {
+	const char *verb, *words; /* words: what it takes behind it, for messages */
+	size_t least, most;       /* so many words behind it */
+} verbs[] = {
+	{"list", "FOLDER", 1, 1},
+	{"show", "FILE", 1, 1},
+	{"train", "TO and rows", 1, 1},
+	{"evaluate", "FILE, perhaps a second one, and rows", 1, 2},
+	{"promote", "FILE TO and rows", 2, 2},
+	{"rollback", "FILE", 1, 1},
+	{"import", "FILE TO", 2, 2},
+	{"export", "FILE TO", 2, 2},
+};
+
+static int refuse_words(const char *verb)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(verbs); i++) {
+		if (strcmp(verb, verbs[i].verb) != 0)
+			continue;
+		fprintf(stderr, "nimbusguard: models %s takes %s, see nimbusguard help models\n",
+			verb, verbs[i].words);
+		return EXIT_USAGE;
+	}
+	fprintf(stderr, "nimbusguard: models");
+	for (size_t i = 0; i < ARRAY_COUNT(verbs); i++)
+		fprintf(stderr, "%s%s", i > 0 ? " | " : " ", verbs[i].verb);
+	fprintf(stderr, ", see nimbusguard help models\n");
+	return EXIT_USAGE;
+}
+
+static bool words_fit(const char *verb, size_t count)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(verbs); i++)
+		if (strcmp(verb, verbs[i].verb) == 0)
+			return count >= verbs[i].least && count <= verbs[i].most;
+	return false;
+}
+
+static int run_verb(const struct command_line *line, const char *verb, const char *first,
+	const char *second)
+{
+	bool json = command_flag(line, "json") != NULL;
+
+	if (strcmp(verb, "list") == 0)
+		return list(first, json);
+	if (strcmp(verb, "show") == 0)
+		return show(first, json);
+	if (strcmp(verb, "train") == 0)
+		return models_train(line, first);
+	if (strcmp(verb, "evaluate") == 0)
+		return models_evaluate(line, first, second);
+	if (strcmp(verb, "promote") == 0)
+		return models_promote(line, first, second);
+	if (strcmp(verb, "rollback") == 0)
+		return rollback(first);
+	if (strcmp(verb, "import") == 0)
+		return import_file(first, second);
+	return export_file(line, first, second);
 }
 
 int command_models(const struct command_line *line)
 {
-	static const char *const known[] = {"json", NULL};
+	static const char *const known[] = {"json", "format", MODELS_TRIAL_FLAGS, MINUTES_CSV_FLAGS,
+		NULL};
 	const char *verb = line->word_count > 0 ? line->words[0] : "";
-	bool json = command_flag(line, "json") != NULL;
 
 	if (!command_flags_known(line, known))
 		return EXIT_USAGE;
-	if (strcmp(verb, "list") == 0 && line->word_count == 2)
-		return list(line->words[1], json);
-	if (strcmp(verb, "show") == 0 && line->word_count == 2)
-		return show(line->words[1], json);
-	if (strcmp(verb, "rollback") == 0 && line->word_count == 2)
-		return rollback(line->words[1]);
-	if (strcmp(verb, "import") == 0 && line->word_count == 3)
-		return import_file(line->words[1], line->words[2]);
-	fprintf(stderr,
-		"nimbusguard: models list FOLDER, show FILE, rollback FILE or import FILE TO, "
-		"see nimbusguard help models\n");
-	return EXIT_USAGE;
+	if (!words_fit(verb, line->word_count - (line->word_count > 0 ? 1 : 0)))
+		return refuse_words(verb);
+	return run_verb(line, verb, line->words[1], line->word_count > 2 ? line->words[2] : NULL);
 }

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
@@ -118,62 +119,6 @@ static enum status path_previous(const char *path, const char *suffix, char *oth
 	return STATUS_OK;
 }
 
-/* What is at path is kept as the previous one; nothing there is well. */
-static enum status previous_keep(const char *path, struct error *error)
-{
-	char previous[PATH_MAX_SIZE];
-	struct buf bytes;
-	enum status status = path_previous(path, ".previous", previous, error);
-
-	if (status != STATUS_OK)
-		return status;
-	/* Copied, not renamed: the path never stands empty. */
-	buf_init(&bytes, FILE_MAX);
-	status = file_read(path, &bytes, error);
-	if (status == STATUS_NOT_FOUND)
-		status = STATUS_OK;
-	else if (status == STATUS_OK)
-		status = file_write_atomic(previous, bytes.data, bytes.size, 0600, error);
-	buf_fini(&bytes);
-	return status;
-}
-
-enum status model_file_write(const char *path, const struct model_info *info, const float *numbers,
-	size_t count, struct error *error)
-{
-	struct buf buf;
-	enum status status;
-
-	if (count > MODEL_NUMBERS_MAX)
-		return error_set(error, STATUS_BAD_INPUT, "%s: %zu numbers are too many", path,
-			count);
-	for (size_t i = 0; i < count; i++)
-		if (!isfinite(numbers[i]))
-			return error_set(error, STATUS_BAD_INPUT, "%s: number %zu is none", path,
-				i);
-	buf_init(&buf, FILE_MAX);
-	buf_add(&buf, MAGIC, MAGIC_SIZE);
-	put(&buf, MODEL_FORMAT, 4);
-	put(&buf, HEADER_SIZE, 4);
-	header_put(&buf, info);
-	put(&buf, count, 8);
-	for (size_t i = 0; i < count; i++) {
-		uint32_t bits;
-
-		memcpy(&bits, &numbers[i], sizeof(bits));
-		put(&buf, bits, 4);
-	}
-	if (buf_ok(&buf))
-		put(&buf, XXH64(buf.data, buf.size, 0), 8);
-	status = buf_ok(&buf)
-		? previous_keep(path, error)
-		: error_set(error, STATUS_NO_MEMORY, "%s: no memory to write it", path);
-	if (status == STATUS_OK)
-		status = file_write_atomic(path, buf.data, buf.size, 0600, error);
-	buf_fini(&buf);
-	return status;
-}
-
 /* Whether the bytes are a model of a format we know, whole and undamaged. */
 static enum status bytes_check(const char *path, const struct buf *buf, struct error *error)
 {
@@ -215,6 +160,76 @@ static enum status bytes_check(const char *path, const struct buf *buf, struct e
 	return STATUS_OK;
 }
 
+/* What is at path is kept as the previous one. Nothing there is well; and what is no good never takes the
+ * place of a good one. */
+static enum status previous_keep(const char *path, struct error *error)
+{
+	char previous[PATH_MAX_SIZE];
+	struct buf bytes;
+	enum status status = path_previous(path, ".previous", previous, error);
+
+	if (status != STATUS_OK)
+		return status;
+	/* Copied, not renamed: the path never stands empty. */
+	buf_init(&bytes, FILE_MAX);
+	status = file_read(path, &bytes, error);
+	if (status == STATUS_NOT_FOUND)
+		status = STATUS_OK;
+	else if (status == STATUS_OK && bytes_check(path, &bytes, error) == STATUS_OK)
+		status = file_write_atomic(previous, bytes.data, bytes.size, 0600, error);
+	buf_fini(&bytes);
+	return status;
+}
+
+static enum status file_put(const char *path, bool keep, const struct model_info *info,
+	const float *numbers, size_t count, struct error *error)
+{
+	enum status status = STATUS_OK;
+	struct buf buf;
+
+	if (count > MODEL_NUMBERS_MAX)
+		return error_set(error, STATUS_BAD_INPUT, "%s: %zu numbers are too many", path,
+			count);
+	for (size_t i = 0; i < count; i++)
+		if (!isfinite(numbers[i]))
+			return error_set(error, STATUS_BAD_INPUT, "%s: number %zu is none", path,
+				i);
+	buf_init(&buf, FILE_MAX);
+	buf_add(&buf, MAGIC, MAGIC_SIZE);
+	put(&buf, MODEL_FORMAT, 4);
+	put(&buf, HEADER_SIZE, 4);
+	header_put(&buf, info);
+	put(&buf, count, 8);
+	for (size_t i = 0; i < count; i++) {
+		uint32_t bits;
+
+		memcpy(&bits, &numbers[i], sizeof(bits));
+		put(&buf, bits, 4);
+	}
+	if (buf_ok(&buf))
+		put(&buf, XXH64(buf.data, buf.size, 0), 8);
+	if (!buf_ok(&buf))
+		status = error_set(error, STATUS_NO_MEMORY, "%s: no memory to write it", path);
+	else if (keep)
+		status = previous_keep(path, error);
+	if (status == STATUS_OK)
+		status = file_write_atomic(path, buf.data, buf.size, 0600, error);
+	buf_fini(&buf);
+	return status;
+}
+
+enum status model_file_write(const char *path, const struct model_info *info, const float *numbers,
+	size_t count, struct error *error)
+{
+	return file_put(path, true, info, numbers, count, error);
+}
+
+enum status model_file_export(const char *path, const struct model_info *info, const float *numbers,
+	size_t count, struct error *error)
+{
+	return file_put(path, false, info, numbers, count, error);
+}
+
 static enum status numbers_take(const char *path, const char *at, size_t count, float **numbers,
 	struct error *error)
 {
@@ -253,6 +268,7 @@ enum status model_file_read(const char *path, struct model_info *info, float **n
 	if (status == STATUS_OK) {
 		header = (size_t)get(buf.data + MAGIC_SIZE + 4, 4);
 		header_take(buf.data + PREFIX_SIZE, info);
+		info->checksum = get(buf.data + buf.size - 8, 8);
 		*count = (size_t)get(buf.data + PREFIX_SIZE + header, 8);
 		status = numbers_take(path, buf.data + PREFIX_SIZE + header + 8, *count, numbers,
 			error);

@@ -1,7 +1,8 @@
 /*
  * Files of trained nets: what it is, what it was made from, how good it was, its numbers, and a
  * checksum over all of it. What is cut off, foreign, of a later format or damaged is refused by name;
- * writing keeps the file that was there as <path>.previous, to roll back to.
+ * writing keeps the file that was there as <path>.previous, to roll back to, unless it is no good: then the
+ * previous one stays.
  *
  * Format, all numbers little-endian: "NGMODEL\n", u32 format, u32 bytes of the header behind this
  * field, the header (the fields of struct model_info in their order; texts with their full size), u64
@@ -35,10 +36,14 @@ struct model_info {
 	/* score_names[i] is empty where there is none. */
 	char score_names[MODEL_SCORES][MODEL_TEXT];
 	double scores[MODEL_SCORES];
+	uint64_t checksum; /* of the file; filled when it is read, no field of the header */
 };
 
 /* STATUS_BAD_INPUT: a number that is none or too many of them; STATUS_IO. */
 enum status model_file_write(const char *path, const struct model_info *info, const float *numbers,
+	size_t count, struct error *error) MUST_CHECK;
+/* The same without keeping what was there: for a file of its own, such as an export. */
+enum status model_file_export(const char *path, const struct model_info *info, const float *numbers,
 	size_t count, struct error *error) MUST_CHECK;
 /* *numbers: [*count]. STATUS_NOT_FOUND, STATUS_BAD_INPUT (cut off, foreign, damaged),
  * STATUS_UNSUPPORTED (of a later format), STATUS_TOO_LARGE; the error names the path. */

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "analyzers/evaluate/dataset.h"
+#include "analyzers/models/model_file.h"
 #include "base/error.h"
 #include "tests/support/http_stub.h"
 #include "tests/support/proc.h"
@@ -98,11 +99,48 @@ static void what_the_service_refuses_is_told(void **state)
 	free(said);
 }
 
+static void what_a_model_saw_is_exported(void **state)
+{
+	static const struct stub_rule rules[] = {{.start = SIGNALS, .body = LIST},
+		{.start = ROLLUP "cpu&start=2026-01-02T00%3A00%3A00.000Z&"
+				 "end=2026-01-02T00%3A02%3A00.000Z",
+			.body = "{\"data\":{\"mean\":[1,2,3]}}"},
+		{.start = ROLLUP, .code = 404, .body = "{\"error\":\"no minutes\"}"}};
+	struct model_info info = {.kind = "lstm",
+		.data_from_ms = INT64_C(1767312000000),
+		.data_to_ms = INT64_C(1767312120000)};
+	const char *parent = getenv("TMPDIR");
+	const float number = 1;
+	struct error error;
+	char path[512], flag[600], *said;
+	int status;
+
+	snprintf(path, sizeof(path), "%s/saw.model", parent != NULL ? parent : "/tmp");
+	snprintf(flag, sizeof(flag), "--model=%s", path);
+	assert_int_equal(model_file_export(path, &info, &number, 1, &error), STATUS_OK);
+	said = export_to(rules, 3, flag, &status);
+	assert_int_equal(status, 0);
+	assert_string_equal(said,
+		"time,cpu\n"
+		"2026-01-02T00:00:00.000Z,1\n"
+		"2026-01-02T00:01:00.000Z,2\n"
+		"2026-01-02T00:02:00.000Z,3\n");
+	free(said);
+	info.data_to_ms = info.data_from_ms;
+	assert_int_equal(model_file_export(path, &info, &number, 1, &error), STATUS_OK);
+	said = export_to(rules, 3, flag, &status);
+	assert_int_equal(status, 1);
+	assert_non_null(strstr(said, "saw.model: it does not say"));
+	free(said);
+	(void)remove(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(minutes_of_all_signals_become_one_table),
 		cmocka_unit_test(what_the_service_refuses_is_told),
+		cmocka_unit_test(what_a_model_saw_is_exported),
 	};
 
 	return cmocka_run_group_tests_name("dataset_export", tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
- * nimbusguard models on files: what is whole is shown, what is not is refused by name, and the file
- * before comes back.
+ * nimbusguard models on files: what is whole is shown, what is not is refused by name, the file before
+ * comes back, and what is trained is promoted only when it is better.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,9 +9,11 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "analyzers/models/model_file.h"
 #include "base/error.h"
@@ -139,12 +141,164 @@ static void what_was_there_before_an_import_comes_back(void **state)
 	folder_remove(folder);
 }
 
+/* ---- train, evaluate, promote ---- */
+
+#define SMALL "--hidden=32", "--layers=1", "--epochs=3"
+
+/* A wave of a period, 700 minutes of it. */
+static void write_wave(const char *folder, const char *name, double period)
+{
+	static char text[64 * 1024];
+	size_t at = (size_t)snprintf(text, sizeof(text), "time,requests\n");
+
+	for (int i = 0; i < 700; i++) {
+		double value = 100 + 30 * sin(i / period) + (i * 7919 % 97) / 97.0;
+
+		at += (size_t)snprintf(text + at, sizeof(text) - at,
+			"2026-01-01T%02d:%02d:00Z,%.4f\n", i / 60, i % 60, value);
+	}
+	folder_write(folder, name, text);
+}
+
+/* nimbusguard models in the folder, with words of the caller (NULL-terminated); what it says (free). */
+static char *models(const char *folder, const char *const *words, int *status)
+{
+	const char *program = getenv("NIMBUSGUARD_TEST_BIN"), *argv[16] = {program, "models"};
+	struct proc proc = {.folder = folder};
+	size_t count = 2;
+
+	assert_non_null(program);
+	folder_path(proc.log_path, sizeof(proc.log_path), folder, "said");
+	(void)remove(proc.log_path);
+	while (*words != NULL && count < 15)
+		argv[count++] = *words++;
+	proc_start(&proc, argv, NULL);
+	*status = proc_wait(&proc, 120000);
+	return proc_log(&proc);
+}
+
+static void say_and_check(const char *folder, const char *const *words, int expected,
+	const char *text)
+{
+	int status;
+	char *said = models(folder, words, &status);
+
+	if (status != expected || strstr(said, text) == NULL)
+		fail_msg("status %d, not %d with \"%s\": %s", status, expected, text, said);
+	free(said);
+}
+
+static void a_model_is_promoted_only_when_it_is_better(void **state)
+{
+	static const char *const train[] = {"train", "new.model", "--path=wave.csv", "--json",
+		SMALL, NULL};
+	static const char *const promote[] = {"promote", "new.model", "serving.model",
+		"--path=wave.csv", NULL};
+	static const char *const force[] = {"promote", "new.model", "serving.model",
+		"--path=wave.csv", "--force", "--reason=a drill", NULL};
+	static const char *const show[] = {"show", "serving.model", "--json", NULL};
+	char folder[FOLDER_PATH_MAX], path[FOLDER_PATH_MAX];
+
+	folder_make(folder);
+	write_wave(folder, "wave.csv", 9);
+	say_and_check(folder, train, 0, "\"better\":true,\"written\":true");
+	say_and_check(folder, promote, 0, "serving.model: promoted");
+	/* The same again is not better than what serves. */
+	say_and_check(folder, promote, 1, "not promoted");
+	folder_path(path, sizeof(path), folder, "serving.model.previous");
+	assert_int_equal(access(path, F_OK), -1);
+	say_and_check(folder, force, 0, "serving.model: promoted");
+	assert_int_equal(access(path, F_OK), 0);
+	say_and_check(folder, show, 0, "\"forced\":\"a drill\"}]}");
+	folder_remove(folder);
+}
+
+static void a_model_is_judged_beside_baselines_and_others(void **state)
+{
+	static const char *const train[] = {"train", "a.model", "--path=wave.csv", SMALL, NULL};
+	static const char *const evaluate[] = {"evaluate", "a.model", "a.model", "--path=wave.csv",
+		"--json", NULL};
+	static const char *const seen[] = {"evaluate", "a.model", "--path=wave.csv",
+		"--holdout=0.4", NULL};
+	char folder[FOLDER_PATH_MAX], *said;
+	struct json_span root;
+	struct error error;
+	int status;
+
+	folder_make(folder);
+	write_wave(folder, "wave.csv", 9);
+	say_and_check(folder, train, 0, "a.model: written");
+	said = models(folder, evaluate, &status);
+	assert_int_equal(status, 0);
+	assert_int_equal(json_span_init(&root, said, strlen(said), 8, &error), STATUS_OK);
+	assert_non_null(strstr(said, "\"role\":\"candidate\""));
+	assert_non_null(strstr(said, "{\"name\":\"seasonal_naive\",\"role\":\"baseline\""));
+	assert_non_null(strstr(said, "{\"name\":\"a.model\",\"role\":\"serving\""));
+	assert_non_null(strstr(said, "\"better\":false,\"why\":\"its error is "));
+	free(said);
+	say_and_check(folder, seen, 0, "not better: it has learnt from rows of this holdout");
+	folder_remove(folder);
+}
+
+static void what_is_wrong_is_named(void **state)
+{
+	static const char *const no_rows[] = {"train", "a.model", NULL};
+	static const char *const no_number[] = {"train", "a.model", "--path=bad.csv", NULL};
+	static const char *const short_rows[] = {"train", "a.model", "--path=short.csv", NULL};
+	static const char *const hidden[] = {"train", "a.model", "--path=wave.csv", "--hidden=33",
+		NULL};
+	static const char *const no_model[] = {"evaluate", "b.model", "--path=wave.csv", NULL};
+	static const char *const foreign[] = {"evaluate", "bad.csv", "--path=wave.csv", NULL};
+	static const char *const no_reason[] = {"promote", "a.model", "b.model", "--force", NULL};
+	static const char *const no_force[] = {"promote", "a.model", "b.model", "--reason=none",
+		NULL};
+	static const char *const format[] = {"export", "a.model", "b.model", "--format=pickle",
+		NULL};
+	char folder[FOLDER_PATH_MAX];
+
+	folder_make(folder);
+	write_wave(folder, "wave.csv", 9);
+	folder_write(folder, "bad.csv",
+		"time,cpu\n2026-01-01T00:00:00Z,1\n2026-01-01T00:01:00Z,x\n");
+	folder_write(folder, "short.csv", "time,cpu\n2026-01-01T00:00:00Z,1\n");
+	say_and_check(folder, no_rows, 2, "--path=FILE.csv");
+	say_and_check(folder, no_number, 1, "bad.csv:3:22: ");
+	say_and_check(folder, short_rows, 1, "short.csv: 1 rows");
+	say_and_check(folder, hidden, 1, "hidden 33: must be a multiple of 32");
+	say_and_check(folder, no_model, 1, "b.model");
+	say_and_check(folder, foreign, 1, "bad.csv: not a model of NimbusGuard");
+	say_and_check(folder, no_reason, 2, "go together");
+	say_and_check(folder, no_force, 2, "go together");
+	say_and_check(folder, format, 2, "--format");
+	folder_remove(folder);
+}
+
+static void an_export_is_a_model_again(void **state)
+{
+	static const char *const export[] = {"export", "a.model", "b.model", NULL};
+	char folder[FOLDER_PATH_MAX], *said;
+	int status;
+
+	folder_make(folder);
+	write_model(folder, "a.model", 5);
+	say_and_check(folder, export, 0, "b.model is written");
+	said = run(folder, "show", "b.model", NULL, NULL, &status);
+	assert_int_equal(status, 0);
+	assert_non_null(strstr(said, "seed       5\n"));
+	free(said);
+	folder_remove(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_whole_model_is_shown),
 		cmocka_unit_test(what_is_no_model_is_refused_by_name),
 		cmocka_unit_test(what_was_there_before_an_import_comes_back),
+		cmocka_unit_test(a_model_is_promoted_only_when_it_is_better),
+		cmocka_unit_test(a_model_is_judged_beside_baselines_and_others),
+		cmocka_unit_test(what_is_wrong_is_named),
+		cmocka_unit_test(an_export_is_a_model_again),
 	};
 
 	return cmocka_run_group_tests_name("models_command", tests, NULL, NULL);

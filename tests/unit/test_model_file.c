@@ -203,6 +203,31 @@ static void the_file_before_can_be_had_back(void **state)
 	assert_int_equal(seed_read(), 3);
 }
 
+static void what_is_damaged_takes_no_good_ones_place(void **state)
+{
+	struct error error;
+
+	written(1);
+	written(2);
+	folder_write(folder, NAME, "NGMODEL\ncut off");
+	written(3);
+	assert_int_equal(model_file_rollback(path, &error), STATUS_OK);
+	assert_int_equal(seed_read(), 1);
+}
+
+static void an_export_keeps_nothing(void **state)
+{
+	const float numbers[] = {1, 2, 3};
+	struct model_info info = {.kind = "lstm"};
+	struct error error;
+
+	written(1);
+	written(2);
+	assert_int_equal(model_file_export(path, &info, numbers, 3, &error), STATUS_OK);
+	assert_int_equal(model_file_rollback(path, &error), STATUS_OK);
+	assert_int_equal(seed_read(), 1);
+}
+
 static void memory_that_fails_is_an_answer(void **state)
 {
 	bool injected = true;
@@ -233,6 +258,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(numbers_that_are_none_are_not_written, make, clear),
 		cmocka_unit_test_setup_teardown(another_kind_or_shape_is_refused, make, clear),
 		cmocka_unit_test_setup_teardown(the_file_before_can_be_had_back, make, clear),
+		cmocka_unit_test_setup_teardown(what_is_damaged_takes_no_good_ones_place, make,
+			clear),
+		cmocka_unit_test_setup_teardown(an_export_keeps_nothing, make, clear),
 		cmocka_unit_test_setup_teardown(memory_that_fails_is_an_answer, make, clear),
 	};
 
