@@ -1,10 +1,7 @@
 /*
- * One slot of 15 s:
- *   C = ready mu; a = 15 lambda; tot = B + a; served = min(tot, 15 C); B' = tot - served, at most
- *   10 s of C, what is above is dropped; W = (B + B') / 2C; rho = served / 15C;
- *   P(late) = 1 if W >= L or rho >= 1, else exp(-mu (1 - rho) (L - W));
- *   bad = P(late) max(0, a - drop) + drop; cpu = min(1, rho + idle) (1 + noise N(0,1)).
- * The 99 % latency is the same law solved for the time: W + ln(100) / (mu (1 - rho)).
+ * Pods with names, so to speak: each has the slot from which it serves. What becomes of the requests of a
+ * slot is the law in plant_law.h; cpu = min(1, rho + idle) (1 + noise N(0,1)). The 99 % latency is the
+ * same law solved for the time: W + ln(100) / (mu (1 - rho)).
  */
 #include "analyzers/plant.h"
 
@@ -12,9 +9,7 @@
 
 #include "base/check.h"
 
-#define BACKLOG_S 10.0
 #define DEMAND_SIGMA 0.03
-#define LATENCY_MAX_S 30.0
 
 void plant_config_default(struct plant_config *config)
 {
@@ -105,36 +100,26 @@ double plant_noisy_demand(struct plant *plant, double demand)
 void plant_step(struct plant *plant, double demand, struct plant_slot *result)
 {
 	const struct plant_config *config = &plant->config;
-	double mu = config->service_rate, limit = config->latency_limit_s;
+	double mu = config->service_rate, arrivals = PLANT_SLOT_S * demand;
 	int ready = plant_ready(plant);
-	double capacity = ready * mu, arrivals = PLANT_SLOT_S * demand;
-	double total = plant->backlog + arrivals;
-	double served = fmin(total, PLANT_SLOT_S * capacity);
-	double left = total - served, dropped = fmax(0, left - BACKLOG_S * capacity);
-	double late = 1, rho = 1, wait = LATENCY_MAX_S, slack;
+	struct plant_law law =
+		plant_serve(mu, config->latency_limit_s, ready * mu, plant->backlog, arrivals);
+	double slack = mu * (1 - law.utilization);
 
-	left -= dropped;
-	if (capacity > 0) {
-		rho = served / (PLANT_SLOT_S * capacity);
-		wait = (plant->backlog + left) / (2 * capacity);
-	}
-	slack = mu * (1 - rho);
-	if (wait < limit && rho < 1)
-		late = exp(-slack * (limit - wait));
 	*result = (struct plant_slot){.wanted = plant->wanted,
 		.ready = ready,
 		.demand = demand,
 		.arrivals = arrivals,
-		.served = served,
-		.dropped = dropped,
-		.utilization = rho,
-		.wait_s = wait,
-		.bad = late * fmax(0, arrivals - dropped) + dropped};
-	result->latency_p99_s =
-		slack > 0 ? fmin(wait + log(100) / slack, LATENCY_MAX_S) : LATENCY_MAX_S;
-	result->cpu = ready > 0 ? fmin(1, rho + config->cpu_idle) *
+		.served = law.served,
+		.dropped = law.dropped,
+		.utilization = law.utilization,
+		.wait_s = law.wait_s,
+		.bad = law.bad};
+	result->latency_p99_s = slack > 0 ? fmin(law.wait_s + log(100) / slack, PLANT_WAIT_MAX_S)
+					  : PLANT_WAIT_MAX_S;
+	result->cpu = ready > 0 ? fmin(1, law.utilization + config->cpu_idle) *
 			(1 + config->cpu_noise * random_normal(&plant->random))
 				: 0;
-	plant->backlog = left;
+	plant->backlog = law.backlog;
 	plant->slot++;
 }

@@ -17,10 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analyzers/plant_law.h"
 #include "base/random.h"
 
 #define PLANT_PODS_MAX 256
-#define PLANT_SLOT_S 15.0
 
 struct plant_config {
 	double service_rate;                  /* mu: requests a second that one pod serves */

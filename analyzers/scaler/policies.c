@@ -1,0 +1,166 @@
+/*
+ * From the name of a policy to the policy, and those that fit into a few lines.
+ */
+#include "analyzers/scaler/policies.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "analyzers/scaler/hpa.h"
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/parse.h"
+
+#define WORDS_MAX 3
+#define WORD_SIZE 32
+
+/* The name and what stands behind its colons. */
+struct words {
+	char text[WORDS_MAX][WORD_SIZE];
+	size_t count;
+};
+
+static enum status cut_words(const char *text, struct words *words, struct error *error)
+{
+	*words = (struct words){0};
+	for (const char *at = text;;) {
+		size_t length = strcspn(at, ":");
+
+		if (words->count == WORDS_MAX || length == 0 || length >= WORD_SIZE)
+			return error_set(error, STATUS_BAD_INPUT,
+				"\"%.80s\" is no policy: it has too many, too long or empty parts",
+				text);
+		memcpy(words->text[words->count], at, length);
+		words->text[words->count++][length] = '\0';
+		if (at[length] == '\0')
+			return STATUS_OK;
+		at += length + 1;
+	}
+}
+
+/* ---- hpa ---- */
+
+static enum status open_hpa(struct policy *policy, const struct words *words,
+	const struct policy_scene *scene, struct error *error)
+{
+	struct hpa_config config;
+	int64_t window_ms = 0;
+
+	hpa_config_default(&config);
+	config.whole_percent = scene->hpa_whole_percent;
+	config.replicas_min = scene->plant->replicas_min;
+	config.replicas_max = scene->plant->replicas_max;
+	if (words->count > 1 && parse_double(words->text[1], &config.target_percent) != STATUS_OK)
+		return error_set(error, STATUS_BAD_INPUT,
+			"%s: \"%s\" is no target in per cent, such as hpa:60", policy->name,
+			words->text[1]);
+	if (words->count > 2 &&
+		(parse_duration(words->text[2], &window_ms) != STATUS_OK ||
+			window_ms > HPA_WINDOW_MAX_S * INT64_C(1000)))
+		return error_set(error, STATUS_BAD_INPUT,
+			"%s: \"%s\" is no stabilization window of 0 to 1h, such as hpa:60:5m",
+			policy->name, words->text[2]);
+	if (words->count > 2)
+		config.down.window_s = (int)(window_ms / 1000);
+	return hpa_policy_open(policy, &config, error);
+}
+
+/* ---- static ---- */
+
+static int decide_static(void *state, const struct policy_view *view)
+{
+	(void)view;
+	return *(const int *)state;
+}
+
+static int most_of_oracle(const struct policy_scene *scene)
+{
+	size_t end = scene->first_slot > 0 ? scene->first_slot : scene->load->slots;
+	int most = 0;
+
+	for (size_t i = 0; i < end; i++)
+		if (scene->load->oracle[i] > most)
+			most = scene->load->oracle[i];
+	return most;
+}
+
+static enum status open_static(struct policy *policy, const struct words *words,
+	const struct policy_scene *scene, struct error *error)
+{
+	int64_t pods = 0;
+	int *state;
+
+	if (words->count > 2 ||
+		(words->count == 2 &&
+			(parse_int(words->text[1], &pods) != STATUS_OK || pods < 1 ||
+				pods > PLANT_PODS_MAX)))
+		return error_set(error, STATUS_BAD_INPUT,
+			"%s: a number of pods from 1 to %d is expected, such as static:12",
+			policy->name, PLANT_PODS_MAX);
+	state = mem_alloc(sizeof(*state));
+	if (state == NULL)
+		return error_set(error, STATUS_NO_MEMORY, "out of memory");
+	*state = words->count == 2 ? (int)pods : most_of_oracle(scene);
+	policy->state = state;
+	policy->decide = decide_static;
+	policy->close = mem_free;
+	return STATUS_OK;
+}
+
+/* ---- oracle ---- */
+
+static int decide_oracle(void *state, const struct policy_view *view)
+{
+	const struct policy_scene *scene = state;
+
+	return scene->load->oracle[view->slot];
+}
+
+static enum status open_oracle(struct policy *policy, const struct words *words,
+	const struct policy_scene *scene, struct error *error)
+{
+	struct policy_scene *state;
+
+	if (words->count > 1)
+		return error_set(error, STATUS_BAD_INPUT, "%s: oracle takes no words",
+			policy->name);
+	state = mem_alloc(sizeof(*state));
+	if (state == NULL)
+		return error_set(error, STATUS_NO_MEMORY, "out of memory");
+	*state = *scene;
+	policy->state = state;
+	policy->decide = decide_oracle;
+	policy->close = mem_free;
+	return STATUS_OK;
+}
+
+/* ---- all ---- */
+
+static enum status (*const openers[])(struct policy *policy, const struct words *words,
+	const struct policy_scene *scene,
+	struct error *error) = {open_hpa, open_static, open_oracle};
+
+const char *const policy_names[] = {"hpa", "static", "oracle", NULL};
+
+_Static_assert(ARRAY_COUNT(policy_names) == ARRAY_COUNT(openers) + 1, "each policy has a name");
+
+enum status policy_open(struct policy *policy, const char *text, const struct policy_scene *scene,
+	struct error *error)
+{
+	struct words words;
+	const char *nearest;
+	enum status status;
+
+	*policy = (struct policy){0};
+	snprintf(policy->name, sizeof(policy->name), "%s", text);
+	status = cut_words(text, &words, error);
+	if (status != STATUS_OK)
+		return status;
+	for (size_t i = 0; policy_names[i] != NULL; i++)
+		if (strcmp(policy_names[i], words.text[0]) == 0)
+			return openers[i](policy, &words, scene, error);
+	nearest = nearest_word(words.text[0], policy_names);
+	return error_set(error, STATUS_BAD_INPUT, "there is no policy \"%s\"%s%s", words.text[0],
+		nearest != NULL ? ", did you mean " : "; see nimbusguard help simulate",
+		nearest != NULL ? nearest : "");
+}
