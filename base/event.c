@@ -6,12 +6,14 @@
  *  "annotations":{..},"receiver":"team.x","generatorURL":"...","score":null,"confidence":null}
  *
  * endsAt is null while it fires; score and confidence are null when they are not a number. The
- * fingerprint is written for readers; reading computes it anew from the labels.
+ * fingerprint is written for readers; reading computes it anew from the labels. "group", 16 hex
+ * digits, stands there for findings that belong to others.
  */
 #include "base/event.h"
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -109,6 +111,8 @@ void event_write_json(struct buf *buf, const struct event *event)
 	buf_add_json_number(buf, event->score);
 	buf_add_text(buf, ",\"confidence\":");
 	buf_add_json_number(buf, event->confidence);
+	if (event->group)
+		buf_printf(buf, ",\"group\":\"%016" PRIx64 "\"", event->group);
 	buf_add_char(buf, '}');
 }
 
@@ -209,6 +213,18 @@ static enum status read_status(const struct json_span *value, bool *firing, stru
 	return error_set(error, STATUS_BAD_INPUT, "firing or resolved is expected");
 }
 
+static enum status read_group(const struct json_span *value, uint64_t *group, struct error *error)
+{
+	char text[32];
+
+	if (value->kind != SPAN_STRING || value->size >= sizeof(text) ||
+		json_span_decode(value, text, NULL, NULL) || strlen(text) != 16 ||
+		strspn(text, "0123456789abcdef") != 16)
+		return error_set(error, STATUS_BAD_INPUT, "16 hex digits are expected");
+	*group = strtoull(text, NULL, 16);
+	return STATUS_OK;
+}
+
 enum event_field {
 	FIELD_SOURCE,
 	FIELD_STATUS,
@@ -222,12 +238,13 @@ enum event_field {
 	FIELD_GENERATOR,
 	FIELD_SCORE,
 	FIELD_CONFIDENCE,
+	FIELD_GROUP,
 	FIELD_COUNT
 };
 
 static const char *const field_names[FIELD_COUNT] = {"source", "status", "truncated", "startsAt",
 	"endsAt", "receivedAt", "labels", "annotations", "receiver", "generatorURL", "score",
-	"confidence"};
+	"confidence", "group"};
 
 static enum status read_field(struct event *event, enum event_field field,
 	const struct json_span *value, struct error *error)
@@ -257,6 +274,8 @@ static enum status read_field(struct event *event, enum event_field field,
 		return json_span_double(value, &event->score, error);
 	case FIELD_CONFIDENCE:
 		return json_span_double(value, &event->confidence, error);
+	case FIELD_GROUP:
+		return read_group(value, &event->group, error);
 	case FIELD_COUNT:
 		break;
 	}

@@ -33,6 +33,7 @@ struct event {
 	char *receiver;           /* unescaped name of the Alertmanager receiver; NULL for others */
 	char *generator_url;      /* may be NULL */
 	double score, confidence; /* findings and proposals; NaN for alerts */
+	uint64_t group;           /* findings of one trouble have the same; 0: none is known */
 	/* A finding carries its explanation in annotations: summary, description, value, expected, since. */
 };
 

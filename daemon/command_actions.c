@@ -135,6 +135,8 @@ static void print_list(json_t *list)
 			json_is_true(json_object_get(action, "dry_run")) ? " (dry run)" : "");
 		if (text_of(action, "sentence")[0] != '\0')
 			printf("  %s\n", text_of(action, "sentence"));
+		if (text_of(action, "joined")[0] != '\0')
+			printf("  Joined by %s\n", text_of(action, "joined"));
 		print_approvals(action);
 	}
 	if (json_array_size(list) == 0)

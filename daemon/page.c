@@ -219,6 +219,29 @@ static void gather_ticket(json_t *incident, struct page_incident *row)
 	}
 }
 
+/* "KubePodCrashLooping (pod web-2), cpu_high (..)". NULL: nothing joined. */
+static const char *joined_of(struct gathered *page, json_t *incident)
+{
+	const char *text = NULL;
+	struct buf words;
+	json_t *one;
+	size_t i;
+
+	buf_init(&words, 16384);
+	json_array_foreach(json_object_get(incident, "companions"), i, one)
+	{
+		const char *name = json_text(one, "name"), *what = json_text(one, "text");
+
+		buf_printf(&words, "%s%s%s%s%s", i > 0 ? ", " : "", name != NULL ? name : "",
+			what != NULL ? " (" : "", what != NULL ? what : "",
+			what != NULL ? ")" : "");
+	}
+	if (buf_ok(&words) && words.size > 0)
+		text = arena_strndup(&page->arena, words.data, words.size);
+	buf_fini(&words);
+	return text;
+}
+
 static void gather_incidents(struct gathered *page, struct remediator *remediator)
 {
 	struct page_incident *rows;
@@ -247,6 +270,7 @@ static void gather_incidents(struct gathered *page, struct remediator *remediato
 		action = last_action(page, rows[i].id);
 		rows[i].plan = json_text(json_object_get(action, "plan"), "words");
 		rows[i].approval = approval_of(page, action);
+		rows[i].joined = joined_of(page, incident);
 		gather_ticket(incident, &rows[i]);
 		if (i < STORIES_SHOWN)
 			gather_steps(page, remediator, &rows[i]);

@@ -410,7 +410,11 @@ size_t sandbox_give(struct sandbox *sandbox, const struct event *events, size_t 
 	kept = choose_new(sandbox, events, count, chosen + findings);
 	for (size_t i = 0; i < findings + kept && !sandbox->failed; i++) {
 		engine_expect(sandbox->engine, (unsigned)(findings + kept - i - 1));
-		engine_event(sandbox->engine, chosen[i], 0, sandbox_now_ms(sandbox));
+		struct event event = *chosen[i];
+
+		if (event.source == EVENT_FINDING)
+			event.group = finding_groups_of(&sandbox->groups, &event);
+		engine_event(sandbox->engine, &event, 0, sandbox_now_ms(sandbox));
 	}
 	mem_free(chosen);
 	drop_findings(sandbox);

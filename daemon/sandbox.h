@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "daemon/bundle.h"
 #include "daemon/case_cluster.h"
+#include "daemon/finding_groups.h"
 #include "remediations/kube_observe.h"
 #include "remediations/rules.h"
 #include "remediations/seen.h"
@@ -62,7 +63,8 @@ struct sandbox {
 	uint64_t records;               /* journaled so far */
 	struct sandbox_answer *answers; /* [answer_room] ring */
 	size_t answer_room, answer_first, answer_count;
-	struct seen seen;       /* events that the engine was given */
+	struct seen seen; /* events that the engine was given */
+	struct finding_groups groups;
 	struct event *findings; /* that the last scan told; owned */
 	size_t finding_count;
 	bool failed;

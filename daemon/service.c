@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/metrics_process.h"
+#include "daemon/finding_groups.h"
 #include "daemon/intake.h"
 #include "daemon/recorder.h"
 #include "daemon/review.h"
@@ -54,6 +55,7 @@ struct service {
 	bool sweeper_runs;
 	_Atomic(service_finding_fn *) finding_watch;
 	void *finding_argument;
+	struct finding_groups groups;      /* the analyzer's thread */
 	_Atomic double samples_per_second; /* written by the sweeper's thread */
 	atomic_bool stopping;
 	int64_t started_ms;
@@ -70,13 +72,15 @@ static void submit_finding(void *argument, const struct event *finding)
 {
 	struct service *service = argument;
 	service_finding_fn *watch = atomic_load(&service->finding_watch);
+	struct event grouped = *finding;
 	enum status status;
 
 	if (watch != NULL)
 		watch(service->finding_argument, finding);
 	if (service->remediator == NULL)
 		return;
-	status = remediator_submit(service->remediator, finding, 1, NULL, NULL);
+	grouped.group = finding_groups_of(&service->groups, finding);
+	status = remediator_submit(service->remediator, &grouped, 1, NULL, NULL);
 	if (status != STATUS_OK)
 		LOG_WARN("finding not taken by the engine",
 			LOG_TEXT("reason", status_label(status)));

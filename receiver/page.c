@@ -366,6 +366,8 @@ static void write_incident(struct buf *buf, const struct page_incident *incident
 	buf_add_text(buf, "</span></summary><div class=\"scroll\"><table><tbody>");
 	add_pair(buf, "id", incident->id);
 	add_pair(buf, "playbook", incident->playbook);
+	if (incident->joined)
+		add_pair(buf, "joined by", incident->joined);
 	add_pair(buf, "plan", incident->plan);
 	if (incident->approval)
 		add_pair(buf, "approval", incident->approval);

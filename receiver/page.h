@@ -60,6 +60,7 @@ struct page_incident {
 	const struct page_step *steps;
 	size_t step_count;
 	const char *approval; /* who approved it and who still has to; NULL: nobody has to */
+	const char *joined;   /* the other alerts and findings that it answers; NULL: none */
 };
 
 struct page_status {

@@ -159,7 +159,7 @@ uint64_t engine_resolved_key(uint64_t fingerprint, int64_t starts_ms)
 	return mix(mix(fingerprint, (uint64_t)starts_ms), 1);
 }
 
-static bool same_object(const struct target *a, const struct target *b)
+bool engine_same_object(const struct target *a, const struct target *b)
 {
 	return a->kind == b->kind && !strcmp(a->name, b->name) &&
 		!strcmp(a->namespace_name, b->namespace_name) && !strcmp(a->cluster, b->cluster) &&
@@ -173,19 +173,19 @@ static struct incident *find_open(const struct engine *engine, uint64_t fingerpr
 
 	for (; incident; incident = incident->next_same)
 		if (incident->open && incident->event.fingerprint == fingerprint &&
-			same_object(&incident->target, target))
+			engine_same_object(&incident->target, target))
 			return incident;
 	return NULL;
 }
 
 static void join(struct engine *engine, struct incident *incident, const struct event *event)
 {
-	if (incident->firing && event->starts_ms <= incident->starts_ms)
+	if (incident->first_firing && event->starts_ms <= incident->starts_ms)
 		return;
 	/* A firing that is older than the end that we know of is late. */
 	if (event->starts_ms < incident->starts_ms)
 		return;
-	incident->firing = true;
+	incident->firing = incident->first_firing = true;
 	incident->starts_ms = event->starts_ms;
 	incident->joined++;
 	incident->updated_ms = engine->now_ms;
@@ -217,6 +217,12 @@ static void make_id(int64_t time_ms, uint64_t key, unsigned turn, char id[INCIDE
 	snprintf(id, INCIDENT_ID_MAX, "i-%s-%s", time, tail);
 }
 
+void engine_event_id(const struct event *event, const char *playbook, const struct target *target,
+	char id[INCIDENT_ID_MAX])
+{
+	make_id(event->starts_ms, engine_event_key(event, playbook, target), 0, id);
+}
+
 /* What became of an event that is no incident, for `why` and the metrics. */
 static void refuse_event(struct engine *engine, const struct event *event, const char *reason,
 	const char *words)
@@ -245,15 +251,17 @@ static void open_incident(struct engine *engine, const struct event *event,
 	for (unsigned tries = 0; incident && (!tries || engine_find(engine, incident->id)); tries++)
 		make_id(engine->elected ? event->starts_ms : engine->now_ms,
 			engine_event_key(event, playbook->name, target), tries, incident->id);
+	if (incident) {
+		snprintf(incident->playbook, sizeof(incident->playbook), "%s", playbook->name);
+		incident->target = *target;
+		incident->target_refusal = *refusal;
+	}
 	if (!incident || !engine_take_slot(engine, incident)) {
 		refuse_event(engine, event, incident ? "incidents_full" : "no_memory",
 			"There is no room for one more incident; nothing is done about this event.");
 		incident_close(incident);
 		return;
 	}
-	snprintf(incident->playbook, sizeof(incident->playbook), "%s", playbook->name);
-	incident->target = *target;
-	incident->target_refusal = *refusal;
 	incident->opened_ms = incident->updated_ms = engine->now_ms;
 	seen_put(&engine->seen, engine_event_key(event, playbook->name, target), engine->now_ms);
 	engine_begin_step(engine, incident);
@@ -262,6 +270,7 @@ static void open_incident(struct engine *engine, const struct event *event,
 static void handle_firing(struct engine *engine, const struct event *event)
 {
 	struct playbook *playbook;
+	struct companion *companion;
 	struct incident *incident;
 	struct target target;
 	struct refusal refusal;
@@ -283,8 +292,12 @@ static void handle_firing(struct engine *engine, const struct event *event)
 	incident = find_open(engine, event->fingerprint, &target);
 	if (incident)
 		join(engine, incident, event);
+	else if ((companion = engine_find_companion(engine, event, &target)) != NULL)
+		engine_join_again(engine, companion, event);
 	else if (seen_has(&engine->seen, engine_event_key(event, playbook->name, &target)))
 		engine_tell(engine, NULL, NULL, NEWS_DECISION, "duplicate", event_name(event));
+	else if ((incident = engine_find_alike(engine, event, playbook, &target)) != NULL)
+		engine_join(engine, incident, event, playbook->name);
 	else
 		open_incident(engine, event, playbook, &target, &refusal);
 }
@@ -298,10 +311,36 @@ static bool only_waits(const struct incident *incident)
 		(!action_live(action) && incident->wait != WAIT_NOTHING && !*action->undo_of);
 }
 
+/* Of several events: whoever keeps a ticket of it knows only the first. */
+static void tell_quiet(struct engine *engine, const struct incident *incident)
+{
+	if (incident->companions)
+		engine_tell(engine, incident, incident_action(incident), NEWS_QUIET,
+			incident_state_name(incident), "All of its alerts ended.");
+}
+
+/* One of its events ended. */
 static void resolve(struct engine *engine, struct incident *incident)
 {
-	incident->firing = false;
+	bool fires = incident_fires(incident);
+
 	incident->updated_ms = engine->now_ms;
+	if (!incident->open) {
+		if (!incident->companions)
+			return;
+		if (!fires)
+			tell_quiet(engine, incident);
+		engine_record(engine, incident, NULL);
+		return;
+	}
+	if (fires) {
+		engine_tell(engine, incident, incident_action(incident), NEWS_STATE,
+			incident_state_name(incident),
+			"An alert of this incident ended; another one goes on.");
+		engine_record(engine, incident, NULL);
+		return;
+	}
+	incident->firing = false;
 	if (only_waits(incident)) {
 		engine_void_resolved(engine, incident);
 		engine_end_resolved(engine, incident);
@@ -310,7 +349,21 @@ static void resolve(struct engine *engine, struct incident *incident)
 	engine_tell(engine, incident, incident_action(incident), NEWS_STATE,
 		incident_state_name(incident),
 		"The alert ended; what was begun is still verified.");
+	tell_quiet(engine, incident);
 	engine_record(engine, incident, NULL);
+}
+
+static void resolve_companions(struct engine *engine, const struct event *event)
+{
+	struct companion *at = engine_companions(engine, event->fingerprint);
+
+	for (; at; at = at->next_same) {
+		if (at->fingerprint != event->fingerprint || at->ended_ms ||
+			event->starts_ms < at->starts_ms)
+			continue;
+		at->ended_ms = engine->now_ms;
+		resolve(engine, at->incident);
+	}
 }
 
 static void handle_resolved(struct engine *engine, const struct event *event)
@@ -321,11 +374,13 @@ static void handle_resolved(struct engine *engine, const struct event *event)
 		engine->now_ms);
 	for (; incident; incident = next) {
 		next = incident->next_same;
-		if (incident->open && incident->firing &&
-			incident->event.fingerprint == event->fingerprint &&
-			event->starts_ms >= incident->starts_ms)
-			resolve(engine, incident);
+		if (!incident->first_firing || incident->event.fingerprint != event->fingerprint ||
+			event->starts_ms < incident->starts_ms)
+			continue;
+		incident->first_firing = false;
+		resolve(engine, incident);
 	}
+	resolve_companions(engine, event);
 }
 
 void engine_event(struct engine *engine, const struct event *event, uint64_t number, int64_t now_ms)

@@ -335,8 +335,10 @@ static void undo_done(struct engine *engine, struct incident *incident, struct a
 	action->ended_ms = engine->now_ms;
 	if (undone && !action->dry_run)
 		engine_set_state(engine, incident, undone, STATE_ROLLED_BACK,
-			action->rollback ? "worse" : "undone", "%s by %s.",
-			action->rollback ? "It got worse; rolled back" : "Undone", action->id);
+			action->rollback ? "worse" : "undone", "%s by %s%s%s%s.",
+			action->rollback ? "It got worse; rolled back" : "Undone", action->id,
+			*action->asked_by ? ", as " : "", action->asked_by,
+			*action->asked_by ? " asked" : "");
 	if (action->rollback && !action->dry_run) {
 		engine_rolled_back(engine, incident);
 		return;

@@ -175,8 +175,11 @@ static void reject(struct engine *engine, struct incident *incident, struct acti
 	const struct person *person)
 {
 	action->ended = true;
-	engine_set_state(engine, incident, action, STATE_BLOCKED, "rejected", "%s said no.",
-		person->identity);
+	engine_set_state(engine, incident, action, STATE_BLOCKED, "rejected",
+		"%s%s%s%s said no; it was planned: %s.",
+		*person->identity ? person->identity : "someone",
+		person->role && *person->role ? " (" : "", person->role ? person->role : "",
+		person->role && *person->role ? ")" : "", action->plan.words);
 	engine_end(engine, incident, OUTCOME_REJECTED, "rejected", action->sentence);
 }
 

@@ -432,6 +432,8 @@ void engine_decide(struct engine *engine, struct incident *incident)
 		(incident->observation && incident->observation->dry_run);
 	pin_target(incident, action);
 	engine_judge(engine, incident);
+	if (engine->decision.verdict != DECISION_BLOCKED && engine_join_plan(engine, incident))
+		return;
 	news = tell_decision(engine, incident, action);
 	switch (engine->decision.verdict) {
 	case DECISION_CLEARED:
@@ -470,10 +472,12 @@ static void give_up(struct engine *engine, struct incident *incident, struct act
 		return;
 	}
 	if (action->state == STATE_AWAITING_APPROVAL) {
+		approvals_write(action, true, words, sizeof(words));
 		engine_set_state(engine, incident, action, STATE_BLOCKED, "approval_expired",
-			action->approval_count ? "No second person approved it in time: %s."
-					       : "Nobody approved it in time: %s.",
-			action->plan.words);
+			"%s%s: %s.",
+			action->approval_count ? "No second person approved it in time, beside "
+					       : "Nobody approved it in time",
+			words, action->plan.words);
 	} else {
 		snprintf(words, sizeof(words), "Waited in vain: %s", action->sentence);
 		engine_set_state(engine, incident, action, STATE_BLOCKED,

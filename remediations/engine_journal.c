@@ -308,6 +308,13 @@ static void take_over(struct engine *engine, struct incident *old, struct incide
 	size_t count = old->action_count;
 
 	memcpy(actions, old->actions, sizeof(actions));
+	engine_join_unlink(engine, old);
+	while (old->companions) {
+		struct companion *next = old->companions->next;
+
+		mem_free(old->companions);
+		old->companions = next;
+	}
 	event_fini(&old->event);
 	read->slot = old->slot;
 	engine->dues[read->slot] = INT64_MIN;
@@ -319,6 +326,7 @@ static void take_over(struct engine *engine, struct incident *old, struct incide
 	memcpy(old->actions, actions, sizeof(actions));
 	old->action_count = count;
 	mem_free(read);
+	engine_join_link(engine, old);
 	if (was_open == old->open)
 		return;
 	if (old->open) {
@@ -340,6 +348,15 @@ static enum status replay_incident(struct engine *engine, const struct record *r
 		return status;
 	seen_put(&engine->seen, engine_event_key(&read->event, read->playbook, &read->target),
 		read->opened_ms);
+	for (const struct companion *at = read->companions; at; at = at->next) {
+		const struct event event = {.fingerprint = at->fingerprint,
+			.starts_ms = at->starts_ms};
+
+		if (!at->symptom)
+			seen_put(&engine->seen,
+				engine_event_key(&event, read->playbook, &read->target),
+				at->joined_ms);
+	}
 	read->settled = true;
 	old = engine_find(engine, read->id);
 	if (old) {

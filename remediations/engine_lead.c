@@ -110,11 +110,25 @@ static const struct field_writer *writer_of(const struct observation *seen, enum
 static bool has_strange_key(const struct incident *incident, const struct observation *seen)
 {
 	/* "i-X": its actions are "a-X-1", "a-X-2" and so on. */
-	char start[INCIDENT_ID_MAX + 2];
+	char start[INCIDENT_ID_MAX + 2], id[INCIDENT_ID_MAX];
+	const struct companion *at = incident->companions;
 
+	if (incident_find_action(incident, seen->action_key))
+		return false;
 	snprintf(start, sizeof(start), "a-%s-", incident->id + 2);
-	return !strncmp(seen->action_key, start, strlen(start)) &&
-		!incident_find_action(incident, seen->action_key);
+	if (!strncmp(seen->action_key, start, strlen(start)))
+		return true;
+	/* The former leader may have heard another one of its events first. */
+	for (; at; at = at->next) {
+		const struct event event = {.fingerprint = at->fingerprint,
+			.starts_ms = at->starts_ms};
+
+		engine_event_id(&event, incident->playbook, &incident->target, id);
+		snprintf(start, sizeof(start), "a-%s-", id + 2);
+		if (!strncmp(seen->action_key, start, strlen(start)))
+			return true;
+	}
+	return false;
 }
 
 /* Whether our field manager wrote the field since the alert began, and nothing that is known did. */
@@ -198,19 +212,36 @@ static bool is_known(const struct engine *engine, const struct record *record)
 
 /* The same alert on the same target, opened here under another id as this replica did not hear of its
  * first firing: the leader's goes on. */
-static void end_twins(struct engine *engine, const struct incident *kept)
+static void end_twin(struct engine *engine, const struct incident *kept, struct incident *twin)
 {
-	struct incident *incident = engine_index(engine, kept->event.fingerprint), *next;
+	if (twin != kept && twin->open && !twin->action_count &&
+		!strcmp(twin->target.name, kept->target.name) &&
+		!strcmp(twin->target.namespace_name, kept->target.namespace_name))
+		engine_end(engine, twin, OUTCOME_RESOLVED, "joined",
+			"The leader's incident about the same goes on.");
+}
+
+static void end_twins_of(struct engine *engine, const struct incident *kept, uint64_t fingerprint)
+{
+	struct incident *incident = engine_index(engine, fingerprint), *next;
+	struct companion *companion = engine_companions(engine, fingerprint);
 
 	for (; incident; incident = next) {
 		next = incident->next_same;
-		if (incident != kept && incident->open && !incident->action_count &&
-			incident->event.fingerprint == kept->event.fingerprint &&
-			!strcmp(incident->target.name, kept->target.name) &&
-			!strcmp(incident->target.namespace_name, kept->target.namespace_name))
-			engine_end(engine, incident, OUTCOME_RESOLVED, "joined",
-				"The leader's incident about the same goes on.");
+		if (incident->event.fingerprint == fingerprint)
+			end_twin(engine, kept, incident);
 	}
+	for (; companion; companion = companion->next_same)
+		if (companion->fingerprint == fingerprint && !companion->symptom)
+			end_twin(engine, kept, companion->incident);
+}
+
+static void end_twins(struct engine *engine, const struct incident *kept)
+{
+	end_twins_of(engine, kept, kept->event.fingerprint);
+	for (const struct companion *at = kept->companions; at; at = at->next)
+		if (!at->symptom)
+			end_twins_of(engine, kept, at->fingerprint);
 }
 
 enum status engine_adopt(struct engine *engine, const struct record *record, bool *news,

@@ -27,9 +27,11 @@ bool engine_allocate(struct engine *engine, unsigned incident_max)
 	engine->live = mem_zalloc(slots, sizeof(struct incident *));
 	engine->index = mem_zalloc(size, sizeof(struct incident *));
 	engine->ids = mem_zalloc(size, sizeof(struct incident *));
+	engine->companions = mem_zalloc(size, sizeof(struct companion *));
+	engine->places = mem_zalloc(size, sizeof(struct incident *));
 	if (!engine->slots || !engine->free_slots || !engine->ended || !engine->dues ||
-		!engine->live || !engine->index || !engine->ids ||
-		seen_init(&engine->seen, slots * 4 + 1024) ||
+		!engine->live || !engine->index || !engine->ids || !engine->companions ||
+		!engine->places || seen_init(&engine->seen, slots * 4 + 1024) ||
 		storm_init(&engine->storm, (size_t)engine->config.limits.storm_alerts + 1))
 		return false;
 	for (size_t i = 0; i < slots; i++)
@@ -48,6 +50,8 @@ void engine_forget_all(struct engine *engine)
 	mem_free(engine->live);
 	mem_free(engine->index);
 	mem_free(engine->ids);
+	mem_free(engine->companions);
+	mem_free(engine->places);
 }
 
 static struct incident **index_of(const struct engine *engine, uint64_t fingerprint)
@@ -111,6 +115,7 @@ static void forget(struct engine *engine, struct incident *incident)
 		at = &(*at)->next_id;
 	CHECK(*at == incident);
 	*at = incident->next_id;
+	engine_join_unlink(engine, incident);
 	engine->slots[incident->slot] = NULL;
 	engine->free_slots[engine->free_count++] = incident->slot;
 	incident_close(incident);
@@ -152,6 +157,7 @@ bool engine_take_slot(struct engine *engine, struct incident *incident)
 	head = ids_of(engine, incident->id);
 	incident->next_id = *head;
 	*head = incident;
+	engine_join_link(engine, incident);
 	if (incident->open)
 		engine->open_count++;
 	else

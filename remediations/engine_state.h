@@ -37,6 +37,9 @@ struct engine {
 	struct incident *
 		*index; /* by fingerprint, chained by next_same; [index_size], a power of 2 */
 	struct incident **ids; /* by id, chained by next_id; [index_size] */
+	/* Events that joined incidents, by fingerprint, and incidents by target: engine_join.c; [index_size]. */
+	struct companion **companions;
+	struct incident **places;
 	size_t index_size;
 	struct incident **live; /* whose action may be changing the cluster or is being watched */
 	size_t live_count;
@@ -63,6 +66,33 @@ struct engine {
 uint64_t engine_event_key(const struct event *event, const char *playbook,
 	const struct target *target);
 uint64_t engine_resolved_key(uint64_t fingerprint, int64_t starts_ms);
+
+/* The id of the incident that the event has on all of several replicas; turn 0. */
+void engine_event_id(const struct event *event, const char *playbook, const struct target *target,
+	char id[INCIDENT_ID_MAX]);
+bool engine_same_object(const struct target *a, const struct target *b);
+
+/* engine_join.c */
+/* The incident is found by its target and its companions, or no longer. */
+void engine_join_link(struct engine *engine, struct incident *incident);
+void engine_join_unlink(struct engine *engine, struct incident *incident);
+/* Of an open incident, that the event joined. NULL: none. */
+struct companion *engine_find_companion(const struct engine *engine, const struct event *event,
+	const struct target *target);
+/* The incident that answers the event already: its plan is the same, or the event is a finding that
+ * belongs to it. NULL: none. */
+struct incident *engine_find_alike(const struct engine *engine, const struct event *event,
+	const struct playbook *playbook, const struct target *target);
+void engine_join(struct engine *engine, struct incident *incident, const struct event *event,
+	const char *playbook);
+/* A newer firing of one that joined. */
+void engine_join_again(struct engine *engine, struct companion *companion,
+	const struct event *event);
+/* First of the chain of companions that may have the fingerprint. */
+struct companion *engine_companions(const struct engine *engine, uint64_t fingerprint);
+/* Another open incident is about to do just what this one plans: this one's events join it, and it
+ * ends. False: there is none. */
+bool engine_join_plan(struct engine *engine, struct incident *incident);
 
 /* engine_memory.c */
 bool engine_allocate(struct engine *engine, unsigned incident_max) MUST_CHECK;

@@ -57,7 +57,7 @@ struct incident *incident_open(const struct event *event)
 		return NULL;
 	}
 	incident->open = true;
-	incident->firing = event->firing;
+	incident->firing = incident->first_firing = event->firing;
 	incident->starts_ms = event->starts_ms;
 	return incident;
 }
@@ -68,9 +68,57 @@ void incident_close(struct incident *incident)
 		return;
 	for (size_t i = 0; i < incident->action_count; i++)
 		mem_free(incident->actions[i]);
+	while (incident->companions) {
+		struct companion *next = incident->companions->next;
+
+		mem_free(incident->companions);
+		incident->companions = next;
+	}
 	mem_free(incident->observation);
 	event_fini(&incident->event);
 	mem_free(incident);
+}
+
+struct companion *incident_add_companion(struct incident *incident)
+{
+	struct companion **at = &incident->companions, *companion;
+
+	if (incident->companion_count == COMPANIONS_MAX)
+		return NULL;
+	companion = mem_zalloc(1, sizeof(*companion));
+	if (!companion)
+		return NULL;
+	while (*at)
+		at = &(*at)->next;
+	*at = companion;
+	companion->incident = incident;
+	incident->companion_count++;
+	return companion;
+}
+
+bool incident_fires(const struct incident *incident)
+{
+	const struct companion *companion = incident->companions;
+
+	while (companion && companion->ended_ms)
+		companion = companion->next;
+	return incident->first_firing || companion;
+}
+
+void companions_write(const struct incident *incident, char *text, size_t size)
+{
+	size_t used = 0;
+
+	*text = '\0';
+	for (const struct companion *at = incident->companions; at; at = at->next) {
+		/* Cut between two of them. */
+		if (used + strlen(at->name) + strlen(at->text) + sizeof(", () and more") > size) {
+			snprintf(text + used, size - used, "%s", used ? " and more" : "");
+			return;
+		}
+		used += (size_t)snprintf(text + used, size - used, "%s%s%s%s%s", used ? ", " : "",
+			at->name, *at->text ? " (" : "", at->text, *at->text ? ")" : "");
+	}
 }
 
 struct action *incident_action(const struct incident *incident)

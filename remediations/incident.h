@@ -128,6 +128,25 @@ struct action {
 	bool settled;
 };
 
+#define COMPANION_TEXT_MAX 256
+#define COMPANIONS_MAX 64
+
+/* Another event that joined the incident, whose plan answers it, too. */
+struct companion {
+	uint64_t fingerprint;
+	char name[128];                         /* of the alert or the finding */
+	char text[COMPANION_TEXT_MAX];          /* what tells it from the incident's first event */
+	int64_t starts_ms, joined_ms, ended_ms; /* ended_ms 0: it fires */
+	/* By itself it would only have become a ticket: once the incident has ended otherwise than with
+	 * one, it is heard anew. */
+	bool symptom;
+
+	/* Not journaled. */
+	struct incident *incident;
+	struct companion *next;      /* of the incident */
+	struct companion *next_same; /* in the engine's index by fingerprint */
+};
+
 /* What an open incident waits for; not journaled, for it follows from the state. */
 enum wait {
 	WAIT_NOTHING,
@@ -151,12 +170,15 @@ struct incident {
 	char playbook[PLAYBOOK_NAME_MAX];
 	struct target target;
 	struct refusal target_refusal;
-	bool firing;
-	int64_t starts_ms; /* of the newest event that joined */
+	bool firing;       /* the first event or one that joined */
+	bool first_firing; /* the first one */
+	int64_t starts_ms; /* of the newest firing of the first event */
 	int64_t opened_ms, updated_ms, ended_ms;
-	unsigned joined; /* events after the first */
-	unsigned step;   /* the playbook's step that is tried */
-	unsigned tries;  /* of this step */
+	unsigned joined;              /* events after the first */
+	struct companion *companions; /* the others among them, in the order in which they joined */
+	unsigned companion_count;
+	unsigned step;  /* the playbook's step that is tried */
+	unsigned tries; /* of this step */
 	bool handing_over;
 	struct action *actions[ACTIONS_MAX];
 	size_t action_count;
@@ -175,8 +197,9 @@ struct incident {
 	struct observation *observation; /* NULL until asked */
 	uint64_t decided; /* hash of the last decision record, so that repeats are left out */
 	uint32_t slot;
-	struct incident *next_same; /* in the engine's index by fingerprint */
-	struct incident *next_id;   /* and by id */
+	struct incident *next_same;  /* in the engine's index by fingerprint */
+	struct incident *next_id;    /* and by id */
+	struct incident *next_place; /* and by target */
 };
 
 /* Takes a copy of the event. NULL: out of memory. */
@@ -187,6 +210,12 @@ struct action *incident_action(const struct incident *incident);
 struct action *incident_find_action(const struct incident *incident, const char *id);
 /* A new last action in PROPOSED with the next number; NULL when there are ACTIONS_MAX or memory is out. */
 struct action *incident_add_action(struct incident *incident) MUST_CHECK;
+/* A new last companion; NULL when there are COMPANIONS_MAX or memory is out. */
+struct companion *incident_add_companion(struct incident *incident) MUST_CHECK;
+/* Whether an event of it still fires. */
+bool incident_fires(const struct incident *incident);
+/* "LatencyHigh (pod web-2), cpu_high": those that joined; "" when none did. */
+void companions_write(const struct incident *incident, char *text, size_t size);
 /* Who has approved it: "ann, ben", or with their roles "ann (approve), ben (admin)". */
 void approvals_write(const struct action *action, bool roles, char *text, size_t size);
 /* The state shown for it: its last action's, or proposed, blocked or handed_over. */

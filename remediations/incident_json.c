@@ -146,6 +146,7 @@ static const struct field incident_fields[] = {
 	FIELD_NAMED("target_refused", FIELD_TEXT, struct incident, target_refusal.reason),
 	FIELD_NAMED("target_refused_because", FIELD_TEXT, struct incident, target_refusal.sentence),
 	FIELD(FIELD_BOOL, struct incident, firing),
+	FIELD(FIELD_BOOL, struct incident, first_firing),
 	FIELD_NAMED("starts_at", FIELD_TIME, struct incident, starts_ms),
 	FIELD_NAMED("opened_at", FIELD_TIME, struct incident, opened_ms),
 	FIELD_NAMED("updated_at", FIELD_TIME, struct incident, updated_ms),
@@ -155,6 +156,52 @@ static const struct field incident_fields[] = {
 	FIELD(FIELD_UNSIGNED, struct incident, tries),
 	FIELD(FIELD_BOOL, struct incident, handing_over),
 };
+
+static const struct field companion_fields[] = {
+	FIELD(FIELD_TEXT, struct companion, name),
+	FIELD(FIELD_TEXT, struct companion, text),
+	FIELD(FIELD_HASH, struct companion, fingerprint),
+	FIELD_NAMED("starts_at", FIELD_TIME, struct companion, starts_ms),
+	FIELD_NAMED("joined_at", FIELD_TIME, struct companion, joined_ms),
+	FIELD_NAMED("ended_at", FIELD_TIME, struct companion, ended_ms),
+	FIELD(FIELD_BOOL, struct companion, symptom),
+};
+
+static void write_companions(struct buf *json, const struct incident *incident)
+{
+	buf_add_text(json, ",\"companions\":[");
+	for (const struct companion *at = incident->companions; at; at = at->next) {
+		buf_add_text(json, at == incident->companions ? "{" : ",{");
+		fields_write(json, companion_fields, ARRAY_COUNT(companion_fields), at);
+		buf_add_char(json, '}');
+	}
+	buf_add_char(json, ']');
+}
+
+/* Older records have none. */
+static enum status read_companions(const struct json_span *object, struct incident *incident,
+	struct error *error)
+{
+	struct json_span list, value;
+	struct json_walk walk;
+
+	if (!fields_find(object, "companions", &list))
+		return STATUS_OK;
+	json_walk_init(&walk, &list);
+	while (json_walk_next(&walk, NULL, &value)) {
+		struct companion *companion = incident_add_companion(incident);
+
+		if (!companion)
+			return incident->companion_count == COMPANIONS_MAX
+				? error_set(error, STATUS_BAD_INPUT, "companions: more than %d",
+					  COMPANIONS_MAX)
+				: error_set(error, STATUS_NO_MEMORY, "no memory for an incident");
+		if (fields_read(&value, companion_fields, ARRAY_COUNT(companion_fields), companion,
+			    error))
+			return error_prefix(error, "companions");
+	}
+	return STATUS_OK;
+}
 
 static void write_target(struct buf *json, const struct target *target)
 {
@@ -231,6 +278,13 @@ void action_write_json(struct buf *json, const struct action *action,
 		buf_add_char(json, '}');
 	}
 	buf_add_char(json, '}');
+	if (incident->companions) {
+		char joined[8 * COMPANION_TEXT_MAX];
+
+		companions_write(incident, joined, sizeof(joined) - 1);
+		buf_add_text(json, ",\"joined\":");
+		buf_add_json_string(json, joined, strlen(joined));
+	}
 	write_target(json, &action->target);
 	buf_add_char(json, '}');
 }
@@ -247,7 +301,9 @@ void incident_write_json(struct buf *json, const struct incident *incident)
 	buf_add_text(json, ",\"actions\":[");
 	for (size_t i = 0; i < incident->action_count; i++)
 		buf_printf(json, "%s\"%s\"", i ? "," : "", incident->actions[i]->id);
-	buf_add_text(json, "],\"event\":");
+	buf_add_char(json, ']');
+	write_companions(json, incident);
+	buf_add_text(json, ",\"event\":");
 	event_write_json(json, &incident->event);
 	buf_add_char(json, '}');
 }
@@ -336,6 +392,11 @@ enum status incident_read_json(struct incident **incident, const char *text, siz
 	if (!read)
 		return error_set(error, STATUS_NO_MEMORY, "no memory for an incident");
 	status = fields_read(&root, incident_fields, ARRAY_COUNT(incident_fields), read, error);
+	/* In records from before events joined, the first one is the only one. */
+	if (!status && !fields_find(&root, "first_firing", &value))
+		read->first_firing = read->firing;
+	if (!status)
+		status = read_companions(&root, read, error);
 	if (!status)
 		status = read_target(&root, &read->target, error);
 	if (!status && (strncmp(read->id, "i-", 2) != 0 || !read->id[2]))

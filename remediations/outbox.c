@@ -232,6 +232,7 @@ void outbox_describe(struct outbox_ticket *ticket, const struct ticket_event *ev
 	memcpy(ticket->dedup, event->key, sizeof(ticket->dedup));
 	ticket->fingerprint = event->fingerprint;
 	ticket->starts_ms = event->starts_ms;
+	ticket->shared = *event->joined != '\0';
 }
 
 /* Whether there is room, and a ticket for it: found, or made for an opening. */
@@ -270,6 +271,8 @@ enum status outbox_put(struct outbox *outbox, const struct ticket_event *event, 
 	enum status status = admit(outbox, event, service, &ticket);
 
 	*slot = OUTBOX_NONE;
+	if (ticket != NULL && ticket->used && *event->joined != '\0')
+		ticket->shared = true;
 	if (status != STATUS_OK)
 		return status;
 	if (event->operation == TICKET_OPEN) {

@@ -74,6 +74,8 @@ static enum status replay_start(struct outbox *outbox, const struct json_span *r
 	}
 	status = ticket_event_read(&value, event, error);
 	ticket = status == STATUS_OK ? ticket_for(outbox, record, service, event) : NULL;
+	if (ticket != NULL && *event->joined != '\0')
+		ticket->shared = true;
 	if (ticket != NULL && record->operation == TICKET_OPEN)
 		ticket->opened_number = record_number;
 	if (ticket != NULL && find_entry(outbox, ticket, record->number) == OUTBOX_NONE) {
@@ -125,8 +127,10 @@ bool outbox_next_open(const struct outbox *outbox, uint64_t fingerprint, int64_t
 	while (*at < outbox->config.ticket_max) {
 		const struct outbox_ticket *ticket = &outbox->tickets[(*at)++];
 
-		if (!ticket->used || ticket->closing || ticket->fingerprint != fingerprint ||
-			ticket->starts_ms > starts_ms || ticket->opened_number >= number ||
+		/* Of several alerts the engine tells when the last one ended. */
+		if (!ticket->used || ticket->closing || ticket->shared ||
+			ticket->fingerprint != fingerprint || ticket->starts_ms > starts_ms ||
+			ticket->opened_number >= number ||
 			(ticket->state != OUTBOX_QUEUED && ticket->state != OUTBOX_OPEN))
 			continue;
 		*service = ticket->service;

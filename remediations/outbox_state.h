@@ -32,6 +32,7 @@ struct outbox_ticket {
 	uint64_t fingerprint, order;
 	uint64_t opened_number; /* record of its opening where it was replayed; 0: of this run */
 	int64_t starts_ms;
+	bool shared; /* of several alerts: the end of the first one is not the incident's */
 	unsigned comments, pending;
 	unsigned last, next; /* highest number of an entry; lowest of those that wait, 0: none */
 };

@@ -299,6 +299,7 @@ static void port_told(void *self, const struct news *news)
 	stages_told(remediator->stages, news);
 	switch (news->kind) {
 	case NEWS_STATE:
+	case NEWS_JOINED:
 		tell_step(self, news);
 		break;
 	case NEWS_DECISION:
@@ -321,6 +322,8 @@ static void port_told(void *self, const struct news *news)
 		break;
 	case NEWS_OBSERVED:
 		note_replicas(news);
+		break;
+	case NEWS_QUIET:
 		break;
 	}
 }

@@ -76,11 +76,17 @@ enum status remediator_write_tickets(struct remediator *remediator, struct buf *
 
 /* ---- why ---- */
 
+#define TOLD_MAX 256
+
 struct telling {
 	struct buf sentences, decisions, action_list;
 	char *incident; /* its newest body */
 	size_t sentence_count, decision_count, action_count;
 	char last[1024];
+	/* Hashes of what stands in each record from then on and is told once; a story that has more of
+	 * them tells the others again. */
+	uint64_t told[TOLD_MAX];
+	size_t told_count;
 };
 
 /* A text field of a body, or "". */
@@ -111,6 +117,22 @@ static void add_sentence(struct telling *telling, int64_t time_ms, const char *k
 		"%s{\"time\":\"%s\",\"text\":", telling->sentence_count++ ? "," : "", when);
 	buf_add_json_string(&telling->sentences, line, strlen(line));
 	buf_add_char(&telling->sentences, '}');
+}
+
+static void add_once(struct telling *telling, int64_t time_ms, const char *kind, const char *text)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	for (const char *at = kind; *at; at++)
+		hash = (hash ^ (unsigned char)*at) * UINT64_C(1099511628211);
+	for (const char *at = text; *at; at++)
+		hash = (hash ^ (unsigned char)*at) * UINT64_C(1099511628211);
+	for (size_t i = 0; i < telling->told_count; i++)
+		if (telling->told[i] == hash)
+			return;
+	if (telling->told_count < TOLD_MAX)
+		telling->told[telling->told_count++] = hash;
+	add_sentence(telling, time_ms, kind, text);
 }
 
 /* The record's decision with a sentence for each gate. */
@@ -149,6 +171,30 @@ static void tell_decision(struct telling *telling, const struct record *record,
 	write_decision(&telling->decisions, body);
 }
 
+/* The alerts and findings that joined the incident. */
+static void tell_companions(struct telling *telling, const struct record *record,
+	const struct json_span *body)
+{
+	struct json_span list, value;
+	struct json_walk walk;
+
+	if (!fields_find(body, "companions", &list))
+		return;
+	json_walk_init(&walk, &list);
+	while (json_walk_next(&walk, NULL, &value)) {
+		char name[128], text[COMPANION_TEXT_MAX], ended[64], line[512];
+
+		text_of(&value, "name", name, sizeof(name));
+		text_of(&value, "text", text, sizeof(text));
+		text_of(&value, "ended_at", ended, sizeof(ended));
+		snprintf(line, sizeof(line), "%s%s%s%s", name, *text ? " (" : "", text,
+			*text ? ")" : "");
+		add_once(telling, record->time_ms, "Joined by ", line);
+		if (*ended)
+			add_once(telling, record->time_ms, "Ended, of what joined: ", line);
+	}
+}
+
 static void tell_incident(struct telling *telling, const struct record *record,
 	const struct json_span *body)
 {
@@ -165,6 +211,7 @@ static void tell_incident(struct telling *telling, const struct record *record,
 		text_of(body, "target_refused_because", sentence, sizeof(sentence));
 		add_sentence(telling, record->time_ms, "", sentence);
 	}
+	tell_companions(telling, record, body);
 	if (strcmp(outcome, "none") != 0) {
 		snprintf(line, sizeof(line), "%s. %s", outcome, sentence);
 		add_sentence(telling, record->time_ms, "The incident ended: ", line);
@@ -173,11 +220,44 @@ static void tell_incident(struct telling *telling, const struct record *record,
 	telling->incident = mem_strdup(record->body);
 }
 
+/* What people said of it, each with its time: their names stand in the records from then on. */
+static void tell_people(struct telling *telling, const struct record *record,
+	const struct json_span *body)
+{
+	struct json_span list, value;
+	struct json_walk walk;
+	char line[768], text[512], asked[IDENTITY_MAX];
+
+	text_of(body, "asked_by", asked, sizeof(asked));
+	if (fields_find(body, "approvals", &list)) {
+		json_walk_init(&walk, &list);
+		while (json_walk_next(&walk, NULL, &value)) {
+			char by[IDENTITY_MAX], role[ROLE_MAX], given[64], until[64];
+
+			text_of(&value, "by", by, sizeof(by));
+			text_of(&value, "role", role, sizeof(role));
+			text_of(&value, "given_at", given, sizeof(given));
+			text_of(&value, "until", until, sizeof(until));
+			snprintf(line, sizeof(line), "%s: %s by %s%s%s%s at %s, good until %s.",
+				record->key,
+				!strcmp(asked, by) ? "asked for and approved" : "approved", by,
+				*role ? " (" : "", role, *role ? ")" : "", given, until);
+			add_once(telling, record->time_ms, "Action ", line);
+		}
+	}
+	text_of(body, "approval_void_because", text, sizeof(text));
+	if (*text) {
+		snprintf(line, sizeof(line), "%s: %s", record->key, text);
+		add_once(telling, record->time_ms, "Action ", line);
+	}
+}
+
 static void tell_action(struct telling *telling, const struct record *record,
 	const struct json_span *body)
 {
 	char state[64], sentence[512], line[768];
 
+	tell_people(telling, record, body);
 	text_of(body, "state", state, sizeof(state));
 	text_of(body, "sentence", sentence, sizeof(sentence));
 	snprintf(line, sizeof(line), "%s: %s. %s", record->key, state, sentence);

@@ -258,6 +258,7 @@ void ticket_event_fill(struct ticket_event *event, enum ticket_operation operati
 		text != NULL             ? text
 			: action != NULL ? action->plan.text
 					 : "");
+	companions_write(incident, event->joined, sizeof(event->joined));
 	if (operation == TICKET_OPEN)
 		list_tried(event, incident, action);
 	make_link(event, external_url, incident);
@@ -284,6 +285,7 @@ static const struct field event_fields[] = {
 	FIELD(FIELD_TEXT, struct ticket_event, text),
 	FIELD(FIELD_TEXT, struct ticket_event, reason),
 	FIELD(FIELD_TEXT, struct ticket_event, sentence),
+	FIELD(FIELD_TEXT, struct ticket_event, joined),
 	FIELD(FIELD_TEXT, struct ticket_event, tried),
 	FIELD(FIELD_TEXT, struct ticket_event, gates),
 	FIELD(FIELD_TEXT, struct ticket_event, link),
@@ -335,6 +337,7 @@ void ticket_event_words(struct buf *text, const struct ticket_event *event)
 	format_rfc3339(event->starts_ms, when, sizeof(when));
 	buf_add_char(text, '\n');
 	add_part(text, "Alert", event->name);
+	add_part(text, "Joined by", event->joined);
 	add_part(text, "Target", event->target);
 	add_part(text, "Since", when);
 	add_part(text, "Severity", ticket_severity_name((int)event->severity));

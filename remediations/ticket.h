@@ -99,6 +99,8 @@ struct ticket_event {
 	char workload_kind[32], workload[OBJECT_NAME_MAX], target[TARGET_TEXT_MAX];
 	char title[256], text[ACTION_TEXT_MAX]; /* of a comment or close: what happened */
 	char reason[REASON_MAX], sentence[SENTENCE_MAX];
+	char joined
+		[TICKET_TRIED_MAX]; /* the incident's other alerts and findings; "" when there are none */
 	char tried[TICKET_TRIED_MAX]; /* the incident's other actions, a line each */
 	char gates[TICKET_GATES_MAX]; /* what the guard said, a line each; filled before sending */
 	char link[TICKET_LINK_MAX], runbook[TICKET_LINK_MAX];

@@ -210,6 +210,8 @@ static bool worth_telling(const struct news *news)
 {
 	const struct action *action = news->action;
 
+	if (news->kind == NEWS_JOINED)
+		return true;
 	if (news->kind != NEWS_STATE || action == NULL || action->plan.kind == ACTION_TICKET ||
 		action->dry_run || strcmp(news->word, action_state_name(action->state)) != 0)
 		return false;
@@ -221,6 +223,7 @@ static bool worth_telling(const struct news *news)
 
 void tickets_told(struct tickets *tickets, const struct news *news)
 {
+	bool quiet = news->kind == NEWS_QUIET;
 	bool ended = news->kind == NEWS_OUTCOME &&
 		(strcmp(news->word, outcome_name(OUTCOME_CURED)) == 0 ||
 			(strcmp(news->word, outcome_name(OUTCOME_SELF_HEALED)) == 0 &&
@@ -229,7 +232,7 @@ void tickets_told(struct tickets *tickets, const struct news *news)
 	struct ticket_event *event;
 	char text[ACTION_TEXT_MAX];
 
-	if (news->incident == NULL || (!ended && !worth_telling(news)) ||
+	if (news->incident == NULL || (!ended && !quiet && !worth_telling(news)) ||
 		!tickets_has(tickets, news->incident->id))
 		return;
 	event = mem_alloc(sizeof(*event));
@@ -239,10 +242,12 @@ void tickets_told(struct tickets *tickets, const struct news *news)
 	}
 	if (ended)
 		snprintf(text, sizeof(text), "The incident ended, %s. %s", news->word, news->text);
+	else if (quiet || news->kind == NEWS_JOINED)
+		snprintf(text, sizeof(text), "%s", news->text);
 	else
 		snprintf(text, sizeof(text), "%s: %s. %s", news->action->id, news->word,
 			news->text);
-	ticket_event_fill(event, ended ? TICKET_CLOSE : TICKET_COMMENT, news->incident,
+	ticket_event_fill(event, ended || quiet ? TICKET_CLOSE : TICKET_COMMENT, news->incident,
 		news->action, tickets->external_url, NULL, text, now_ms(tickets));
 	add(tickets, event, OUTBOX_NONE);
 	mem_free(event);

@@ -77,6 +77,7 @@ static void port_told(void *self, const struct news *news)
 
 	if (news->kind == NEWS_REFUSAL && bench->refused_count < QUEUE)
 		snprintf(bench->refused[bench->refused_count++], 64, "%s", news->word);
+	bench->quiet += news->kind == NEWS_QUIET;
 	if (news->kind == NEWS_OUTCOME)
 		snprintf(bench->outcome, sizeof(bench->outcome), "%s", news->word);
 }

@@ -36,6 +36,7 @@ struct bench {
 	char refused[QUEUE][64];
 	size_t refused_count;
 	char outcome[64];
+	unsigned quiet; /* incidents of several events that were told to be over */
 };
 
 struct bench *bench_open(enum mode mode, bool dry_run);

@@ -143,6 +143,17 @@ void check_alone(struct sim *sim, const struct flight *newest)
 	}
 }
 
+/* Whether an alert that joined the incident was told as firing last. */
+static bool companion_fires(const struct sim *sim, const struct incident *incident)
+{
+	for (const struct companion *at = incident->companions; at; at = at->next)
+		for (size_t i = 0; i < ALERTS; i++)
+			if (sim->alerts[i].fingerprint == at->fingerprint &&
+				sim->alerts[i].told_firing)
+				return true;
+	return false;
+}
+
 static bool check_firing(void *argument, const struct incident *incident)
 {
 	struct asking *asking = argument;
@@ -154,7 +165,8 @@ static bool check_firing(void *argument, const struct incident *incident)
 		const struct alert *alert = &asking->sim->alerts[i];
 
 		if (alert->fingerprint == incident->event.fingerprint && alert->told_ms &&
-			alert->told_ms >= incident->starts_ms && !alert->told_firing)
+			alert->told_ms >= incident->starts_ms && !alert->told_firing &&
+			!companion_fires(asking->sim, incident))
 			sim_breaks(asking->sim, "%s is sent for an alert that ended", action->id);
 	}
 	return false;

@@ -23,6 +23,7 @@ static const struct ticket_service services[] = {{.kind = TICKET_PAGERDUTY, .nam
 	{.kind = TICKET_WEBHOOK, .name = "hook"}};
 
 struct desk {
+	const char *joined; /* what is put speaks of; NULL: nothing */
 	struct outbox *outbox;
 	struct outbox_config config;
 	struct record records[RECORDS_MAX]; /* as the journal would hold them */
@@ -67,6 +68,8 @@ static enum status put(struct desk *desk, const char *incident, enum ticket_oper
 		.fingerprint = 7,
 		.starts_ms = NOW,
 		.time_ms = NOW};
+	if (desk->joined)
+		snprintf(desk->event.joined, sizeof(desk->event.joined), "%s", desk->joined);
 	snprintf(desk->event.incident, sizeof(desk->event.incident), "%s", incident);
 	snprintf(desk->event.key, sizeof(desk->event.key), "nimbusguard/-/-/-/%s", incident);
 	status = outbox_put(desk->outbox, &desk->event, service, NOW, desk->mono, &slot, &record);
@@ -393,6 +396,25 @@ static void the_end_of_an_alert_finds_its_open_tickets(void **state)
 	assert_true(outbox_next_open(desk->outbox, 7, NOW, 2, &at, &service, &desk->event));
 }
 
+static void of_several_alerts_the_end_of_the_first_closes_nothing(void **state)
+{
+	struct desk *desk = *state;
+	size_t at = 0, service;
+
+	put(desk, "i-1", TICKET_OPEN, 0);
+	desk->joined = "LatencyHigh";
+	put(desk, "i-1", TICKET_COMMENT, 0);
+	assert_false(
+		outbox_next_open(desk->outbox, 7, NOW, UINT64_MAX, &at, &service, &desk->event));
+	restart(desk);
+	at = 0;
+	assert_false(
+		outbox_next_open(desk->outbox, 7, NOW, UINT64_MAX, &at, &service, &desk->event));
+	/* The engine's word does. */
+	put(desk, "i-1", TICKET_CLOSE, 0);
+	assert_ticket(desk, "i-1", "\"queued\":3");
+}
+
 static void records_of_a_service_that_is_no_longer_there_are_left_alone(void **state)
 {
 	struct desk *desk = *state;
@@ -441,6 +463,7 @@ int main(void)
 		T(an_ended_ticket_makes_room_for_a_new_one),
 		T(comments_are_bounded),
 		T(the_end_of_an_alert_finds_its_open_tickets),
+		T(of_several_alerts_the_end_of_the_first_closes_nothing),
 		T(records_of_a_service_that_is_no_longer_there_are_left_alone),
 		T(no_memory_leaves_the_outbox_as_it_was),
 	};

@@ -35,14 +35,12 @@ static const struct page_gate gates[] = {{"mode", NULL, true},
 	{"cooldown", "cooldown_active", false}, {EVIL, EVIL, false}};
 static const struct page_step steps[] = {{1767322800000, "PROPOSED", ""},
 	{1767322801000, EVIL, EVIL}, {1767322802000, "DONE", NULL}};
-static const struct page_incident incidents[] = {{"i-1", "PodCrashLooping", "shop/Pod/web-1",
-							 "restart", "blocked", "delete pod", NULL,
-							 "OPS-1",
-							 "https://jira.example.org/browse/OPS-1",
-							 true, 1767322800000, gates, 3, steps, 3,
-							 "ann (approve), good until 12:00"},
-	{EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, "https://" EVIL, false, 0, NULL, 0, NULL,
-		0, EVIL}};
+static const struct page_incident incidents[] =
+	{{"i-1", "PodCrashLooping", "shop/Pod/web-1", "restart", "blocked", "delete pod", NULL,
+		 "OPS-1", "https://jira.example.org/browse/OPS-1", true, 1767322800000, gates, 3,
+		 steps, 3, "ann (approve), good until 12:00", "PodCrashLooping (pod web-2)"},
+		{EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, "https://" EVIL, false, 0, NULL, 0,
+			NULL, 0, EVIL, EVIL}};
 
 static struct page_status full(void)
 {
@@ -99,7 +97,7 @@ static void nothing_from_outside_is_markup(void **state)
 	for (const char *at = text; (at = strstr(at, "&lt;script&gt;")) != NULL; at++)
 		count++;
 	/* Every text field holds it once: a field that is not shown shows here. */
-	assert_int_equal(count, 1 + 1 + 6 + 2 + 2 + 1 + 3 + 2 + 2 + 10 + 1 + 2);
+	assert_int_equal(count, 1 + 1 + 6 + 2 + 2 + 1 + 3 + 2 + 2 + 11 + 1 + 2);
 	mem_free(text);
 }
 
@@ -224,6 +222,7 @@ static void a_ticket_is_a_link_to_its_service(void **state)
 	assert_non_null(
 		strstr(page.data, "href=\"https://jira.example.org/browse/OPS-1\">OPS-1</a>"));
 	assert_non_null(strstr(page.data, "ann (approve), good until 12:00"));
+	assert_non_null(strstr(page.data, "PodCrashLooping (pod web-2)"));
 	assert_non_null(strstr(page.data, "<details id=\"i-1\""));
 	/* What a service could say of itself is no script. */
 	incident.ticket_url = "javascript:alert(1)";

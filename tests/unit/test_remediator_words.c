@@ -244,6 +244,50 @@ static void an_answered_no_outlives_the_loss_of_power(void **state)
 	assert_true(copied(place, RECORD_ACTION) > 0);
 }
 
+/* The story of the action's incident, once it holds this. */
+static void await_story(struct place *place, const char *id, const char *words)
+{
+	char last[8192] = "";
+
+	for (int i = 0; i < 6000; i++) {
+		struct buf json;
+		bool found;
+
+		buf_init(&json, 1 << 22);
+		assert_int_equal(remediator_write_why(place->remediator, id, &json), STATUS_OK);
+		snprintf(last, sizeof(last), "%s", strstr(json.data, "\"sentences\""));
+		found = strstr(last, words) != NULL;
+		buf_fini(&json);
+		if (found)
+			return;
+		clock_sleep_ms(5);
+	}
+	fail_msg("no \"%s\" in %s", words, last);
+}
+
+static void the_story_names_who_approved_and_when(void **state)
+{
+	struct place *place = *state;
+	char id[128], words[256];
+
+	open_remediator(place);
+	await_action(place, id);
+	assert_int_equal(say(place, WORD_APPROVE, id, NULL, 0), STATUS_OK);
+	snprintf(words, sizeof(words), "Action %s: approved by ann (approve) at 20", id);
+	await_story(place, id, words);
+}
+
+static void the_story_names_who_said_no(void **state)
+{
+	struct place *place = *state;
+	char id[128];
+
+	open_remediator(place);
+	await_action(place, id);
+	assert_int_equal(say(place, WORD_REJECT, id, NULL, 0), STATUS_OK);
+	await_story(place, id, "rejected. ann (approve) said no");
+}
+
 static void an_answered_pause_outlives_the_loss_of_power(void **state)
 {
 	struct place *place = *state;
@@ -350,6 +394,8 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		T(an_answered_approval_outlives_the_loss_of_power),
 		T(an_answered_no_outlives_the_loss_of_power),
+		T(the_story_names_who_approved_and_when),
+		T(the_story_names_who_said_no),
 		T(an_answered_pause_outlives_the_loss_of_power),
 		T(a_word_that_cannot_be_noted_down_says_so),
 		T(a_word_that_is_refused_is_answered),
