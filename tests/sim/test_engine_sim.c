@@ -45,7 +45,7 @@ static const char *const playbook_texts[] = {
 	"verify: {signal: restarts, is: below, value: 1, over: 30s, after: 40s}\n",
 
 	"playbook: memory\n"
-	"trigger: {alert: ['alertname=\"OOM\"'], range: 10s}\n"
+	"trigger: {alert: ['alertname=~\"OOM|OOMToo\"'], range: 10s}\n"
 	"target: {kind: Workload}\n"
 	"steps: [{action: adjust_resources, memory: +50%, ceiling: 4GiB}]\n"
 	"verify: {signal: oom_kills, is: below, value: 1, over: 30s, after: 40s}\n"
@@ -487,11 +487,13 @@ static void sim_init(struct sim *sim, uint64_t seed)
 		deployment->replicas = 2;
 		deployment->memory = INT64_C(1) << 28;
 		deployment->managed = true;
-		for (int pod = -2; pod < PODS; pod++) {
+		/* OOMToo joins what OOM began, and the other way round. */
+		for (int pod = -3; pod < PODS; pod++) {
 			struct alert *alert = &sim->alerts[count++];
 
 			snprintf(alert->name, sizeof(alert->name), "%s",
-				pod == -2           ? "Saturated"
+				pod == -3           ? "OOMToo"
+					: pod == -2 ? "Saturated"
 					: pod == -1 ? "OOM"
 						    : "CrashLoop");
 			alert->deployment = i;

@@ -14,7 +14,7 @@
 #define START_MS INT64_C(1767225600000)
 #define DEPLOYMENTS 3
 #define PODS 2
-#define ALERTS (DEPLOYMENTS * (2 + PODS) + 1)
+#define ALERTS (DEPLOYMENTS * (3 + PODS) + 1)
 #define QUEUE 48
 #define RECORDS 2000
 #define SENDS 64
