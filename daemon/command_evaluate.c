@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "analyzers/evaluate/evaluate.h"
+#include "analyzers/forecast/lstm_shared.h"
+#include "analyzers/models/general_file.h"
 #include "base/file.h"
 #include "base/parse.h"
 #include "daemon/command.h"
@@ -29,6 +31,8 @@ const char evaluate_flags[] =
 	"  --horizons=N,N      of forecasts, in rows (default 5,15)\n"
 	"  --part=PART         of forecasts: report (the default), or settings: the part on which\n"
 	"                      settings may be chosen\n"
+	"  --model=FILE        a net for all workloads that takes part in forecasts (default: none);\n"
+	"                      the one that serves is rules/models/general.model\n"
 	"  --fit-part=PART     csv: the part of the rows that is fitted on (default 0.5)\n"
 	"  --point-adjusted    show the point-adjusted F1, and that of a random score beside it\n"
 	"  --report=FILE       write an HTML page with the tables and drawings\n"
@@ -189,11 +193,35 @@ static enum status make_folders(const struct evaluate_options *options, struct e
 					      : STATUS_OK;
 }
 
+/* The net for all workloads, when one is asked for. */
+static enum status open_model(const struct command_line *line, struct evaluate_options *options,
+	struct results *results, struct error *error)
+{
+	const char *path = command_flag(line, "model");
+	struct model_info info;
+	struct lstm_net *net;
+	enum status status;
+
+	if (path == NULL)
+		return STATUS_OK;
+	status = general_file_read(path, &net, &info, error);
+	if (status != STATUS_OK)
+		return status;
+	options->shared = lstm_shared_open(error);
+	if (options->shared == NULL) {
+		lstm_net_release(net);
+		return STATUS_NO_MEMORY;
+	}
+	lstm_shared_put(options->shared, net);
+	results_note(results, "with the net for all workloads in %s", path);
+	return STATUS_OK;
+}
+
 int command_evaluate(const struct command_line *line)
 {
 	static const char *const known[] = {"dataset", "path", "entity", "detector", "forecaster",
 		"seeds", "seed", "horizons", "part", "fit-part", "point-adjusted", "report",
-		"scores", "format", NULL};
+		"scores", "format", "model", NULL};
 	const char *format = command_flag(line, "format");
 	struct evaluate_options options;
 	struct results results;
@@ -214,6 +242,8 @@ int command_evaluate(const struct command_line *line)
 	results_init(&results, command_flag(line, "dataset"));
 	done = make_folders(&options, &error);
 	if (done == STATUS_OK)
+		done = open_model(line, &options, &results, &error);
+	if (done == STATUS_OK)
 		done = evaluate(&options, &results, &error);
 	if (options.progress != NULL)
 		fputs("\r\033[K", stderr);
@@ -223,5 +253,6 @@ int command_evaluate(const struct command_line *line)
 	else
 		fprintf(stderr, "nimbusguard: %s\n", error.text);
 	results_fini(&results);
+	lstm_shared_close(options.shared);
 	return status;
 }

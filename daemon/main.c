@@ -97,6 +97,7 @@ static const struct {
 	{"entity", false},
 	{"detector", false},
 	{"forecaster", false},
+	{"model", false},
 	{"seeds", false},
 	{"horizons", false},
 	{"part", false},

@@ -117,6 +117,7 @@ static enum status open_forecaster(struct backtest *backtest, const struct forec
 	forecaster_config_default(&config);
 	config.step_ms = series->step_ms;
 	config.seed = backtest->options->seed;
+	config.shared = backtest->options->shared;
 	config.horizon_count = BACKTEST_HORIZONS;
 	memcpy(config.horizons, backtest->options->horizons, sizeof(backtest->options->horizons));
 	config.season_rows = day >= 2 && day <= FORECAST_SEASON_ROWS_MAX ? day : 0;

@@ -31,6 +31,8 @@ struct evaluate_options {
 	size_t horizons[2]; /* of forecasts, in rows, ascending */
 	bool point_adjusted;
 	bool settings_part;        /* of forecasts: measure the part for choosing settings */
+	/* The net for all workloads (forecast/lstm_shared.h), borrowed; NULL: none takes part. */
+	struct lstm_shared *shared;
 	const char *scores_folder; /* NULL, or where each entity's scores are written */
 	/* Called before each entity or series, may be NULL. */
 	void (*progress)(void *user, const char *method, const char *entity);

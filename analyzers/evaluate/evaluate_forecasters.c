@@ -52,6 +52,7 @@ static enum status run_column(struct evaluation *evaluation, const struct foreca
 	const struct evaluate_options *options = evaluation->options;
 	struct backtest_options backtest = {.seed = options->seed,
 		.horizons = {options->horizons[0], options->horizons[1]},
+		.shared = options->shared,
 		.settings_part = options->settings_part};
 	struct accuracy accuracy[BACKTEST_HORIZONS];
 	const char *method = forecaster_class_name(class);
@@ -129,6 +130,14 @@ static enum status run_class(struct evaluation *evaluation, const struct forecas
 	return status;
 }
 
+static bool is_listed(const struct forecaster_class *class)
+{
+	for (size_t i = 0; forecaster_class_at(i) != NULL; i++)
+		if (forecaster_class_at(i) == class)
+			return true;
+	return false;
+}
+
 enum status evaluate_forecasters(struct evaluation *evaluation)
 {
 	const struct evaluate_options *options = evaluation->options;
@@ -145,5 +154,14 @@ enum status evaluate_forecasters(struct evaluation *evaluation)
 	for (size_t i = 0; (class = forecaster_class_at(i)) != NULL && status == STATUS_OK; i++)
 		if (evaluation_asks(options->forecaster, forecaster_class_name(class)))
 			status = run_class(evaluation, class, table);
+	/* A class that is not listed is run when it is asked for by name, and the net for all workloads
+	 * when one is given. */
+	class = options->forecaster != NULL ? forecaster_class_find(options->forecaster) : NULL;
+	if (status == STATUS_OK && class != NULL && !is_listed(class))
+		status = run_class(evaluation, class, table);
+	class = forecaster_class_find("lstm_general");
+	if (status == STATUS_OK && options->shared != NULL &&
+		evaluation_asks(options->forecaster, "all"))
+		status = run_class(evaluation, class, table);
 	return status;
 }

@@ -31,6 +31,7 @@ static const struct forecaster_class *const members[] = {
 	&forecast_holt_winters,
 	&forecast_holt_winters_multiplicative,
 	&forecast_ridge_ar,
+	&forecast_lstm_general, /* only where a net is given that fits */
 };
 
 #define MEMBERS ARRAY_COUNT(members)
@@ -56,7 +57,9 @@ struct worth {
 
 struct forecast_model {
 	size_t horizons[FORECAST_HORIZONS_MAX], horizon_count;
-	struct forecast_model *members[MEMBERS];
+	int64_t step_ms;
+	struct forecast_model *members[MEMBERS]; /* NULL: does not take part */
+	const double *beside;                    /* of the rows to come, see model.h */
 	struct pending pending; /* [horizon_count][SAID_WIDTH] */
 	struct worth worth[FORECAST_HORIZONS_MAX];
 };
@@ -81,6 +84,7 @@ static struct forecast_model *combined_open(const struct forecaster_config *conf
 	}
 	memcpy(model->horizons, config->horizons, sizeof(model->horizons));
 	model->horizon_count = config->horizon_count;
+	model->step_ms = config->step_ms;
 	for (size_t k = 0; k < config->horizon_count; k++)
 		model->worth[k].day_rows =
 			config->season_rows > 0 ? (double)config->season_rows : 1440;
@@ -88,7 +92,13 @@ static struct forecast_model *combined_open(const struct forecaster_config *conf
 		    config->horizon_count * SAID_WIDTH, error) != STATUS_OK)
 		goto failed;
 	for (size_t i = 0; i < MEMBERS; i++) {
+		if (members[i] == &forecast_lstm_general && config->shared == NULL)
+			continue;
 		model->members[i] = members[i]->open(config, error);
+		/* A net of other horizons takes no part. */
+		if (model->members[i] == NULL && members[i] == &forecast_lstm_general &&
+			error->code == STATUS_BAD_INPUT)
+			continue;
 		if (model->members[i] == NULL)
 			goto failed;
 	}
@@ -171,14 +181,29 @@ static void said_put(struct forecast_model *model)
 	double *slot = pending_next(&model->pending), middle[MEMBERS][FORECAST_HORIZONS_MAX];
 
 	for (size_t i = 0; i < MEMBERS; i++)
-		members[i]->predict(model->members[i], middle[i]);
+		if (model->members[i] != NULL)
+			members[i]->predict(model->members[i], middle[i]);
 	for (size_t k = 0; k < model->horizon_count; k++) {
 		double *said = slot + k * SAID_WIDTH;
 
 		for (size_t i = 0; i < MEMBERS; i++)
-			said[i] = fabs(middle[i][k]) <= FORECAST_VALUE_MAX * 2 ? middle[i][k] : NAN;
+			said[i] = model->members[i] != NULL &&
+					fabs(middle[i][k]) <= FORECAST_VALUE_MAX * 2
+				? middle[i][k]
+				: NAN;
 		said[MEMBERS] = combine(&model->worth[k], said);
 	}
+}
+
+static void combined_beside(struct forecast_model *model, const double *values)
+{
+	model->beside = values;
+}
+
+static void beside_tell(struct forecast_model *model, size_t member, const double *values)
+{
+	if (model->members[member] != NULL && members[member]->beside != NULL)
+		members[member]->beside(model->members[member], values);
 }
 
 static void combined_step(struct forecast_model *model, double value, int64_t at_ms)
@@ -189,8 +214,12 @@ static void combined_step(struct forecast_model *model, double value, int64_t at
 				pending_back(&model->pending, model->horizons[k] - 1) +
 					k * SAID_WIDTH,
 				value);
-	for (size_t i = 0; i < MEMBERS; i++)
-		members[i]->step(model->members[i], value, at_ms);
+	for (size_t i = 0; i < MEMBERS; i++) {
+		beside_tell(model, i, model->beside);
+		if (model->members[i] != NULL)
+			members[i]->step(model->members[i], value, at_ms);
+	}
+	model->beside = NULL;
 	said_put(model);
 }
 
@@ -198,18 +227,24 @@ static void combined_step(struct forecast_model *model, double value, int64_t at
 static enum status combined_fit(struct forecast_model *model, const double *values, size_t count,
 	int64_t at_ms, struct error *error)
 {
+	const double *beside = model->beside;
 	size_t split = count - count / 3;
 
 	for (size_t i = 0; i < MEMBERS; i++) {
-		enum status status =
-			members[i]->fit(model->members[i], values, split, at_ms, error);
+		enum status status = STATUS_OK;
 
+		beside_tell(model, i, beside);
+		if (model->members[i] != NULL)
+			status = members[i]->fit(model->members[i], values, split, at_ms, error);
 		if (status != STATUS_OK)
 			return status;
 	}
 	said_put(model);
-	for (size_t i = split; i < count; i++)
-		combined_step(model, values[i], at_ms);
+	for (size_t i = split; i < count; i++) {
+		model->beside = beside != NULL ? beside + i * FORECAST_BESIDE : NULL;
+		combined_step(model, values[i], at_ms + (int64_t)i * model->step_ms);
+	}
+	model->beside = NULL;
 	return STATUS_OK;
 }
 
@@ -235,4 +270,5 @@ const struct forecaster_class forecast_combined = {
 	.step = combined_step,
 	.predict = combined_predict,
 	.close = combined_close,
+	.beside = combined_beside,
 };

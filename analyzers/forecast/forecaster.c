@@ -38,9 +38,10 @@ static const struct forecaster_class *const classes[] = {
 	&forecast_combined,
 };
 
-/* Found by name alone: its fit takes minutes. */
+/* Found by name alone: a fit takes minutes, or a net has to be given. */
 static const struct forecaster_class *const unlisted[] = {
 	&forecast_lstm,
+	&forecast_lstm_general,
 };
 
 /* What waits for its outcome, for each horizon. */
@@ -65,6 +66,8 @@ struct forecaster {
 	double last;                /* the last measurement, NaN before the first */
 	size_t missing;             /* rows since then */
 	double seen_low, seen_high; /* range of all measurements */
+	const double *beside;       /* of the fit or step to come; NULL: nothing is known */
+	size_t beside_rows;
 	struct pending pending;     /* [horizon_count][SAID_WIDTH] */
 	struct error_track errors[FORECAST_HORIZONS_MAX];
 	struct conformal conformal[FORECAST_HORIZONS_MAX];
@@ -234,7 +237,9 @@ static void forecast_say(struct forecaster *forecaster)
 	}
 }
 
-static void row_absorb(struct forecaster *forecaster, double value, int64_t at_ms)
+/* beside: [FORECAST_BESIDE], NULL: nothing is known. */
+static void row_absorb(struct forecaster *forecaster, double value, const double *beside,
+	int64_t at_ms)
 {
 	if (isnan(value)) {
 		forecaster->missing++;
@@ -245,6 +250,8 @@ static void row_absorb(struct forecaster *forecaster, double value, int64_t at_m
 		forecaster->seen_low = fmin(forecaster->seen_low, value);
 		forecaster->seen_high = fmax(forecaster->seen_high, value);
 	}
+	if (forecaster->class->beside != NULL)
+		forecaster->class->beside(forecaster->model, beside);
 	forecaster->class->step(forecaster->model, value, at_ms);
 	forecast_say(forecaster);
 	forecaster->last_ms = at_ms;
@@ -261,9 +268,18 @@ static int64_t gap_shortened(const struct forecaster *forecaster, int64_t rows)
 	return GAP_ROWS_MAX + (season == 0 ? 0 : (rows - GAP_ROWS_MAX) % season);
 }
 
+void forecaster_beside(struct forecaster *forecaster, const double *values, size_t rows)
+{
+	forecaster->beside = values;
+	forecaster->beside_rows = rows;
+}
+
 void forecaster_step(struct forecaster *forecaster, double value, int64_t at_ms)
 {
+	const double *beside = forecaster->beside_rows == 1 ? forecaster->beside : NULL;
 	int64_t step_ms = forecaster->config.step_ms, gap;
+
+	forecaster->beside = NULL;
 
 	if (forecaster->started) {
 		if (at_ms <= forecaster->last_ms)
@@ -278,18 +294,20 @@ void forecaster_step(struct forecaster *forecaster, double value, int64_t at_ms)
 		if (gap < 0)
 			return;
 		for (int64_t rows = gap_shortened(forecaster, gap); rows > 0; rows--)
-			row_absorb(forecaster, NAN, at_ms - rows * step_ms);
+			row_absorb(forecaster, NAN, NULL, at_ms - rows * step_ms);
 	}
-	row_absorb(forecaster, measurement(value), at_ms);
+	row_absorb(forecaster, measurement(value), beside, at_ms);
 }
 
 enum status forecaster_fit(struct forecaster *forecaster, const double *values, size_t count,
 	int64_t start_ms, struct error *error)
 {
+	const double *beside = forecaster->beside_rows == count ? forecaster->beside : NULL;
 	size_t measured = 0, split = count - count / 4;
 	double *rows;
 	enum status status;
 
+	forecaster->beside = NULL;
 	for (size_t i = 0; i < count; i++)
 		measured += isnan(measurement(values[i])) ? 0 : 1;
 	if (measured < 2)
@@ -309,6 +327,8 @@ enum status forecaster_fit(struct forecaster *forecaster, const double *values, 
 		forecaster->seen_low = fmin(forecaster->seen_low, rows[i]);
 		forecaster->seen_high = fmax(forecaster->seen_high, rows[i]);
 	}
+	if (forecaster->class->beside != NULL)
+		forecaster->class->beside(forecaster->model, beside);
 	status = forecaster->class->fit(forecaster->model, rows, split, start_ms, error);
 	mem_free(rows);
 	if (status != STATUS_OK)
@@ -316,9 +336,12 @@ enum status forecaster_fit(struct forecaster *forecaster, const double *values, 
 	forecaster->last_ms = start_ms + (int64_t)(split - 1) * forecaster->config.step_ms;
 	forecaster->started = true;
 	forecast_say(forecaster);
-	for (size_t i = split; i < count; i++)
+	for (size_t i = split; i < count; i++) {
+		if (beside != NULL)
+			forecaster_beside(forecaster, beside + i * FORECAST_BESIDE, 1);
 		forecaster_step(forecaster, values[i],
 			start_ms + (int64_t)i * forecaster->config.step_ms);
+	}
 	return STATUS_OK;
 }
 

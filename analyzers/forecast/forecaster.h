@@ -31,6 +31,11 @@
 #define FORECAST_VALUE_MAX 1e30
 /* After so many missing rows nothing is forecast until a value comes. */
 #define FORECAST_STALE_ROWS 15
+/* Signals beside the one that is forecast: request rate, CPU, memory; the signal itself is not beside
+ * itself. */
+#define FORECAST_BESIDE 3
+
+struct lstm_shared;
 
 struct forecaster_config {
 	int64_t step_ms;                        /* width of a row */
@@ -39,8 +44,13 @@ struct forecaster_config {
 	size_t season_rows; /* rows a day (1440 for minutes); 0: no season is looked for */
 	double coverage;    /* of [low, high]: .8 to .99 */
 	uint64_t seed;
-	/* Of class lstm alone: the net's shape, rows of a training window, epochs at most. */
-	size_t lstm_hidden, lstm_layers, lstm_window, lstm_epochs;
+	/* Of class lstm alone: the net's shape, rows of a training window, epochs at most, and of how
+	 * many signals beside it is told: the first so many of FORECAST_BESIDE. */
+	size_t lstm_hidden, lstm_layers, lstm_window, lstm_epochs, lstm_beside;
+	/* The net for all workloads (forecast/lstm_shared.h), borrowed, for longer than any forecaster
+	 * opened with it: class lstm_general steps it, combined weighs it among its members, lstm begins
+	 * its training with it. NULL: there is none. */
+	struct lstm_shared *shared;
 };
 
 /* Rows of a minute, 5 and 15 ahead, a season of a day, intervals of 90 %; 3 layers of 128, windows of 60. */
@@ -74,6 +84,12 @@ struct forecaster *forecaster_open(const struct forecaster_class *class,
  */
 enum status forecaster_fit(struct forecaster *forecaster, const double *values, size_t count,
 	int64_t start_ms, struct error *error) MUST_CHECK;
+/*
+ * What is known of the signals beside in the rows to come, before a fit or a step: values
+ * [rows][FORECAST_BESIDE], NaN where nothing was measured, of the rows of that fit or (1) that step.
+ * They are read there and not kept. Without it nothing is known of them.
+ */
+void forecaster_beside(struct forecaster *forecaster, const double *values, size_t rows);
 /* The next row. A time that is not behind the last one changes nothing; rows left out are missing. */
 void forecaster_step(struct forecaster *forecaster, double value, int64_t at_ms);
 /* predictions: [horizon_count], as of the last step. */

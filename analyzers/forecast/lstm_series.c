@@ -8,17 +8,21 @@
 
 #include "base/mem.h"
 
-#define TARGET_MAX 30
+/* A change of 22,000 units. */
+#define TARGET_MAX 10.7
 #define DAY_MS 86400000
 #define WEEK_MS (7 * INT64_C(86400000))
 #define TWO_PI 6.283185307179586
-/* Weights of a row in the unit and the levels. */
-#define UNIT_WEIGHT (1.0 / 720)
-#define DAY_WEIGHT (1.0 / 1440)
-#define HOUR_WEIGHT (1.0 / 60)
+/* Rows of a day where no season is known; rows that the unit remembers, and an hour's level. */
+#define DAY_ROWS 1440
+#define UNIT_ROWS 720
+#define HOUR_ROWS 60
 
 const float lstm_series_levels[LSTM_SERIES_QUANTILES * FORECAST_HORIZONS_MAX] = {.1f, .5f, .9f, .1f,
 	.5f, .9f, .1f, .5f, .9f, .1f, .5f, .9f};
+
+/* Rows of the levels; the last is the day. */
+static const double level_rows[LSTM_SERIES_LEVELS] = {5, 15, HOUR_ROWS, 240, 0};
 
 enum status lstm_series_init(struct lstm_series *series, const struct forecaster_config *config,
 	struct error *error)
@@ -26,6 +30,10 @@ enum status lstm_series_init(struct lstm_series *series, const struct forecaster
 	memset(series, 0, sizeof(*series));
 	memcpy(series->horizons, config->horizons, sizeof(series->horizons));
 	series->horizon_count = config->horizon_count;
+	series->beside_count = config->lstm_beside;
+	if (config->lstm_beside > FORECAST_BESIDE)
+		return error_set(error, STATUS_BAD_INPUT, "lstm_beside must be at most %d",
+			FORECAST_BESIDE);
 	if (config->season_rows > config->horizons[config->horizon_count - 1])
 		series->season_rows = config->season_rows;
 	series->ring = mem_zalloc(series->season_rows, sizeof(*series->ring));
@@ -35,6 +43,8 @@ enum status lstm_series_init(struct lstm_series *series, const struct forecaster
 	for (size_t i = 0; i < series->season_rows; i++)
 		series->ring[i] = NAN;
 	series->last = NAN;
+	for (size_t i = 0; i < FORECAST_BESIDE; i++)
+		series->beside[i].last = NAN;
 	return STATUS_OK;
 }
 
@@ -42,6 +52,11 @@ void lstm_series_fini(struct lstm_series *series)
 {
 	mem_free(series->ring);
 	series->ring = NULL;
+}
+
+size_t lstm_series_inputs(const struct lstm_series *series)
+{
+	return LSTM_SERIES_INPUTS(series->horizon_count, series->beside_count);
 }
 
 /* Linear near 0, logarithmic far from it; what is unknown is 0. */
@@ -52,53 +67,105 @@ static float squashed(double change, double unit)
 	return (float)asinh(fmin(fmax(change / unit, -1e6), 1e6));
 }
 
+static void unit_learn(double *unit, double *changes, double change)
+{
+	++*changes;
+	*unit += fmax(1 / *changes, 1.0 / UNIT_ROWS) * (fabs(change) - *unit);
+}
+
+static double rows_of_level(const struct lstm_series *series, size_t level)
+{
+	if (level_rows[level] > 0)
+		return level_rows[level];
+	return series->season_rows > 0 ? (double)series->season_rows : DAY_ROWS;
+}
+
 static void value_take(struct lstm_series *series, double value)
 {
-	if (isnan(series->last)) {
-		series->day_level = series->hour_level = value;
-	} else {
-		series->changes++;
-		series->unit += fmax(1 / series->changes, UNIT_WEIGHT) *
-			(fabs(value - series->last) - series->unit);
+	bool first = isnan(series->last);
+
+	if (!first)
+		unit_learn(&series->unit, &series->changes, value - series->last);
+	for (size_t i = 0; i < LSTM_SERIES_LEVELS; i++) {
+		double *level = &series->levels[i];
+
+		*level = first ? value : *level + (value - *level) / rows_of_level(series, i);
 	}
-	series->day_level += DAY_WEIGHT * (value - series->day_level);
-	series->hour_level += HOUR_WEIGHT * (value - series->hour_level);
+	series->spread += (fabs(value - series->levels[LSTM_SERIES_LEVELS - 1]) - series->spread) /
+		rows_of_level(series, LSTM_SERIES_LEVELS - 1);
 	series->last = value;
 }
 
-void lstm_series_step(struct lstm_series *series, double value, int64_t at_ms, float *inputs)
+static float *beside_step(struct lstm_beside *beside, double value, float *inputs)
 {
-	double before = series->last, day, week;
-	size_t n = 0, season = series->season_rows;
+	double before = beside->last;
+
+	if (!(fabs(value) <= FORECAST_VALUE_MAX)) {
+		memset(inputs, 0, LSTM_SERIES_BESIDE_INPUTS * sizeof(*inputs));
+		return inputs + LSTM_SERIES_BESIDE_INPUTS;
+	}
+	if (isnan(before))
+		beside->level = value;
+	else
+		unit_learn(&beside->unit, &beside->changes, value - before);
+	beside->level += (value - beside->level) / HOUR_ROWS;
+	beside->last = value;
+	*inputs++ = squashed(value - before, beside->unit);
+	*inputs++ = squashed(value - beside->level, beside->unit);
+	*inputs++ = 1;
+	return inputs;
+}
+
+/* What yesterday tells: how far it is from there now, and for each horizon what followed. */
+static float *yesterday_step(struct lstm_series *series, double value, float *inputs)
+{
+	size_t season = series->season_rows;
+	double then, yesterday;
+
+	if (season == 0) {
+		memset(inputs, 0, (1 + series->horizon_count) * sizeof(*inputs));
+		return inputs + 1 + series->horizon_count;
+	}
+	/* ring[at] is of this time yesterday: it is about to be overwritten. */
+	yesterday = (double)series->ring[series->at];
+	*inputs++ = squashed(series->last - yesterday, series->unit);
+	for (size_t k = 0; k < series->horizon_count; k++) {
+		then = (double)series->ring[(series->at + series->horizons[k]) % season];
+		*inputs++ = squashed(then - yesterday, series->unit);
+	}
+	series->ring[series->at] = (float)value;
+	series->at = (series->at + 1) % season;
+	return inputs;
+}
+
+static float *calendar_step(int64_t at_ms, float *inputs)
+{
+	double day = TWO_PI * (double)((at_ms % DAY_MS + DAY_MS) % DAY_MS) / DAY_MS;
+	double week = TWO_PI * (double)((at_ms % WEEK_MS + WEEK_MS) % WEEK_MS) / (double)WEEK_MS;
+
+	*inputs++ = (float)sin(day);
+	*inputs++ = (float)cos(day);
+	*inputs++ = (float)sin(week);
+	*inputs++ = (float)cos(week);
+	return inputs;
+}
+
+void lstm_series_step(struct lstm_series *series, double value, const double *beside, int64_t at_ms,
+	float *inputs)
+{
+	double before = series->last;
 
 	if (!isnan(value))
 		value_take(series, value);
-	day = TWO_PI * (double)((at_ms % DAY_MS + DAY_MS) % DAY_MS) / DAY_MS;
-	week = TWO_PI * (double)((at_ms % WEEK_MS + WEEK_MS) % WEEK_MS) / (double)WEEK_MS;
-	inputs[n++] = isnan(value) ? 0 : squashed(value - before, series->unit);
-	inputs[n++] = squashed(series->last - series->day_level, series->unit);
-	inputs[n++] = squashed(series->last - series->hour_level, series->unit);
-	inputs[n++] = isnan(value) ? 1.0f : 0.0f;
-	inputs[n++] = (float)sin(day);
-	inputs[n++] = (float)cos(day);
-	inputs[n++] = (float)sin(week);
-	inputs[n++] = (float)cos(week);
-	for (size_t k = 0; k < series->horizon_count; k++) {
-		double then, yesterday;
-
-		if (season == 0) {
-			inputs[n++] = 0;
-			continue;
-		}
-		/* ring[at] is of this time yesterday: it is about to be overwritten. */
-		yesterday = series->ring[series->at];
-		then = series->ring[(series->at + series->horizons[k]) % season];
-		inputs[n++] = squashed(then - yesterday, series->unit);
-	}
-	if (season > 0) {
-		series->ring[series->at] = value;
-		series->at = (series->at + 1) % season;
-	}
+	*inputs++ = isnan(value) ? 0 : squashed(value - before, series->unit);
+	for (size_t i = 0; i < LSTM_SERIES_LEVELS; i++)
+		*inputs++ = squashed(series->last - series->levels[i], series->unit);
+	*inputs++ = squashed(series->spread, series->unit);
+	*inputs++ = isnan(value) ? 1.0f : 0.0f;
+	inputs = calendar_step(at_ms, inputs);
+	inputs = yesterday_step(series, value, inputs);
+	for (size_t i = 0; i < series->beside_count; i++)
+		inputs = beside_step(&series->beside[i], beside == NULL ? NAN : beside[i], inputs);
 }
 
 float lstm_series_target(const struct lstm_series *series, double outcome)
@@ -107,10 +174,31 @@ float lstm_series_target(const struct lstm_series *series, double outcome)
 
 	if (!(series->unit > 0) || isnan(change))
 		return NAN;
-	return (float)fmin(fmax(change, -TARGET_MAX), TARGET_MAX);
+	return (float)fmin(fmax(asinh(change), -TARGET_MAX), TARGET_MAX);
 }
 
 double lstm_series_value(const struct lstm_series *series, float output)
 {
-	return series->last + series->unit * (double)output;
+	return series->last +
+		series->unit * sinh(fmin(fmax((double)output, -TARGET_MAX), TARGET_MAX));
+}
+
+void lstm_series_rows(struct lstm_series *series, const double *values, const double *beside,
+	size_t count, int64_t at_ms, int64_t step_ms, float *inputs, float *targets)
+{
+	size_t width = lstm_series_inputs(series);
+
+	for (size_t i = 0; i < count; i++) {
+		lstm_series_step(series, values[i],
+			beside == NULL ? NULL : beside + i * FORECAST_BESIDE,
+			at_ms + (int64_t)i * step_ms, inputs + i * width);
+		for (size_t k = 0; k < series->horizon_count; k++) {
+			size_t then = i + series->horizons[k];
+			float target = then < count ? lstm_series_target(series, values[then])
+						    : NAN;
+
+			for (size_t q = 0; q < LSTM_SERIES_QUANTILES; q++)
+				*targets++ = target;
+		}
+	}
 }

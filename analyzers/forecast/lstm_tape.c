@@ -380,6 +380,7 @@ double lstm_tape_gradient(struct lstm_tape *tape, const struct lstm *lstm, const
 	float *d_head = gradient + (lstm->head - lstm->parameters);
 
 	CHECK(tape->training);
+	tape->target_count = count;
 	memset(gradient, 0, lstm->parameter_count * sizeof(*gradient));
 	if (count == 0)
 		return 0;

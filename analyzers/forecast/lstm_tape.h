@@ -32,6 +32,7 @@ struct lstm_tape {
 	float *d_outputs, *d_hidden;   /* the same; [rows][batch][hidden] */
 	float *d_cell;                 /* [batch][hidden] */
 	float *transposed;             /* [4 hidden][hidden], packed */
+	size_t target_count;           /* that were numbers, of the last gradient */
 	bool training;
 };
 

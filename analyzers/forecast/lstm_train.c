@@ -11,12 +11,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "analyzers/forecast/lstm_tape.h"
+#include "analyzers/forecast/lstm_crew.h"
 #include "base/check.h"
 #include "base/mem.h"
 
 #define WARM_ROWS 120
 #define EPOCH_STEPS_MIN 30
+#define PI 3.14159265358979323846
 
 struct trainer {
 	struct lstm *lstm;
@@ -25,10 +26,8 @@ struct trainer {
 	const float *levels;
 	const struct lstm_training *by;
 	struct random random;
-	struct lstm_tape tape;
+	struct lstm_crew *crew;
 	size_t *lane_series, *lane_at; /* [batch] */
-	bool *restart;                 /* [batch] */
-	float *inputs, *targets;       /* [window][batch][...] */
 	float *gradient, *first, *second, *best;
 	float *state;
 	size_t steps;
@@ -44,6 +43,9 @@ void lstm_training_default(struct lstm_training *training)
 		.rate = 2e-3,
 		.clip = 1,
 		.dropout = .2,
+		.rate_end = 1,
+		.share = 16,
+		.threads = 1,
 		.seed = 1};
 }
 
@@ -56,6 +58,8 @@ static enum status training_check(const struct lstm_training *by, struct error *
 		return error_set(error, STATUS_BAD_INPUT, "holdout must be above 0 and below .5");
 	if (!(by->rate > 0 && by->rate < 1) || !(by->clip > 0))
 		return error_set(error, STATUS_BAD_INPUT, "rate and clip must be above 0");
+	if (!(by->rate_end > 0 && by->rate_end <= 1))
+		return error_set(error, STATUS_BAD_INPUT, "rate_end must be above 0 and at most 1");
 	if (!(by->dropout >= 0 && by->dropout < .9))
 		return error_set(error, STATUS_BAD_INPUT, "dropout must be 0 to .9");
 	return STATUS_OK;
@@ -72,12 +76,9 @@ static size_t trained_rows(const struct trainer *trainer, size_t series)
 
 static void trainer_fini(struct trainer *trainer)
 {
-	lstm_tape_fini(&trainer->tape);
+	lstm_crew_close(trainer->crew);
 	mem_free(trainer->lane_series);
 	mem_free(trainer->lane_at);
-	mem_free(trainer->restart);
-	mem_free(trainer->inputs);
-	mem_free(trainer->targets);
 	mem_free(trainer->gradient);
 	mem_free(trainer->first);
 	mem_free(trainer->second);
@@ -87,26 +88,26 @@ static void trainer_fini(struct trainer *trainer)
 
 static enum status trainer_init(struct trainer *trainer, struct error *error)
 {
-	const struct lstm_shape *shape = &trainer->lstm->shape;
-	size_t batch = trainer->by->batch, wide = trainer->by->window * batch;
+	const struct lstm_training *by = trainer->by;
+	const struct lstm_crew_config crew = {.window = by->window,
+		.batch = by->batch,
+		.share = by->batch < by->share ? by->batch : by->share,
+		.threads = by->threads,
+		.dropout = by->dropout,
+		.seed = by->seed};
 	size_t parameters = trainer->lstm->parameter_count;
-	enum status status =
-		lstm_tape_init(&trainer->tape, shape, trainer->by->window, batch, true, error);
 
-	if (status != STATUS_OK)
-		return status;
-	trainer->lane_series = mem_zalloc(batch, sizeof(size_t));
-	trainer->lane_at = mem_zalloc(batch, sizeof(size_t));
-	trainer->restart = mem_zalloc(batch, sizeof(bool));
-	trainer->inputs = mem_zalloc(wide * shape->inputs, sizeof(float));
-	trainer->targets = mem_zalloc(wide * shape->outputs, sizeof(float));
+	trainer->crew = lstm_crew_open(&trainer->lstm->shape, &crew, error);
+	if (trainer->crew == NULL)
+		return error->code;
+	trainer->lane_series = mem_zalloc(by->batch, sizeof(size_t));
+	trainer->lane_at = mem_zalloc(by->batch, sizeof(size_t));
 	trainer->gradient = mem_zalloc(parameters, sizeof(float));
 	trainer->first = mem_zalloc(parameters, sizeof(float));
 	trainer->second = mem_zalloc(parameters, sizeof(float));
 	trainer->best = mem_zalloc(parameters, sizeof(float));
-	trainer->state = mem_zalloc(lstm_state_size(shape), sizeof(float));
-	if (trainer->lane_series == NULL || trainer->lane_at == NULL || trainer->restart == NULL ||
-		trainer->inputs == NULL || trainer->targets == NULL || trainer->gradient == NULL ||
+	trainer->state = mem_zalloc(lstm_state_size(&trainer->lstm->shape), sizeof(float));
+	if (trainer->lane_series == NULL || trainer->lane_at == NULL || trainer->gradient == NULL ||
 		trainer->first == NULL || trainer->second == NULL || trainer->best == NULL ||
 		trainer->state == NULL)
 		return error_set(error, STATUS_NO_MEMORY, "no memory for training");
@@ -124,10 +125,9 @@ static void lane_place(struct trainer *trainer, size_t lane)
 	trainer->lane_series[lane] = series;
 	trainer->lane_at[lane] = random_below(&trainer->random,
 		trained_rows(trainer, series) - trainer->by->window + 1);
-	trainer->restart[lane] = true;
 }
 
-/* The next window of each lane into inputs and targets. */
+/* The next window of each lane to where the crew wants it. */
 static void lanes_gather(struct trainer *trainer)
 {
 	const struct lstm_shape *shape = &trainer->lstm->shape;
@@ -135,18 +135,20 @@ static void lanes_gather(struct trainer *trainer)
 
 	for (size_t i = 0; i < batch; i++) {
 		const struct lstm_rows *rows;
+		struct lstm_lane lane;
 
-		trainer->restart[i] = false;
-		if (trainer->steps == 0 ||
+		lstm_crew_lane(trainer->crew, i, &lane);
+		*lane.restart = trainer->steps == 0 ||
 			trainer->lane_at[i] + window >
-				trained_rows(trainer, trainer->lane_series[i]))
+				trained_rows(trainer, trainer->lane_series[i]);
+		if (*lane.restart)
 			lane_place(trainer, i);
 		rows = &trainer->series[trainer->lane_series[i]];
 		for (size_t t = 0; t < window; t++) {
-			memcpy(trainer->inputs + (t * batch + i) * shape->inputs,
+			memcpy(lane.inputs + t * lane.inputs_stride,
 				rows->inputs + (trainer->lane_at[i] + t) * shape->inputs,
 				shape->inputs * sizeof(float));
-			memcpy(trainer->targets + (t * batch + i) * shape->outputs,
+			memcpy(lane.targets + t * lane.targets_stride,
 				rows->targets + (trainer->lane_at[i] + t) * shape->outputs,
 				shape->outputs * sizeof(float));
 		}
@@ -167,18 +169,15 @@ static double norm(const struct kernels *kernels, const float *x, size_t count)
 	return sqrt(sum);
 }
 
-static double step(struct trainer *trainer)
+/* progress: share of the longest training that is done. */
+static double step(struct trainer *trainer, double progress)
 {
 	struct lstm *lstm = trainer->lstm;
 	struct kernel_adam adam = {.decay_first = .9f, .decay_second = .999f, .scale = 1};
-	double loss, length, first, second, steps;
+	double end = trainer->by->rate_end, loss, length, first, second, steps;
 
 	lanes_gather(trainer);
-	lstm_tape_carry(&trainer->tape, trainer->restart);
-	lstm_tape_run(&trainer->tape, lstm, trainer->inputs, trainer->by->dropout,
-		&trainer->random);
-	loss = lstm_tape_gradient(&trainer->tape, lstm, trainer->inputs, trainer->targets,
-		trainer->levels, trainer->gradient);
+	loss = lstm_crew_gradient(trainer->crew, lstm, trainer->levels, trainer->gradient);
 	length = norm(lstm->kernels, trainer->gradient, lstm->parameter_count);
 	trainer->steps++;
 	/* A step without an end is left out: the parameters stay good. */
@@ -189,7 +188,8 @@ static double step(struct trainer *trainer)
 	steps = (double)trainer->steps;
 	first = 1 - pow((double)adam.decay_first, steps);
 	second = sqrt(1 - pow((double)adam.decay_second, steps));
-	adam.rate = (float)(trainer->by->rate * second / first);
+	adam.rate = (float)(trainer->by->rate * second / first *
+		(end + (1 - end) * .5 * (1 + cos(PI * progress))));
 	adam.epsilon = (float)(1e-8 * second);
 	lstm->kernels->adam(lstm->parameters, trainer->gradient, trainer->first, trainer->second,
 		lstm->parameter_count, &adam);
@@ -243,7 +243,10 @@ static void epochs_run(struct trainer *trainer, struct lstm_training_result *res
 		double loss = 0, holdout;
 
 		for (size_t i = 0; i < steps; i++)
-			loss += step(trainer) / (double)steps;
+			loss += step(trainer,
+					((double)result->epochs + (double)i / (double)steps) /
+						(double)trainer->by->epochs_max) /
+				(double)steps;
 		holdout = holdout_loss(trainer);
 		result->epochs++;
 		since++;

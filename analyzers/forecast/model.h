@@ -25,10 +25,13 @@ struct forecaster_class {
 	/* middle: [horizon_count], NaN: none. */
 	void (*predict)(const struct forecast_model *model, double *middle);
 	void (*close)(struct forecast_model *model);
+	/* May be NULL. values: [FORECAST_BESIDE] a row, of the rows of the next fit or the next step; NULL:
+	 * nothing is known. Valid until the end of that call. */
+	void (*beside)(struct forecast_model *model, const double *values);
 };
 
 extern const struct forecaster_class forecast_naive, forecast_seasonal_naive, forecast_ewma,
 	forecast_holt_winters, forecast_holt_winters_multiplicative, forecast_ridge_ar,
-	forecast_median, forecast_combined, forecast_lstm;
+	forecast_median, forecast_combined, forecast_lstm, forecast_lstm_general;
 
 #endif

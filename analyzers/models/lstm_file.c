@@ -14,7 +14,6 @@ enum status lstm_file_write(const char *path, const struct lstm *lstm, struct mo
 	struct error *error)
 {
 	memset(info->kind, 0, sizeof(info->kind));
-	memset(info->shapes, 0, sizeof(info->shapes));
 	(void)snprintf(info->kind, sizeof(info->kind), "%s", KIND);
 	info->shapes[0] = (uint32_t)lstm->shape.inputs;
 	info->shapes[1] = (uint32_t)lstm->shape.hidden;

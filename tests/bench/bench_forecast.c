@@ -8,7 +8,7 @@
  * a day's hole between them, Bitbrains the first 60 %, NAB's AWS series the first half. --tune stays
  * within what may be used for choosing settings: traces' second part and the last third of SMD's train.
  *
- * Usage: bench_forecast [--tune] [--series] [CLASS...]
+ * Usage: bench_forecast [--tune] [--series] [--model=FILE] [CLASS...]   (FILE: the net for all workloads)
  */
 #include <dirent.h>
 #include <inttypes.h>
@@ -20,6 +20,8 @@
 #include <zlib.h>
 
 #include "analyzers/forecast/forecaster.h"
+#include "analyzers/forecast/lstm_shared.h"
+#include "analyzers/models/general_file.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/mem.h"
@@ -42,6 +44,7 @@ struct outcome {
 };
 
 static bool tuning, each_series;
+static struct lstm_shared *shared;
 
 /* Column `column` of a compressed CSV file, NaN where it is no number; lines without one are not rows. */
 static size_t column_read(const char *path, const char *separators, size_t column, double *values)
@@ -235,6 +238,7 @@ static void series_run(const struct forecaster_class *class, const struct series
 
 	forecaster_config_default(&config);
 	config.season_rows = series->season_rows;
+	config.shared = shared;
 	config.step_ms = series->season_rows == 288 ? 300000 : 60000;
 	memset(outcome, 0, sizeof(*outcome));
 	for (size_t i = 1; i < series->fitted; i++)
@@ -334,6 +338,21 @@ static const struct forecaster_class *class_wanted(char *const *names, size_t in
 	return names[index] == NULL ? NULL : forecaster_class_find(names[index]);
 }
 
+static void model_read(const char *path)
+{
+	struct model_info info;
+	struct lstm_net *net;
+	struct error error;
+
+	shared = lstm_shared_open(&error);
+	CHECK(shared != NULL);
+	if (general_file_read(path, &net, &info, &error) != STATUS_OK) {
+		fprintf(stderr, "bench_forecast: %s\n", error.text);
+		exit(1);
+	}
+	lstm_shared_put(shared, net);
+}
+
 int main(int argc, char **argv)
 {
 	const struct forecaster_class *class;
@@ -346,6 +365,8 @@ int main(int argc, char **argv)
 	for (; first < argc && argv[first][0] == '-'; first++) {
 		tuning = tuning || strcmp(argv[first], "--tune") == 0;
 		each_series = each_series || strcmp(argv[first], "--series") == 0;
+		if (strncmp(argv[first], "--model=", 8) == 0)
+			model_read(argv[first] + 8);
 	}
 	for (size_t c = 0; forecaster_class_at(c) != NULL && first == argc; c++)
 		fit_speed(forecaster_class_name(forecaster_class_at(c)));
@@ -370,5 +391,6 @@ int main(int argc, char **argv)
 	for (size_t set = 0; set < 4; set++)
 		for (size_t i = 0; i < counts[set]; i++)
 			mem_free(sets[set][i].values);
+	lstm_shared_close(shared);
 	return 0;
 }

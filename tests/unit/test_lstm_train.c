@@ -224,9 +224,9 @@ static void inputs_are_finite_and_the_same_in_any_unit(void **state)
 		double value = i % 17 == 0 ? NAN : 10 + random_normal(&random);
 		float a[LSTM_SERIES_INPUTS_MAX], b[LSTM_SERIES_INPUTS_MAX];
 
-		lstm_series_step(&one, value, START_MS + (int64_t)i * STEP_MS, a);
-		lstm_series_step(&other, value * 1e9, START_MS + (int64_t)i * STEP_MS, b);
-		for (size_t j = 0; j < LSTM_SERIES_INPUTS(2); j++) {
+		lstm_series_step(&one, value, NULL, START_MS + (int64_t)i * STEP_MS, a);
+		lstm_series_step(&other, value * 1e9, NULL, START_MS + (int64_t)i * STEP_MS, b);
+		for (size_t j = 0; j < LSTM_SERIES_INPUTS(2, 0); j++) {
 			assert_true(isfinite(a[j]));
 			assert_true(fabsf(a[j] - b[j]) < 1e-4f);
 		}
