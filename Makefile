@@ -242,6 +242,12 @@ fuzz: ## every fuzzer for FUZZ_SECONDS, two at a time [FUZZ_SECONDS=60 TESTS=wor
 	@+$(locked) $(call programs,fuzz,$(FUZZ_C))
 	@tests/support/fuzz.sh $(B)/fuzz $(FUZZ_SECONDS) $(FUZZ_C:tests/fuzz/fuzz_%.c=%)
 
+# From generated workloads alone: about half an hour on one processor.
+train-models: ## the net for all workloads and its card, anew [TRAIN="hidden=64 epochs=20"]
+	@$(deps) build
+	@+$(locked) $(B)/release/tests/bench/train_models
+	@$(B)/release/tests/bench/train_models rules/models/general.model rules/models/general.md $(TRAIN)
+
 bench: ## every benchmark, optimised [TESTS=word]
 	@$(deps) build test
 	@+$(locked) $(call binary,release) $(call programs,release,$(BENCH_C))
@@ -306,4 +312,4 @@ dist: ## a source tarball, the same bytes for the same commit
 clean: ## remove build/
 	rm -rf $(B)
 
-.PHONY: help all release debug deps run test check-one e2e fuzz bench bench-actions bench-analyzers bench-ingest coverage lint format install uninstall dist clean docs
+.PHONY: help all release debug deps run test train-models check-one e2e fuzz bench bench-actions bench-analyzers bench-ingest coverage lint format install uninstall dist clean docs

@@ -11,6 +11,8 @@
 
 #include "analyzers/analyzer_state.h"
 #include "analyzers/minutes.h"
+#include "analyzers/models/general_file.h"
+#include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -73,6 +75,7 @@ static void keep_config(struct analyzer *analyzer, const struct analyzer_config 
 	analyzer->config.signal_paths = NULL;
 	analyzer->config.signal_path_count = 0;
 	analyzer->config.detector = analyzer->config.forecaster = NULL;
+	analyzer->config.general_models[0] = analyzer->config.general_models[1] = NULL;
 }
 
 #define MINUTE_MS 60000
@@ -80,6 +83,39 @@ static void keep_config(struct analyzer *analyzer, const struct analyzer_config 
 static bool named(const char *name)
 {
 	return name != NULL && name[0] != '\0';
+}
+
+/* The first file that is good serves; without any, forecasts do without. */
+static enum status open_general(struct analyzer *analyzer, const struct analyzer_config *config,
+	struct error *error)
+{
+	for (size_t i = 0; i < ARRAY_COUNT(config->general_models); i++) {
+		const char *path = config->general_models[i];
+		struct model_info info;
+		struct lstm_net *net;
+		struct error why;
+		enum status status;
+
+		if (!named(path))
+			continue;
+		status = general_file_read(path, &net, &info, &why);
+		if (status == STATUS_OK) {
+			analyzer->shared = lstm_shared_open(error);
+			if (analyzer->shared == NULL) {
+				lstm_net_release(net);
+				return STATUS_NO_MEMORY;
+			}
+			lstm_shared_put(analyzer->shared, net);
+			LOG_INFO("a net for all workloads takes part in forecasts",
+				LOG_TEXT("path", path));
+			break;
+		}
+		if (status == STATUS_NO_MEMORY)
+			return error_set(error, status, "%s", why.text);
+		if (status != STATUS_NOT_FOUND)
+			LOG_WARN("a net for all workloads is refused", LOG_ERROR_FIELD(&why));
+	}
+	return STATUS_OK;
 }
 
 /* Without the 1-minute tier there is nothing to learn from. */
@@ -108,6 +144,7 @@ static enum status open_watcher(struct analyzer *analyzer, const struct analyzer
 			(struct outlook_spec){.class = forecaster_class_find(config->forecaster),
 				.train_rows = config->learn_ms / MINUTE_MS,
 				.train_rows_min = FORECAST_ROWS_MIN};
+	watcher->outlook.shared = analyzer->shared;
 	if (named(config->forecaster) && watcher->outlook.class == NULL)
 		return error_set(error, STATUS_BAD_INPUT, "there is no forecaster \"%.60s\"",
 			config->forecaster);
@@ -150,7 +187,8 @@ struct analyzer *analyzer_open(const struct analyzer_config *config, struct stor
 		(analyzer->scratch = mem_zalloc(ANALYZER_POINTS_MAX, sizeof(double))) == NULL ||
 		(analyzer->published = snapshot_make(&analyzer->roster, &analyzer->log, 0)) == NULL)
 		error_set(error, STATUS_NO_MEMORY, "out of memory");
-	else if (open_watcher(analyzer, config, error) == STATUS_OK)
+	else if (open_general(analyzer, config, error) == STATUS_OK &&
+		open_watcher(analyzer, config, error) == STATUS_OK)
 		error_reset(error);
 	diagnostics_fini(&diagnostics);
 	if (error->code != STATUS_OK) {
@@ -213,6 +251,7 @@ void analyzer_close(struct analyzer *analyzer)
 	findings_log_fini(&analyzer->log);
 	trainer_close(analyzer->watcher.trainer);
 	roster_fini(&analyzer->roster);
+	lstm_shared_close(analyzer->shared);
 	derive_close(analyzer->derive);
 	signal_set_fini(&analyzer->set);
 	sight_scratch_fini(&analyzer->sight);

@@ -39,6 +39,9 @@ struct analyzer_config {
 	const char *detector;
 	/* Of the forecasters of single signals (forecast/forecaster.h), likewise. */
 	const char *forecaster;
+	/* Files of a net for all workloads (models/general_file.h) that is one of its members: the first of
+	 * them that is good serves. NULL: none. Not changed by a reload. */
+	const char *general_models[2];
 	double detector_probability; /* a usual minute scores as high as a finding no more often */
 	int64_t learn_ms, learn_min_ms, learn_again_ms;
 	uint64_t models_bytes_max;

@@ -34,6 +34,7 @@ struct analyzer {
 	struct sight_scratch sight;
 	size_t sight_bytes;
 	struct watcher watcher;
+	struct lstm_shared *shared; /* the net for all workloads; NULL: none */
 	struct findings_log log;
 	pthread_mutex_t publish_lock; /* a leaf */
 	struct snapshot *published;

@@ -10,6 +10,8 @@
 #define SIGNAL_BYTES 100000
 
 const int outlook_minutes[OUTLOOK_HORIZONS] = {5, 15};
+const enum signal_role outlook_beside_roles[FORECAST_BESIDE] = {ROLE_REQUEST_RATE, ROLE_CPU,
+	ROLE_MEMORY_UTILIZATION};
 
 struct outlook {
 	struct forecaster *forecasters[ROLE_COUNT]; /* NULL: not forecast */
@@ -33,25 +35,58 @@ size_t outlook_bytes(const struct outlook *outlook)
 	return bytes;
 }
 
-/* From the first minute with a value on. *forecaster: NULL when there is too little. */
-static enum status train_signal(const struct outlook_spec *spec, struct rollup *rollup,
-	const char *key, size_t key_size, int64_t from, int64_t end, double *values,
-	struct forecaster **forecaster, struct error *error)
+/* Minutes that are learnt from, of one signal and of those beside it: values [count], beside
+ * [count][FORECAST_BESIDE]. */
+struct outlook_rows {
+	struct rollup *rollup;
+	const struct workload_key *workload;
+	int64_t from, end;
+	double *values, *beside;
+};
+
+static void beside_read(const struct outlook_rows *rows, enum signal_role role)
 {
+	char key[ROLLUP_KEY_MAX];
+
+	for (size_t b = 0; b < FORECAST_BESIDE; b++) {
+		enum signal_role other = outlook_beside_roles[b];
+		bool known = other != role &&
+			rollup_read(rows->rollup, key, minutes_key(rows->workload, other, key),
+				rows->from, rows->end,
+				&(struct rollup_columns){.mean = rows->values}) > 0;
+
+		for (size_t i = 0; i < (size_t)(rows->end - rows->from); i++)
+			rows->beside[i * FORECAST_BESIDE + b] = known ? rows->values[i] : NAN;
+	}
+}
+
+/* From the first minute with a value on. *forecaster: NULL when there is too little. */
+static enum status train_signal(const struct outlook_spec *spec, const struct outlook_rows *rows,
+	enum signal_role role, struct forecaster **forecaster, struct error *error)
+{
+	int64_t from = rows->from, end = rows->end;
+	double *values = rows->values;
+	char key[ROLLUP_KEY_MAX];
 	size_t count = (size_t)(end - from), first = 0;
 	struct forecaster_config config;
 	enum status status;
 
 	*forecaster = NULL;
-	if ((int64_t)rollup_read(rollup, key, key_size, from, end,
-		    &(struct rollup_columns){.mean = values}) < spec->train_rows_min)
+	if (spec->shared != NULL)
+		beside_read(rows, role);
+	if ((int64_t)rollup_read(rows->rollup, key, minutes_key(rows->workload, role, key), from,
+		    end, &(struct rollup_columns){.mean = values}) < spec->train_rows_min)
 		return STATUS_OK;
 	while (first < count && isnan(values[first]))
 		first++;
 	forecaster_config_default(&config);
+	config.shared = spec->shared;
 	*forecaster = forecaster_open(spec->class, &config, error);
 	if (*forecaster == NULL)
 		return error->code;
+	if (spec->shared != NULL)
+		forecaster_beside(*forecaster, rows->beside + first * FORECAST_BESIDE,
+			count - first);
 	status = forecaster_fit(*forecaster, values + first, count - first,
 		(from + (int64_t)first) * MINUTE_MS, error);
 	if (status == STATUS_OK)
@@ -68,30 +103,40 @@ enum status outlook_train(const struct outlook_spec *spec, struct rollup *rollup
 	int64_t count = spec->train_rows < OUTLOOK_TRAIN_ROWS_MAX ? spec->train_rows
 								  : OUTLOOK_TRAIN_ROWS_MAX;
 	struct outlook *made = mem_zalloc(1, sizeof(*made));
-	double *values = mem_zalloc((size_t)count, sizeof(*values));
-	enum status status = made != NULL && values != NULL
+	const struct outlook_rows rows = {.rollup = rollup,
+		.workload = workload,
+		.from = end - count,
+		.end = end,
+		.values = mem_zalloc((size_t)count, sizeof(double)),
+		.beside = mem_zalloc((size_t)count * FORECAST_BESIDE, sizeof(double))};
+	enum status status = made != NULL && rows.values != NULL && rows.beside != NULL
 		? STATUS_OK
 		: error_set(error, STATUS_NO_MEMORY, "out of memory");
-	char key[ROLLUP_KEY_MAX];
 	size_t fitted = 0;
 
 	*outlook = NULL;
 	for (int role = 0; role < ROLE_COUNT && status == STATUS_OK; role++) {
 		if ((roles >> role & 1) == 0)
 			continue;
-		status = train_signal(spec, rollup, key,
-			minutes_key(workload, (enum signal_role)role, key), end - count, end,
-			values, &made->forecasters[role], error);
+		status = train_signal(spec, &rows, (enum signal_role)role, &made->forecasters[role],
+			error);
 		fitted += made->forecasters[role] != NULL ? 1 : 0;
 	}
 	if (status == STATUS_OK && fitted == 0)
 		status = error_set(error, STATUS_UNAVAILABLE, "not enough history to forecast");
-	mem_free(values);
+	mem_free(rows.values);
+	mem_free(rows.beside);
 	if (status == STATUS_OK)
 		*outlook = made;
 	else
 		outlook_close(made);
 	return status;
+}
+
+void outlook_beside(struct outlook *outlook, enum signal_role role, const double *values)
+{
+	if (outlook->forecasters[role] != NULL)
+		forecaster_beside(outlook->forecasters[role], values, 1);
 }
 
 void outlook_step(struct outlook *outlook, enum signal_role role, int64_t minute, double value)

@@ -23,6 +23,7 @@
 struct outlook_spec {
 	const struct forecaster_class *class; /* NULL: no forecasts */
 	int64_t train_rows, train_rows_min;   /* of measurements, of each signal */
+	struct lstm_shared *shared;           /* as of a forecaster's config; NULL: none */
 };
 
 /* Of one signal as of the last minute; all NaN: nothing is known. */
@@ -44,6 +45,10 @@ enum status outlook_train(const struct outlook_spec *spec, struct rollup *rollup
 void outlook_close(struct outlook *outlook);
 size_t outlook_bytes(const struct outlook *outlook);
 
+/* The signals that a forecast is told of beside its own: [FORECAST_BESIDE]. */
+extern const enum signal_role outlook_beside_roles[FORECAST_BESIDE];
+/* Before the step of that minute: its values of these signals, NaN: unknown. */
+void outlook_beside(struct outlook *outlook, enum signal_role role, const double *values);
 /* The minute's value of a signal; NaN: a gap. Minutes left out are gaps. */
 void outlook_step(struct outlook *outlook, enum signal_role role, int64_t minute, double value);
 void outlook_none(struct outlook_view *view);

@@ -163,6 +163,19 @@ static void learn_outlook(struct watcher *watcher, struct watched_workload *work
 	workload->outlook_roles = roles;
 }
 
+/* The signals beside one, in a row of the span. values: [FORECAST_BESIDE]. */
+static void beside_of(const struct sight *sight, const struct sight_scratch *scratch, size_t row,
+	enum signal_role role, double *values)
+{
+	for (size_t b = 0; b < FORECAST_BESIDE; b++)
+		values[b] = NAN;
+	for (size_t k = 0; k < sight_column_count(sight); k++)
+		for (size_t b = 0; b < FORECAST_BESIDE; b++)
+			if (outlook_beside_roles[b] == sight_column_role(sight, k) &&
+				outlook_beside_roles[b] != role)
+				values[b] = scratch->values[row][k];
+}
+
 static void follow_outlook(struct watcher *watcher, struct watched_workload *workload,
 	const struct sight_scratch *scratch)
 {
@@ -177,9 +190,14 @@ static void follow_outlook(struct watcher *watcher, struct watched_workload *wor
 			outlook_none(view);
 			continue;
 		}
-		for (size_t i = 0; i < scratch->span.rows; i++)
+		for (size_t i = 0; i < scratch->span.rows; i++) {
+			double beside[FORECAST_BESIDE];
+
+			beside_of(workload->sight, scratch, i, role, beside);
+			outlook_beside(workload->outlook, role, beside);
 			outlook_step(workload->outlook, role, scratch->span.first + (int64_t)i,
 				scratch->values[i][k]);
+		}
 		(void)outlook_read(workload->outlook, role, view);
 	}
 	watcher->forecast_ns += clock_mono_ns(clock_system()) - started_ns;

@@ -24,6 +24,8 @@ static bool rules_in(const char *folder, struct bundle *bundle)
 {
 	snprintf(bundle->signals, sizeof(bundle->signals), "%.4000s/rules/signals.yaml", folder);
 	snprintf(bundle->playbooks, sizeof(bundle->playbooks), "%.4000s/rules/playbooks", folder);
+	snprintf(bundle->general, sizeof(bundle->general), "%.4000s/rules/models/general.model",
+		folder);
 	return access(bundle->signals, R_OK) == 0 && access(bundle->playbooks, R_OK) == 0;
 }
 
@@ -55,6 +57,20 @@ void bundle_find(struct bundle *bundle)
 	bundle->playbook_paths[0] = bundle->playbooks;
 }
 
+/* The file that is configured, or what was learnt here and then what came with the program. */
+static void general_config(const struct config *config, struct bundle *bundle,
+	struct analyzer_config *analyzer)
+{
+	const char *path = config_text(config, SETTING_ANALYZE_GENERAL_MODEL);
+
+	if (strcmp(path, "none") == 0)
+		return;
+	snprintf(bundle->general_own, sizeof(bundle->general_own), "%.4000s/models/general.model",
+		config_text(config, SETTING_STORAGE_PATH));
+	analyzer->general_models[0] = path[0] != '\0' ? path : bundle->general_own;
+	analyzer->general_models[1] = path[0] != '\0' ? NULL : bundle->general;
+}
+
 void service_analyzer_config(const struct config *config, struct bundle *bundle,
 	const struct clock *clock, struct analyzer_config *analyzer)
 {
@@ -74,6 +90,7 @@ void service_analyzer_config(const struct config *config, struct bundle *bundle,
 	analyzer->history_min_ms = config_int(config, SETTING_ANALYZE_HISTORY_MIN);
 	analyzer->detector = config_text(config, SETTING_ANALYZE_DETECTOR);
 	analyzer->forecaster = config_text(config, SETTING_ANALYZE_FORECASTER);
+	general_config(config, bundle, analyzer);
 	analyzer->detector_probability =
 		pow(10, -config_double(config, SETTING_ANALYZE_DETECTOR_SURPRISE));
 	analyzer->learn_ms = config_int(config, SETTING_ANALYZE_LEARN);

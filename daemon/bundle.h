@@ -18,6 +18,8 @@
  * config and bundle (paths of bundled rules), which must outlive it. */
 struct bundle {
 	char signals[4096], playbooks[4096];
+	char general[4096]; /* the net for all workloads; there may be none */
+	char general_own[4096];
 	const char *signal_paths[1], *playbook_paths[1];
 	bool found;
 	char looked_in[8192]; /* folders, for messages */

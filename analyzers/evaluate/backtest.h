@@ -16,7 +16,7 @@
 struct backtest_options {
 	uint64_t seed;
 	size_t horizons[BACKTEST_HORIZONS]; /* rows, ascending */
-	struct lstm_shared *shared; /* as of the forecaster's config; NULL: none */
+	struct lstm_shared *shared;         /* as of the forecaster's config; NULL: none */
 	bool settings_part; /* measured on the part for choosing settings, not on the reported one */
 };
 

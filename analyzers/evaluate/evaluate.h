@@ -30,7 +30,7 @@ struct evaluate_options {
 	uint64_t seed;      /* the first */
 	size_t horizons[2]; /* of forecasts, in rows, ascending */
 	bool point_adjusted;
-	bool settings_part;        /* of forecasts: measure the part for choosing settings */
+	bool settings_part; /* of forecasts: measure the part for choosing settings */
 	/* The net for all workloads (forecast/lstm_shared.h), borrowed; NULL: none takes part. */
 	struct lstm_shared *shared;
 	const char *scores_folder; /* NULL, or where each entity's scores are written */

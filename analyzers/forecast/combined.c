@@ -25,12 +25,8 @@
 
 static const struct forecaster_class *const members[] = {
 	&forecast_naive, /* the measure of all others: first */
-	&forecast_seasonal_naive,
-	&forecast_ewma,
-	&forecast_median,
-	&forecast_holt_winters,
-	&forecast_holt_winters_multiplicative,
-	&forecast_ridge_ar,
+	&forecast_seasonal_naive, &forecast_ewma, &forecast_median, &forecast_holt_winters,
+	&forecast_holt_winters_multiplicative, &forecast_ridge_ar,
 	&forecast_lstm_general, /* only where a net is given that fits */
 };
 
@@ -60,7 +56,7 @@ struct forecast_model {
 	int64_t step_ms;
 	struct forecast_model *members[MEMBERS]; /* NULL: does not take part */
 	const double *beside;                    /* of the rows to come, see model.h */
-	struct pending pending; /* [horizon_count][SAID_WIDTH] */
+	struct pending pending;                  /* [horizon_count][SAID_WIDTH] */
 	struct worth worth[FORECAST_HORIZONS_MAX];
 };
 

@@ -68,7 +68,7 @@ struct forecaster {
 	double seen_low, seen_high; /* range of all measurements */
 	const double *beside;       /* of the fit or step to come; NULL: nothing is known */
 	size_t beside_rows;
-	struct pending pending;     /* [horizon_count][SAID_WIDTH] */
+	struct pending pending; /* [horizon_count][SAID_WIDTH] */
 	struct error_track errors[FORECAST_HORIZONS_MAX];
 	struct conformal conformal[FORECAST_HORIZONS_MAX];
 };

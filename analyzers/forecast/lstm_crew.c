@@ -53,8 +53,8 @@ static enum status share_init(struct share *share, const struct lstm_crew *crew,
 {
 	const struct lstm_crew_config *by = &crew->config;
 	size_t wide = by->window * by->share;
-	enum status status = lstm_tape_init(&share->tape, &crew->shape, by->window, by->share, true,
-		error);
+	enum status status =
+		lstm_tape_init(&share->tape, &crew->shape, by->window, by->share, true, error);
 
 	if (status != STATUS_OK)
 		return status;

@@ -194,8 +194,8 @@ void lstm_series_rows(struct lstm_series *series, const double *values, const do
 			at_ms + (int64_t)i * step_ms, inputs + i * width);
 		for (size_t k = 0; k < series->horizon_count; k++) {
 			size_t then = i + series->horizons[k];
-			float target = then < count ? lstm_series_target(series, values[then])
-						    : NAN;
+			float target =
+				then < count ? lstm_series_target(series, values[then]) : NAN;
 
 			for (size_t q = 0; q < LSTM_SERIES_QUANTILES; q++)
 				*targets++ = target;

@@ -26,8 +26,8 @@ struct lstm_shared {
 
 struct lstm_shape lstm_net_shape(const struct forecaster_config *config)
 {
-	return (struct lstm_shape){
-		.inputs = LSTM_SERIES_INPUTS(config->horizon_count, config->lstm_beside),
+	return (struct lstm_shape){.inputs = LSTM_SERIES_INPUTS(config->horizon_count,
+					   config->lstm_beside),
 		.hidden = config->lstm_hidden,
 		.layers = config->lstm_layers,
 		.outputs = LSTM_SERIES_QUANTILES * config->horizon_count};

@@ -36,7 +36,8 @@ struct lstm_shared;
 struct lstm_shape lstm_net_shape(const struct forecaster_config *config);
 /* Held once, of the shape of the config (lstm_hidden, lstm_layers, lstm_beside, horizons), its
  * parameters seeded. NULL: STATUS_BAD_INPUT, STATUS_NO_MEMORY. */
-struct lstm_net *lstm_net_open(const struct forecaster_config *config, struct error *error) MUST_CHECK;
+struct lstm_net *lstm_net_open(const struct forecaster_config *config,
+	struct error *error) MUST_CHECK;
 /* A copy to be trained further, held once; NULL: no memory. */
 struct lstm_net *lstm_net_copy(const struct lstm_net *net, struct error *error) MUST_CHECK;
 /* Whether it forecasts these horizons. */

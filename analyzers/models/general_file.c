@@ -11,8 +11,8 @@
 
 #define HORIZONS 2
 
-enum status general_file_write(const char *path, const struct lstm_net *net, struct model_info *info,
-	struct error *error)
+enum status general_file_write(const char *path, const struct lstm_net *net,
+	struct model_info *info, struct error *error)
 {
 	if (net->horizon_count != HORIZONS)
 		return error_set(error, STATUS_BAD_INPUT, "%s: of %zu horizons, not %d", path,
@@ -28,8 +28,8 @@ enum status general_file_write(const char *path, const struct lstm_net *net, str
 static enum status shapes_check(const char *path, const uint32_t *shapes, struct error *error)
 {
 	if (shapes[GENERAL_LAYOUT] == 0)
-		return error_set(error, STATUS_BAD_INPUT, "%s: an LSTM, but not one for all workloads",
-			path);
+		return error_set(error, STATUS_BAD_INPUT,
+			"%s: an LSTM, but not one for all workloads", path);
 	if (shapes[GENERAL_LAYOUT] != LSTM_SERIES_LAYOUT)
 		return error_set(error, STATUS_UNSUPPORTED,
 			"%s: its inputs are of layout %u, and this version makes %d", path,

@@ -18,8 +18,8 @@ enum general_shape {
 
 /* Kind and shapes of info are filled in, the rest is the caller's. STATUS_BAD_INPUT: not of two
  * horizons; else as model_file_write(). */
-enum status general_file_write(const char *path, const struct lstm_net *net, struct model_info *info,
-	struct error *error) MUST_CHECK;
+enum status general_file_write(const char *path, const struct lstm_net *net,
+	struct model_info *info, struct error *error) MUST_CHECK;
 /* *net: held once, NULL unless STATUS_OK. STATUS_BAD_INPUT: an LSTM of another use, or of a layout of
  * inputs that this version does not make; else as lstm_file_read(). */
 enum status general_file_read(const char *path, struct lstm_net **net, struct model_info *info,

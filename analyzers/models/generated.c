@@ -48,8 +48,8 @@ static double noise_next(struct noise *noise, struct random *random)
 
 	if (noise->tail > 0 && chance(random, noise->tail))
 		drawn *= between(random, 2, 6);
-	noise->value = noise->memory * noise->value +
-		sqrt(1 - noise->memory * noise->memory) * drawn;
+	noise->value =
+		noise->memory * noise->value + sqrt(1 - noise->memory * noise->memory) * drawn;
 	return noise->value;
 }
 
@@ -102,7 +102,8 @@ struct steps {
 	double height[STEPS_MAX];
 };
 
-static void steps_init(struct steps *steps, struct random *random, const struct generated_spec *spec)
+static void steps_init(struct steps *steps, struct random *random,
+	const struct generated_spec *spec)
 {
 	steps->count = chance(random, .5) ? random_below(random, STEPS_MAX + 1) : 0;
 	for (size_t i = 0; i < steps->count; i++) {
@@ -188,7 +189,8 @@ static void requests_fill(struct random *random, const struct generated_spec *sp
 		double rate = level * days_at(&days, (double)i / (double)spec->day_rows);
 
 		walk = .999 * walk + wander * random_normal(random);
-		rate *= steps_at(&steps, i) * exp(fmin(walk + rough * noise_next(&noise, random), 3));
+		rate *= steps_at(&steps, i) *
+			exp(fmin(walk + rough * noise_next(&noise, random), 3));
 		rate *= 1 + bursts_next(&bursts, random) + clockwork_at(&clockwork, i);
 		values[i] = seen(random, kind, rate, kind == 0 ? 60 : 1);
 	}

@@ -3,8 +3,8 @@
  * writes the model file and its card: `make train-models`.
  *
  * Usage: train_models MODEL CARD [name=number ...]
- *   hidden=64 layers=2 beside=3 workloads=64 days=4 tests=16 epochs=16 window=60 batch=64 threads=1
- *   seed=1 rate=.002 dropout=.05
+ *   hidden=64 layers=1 beside=3 workloads=80 days=4 tests=8 epochs=20 window=60 batch=64 threads=1
+ *   seed=1 rate=.004 dropout=.05
  */
 #include <math.h>
 #include <stdio.h>
@@ -24,24 +24,38 @@
 #define TEST_SEED UINT64_C(1000000)
 #define CLASSES 6
 
-enum { HIDDEN, LAYERS, BESIDE, WORKLOADS, DAYS, TESTS, EPOCHS, WINDOW, BATCH, THREADS, SEED, RATE, DROPOUT };
+enum {
+	HIDDEN,
+	LAYERS,
+	BESIDE,
+	WORKLOADS,
+	DAYS,
+	TESTS,
+	EPOCHS,
+	WINDOW,
+	BATCH,
+	THREADS,
+	SEED,
+	RATE,
+	DROPOUT
+};
 
 static struct {
 	const char *name;
 	double value;
 } options[] = {
 	[HIDDEN] = {"hidden", 64},
-	[LAYERS] = {"layers", 2},
+	[LAYERS] = {"layers", 1},
 	[BESIDE] = {"beside", FORECAST_BESIDE},
-	[WORKLOADS] = {"workloads", 64},
+	[WORKLOADS] = {"workloads", 80},
 	[DAYS] = {"days", 4},
-	[TESTS] = {"tests", 16},
-	[EPOCHS] = {"epochs", 16},
+	[TESTS] = {"tests", 8},
+	[EPOCHS] = {"epochs", 20},
 	[WINDOW] = {"window", 60},
 	[BATCH] = {"batch", 64},
 	[THREADS] = {"threads", 1},
 	[SEED] = {"seed", 1},
-	[RATE] = {"rate", 2e-3},
+	[RATE] = {"rate", 4e-3},
 	[DROPOUT] = {"dropout", .05},
 };
 
@@ -124,8 +138,8 @@ struct errors {
 	double own[2], naive[2];
 };
 
-static void measure(const char *class, const struct forecaster_config *config,
-	const double *values, const double *beside, size_t rows, struct errors *errors)
+static void measure(const char *class, const struct forecaster_config *config, const double *values,
+	const double *beside, size_t rows, struct errors *errors)
 {
 	size_t fitted = rows / 2;
 	struct prediction *said = mem_zalloc(rows * 2, sizeof(*said));
@@ -343,7 +357,8 @@ int main(int argc, char **argv)
 	test(shared, ratios);
 	model_write(argv[1], net, &lessons, &result, ratios);
 	card_write(argv[2], net, &lessons, &result, ratios);
-	fprintf(stderr, "%.0f s; relative error %.3f / %.3f; combined %.3f / %.3f, with it %.3f / %.3f\n",
+	fprintf(stderr,
+		"%.0f s; relative error %.3f / %.3f; combined %.3f / %.3f, with it %.3f / %.3f\n",
 		now_s() - started_s, mean_ratio(ratios[3], 0), mean_ratio(ratios[3], 1),
 		mean_ratio(ratios[4], 0), mean_ratio(ratios[4], 1), mean_ratio(ratios[5], 0),
 		mean_ratio(ratios[5], 1));

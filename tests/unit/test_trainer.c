@@ -91,7 +91,9 @@ static struct train_order order_of(const struct workload_key *workload, enum tra
 		.roles = ROLES,
 		.end = M0,
 		.watch = spec,
-		.outlook = {forecaster_class_find("combined"), DAY, 240}};
+		.outlook = {.class = forecaster_class_find("combined"),
+			.train_rows = DAY,
+			.train_rows_min = 240}};
 }
 
 static struct trained wait_for(struct trainer *trainer)
@@ -240,7 +242,9 @@ static void an_episode_is_raised_once_and_ends_once_also_over_a_refit(void **sta
 
 static void memory_that_is_out_is_an_answer(void **state)
 {
-	const struct outlook_spec forecast = {forecaster_class_find("combined"), DAY, 240};
+	const struct outlook_spec forecast = {.class = forecaster_class_find("combined"),
+		.train_rows = DAY,
+		.train_rows_min = 240};
 	struct watch_model *model;
 	struct outlook *outlook;
 	bool reached;
