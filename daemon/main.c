@@ -105,7 +105,6 @@ static const struct {
 	{"point-adjusted", true},
 	{"report", false},
 	{"scores", false},
-	{"model", false},
 	{"holdout", false},
 	{"hidden", false},
 	{"layers", false},

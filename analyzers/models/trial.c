@@ -14,6 +14,7 @@
 #include "analyzers/evaluate/accuracy.h"
 #include "analyzers/evaluate/backtest.h"
 #include "analyzers/forecast/lstm_series.h"
+#include "analyzers/forecast/lstm_shared.h"
 #include "base/mem.h"
 
 #define DAY_MS 86400000
@@ -91,24 +92,12 @@ static enum status column_rows(const struct trial *trial, size_t index, float *i
 	float *targets, struct error *error)
 {
 	const struct grid_series *column = &trial->columns[index];
-	size_t count = column->fit_end, width = LSTM_SERIES_INPUTS(trial->config.horizon_count);
 	struct lstm_series series;
 
 	if (lstm_series_init(&series, &trial->config, error) != STATUS_OK)
 		return error->code;
-	for (size_t i = 0; i < count; i++) {
-		lstm_series_step(&series, column->values[i],
-			column->start_ms + (int64_t)i * column->step_ms, inputs + i * width);
-		for (size_t k = 0; k < series.horizon_count; k++) {
-			size_t then = i + series.horizons[k];
-			float target = then < count
-				? lstm_series_target(&series, column->values[then])
-				: NAN;
-
-			for (size_t q = 0; q < LSTM_SERIES_QUANTILES; q++)
-				*targets++ = target;
-		}
-	}
+	lstm_series_rows(&series, column->values, NULL, column->fit_end, column->start_ms,
+		column->step_ms, inputs, targets);
 	lstm_series_fini(&series);
 	return STATUS_OK;
 }
@@ -157,10 +146,7 @@ enum status trial_train(const struct trial *trial, const struct lstm_training *t
 	struct lstm *lstm, struct lstm_training_result *result, struct model_info *info,
 	struct error *error)
 {
-	struct lstm_shape shape = {.inputs = LSTM_SERIES_INPUTS(trial->config.horizon_count),
-		.hidden = trial->config.lstm_hidden,
-		.layers = trial->config.lstm_layers,
-		.outputs = LSTM_SERIES_QUANTILES * trial->config.horizon_count};
+	struct lstm_shape shape = lstm_net_shape(&trial->config);
 	struct random random;
 	enum status status = lstm_init(lstm, &shape, kernels_best(), error);
 
@@ -205,6 +191,17 @@ static void forecast_take(const struct lstm_series *series, double value, const 
 	}
 }
 
+/* The signals beside for which a net of so many inputs was made; none is known here. false: no number
+ * of them gives these inputs. */
+static bool beside_of_inputs(const struct trial *trial, size_t inputs, size_t *beside)
+{
+	for (*beside = 0; *beside <= FORECAST_BESIDE; ++*beside)
+		if (LSTM_SERIES_INPUTS(trial->config.horizon_count, *beside) == inputs)
+			return true;
+	*beside = 0;
+	return false;
+}
+
 /* accuracy: [TRIAL_HORIZONS], begun. */
 static enum status net_run(const struct trial *trial, const struct grid_series *column,
 	const struct lstm *lstm, struct accuracy *accuracy, struct error *error)
@@ -214,11 +211,13 @@ static enum status net_run(const struct trial *trial, const struct grid_series *
 	struct waiting *ring = mem_zalloc(FORECAST_HORIZON_ROWS_MAX, sizeof(*ring));
 	float *state = mem_zalloc(lstm_state_size(&lstm->shape), sizeof(*state));
 	float inputs[LSTM_SERIES_INPUTS_MAX], outputs[LSTM_HEAD];
+	struct forecaster_config config = trial->config;
 	struct lstm_series series;
 	unsigned mode;
 
+	(void)beside_of_inputs(trial, lstm->shape.inputs, &config.lstm_beside);
 	if (ring == NULL || state == NULL ||
-		lstm_series_init(&series, &trial->config, error) != STATUS_OK) {
+		lstm_series_init(&series, &config, error) != STATUS_OK) {
 		mem_free(ring);
 		mem_free(state);
 		return error_set(error, STATUS_NO_MEMORY, "no memory for a run of the net");
@@ -234,8 +233,8 @@ static enum status net_run(const struct trial *trial, const struct grid_series *
 			accuracy_add(&accuracy[k], then->last, then->middle[k], then->interval[k],
 				none, value);
 		}
-		lstm_series_step(&series, value, column->start_ms + (int64_t)row * column->step_ms,
-			inputs);
+		lstm_series_step(&series, value, NULL,
+			column->start_ms + (int64_t)row * column->step_ms, inputs);
 		lstm_step(lstm, 1, state, inputs, outputs);
 		forecast_take(&series, value, outputs, &ring[row % FORECAST_HORIZON_ROWS_MAX]);
 	}
@@ -278,10 +277,10 @@ static void figures_sum(const struct trial *trial, const char *name,
 static enum status net_check(const struct trial *trial, const char *name, const struct lstm *lstm,
 	struct error *error)
 {
-	size_t inputs = LSTM_SERIES_INPUTS(trial->config.horizon_count);
-	size_t outputs = LSTM_SERIES_QUANTILES * trial->config.horizon_count;
+	size_t inputs = LSTM_SERIES_INPUTS(trial->config.horizon_count, trial->config.lstm_beside);
+	size_t outputs = LSTM_SERIES_QUANTILES * trial->config.horizon_count, beside;
 
-	if (lstm->shape.inputs == inputs && lstm->shape.outputs == outputs)
+	if (beside_of_inputs(trial, lstm->shape.inputs, &beside) && lstm->shape.outputs == outputs)
 		return STATUS_OK;
 	return error_set(error, STATUS_BAD_INPUT,
 		"%s: a net of %zu inputs and %zu outputs, and this version feeds %zu and reads %zu",

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analyzers/forecast/lstm_series.h"
 #include "analyzers/models/trial.h"
 #include "base/mem.h"
 
@@ -103,7 +104,7 @@ static void what_says_the_last_value_is_as_good_as_it(void **state)
 	char why[256];
 
 	trial_make(&trial, 2);
-	shape = (struct lstm_shape){10, 32, 1, 6};
+	shape = (struct lstm_shape){LSTM_SERIES_INPUTS(2, 0), 32, 1, 6};
 	assert_int_equal(lstm_init(&lstm, &shape, kernels_best(), &error), STATUS_OK);
 	random_init(&random, 1);
 	lstm_seed(&lstm, &random);
