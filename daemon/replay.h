@@ -48,6 +48,7 @@ struct replay_plan {
 	enum action_kind action;
 	enum plan_basis basis;
 	bool hand_over; /* the ticket at the end of an incident */
+	bool applied;   /* the replay's cluster had it from then on */
 	char id[ACTION_ID_MAX], playbook[PLAYBOOK_NAME_MAX], reason[REASON_MAX];
 	char target[TARGET_TEXT_MAX], words[256], sentence[SENTENCE_MAX];
 	char namespace_name[NAMESPACE_MAX];
@@ -81,6 +82,8 @@ void replay_plans_init(struct replay_plans *plans);
 void replay_plans_fini(struct replay_plans *plans);
 /* The engine's news. mode: of the playbook that answers, as it is in force. */
 void replay_plans_take(struct replay_plans *plans, const struct news *news, enum mode mode);
+/* What the action would have changed is in the replay's cluster from now on. */
+void replay_plans_applied(struct replay_plans *plans, const char *action_id);
 /* By time. */
 void replay_plans_sort(struct replay_plans *plans);
 

@@ -234,6 +234,14 @@ void replay_plans_take(struct replay_plans *plans, const struct news *news, enum
 		take_action(plans, news, mode);
 }
 
+void replay_plans_applied(struct replay_plans *plans, const char *action_id)
+{
+	struct replay_plan *plan = find_plan(plans, action_id);
+
+	if (plan != NULL)
+		plan->applied = true;
+}
+
 static int by_time(const void *a, const void *b)
 {
 	const struct replay_plan *x = a, *y = b;

@@ -71,6 +71,13 @@ static void told(void *argument, const struct news *news)
 	snprintf(at->waiting[at->waiting_count++], ACTION_ID_MAX, "%s", news->action->id);
 }
 
+static void applied(void *argument, const struct command *command)
+{
+	struct replaying *at = argument;
+
+	replay_plans_applied(at->plans, command->action_id);
+}
+
 /* ---- opening ---- */
 
 static enum status apply_objects(struct replaying *at, struct error *error)
@@ -97,8 +104,10 @@ static enum status open_parts(struct replaying *at, int64_t start_ms,
 			.future_max_ms = config_int(config, SETTING_INGEST_FUTURE_MAX)},
 		.has_cluster = at->options->has_cluster,
 		.dry_run = true,
+		.applies = true,
 		.argument = at,
 		.told = told,
+		.applied = applied,
 		.recorded = recorded,
 		.gave_up = gave_up};
 	enum status status = sandbox_open(&at->sandbox, &sandbox, diagnostics, error);

@@ -10,14 +10,26 @@
 
 /* ---- text ---- */
 
-static void write_plan(struct buf *text, const struct replay_plan *plan, int playbook_width)
+/* Whether later plans of a replay with a cluster see what this one would have changed there. */
+static const char *effect_of(const struct replay_plan *plan, bool has_cluster)
+{
+	if (!has_cluster || plan->verdict != REPLAY_ACT || plan->action == ACTION_TICKET ||
+		action_kind_told_apart(plan->action))
+		return "";
+	return plan->applied ? " [applied to the replay's cluster]"
+			     : " [the replay's cluster stays as it was]";
+}
+
+static void write_plan(struct buf *text, const struct replay_plan *plan, int playbook_width,
+	bool has_cluster)
 {
 	char time[40];
 
 	format_rfc3339(plan->time_ms, time, sizeof(time));
-	buf_printf(text, "%s  %-8s  %-*s  %s%s%s%s%s\n", time, replay_verdict_name(plan->verdict),
+	buf_printf(text, "%s  %-8s  %-*s  %s%s%s%s%s%s\n", time, replay_verdict_name(plan->verdict),
 		playbook_width, plan->playbook, plan->target, plan->target[0] != '\0' ? "  " : "",
-		action_kind_name(plan->action), plan->words[0] != '\0' ? ": " : "", plan->words);
+		action_kind_name(plan->action), plan->words[0] != '\0' ? ": " : "", plan->words,
+		effect_of(plan, has_cluster));
 	if (plan->reason[0] != '\0' || plan->sentence[0] != '\0')
 		buf_printf(text, "%26s%s%s%s\n", "", plan->reason,
 			plan->reason[0] != '\0' && plan->sentence[0] != '\0' ? ": " : "",
@@ -78,7 +90,7 @@ void replay_write_text(struct buf *text, const struct replay_report *report)
 		if ((int)strlen(plans->plans[i].playbook) > width)
 			width = (int)strlen(plans->plans[i].playbook);
 	for (size_t i = 0; i < plans->plan_count; i++)
-		write_plan(text, &plans->plans[i], width);
+		write_plan(text, &plans->plans[i], width, report->has_cluster);
 	if (plans->plan_count > 0)
 		buf_add_char(text, '\n');
 	write_summary(text, report);
@@ -112,7 +124,8 @@ static void plan_json(struct buf *json, const struct replay_plan *plan)
 	add_text(json, "reason", plan->reason);
 	add_text(json, "sentence", plan->sentence);
 	add_text(json, "basis", plan_basis_name(plan->basis));
-	buf_printf(json, ",\"hand_over\":%s}", plan->hand_over ? "true" : "false");
+	buf_printf(json, ",\"hand_over\":%s,\"applied\":%s}", plan->hand_over ? "true" : "false",
+		plan->applied ? "true" : "false");
 }
 
 static void counts_json(struct buf *json, const struct replay_report *report)

@@ -204,6 +204,36 @@ static enum status port_observe(void *self, uint64_t ticket, const struct target
 	return sandbox->dry.vtable->observe(sandbox->dry.self, ticket, target, purpose);
 }
 
+/* Not what deletes pods or makes others: which ones, and how they would fare, nobody knows. */
+static bool is_certain(const struct command *command)
+{
+	switch (command->kind) {
+	case ACTION_SCALE:
+	case ACTION_ADJUST_AUTOSCALER:
+	case ACTION_PAUSE_ROLLOUT:
+	case ACTION_CORDON:
+	case ACTION_UNCORDON:
+		return true;
+	case ACTION_ADJUST_RESOURCES:
+		return command->target.kind != TARGET_POD;
+	default:
+		return false;
+	}
+}
+
+static void apply(struct sandbox *sandbox, const struct command *command)
+{
+	struct command carried = *command;
+	struct command_result result;
+
+	if (!sandbox->config.applies || sandbox->look.session == NULL || !is_certain(command))
+		return;
+	carried.server_dry_run = false;
+	kube_send(sandbox->look.session, &sandbox->clock.clock, &carried, &result);
+	if (result.outcome == COMMAND_DONE && sandbox->config.applied != NULL)
+		sandbox->config.applied(sandbox->config.argument, command);
+}
+
 static enum status port_send(void *self, const struct command *command, bool dry_run)
 {
 	struct sandbox *sandbox = self;
@@ -211,8 +241,10 @@ static enum status port_send(void *self, const struct command *command, bool dry
 
 	if (sandbox->config.sent != NULL)
 		sandbox->config.sent(sandbox->config.argument, command);
-	if (dry_run)
+	if (dry_run) {
+		apply(sandbox, command);
 		return sandbox->dry.vtable->send(sandbox->dry.self, command);
+	}
 	if (command->kind == ACTION_TICKET || action_kind_told_apart(command->kind)) {
 		memcpy(result.action_id, command->action_id, sizeof(result.action_id));
 		finished(sandbox, &result);

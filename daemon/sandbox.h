@@ -35,11 +35,16 @@ struct sandbox_config {
 	struct store_limits store;
 	bool has_cluster;
 	bool dry_run; /* whatever the settings say */
+	/* What a dry run would have done is done to the cluster in memory, where it is certain what that
+	 * comes to: values written on one object. */
+	bool applies;
 	void *argument;
 	/* The engine's news, as it happens. */
 	void (*told)(void *argument, const struct news *news);
 	/* A command as it goes out, in a dry run too. May be NULL. */
 	void (*sent)(void *argument, const struct command *command);
+	/* Of a dry run: the cluster in memory has it from now on. May be NULL. */
+	void (*applied)(void *argument, const struct command *command);
 	/* A record as it is journaled; it changes hands (record_fini). */
 	void (*recorded)(void *argument, struct record *record);
 	/* It cannot go on: memory is out, or a limit was hit. Told once. */

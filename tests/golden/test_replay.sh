@@ -38,6 +38,8 @@ golden alerts.txt samples.om alerts.jsonl --cluster=cluster.yaml --fail-if='acti
 golden alerts.json samples.om alerts.jsonl --cluster=cluster.yaml --format=json
 golden approve.txt samples.om alerts.jsonl --cluster=cluster.yaml --mode=approve
 golden approved.txt samples.om alerts.jsonl --cluster=cluster.yaml --mode=approve --approve
+# The second alert finds what the first one's plan would have left.
+golden twice.txt twice.om twice.jsonl --cluster=cluster.yaml
 
 # expect STATUS ARGUMENT...
 expect() {
