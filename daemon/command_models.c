@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "daemon/command.h"
 #include "daemon/minutes_csv.h"
+#include "daemon/models_onnx.h"
 #include "daemon/models_text.h"
 #include "daemon/models_trial.h"
 
@@ -32,7 +33,7 @@ const char models_flags[] =
 	"       nimbusguard models promote FILE TO --force --reason=TEXT [ROWS]\n"
 	"       nimbusguard models rollback FILE\n"
 	"       nimbusguard models import FILE TO\n"
-	"       nimbusguard models export FILE TO [--format=native]\n\n"
+	"       nimbusguard models export FILE TO [--format=native|onnx]\n\n"
 	"Files of trained models. list shows those of a folder, show what one was made from, how good it\n"
 	"was and what became of it; both read the whole file and verify its checksum. train makes a net\n"
 	"from all columns of the rows but their last part, the holdout. evaluate measures a model on the\n"
@@ -52,7 +53,7 @@ const char models_flags[] =
 	"                      (default 3)\n"
 	"  --window=N, --epochs=N  of train: rows of a window (default 60), epochs at most (default 20)\n"
 	"  --force, --reason=TEXT  of promote: although it is not better, and why\n"
-	"  --format=FORMAT     of export: native, verified and written anew (the default)\n"
+	"  --format=FORMAT     of export: native, verified and written anew (the default), or onnx\n"
 	"  --json              as JSON\n\nexamples:\n"
 	"  nimbusguard models list /var/lib/nimbusguard/models\n"
 	"  nimbusguard models train web.model --namespace=shop --workload=web\n"
@@ -233,6 +234,14 @@ static int rollback(const char *path)
 	return note(path, "rolled back", NULL, &info);
 }
 
+static bool format_known(const char *format)
+{
+	if (format == NULL || strcmp(format, "native") == 0 || strcmp(format, "onnx") == 0)
+		return true;
+	fprintf(stderr, "nimbusguard: --format is native or onnx\n");
+	return false;
+}
+
 static int export_file(const struct command_line *line, const char *from, const char *to)
 {
 	const char *format = command_flag(line, "format");
@@ -242,14 +251,16 @@ static int export_file(const struct command_line *line, const char *from, const 
 	size_t count;
 	enum status status;
 
-	if (format != NULL && strcmp(format, "native") != 0) {
-		fprintf(stderr, "nimbusguard: --format is native\n");
+	if (!format_known(format))
 		return EXIT_USAGE;
+	if (format != NULL && strcmp(format, "onnx") == 0) {
+		status = models_onnx_export(from, to, &error);
+	} else {
+		status = model_file_read(from, &info, &values, &count, &error);
+		if (status == STATUS_OK)
+			status = model_file_export(to, &info, values, count, &error);
+		mem_free(values);
 	}
-	status = model_file_read(from, &info, &values, &count, &error);
-	if (status == STATUS_OK)
-		status = model_file_export(to, &info, values, count, &error);
-	mem_free(values);
 	if (status != STATUS_OK)
 		return models_refused(&error);
 	printf("%s is written\n", to);

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Builds what the end-to-end tests need and Debian does not have, from Go modules: Kubernetes' control plane and a
-# current Prometheus; and takes KEDA's definition of ScaledObjects out of its module. Usage: build.sh FOLDER TEST...   The folder gets the programs that the named tests need; what is
+# current Prometheus; takes KEDA's definition of ScaledObjects out of its module; and Python packages, each test's in an
+# environment of its own. Usage: build.sh FOLDER TEST...   The folder gets the programs that the named tests need; what is
 # there and up to date is left alone. Without a Go toolchain nothing is built, and the tests say that they skip.
 set -euo pipefail
 
@@ -9,6 +10,22 @@ tests="${*:2}"
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$dest"
 dest=$(cd "$dest" && pwd)
+
+# take_python NAME: an environment of Python with the packages of python/NAME.txt, which the test NAME runs with.
+take_python() {
+	local venv=$dest/python-$1
+	if [ -e "$venv/.installed" ] && [ "$venv/.installed" -nt "$here/python/$1.txt" ]; then
+		return
+	fi
+	echo "e2e: fetching what python/$1.txt names"
+	if python3 -m venv "$venv" &&
+		"$venv/bin/pip" install -q --disable-pip-version-check -r "$here/python/$1.txt"; then
+		touch "$venv/.installed"
+	else
+		echo "e2e: it could not be fetched, and its test says that it skips"
+	fi
+}
+case $tests in *onnx*) take_python onnx ;; esac
 
 if ! command -v go >/dev/null; then
 	echo "e2e: no Go toolchain, Kubernetes and a current Prometheus are not built"

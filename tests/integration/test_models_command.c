@@ -276,6 +276,7 @@ static void what_is_wrong_is_named(void **state)
 static void an_export_is_a_model_again(void **state)
 {
 	static const char *const export[] = {"export", "a.model", "b.model", NULL};
+	static const char *const onnx[] = {"export", "a.model", "b.onnx", "--format=onnx", NULL};
 	char folder[FOLDER_PATH_MAX], *said;
 	int status;
 
@@ -286,6 +287,8 @@ static void an_export_is_a_model_again(void **state)
 	assert_int_equal(status, 0);
 	assert_non_null(strstr(said, "seed       5\n"));
 	free(said);
+	/* A file that is whole, but no net. */
+	say_and_check(folder, onnx, 1, "a.model: 3 numbers, and its shape has");
 	folder_remove(folder);
 }
 

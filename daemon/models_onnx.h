@@ -1,0 +1,12 @@
+/*
+ * A model file as an ONNX model, with what the file says of it as metadata (analyzers/models/onnx.h).
+ */
+#ifndef NIMBUSGUARD_DAEMON_MODELS_ONNX_H
+#define NIMBUSGUARD_DAEMON_MODELS_ONNX_H
+
+#include "base/error.h"
+
+/* STATUS_BAD_INPUT: of another kind than an LSTM; else as lstm_file_read() and file_write_atomic(). */
+enum status models_onnx_export(const char *from, const char *to, struct error *error) MUST_CHECK;
+
+#endif
