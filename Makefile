@@ -279,7 +279,7 @@ coverage: ## line coverage of base, store, remote_write, receiver; HTML in build
 
 lint: ## every check of the source that needs no run
 	@$(deps) build test lint
-	@+$(locked) $(GEN_H)
+	@+$(locked) $(GEN_H) $(B)/release/libnimbusguard.a
 	@tests/support/lint.sh $(B) $(call quote,$(LANGUAGE) $(PKG_CFLAGS)) $(call quote,$(WARNINGS)) $(call quote,$(FLAGS_FOR_tests))
 
 format: ## lay out all C files by .clang-format

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/parse.h"
 
 #define PART_MIN 0.1
@@ -80,34 +81,6 @@ void explain_signals(const struct watched_workload *workload, const double *cont
 		buf_add_text(text, "no signal stands out by itself");
 }
 
-struct pair_list {
-	struct label pairs[16];
-	size_t count;
-};
-
-static void add_pair(struct pair_list *list, const char *name, const char *value)
-{
-	list->pairs[list->count++] =
-		(struct label){name, value, (uint32_t)strlen(name), (uint32_t)strlen(value)};
-}
-
-static enum status write_labels(const struct watched_workload *workload, const char *detector,
-	struct event *event, struct error *error)
-{
-	struct pair_list list = {.count = 0};
-
-	add_pair(&list, "finding", FINDING_WORKLOAD);
-	add_pair(&list, "detector", detector);
-	add_pair(&list, "role", role_name(workload->watched.lead));
-	add_pair(&list, "direction", "both");
-	if (workload->key.cluster[0] != '\0')
-		add_pair(&list, "cluster", workload->key.cluster);
-	add_pair(&list, "namespace", workload->key.namespace_name);
-	add_pair(&list, "workload_kind", target_kind_name(workload->key.kind));
-	add_pair(&list, "workload", workload->key.name);
-	return labels_init(&event->labels, list.pairs, list.count, error);
-}
-
 static void write_sentences(const struct watched_workload *workload, const char *detector,
 	enum finding_change change, const char *joined, struct buf *summary,
 	struct buf *description)
@@ -152,7 +125,6 @@ static enum status write_annotations(const struct watched_workload *workload, co
 	enum finding_change change, const char *joined, struct event *event, struct error *error)
 {
 	const struct watched_signal *lead = &workload->signals[workload->watched.lead];
-	struct pair_list list = {.count = 0};
 	struct expectation expected;
 	struct buf summary, description, parts;
 	char value[32], usual[64], since[32];
@@ -172,14 +144,13 @@ static enum status write_annotations(const struct watched_workload *workload, co
 	snprintf(value, sizeof(value), "%.17g", lead->features.rolling.value);
 	finding_amount(expected.value, workload->watched.lead, usual, sizeof(usual));
 	format_rfc3339(workload->watched.since_ms, since, sizeof(since));
-	add_pair(&list, "value", value);
-	add_pair(&list, "expected", usual);
-	add_pair(&list, "since", since);
 	if (buf_ok(&summary) && buf_ok(&description) && buf_ok(&parts)) {
-		add_pair(&list, "summary", summary.data);
-		add_pair(&list, "description", description.data);
-		add_pair(&list, "contributions", parts.data != NULL ? parts.data : "");
-		status = labels_init(&event->annotations, list.pairs, list.count, error);
+		const struct label pairs[] = {label_of("value", value), label_of("expected", usual),
+			label_of("since", since), label_of("summary", summary.data),
+			label_of("description", description.data),
+			label_of("contributions", parts.data != NULL ? parts.data : "")};
+
+		status = labels_init(&event->annotations, pairs, ARRAY_COUNT(pairs), error);
 	}
 	buf_fini(&summary);
 	buf_fini(&description);
@@ -195,7 +166,8 @@ enum status explain_event(const struct watched_workload *workload, const char *d
 	enum status status;
 
 	event_init(event);
-	status = write_labels(workload, detector, event, error);
+	status = finding_labels(&event->labels, &workload->key, workload->watched.lead,
+		FINDING_WORKLOAD, detector, "both", error);
 	if (status == STATUS_OK)
 		status = write_annotations(workload, detector, change, joined, event, error);
 	if (status != STATUS_OK) {

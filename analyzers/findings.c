@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/parse.h"
 
 static bool over(double score, double threshold, bool up)
@@ -111,22 +112,25 @@ void finding_amount(double value, enum signal_role role, char *text, size_t size
 		snprintf(text, size, "%.3g %s", value, unit);
 }
 
-struct pair_list {
-	struct label pairs[16];
-	size_t count;
-};
-
-static void add_pair(struct pair_list *list, const char *name, const char *value)
+enum status finding_labels(struct labels *labels, const struct workload_key *workload,
+	enum signal_role role, const char *finding, const char *detector, const char *direction,
+	struct error *error)
 {
-	list->pairs[list->count++] =
-		(struct label){name, value, (uint32_t)strlen(name), (uint32_t)strlen(value)};
+	const struct label pairs[] = {label_of("finding", finding), label_of("detector", detector),
+		label_of("role", role_name(role)), label_of("direction", direction),
+		/* Empty where there is none: an empty label is an absent one. */
+		label_of("cluster", workload->cluster),
+		label_of("namespace", workload->namespace_name),
+		label_of("workload_kind", target_kind_name(workload->kind)),
+		label_of("workload", workload->name)};
+
+	return labels_init(labels, pairs, ARRAY_COUNT(pairs), error);
 }
 
 static enum status build_annotations(const struct finding_tracker *tracker,
 	const struct workload_key *workload, enum signal_role role, const struct judgement *now,
 	enum finding_change change, struct event *event, struct error *error)
 {
-	struct pair_list list = {.count = 0};
 	char name[WORKLOAD_TEXT_MAX], value[64], expected[64], raw[64], since[32];
 	char summary[WORKLOAD_TEXT_MAX + 256], description[WORKLOAD_TEXT_MAX + 512];
 	const struct judgement *seen = change == FINDING_LOST ? &tracker->worst : now;
@@ -162,34 +166,24 @@ static enum status build_annotations(const struct finding_tracker *tracker,
 			"%.1f robust deviations away (worst %.1f), judged on %u samples",
 			role_text, name, tracker->up ? "above" : "below", since, value, expected,
 			fabs(seen->score), fabs(tracker->worst.score), (unsigned)seen->samples);
-	add_pair(&list, "summary", summary);
-	add_pair(&list, "description", description);
-	add_pair(&list, "value", raw);
-	add_pair(&list, "expected", expected);
-	add_pair(&list, "since", since);
-	return labels_init(&event->annotations, list.pairs, list.count, error);
+	const struct label pairs[] = {label_of("summary", summary),
+		label_of("description", description), label_of("value", raw),
+		label_of("expected", expected), label_of("since", since)};
+
+	return labels_init(&event->annotations, pairs, ARRAY_COUNT(pairs), error);
 }
 
 enum status finding_event(const struct finding_tracker *tracker,
 	const struct workload_key *workload, enum signal_role role, const struct judgement *now,
 	enum finding_change change, int64_t now_ms, struct event *event, struct error *error)
 {
-	struct pair_list list = {.count = 0};
 	char finding[64];
 	enum status status;
 
 	event_init(event);
 	snprintf(finding, sizeof(finding), "%s_%s", role_name(role), tracker->up ? "high" : "low");
-	add_pair(&list, "finding", finding);
-	add_pair(&list, "detector", DETECTOR_ROBUST_Z);
-	add_pair(&list, "role", role_name(role));
-	add_pair(&list, "direction", tracker->up ? "up" : "down");
-	if (workload->cluster[0] != '\0')
-		add_pair(&list, "cluster", workload->cluster);
-	add_pair(&list, "namespace", workload->namespace_name);
-	add_pair(&list, "workload_kind", target_kind_name(workload->kind));
-	add_pair(&list, "workload", workload->name);
-	status = labels_init(&event->labels, list.pairs, list.count, error);
+	status = finding_labels(&event->labels, workload, role, finding, DETECTOR_ROBUST_Z,
+		tracker->up ? "up" : "down", error);
 	if (status == STATUS_OK)
 		status = build_annotations(tracker, workload, role, now, change, event, error);
 	if (status != STATUS_OK) {

@@ -59,8 +59,13 @@ void finding_amount(double value, enum signal_role role, char *text, size_t size
 enum finding_change finding_update(struct finding_tracker *tracker, const struct finding_spec *spec,
 	enum signal_direction detect, const struct judgement *judgement, int64_t now_ms);
 
-/* The event of an active or just ended finding. Labels: finding (such as cpu_high), detector, role,
- * direction, namespace, workload_kind, workload, and cluster where there is one. */
+/* The labels of a finding's event: finding (such as cpu_high), detector, role, direction, namespace,
+ * workload_kind, workload, and cluster where there is one. The caller ends them with labels_fini(). */
+enum status finding_labels(struct labels *labels, const struct workload_key *workload,
+	enum signal_role role, const char *finding, const char *detector, const char *direction,
+	struct error *error) MUST_CHECK;
+
+/* The event of an active or just ended finding, with those labels. */
 enum status finding_event(const struct finding_tracker *tracker,
 	const struct workload_key *workload, enum signal_role role, const struct judgement *now,
 	enum finding_change change, int64_t now_ms, struct event *event,

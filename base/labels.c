@@ -10,6 +10,11 @@
 #include "base/mem.h"
 #include "base/utf8.h"
 
+struct label label_of(const char *name, const char *value)
+{
+	return (struct label){name, value, (uint32_t)strlen(name), (uint32_t)strlen(value)};
+}
+
 static int bytes_compare(const char *a, size_t a_size, const char *b, size_t b_size)
 {
 	size_t shared = a_size < b_size ? a_size : b_size;

@@ -23,6 +23,9 @@ struct label {
 	uint32_t name_size, value_size;
 };
 
+/* A pair of these texts, which stay the caller's and must outlive it; both NUL-terminated. */
+struct label label_of(const char *name, const char *value);
+
 /* An owned set; names and values inside are NUL-terminated. */
 struct labels {
 	struct label *pairs; /* sorted by name; NULL when count is 0 */

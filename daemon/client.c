@@ -1,5 +1,5 @@
 /*
- * One request over libcurl with a deadline; TLS is always verified.
+ * One request over libcurl with a deadline; TLS is always verified. An answer has at most 64 MiB.
  */
 #include "daemon/client.h"
 
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define CLIENT_TIMEOUT_MS 15000
+#define CLIENT_ANSWER_MAX ((size_t)64 << 20)
 
 static size_t take_body(char *bytes, size_t size, size_t count, void *argument)
 {
@@ -50,4 +51,35 @@ enum status client_request(const char *method, const char *url, const char *toke
 		return error_set(error, STATUS_UNAVAILABLE, "%s: %s", url,
 			curl_easy_strerror(code));
 	return STATUS_OK;
+}
+
+json_t *client_data(const char *method, const char *url, const char *token, const char *ca_file,
+	bool *missing)
+{
+	json_t *answer, *data = NULL;
+	const char *reason;
+	struct error error;
+	struct buf body;
+	long http = 0;
+
+	buf_init(&body, CLIENT_ANSWER_MAX);
+	if (client_request(method, url, token, ca_file, &http, &body, &error) != STATUS_OK) {
+		fprintf(stderr, "nimbusguard: %s\n", error.text);
+		buf_fini(&body);
+		return NULL;
+	}
+	answer = body.data != NULL ? json_loadb(body.data, body.size, 0, NULL) : NULL;
+	reason = json_string_value(json_object_get(answer, "error"));
+	if (http / 100 == 2 && json_object_get(answer, "data") != NULL)
+		data = json_incref(json_object_get(answer, "data"));
+	else if (http == 404 && missing != NULL)
+		*missing = true;
+	else if (reason != NULL)
+		fprintf(stderr, "nimbusguard: %s\n", reason);
+	else
+		fprintf(stderr, "nimbusguard: %s answered %ld: %.200s\n", url, http,
+			body.data != NULL ? body.data : "");
+	json_decref(answer);
+	buf_fini(&body);
+	return data;
 }

@@ -25,7 +25,6 @@
 #include "daemon/command.h"
 #include "receiver/listen.h"
 
-#define ANSWER_MAX (64 * 1024 * 1024)
 #define ID_MAX 80
 #define VALUE_MAX 8192 /* of a record, as shown */
 #define COLUMN_MAX 90
@@ -49,32 +48,10 @@ static bool id_valid(const char *id)
 /* The data of a successful answer (json_decref), or NULL with the reason on standard error. */
 static json_t *fetch(const struct call *call, const char *method, const char *path)
 {
-	struct buf body;
-	struct error error;
 	char url[2048];
-	long http = 0;
-	json_t *answer, *data = NULL;
 
-	buf_init(&body, ANSWER_MAX);
 	snprintf(url, sizeof(url), "%s/api/v1/%s", call->url, path);
-	if (client_request(method, url, call->token, call->ca_file, &http, &body, &error) !=
-		STATUS_OK) {
-		fprintf(stderr, "nimbusguard: %s\n", error.text);
-		buf_fini(&body);
-		return NULL;
-	}
-	answer = body.data != NULL ? json_loadb(body.data, body.size, 0, NULL) : NULL;
-	if (http / 100 == 2 && json_object_get(answer, "data") != NULL)
-		data = json_incref(json_object_get(answer, "data"));
-	else if (json_object_get(answer, "error") != NULL)
-		fprintf(stderr, "nimbusguard: %s\n",
-			json_string_value(json_object_get(answer, "error")));
-	else
-		fprintf(stderr, "nimbusguard: %s answered %ld: %.200s\n", url, http,
-			body.data != NULL ? body.data : "");
-	json_decref(answer);
-	buf_fini(&body);
-	return data;
+	return client_data(method, url, call->token, call->ca_file, NULL);
 }
 
 static const char *text_of(json_t *object, const char *name)

@@ -18,7 +18,6 @@
 #include "base/parse.h"
 #include "daemon/client.h"
 
-#define ANSWER_MAX ((size_t)64 << 20)
 #define SIGNALS_MAX 64
 #define URL_MAX 4096
 #define MINUTE_MS INT64_C(60000)
@@ -41,37 +40,6 @@ static int usage(const char *what)
 {
 	fprintf(stderr, "nimbusguard: %s\n", what);
 	return EXIT_USAGE;
-}
-
-/* What the API answers as data; NULL after a message. missing: set when the answer was 404, without a
- * message; NULL: 404 is an error like others. */
-static json_t *fetch(const struct dataset_call *call, const char *url, bool *missing)
-{
-	json_t *answer, *data = NULL;
-	struct error error;
-	struct buf body;
-	long http = 0;
-
-	buf_init(&body, ANSWER_MAX);
-	if (client_request("GET", url, call->token, call->ca_file, &http, &body, &error) !=
-		STATUS_OK) {
-		fprintf(stderr, "nimbusguard: %s\n", error.text);
-		buf_fini(&body);
-		return NULL;
-	}
-	answer = body.data != NULL ? json_loadb(body.data, body.size, 0, NULL) : NULL;
-	if (http / 100 == 2 && json_object_get(answer, "data") != NULL)
-		data = json_incref(json_object_get(answer, "data"));
-	else if (http == 404 && missing != NULL)
-		*missing = true;
-	else if (json_string_value(json_object_get(answer, "error")) != NULL)
-		fprintf(stderr, "nimbusguard: %s\n",
-			json_string_value(json_object_get(answer, "error")));
-	else
-		fprintf(stderr, "nimbusguard: %s answered %ld\n", url, http);
-	json_decref(answer);
-	buf_fini(&body);
-	return data;
 }
 
 /* Adds "&name=value", what is no letter, digit, '-', '.' or '_' as %XX. */
@@ -113,7 +81,7 @@ static json_t *fetch_minutes(const struct dataset_call *call, const char *role, 
 		usage("a name is too long");
 		return NULL;
 	}
-	return fetch(call, url, missing);
+	return client_data("GET", url, call->token, call->ca_file, missing);
 }
 
 /* Rows from the first minute that has anything to the last one. */
@@ -190,7 +158,7 @@ static int export_workload(const struct dataset_call *call, struct buf *csv)
 	if (snprintf(url, sizeof(url), "%s/api/v1/signals?%s", call->url, call->workload + 1) >=
 		(int)sizeof(url))
 		return usage("a name is too long");
-	signals = fetch(call, url, NULL);
+	signals = client_data("GET", url, call->token, call->ca_file, NULL);
 	if (signals == NULL)
 		return EXIT_FAILED;
 	status = fetch_columns(call, signals, columns, &count);

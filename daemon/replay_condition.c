@@ -168,8 +168,7 @@ struct row {
 static void add_label(struct row *row, const char *name, const char *value)
 {
 	if (value[0] != '\0')
-		row->pairs[row->labels.count++] = (struct label){name, value,
-			(uint32_t)strlen(name), (uint32_t)strlen(value)};
+		row->pairs[row->labels.count++] = label_of(name, value);
 }
 
 /* By name, as sorted. */

@@ -123,11 +123,6 @@ static enum status post(struct sender *sender, const char *url, const char *cons
 	return error->code;
 }
 
-static struct label label_of(const char *name, const char *value)
-{
-	return (struct label){name, value, (uint32_t)strlen(name), (uint32_t)strlen(value)};
-}
-
 static enum status add_series(struct sender *sender, const char *series, const struct label *more,
 	size_t more_count, int64_t now_ms, double value, struct error *error)
 {

@@ -36,6 +36,24 @@ static const struct observation *look(const struct guard_question *question,
 	return observation;
 }
 
+/* The same for a gate that is for some actions only; the others are not asked. */
+static const struct observation *look_if(const struct guard_question *question,
+	struct gate_result *result, bool asked)
+{
+	if (asked)
+		return look(question, result);
+	result->verdict = GATE_NOT_ASKED;
+	return NULL;
+}
+
+/* What somebody else owns is not ours to write; owner "": nobody does. */
+static void judge_owner(struct gate_result *result, const char *owner)
+{
+	gate_saw(result, "%s", *owner ? owner : "nobody");
+	if (*owner)
+		gate_refuse_for_good(result);
+}
+
 void judge_target(const struct guard_question *question, struct gate_result *result)
 {
 	char text[TARGET_TEXT_MAX];
@@ -163,13 +181,9 @@ void judge_paused_unclear(const struct guard_question *question, struct gate_res
 
 void judge_rollout(const struct guard_question *question, struct gate_result *result)
 {
-	const struct observation *observation;
+	const struct observation *observation =
+		look_if(question, result, !action_class(question->plan->kind)->while_paused);
 
-	if (action_class(question->plan->kind)->while_paused) {
-		result->verdict = GATE_NOT_ASKED;
-		return;
-	}
-	observation = look(question, result);
 	if (!observation)
 		return;
 	gate_saw(result, "%s", observation->rollout_paused ? "spec.paused is true" : "not paused");
@@ -180,13 +194,9 @@ void judge_rollout(const struct guard_question *question, struct gate_result *re
 /* A pod without a controller that is deleted does not come back. */
 void judge_owned(const struct guard_question *question, struct gate_result *result)
 {
-	const struct observation *observation;
+	const struct observation *observation =
+		look_if(question, result, action_class(question->plan->kind)->needs_pod_owner);
 
-	if (!action_class(question->plan->kind)->needs_pod_owner) {
-		result->verdict = GATE_NOT_ASKED;
-		return;
-	}
-	observation = look(question, result);
 	if (!observation)
 		return;
 	gate_saw(result, "%s", target_kind_name(observation->target.workload.kind));
@@ -196,55 +206,32 @@ void judge_owned(const struct guard_question *question, struct gate_result *resu
 
 void judge_replicas_owner(const struct guard_question *question, struct gate_result *result)
 {
-	const struct observation *observation;
+	const struct observation *observation =
+		look_if(question, result, action_class(question->plan->kind)->writes_replicas);
 
-	if (!action_class(question->plan->kind)->writes_replicas) {
-		result->verdict = GATE_NOT_ASKED;
-		return;
-	}
-	observation = look(question, result);
-	if (!observation)
-		return;
-	gate_saw(result, "%s",
-		*observation->owner_of_replicas ? observation->owner_of_replicas : "nobody");
-	if (*observation->owner_of_replicas)
-		gate_refuse_for_good(result);
+	if (observation)
+		judge_owner(result, observation->owner_of_replicas);
 }
 
 void judge_resources_owner(const struct guard_question *question, struct gate_result *result)
 {
-	const struct observation *observation;
+	const struct observation *observation =
+		look_if(question, result, action_class(question->plan->kind)->writes_resources);
 
-	if (!action_class(question->plan->kind)->writes_resources) {
-		result->verdict = GATE_NOT_ASKED;
-		return;
-	}
-	observation = look(question, result);
-	if (!observation)
-		return;
-	gate_saw(result, "%s",
-		*observation->owner_of_resources ? observation->owner_of_resources : "nobody");
-	if (*observation->owner_of_resources)
-		gate_refuse_for_good(result);
+	if (observation)
+		judge_owner(result, observation->owner_of_resources);
 }
 
 void judge_git_owner(const struct guard_question *question, struct gate_result *result)
 {
-	const struct observation *observation;
-	const char *owner;
+	const struct observation *observation =
+		look_if(question, result, action_class(question->plan->kind)->writes_manifest);
 
-	if (!action_class(question->plan->kind)->writes_manifest) {
-		result->verdict = GATE_NOT_ASKED;
-		return;
-	}
-	observation = look(question, result);
-	if (!observation)
-		return;
-	owner = question->plan->object.kind == TARGET_NONE ? observation->git_owner
-							   : observation->autoscaler.git_owner;
-	gate_saw(result, "%s", *owner ? owner : "nobody");
-	if (*owner)
-		gate_refuse_for_good(result);
+	if (observation)
+		judge_owner(result,
+			question->plan->object.kind == TARGET_NONE
+				? observation->git_owner
+				: observation->autoscaler.git_owner);
 }
 
 const struct field_writer *observation_writer(const struct observation *observation,

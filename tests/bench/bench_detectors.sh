@@ -13,7 +13,7 @@ bench=$build/release/tests/bench/bench_forest
 folder=$(mktemp -d "${TMPDIR:-/tmp}/bench-detectors.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 "$bench" "$folder" > "$folder/ours"
-if ! tests/support/sklearn.sh "$build/sklearn"; then
+if ! tests/support/python.sh sklearn "$build/sklearn"; then
 	echo "bench_detectors: no scikit-learn here, nothing beside it"
 	cat "$folder/ours"
 	exit 0

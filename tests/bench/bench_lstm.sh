@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-if ! tests/support/torch.sh build/torch; then
+if ! tests/support/python.sh torch build/torch; then
 	echo "bench_lstm: no PyTorch here, nothing beside it"
 	exit 0
 fi

@@ -17,12 +17,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "remediations/kube_object.h"
-#include "tests/support/http_client.h"
 #include "tests/support/kube_cluster.h"
-#include "tests/support/write_body.h"
+#include "tests/support/write_post.h"
 
 #define MANAGED "'nimbusguard.io/managed':'true'"
 #define WAIT_S 120
@@ -180,10 +178,7 @@ static void add_workload(struct write_body *request, const char *namespace_name,
 /* What the guard must see of the workloads: they are in the stream, and saturated. */
 static bool feed(void)
 {
-	static struct write_body request, block;
-	struct http_reply reply;
-	char head[256];
-	int fd;
+	static struct write_body request;
 
 	write_body_reset(&request);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -191,19 +186,7 @@ static bool feed(void)
 	for (int i = 0; i < STORM; i++)
 		add_workload(&request, "storm", storm_name(i));
 	add_workload(&request, "bare", "web");
-	write_body_snappy(&request, &block);
-	fd = http_connect(guard->port.number);
-	assert_true(fd >= 0);
-	snprintf(head, sizeof(head),
-		"POST /api/v1/write HTTP/1.1\r\nHost: x\r\n"
-		"Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n"
-		"Content-Length: %zu\r\n\r\n",
-		block.size);
-	assert_true(http_send_text(fd, head) && http_send(fd, block.bytes, block.size));
-	reply = http_read(fd, 20000, false);
-	assert_int_equal(reply.status, 204);
-	http_reply_fini(&reply);
-	close(fd);
+	assert_int_equal(write_post_status(guard->port.number, &request), 204);
 	return true;
 }
 

@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-if ! tests/support/torch.sh build/torch; then
+if ! tests/support/python.sh torch build/torch; then
 	echo "lstm_golden: no PyTorch here, skipped"
 	exit 0
 fi

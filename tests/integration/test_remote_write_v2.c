@@ -13,20 +13,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tests/support/http_client.h"
 #include "tests/support/openapi.h"
 #include "tests/support/servers.h"
-#include "tests/support/write_body.h"
-
-#define V1 "application/x-protobuf"
-#define V2 "application/x-protobuf;proto=io.prometheus.write.v2.Request"
+#include "tests/support/write_post.h"
 
 static struct servers servers;
 static struct server *nimbusguard;
 static struct write_body_v2 request;
-static struct write_body series, part, block;
+static struct write_body series, part;
 static int64_t now_ms;
 
 static int setup(void **state)
@@ -62,20 +58,10 @@ static struct answer post(const char *type, const struct write_body *body)
 {
 	struct answer answer = {.status = 0};
 	struct http_reply reply;
-	char head[512];
-	int fd;
 
 	if (nimbusguard == NULL)
 		skip();
-	write_body_snappy(body, &block);
-	snprintf(head, sizeof(head),
-		"POST /api/v1/write HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\n"
-		"Content-Encoding: snappy\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
-		type, block.size);
-	fd = http_connect(nimbusguard->port.number);
-	assert_true(fd >= 0 && http_send_text(fd, head) && http_send(fd, block.bytes, block.size));
-	reply = http_read(fd, 20000, false);
-	close(fd);
+	reply = write_post(nimbusguard->port.number, type, body);
 	answer.status = reply.status;
 	(void)http_header(&reply, "X-Prometheus-Remote-Write-Samples-Written", answer.samples,
 		sizeof(answer.samples));
@@ -105,19 +91,19 @@ static void the_answer_to_2_0_tells_what_was_written(void **state)
 	write_body_v2_simple(&request, "__name__=up,job=b", now_ms, 1);
 	write_body_v2_simple(&request, "__name__=debug,job=b", now_ms, 1);
 	for (int round = 0; round < 2; round++) {
-		answer = post(V2, &request.body);
+		answer = post(WRITE_V2, &request.body);
 		assert_int_equal(answer.status, 204);
 		assert_written(&answer, "3", "0", "0");
 	}
 	write_body_v2_simple(&request, "__name__=up,job=b,job=c", now_ms, 1);
 	write_body_v2_simple(&request, "__name__=up,job=b", now_ms - 1000, 1);
-	answer = post(V2, &request.body);
+	answer = post(WRITE_V2, &request.body);
 	assert_int_equal(answer.status, 400);
 	assert_written(&answer, "3", "0", "0");
 	assert_non_null(strstr(answer.text, "label \"job\" is there twice"));
 	/* Nothing of it could be read. */
 	request.body.size = 3;
-	answer = post(V2, &request.body);
+	answer = post(WRITE_V2, &request.body);
 	assert_int_equal(answer.status, 400);
 	assert_written(&answer, "0", "0", "0");
 }
@@ -129,7 +115,7 @@ static void the_answer_to_1_0_does_not(void **state)
 
 	write_body_reset(&body);
 	write_body_simple(&body, "__name__=up,job=a", now_ms + 1, 1);
-	answer = post(V1, &body);
+	answer = post(WRITE_V1, &body);
 	assert_int_equal(answer.status, 204);
 	assert_written(&answer, "", "", "");
 	answer = post("application/x-protobuf;proto=io.prometheus.write.v9.Request", &body);
@@ -188,7 +174,7 @@ static void histograms_and_exemplars_are_read_back_bucket_by_bucket(void **state
 	write_body_v2_reset(&request);
 	put_latency(now_ms, 1);
 	put_latency(now_ms + 1, 2);
-	answer = post(V2, &request.body);
+	answer = post(WRITE_V2, &request.body);
 	assert_int_equal(answer.status, 204);
 	assert_written(&answer, "0", "2", "2");
 	/* There are no samples of it. */
@@ -301,7 +287,7 @@ static void a_start_is_told_with_its_series(void **state)
 	write_body_v2_labels(&request, &series, "__name__=requests_total,job=a");
 	write_body_v2_sample(&series, now_ms, 1, now_ms - 5000);
 	write_body_v2_series(&request, &series);
-	assert_int_equal(post(V2, &request.body).status, 204);
+	assert_int_equal(post(WRITE_V2, &request.body).status, 204);
 	result = query("requests_total", "&histograms=true");
 	assert_int_equal(json_array_size(result), 1);
 	assert_true(json_number_value(json_object_get(json_array_get(result, 0), "start")) * 1000 <

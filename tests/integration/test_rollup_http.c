@@ -12,12 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "tests/support/http_client.h"
 #include "tests/support/openapi.h"
 #include "tests/support/servers.h"
-#include "tests/support/write_body.h"
+#include "tests/support/write_post.h"
 
 #define MINUTES 40
 #define STEP_MS 15000
@@ -58,10 +56,7 @@ static bool minute_sent(int k)
 
 static void send_series(const char *name, const char *workload)
 {
-	static struct write_body request, series, block;
-	struct http_reply reply;
-	char head[512];
-	int fd = http_connect(service->port.number);
+	static struct write_body request, series;
 
 	write_body_reset(&request);
 	write_body_reset(&series);
@@ -74,18 +69,7 @@ static void send_series(const char *name, const char *workload)
 			write_body_sample(&series, (first_minute + k) * 60000 + i * STEP_MS,
 				10 * k + i);
 	write_body_series(&request, &series);
-	write_body_snappy(&request, &block);
-	assert_true(fd >= 0);
-	snprintf(head, sizeof(head),
-		"POST /api/v1/write HTTP/1.1\r\nHost: x\r\n"
-		"Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n"
-		"Content-Length: %zu\r\n\r\n",
-		block.size);
-	assert_true(http_send_text(fd, head) && http_send(fd, block.bytes, block.size));
-	reply = http_read(fd, 20000, false);
-	assert_int_equal(reply.status, 204);
-	http_reply_fini(&reply);
-	close(fd);
+	assert_int_equal(write_post_status(service->port.number, &request), 204);
 }
 
 static struct web_answer ask(const char *role, const char *more)

@@ -19,7 +19,7 @@
 #include "tests/support/http_client.h"
 #include "tests/support/openapi.h"
 #include "tests/support/servers.h"
-#include "tests/support/write_body.h"
+#include "tests/support/write_post.h"
 
 #define PATH_SIZE (2 * SERVER_PATH_MAX)
 
@@ -345,11 +345,8 @@ static void a_good_reload_is_taken_and_a_bad_one_is_not(void **state)
 /* One remote-write request with these series of shop/Deployment/web. */
 static long write_samples(const char *const *names, size_t count)
 {
-	static struct write_body request, block;
-	char head[512], labels[256];
-	struct http_reply reply;
-	long status;
-	int fd;
+	static struct write_body request;
+	char labels[256];
 
 	write_body_reset(&request);
 	for (size_t i = 0; i < count; i++) {
@@ -358,20 +355,7 @@ static long write_samples(const char *const *names, size_t count)
 			names[i]);
 		write_body_simple(&request, labels, clock_now_ms(clock_system()), 2);
 	}
-	write_body_snappy(&request, &block);
-	fd = http_connect(service->port.number);
-	assert_true(fd >= 0);
-	snprintf(head, sizeof(head),
-		"POST /api/v1/write HTTP/1.1\r\nHost: x\r\n"
-		"Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n"
-		"Content-Length: %zu\r\n\r\n",
-		block.size);
-	assert_true(http_send_text(fd, head) && http_send(fd, block.bytes, block.size));
-	reply = http_read(fd, 20000, false);
-	status = reply.status;
-	http_reply_fini(&reply);
-	close(fd);
-	return status;
+	return write_post_status(service->port.number, &request);
 }
 
 static const char *const series_names[] = {"nimbusguard:workload_cpu_cores:sum",

@@ -13,14 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "demo/kube_api.h"
 #include "remediations/kube_object.h"
-#include "tests/support/http_client.h"
 #include "tests/support/http_stub.h"
 #include "tests/support/servers.h"
-#include "tests/support/write_body.h"
+#include "tests/support/write_post.h"
 
 #define WAIT_S 90
 
@@ -103,10 +101,8 @@ static int teardown(void **state)
 /* The workloads are in the stream. */
 static void send_samples(void)
 {
-	static struct write_body request, block;
-	char labels[256], head[256];
-	struct http_reply reply;
-	int fd;
+	static struct write_body request;
+	char labels[256];
 
 	write_body_reset(&request);
 	for (int i = 0; i < CLUSTER_WORKLOADS; i++) {
@@ -116,19 +112,7 @@ static void send_samples(void)
 			cluster.workloads[i].name);
 		write_body_simple(&request, labels, clock_now_ms(clock_system()), 0);
 	}
-	write_body_snappy(&request, &block);
-	fd = http_connect(guard->port.number);
-	assert_true(fd >= 0);
-	snprintf(head, sizeof(head),
-		"POST /api/v1/write HTTP/1.1\r\nHost: x\r\n"
-		"Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n"
-		"Content-Length: %zu\r\n\r\n",
-		block.size);
-	assert_true(http_send_text(fd, head) && http_send(fd, block.bytes, block.size));
-	reply = http_read(fd, 20000, false);
-	assert_int_equal(reply.status, 204);
-	http_reply_fini(&reply);
-	close(fd);
+	assert_int_equal(write_post_status(guard->port.number, &request), 204);
 }
 
 static void send_alert(const char *alert, int workload)

@@ -60,6 +60,16 @@ check_banned_calls() {
 check_lengths() {
 	awk -f "$lint/strip.awk" "${code[@]}" | awk -f "$lint/lengths.awk"
 }
+# Only what a test happens to link would tell of it: of an archive the linker takes the member that it finds first.
+check_symbols() {
+	nm -g --defined-only -P "$build/release/libnimbusguard.a" | awk '
+		/^[^ ]*\[.*\]:$/ { sub(/^[^\[]*\[/, ""); sub(/\]:$/, ""); member = $0; next }
+		NF < 2 || $2 ~ /^[VW]$/ { next }
+		{ count++ }
+		$1 in first { print $1 ": defined in " first[$1] " and in " member; next }
+		{ first[$1] = member }
+		END { if (count < 1000) print "only " count + 0 " symbols: the library was not read" }'
+}
 check_names() { "$lint/names.sh"; }
 check_documents() { "$lint/documents.sh" "${documents[@]}"; }
 check_shell() { shellcheck -x "${scripts[@]}"; }
@@ -111,6 +121,7 @@ run_check includes "${#code[@]}"
 run_check banned_calls "${#code[@]}"
 run_check lengths "${#code[@]}"
 run_check names 1
+run_check symbols 1
 run_check documents 1
 run_check shell "${#scripts[@]}"
 run_check format "${#code[@]}"

@@ -16,12 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "remediations/kube_object.h"
-#include "tests/support/http_client.h"
-#include "tests/support/write_body.h"
+#include "tests/support/write_post.h"
 
 #define WAIT_S PLAYBOOK_WAIT_S
 #define ROLES "/apis/rbac.authorization.k8s.io/v1/"
@@ -61,27 +59,6 @@ static void add_series(struct write_body *request, const struct playbook_case *a
 	write_body_series(request, &series);
 }
 
-static void send_samples(const struct playbook_world *world, const struct write_body *request)
-{
-	static struct write_body block;
-	struct http_reply reply;
-	char head[256];
-	int fd = http_connect(world->guard->port.number);
-
-	write_body_snappy(request, &block);
-	assert_true(fd >= 0);
-	snprintf(head, sizeof(head),
-		"POST /api/v1/write HTTP/1.1\r\nHost: x\r\n"
-		"Content-Type: application/x-protobuf\r\nContent-Encoding: snappy\r\n"
-		"Content-Length: %zu\r\n\r\n",
-		block.size);
-	assert_true(http_send_text(fd, head) && http_send(fd, block.bytes, block.size));
-	reply = http_read(fd, 20000, false);
-	assert_int_equal(reply.status, 204);
-	http_reply_fini(&reply);
-	close(fd);
-}
-
 /* A sample a second of each series, up to that second; those of a time for which nobody came by too. */
 static void feed(struct playbook_world *world, int64_t to_s)
 {
@@ -99,7 +76,7 @@ static void feed(struct playbook_world *world, int64_t to_s)
 		if (at->kind == ON_POD)
 			add_series(&request, at, NULL, from_s, to_s);
 	}
-	send_samples(world, &request);
+	assert_int_equal(write_post_status(world->guard->port.number, &request), 204);
 }
 
 /* ---- what comes, and what it leads to ---- */

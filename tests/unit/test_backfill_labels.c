@@ -12,11 +12,6 @@
 #include "base/mem.h"
 #include "daemon/backfill_labels.h"
 
-static struct label label(const char *name, const char *value)
-{
-	return (struct label){name, value, (uint32_t)strlen(name), (uint32_t)strlen(value)};
-}
-
 static void expect_labels(const struct labels *labels, const char *text)
 {
 	struct buf buf;
@@ -40,8 +35,8 @@ static struct labels external_of(const char *a, const char *b)
 static void external_labels_are_added_where_the_series_has_none(void **state)
 {
 	struct labels external = external_of("cluster=prod", "zone=a");
-	const struct label pairs[] = {label("zone", "own"), label("__name__", "up"),
-		label("empty", "")};
+	const struct label pairs[] = {label_of("zone", "own"), label_of("__name__", "up"),
+		label_of("empty", "")};
 	struct sent_labels sent;
 	(void)state;
 
@@ -55,7 +50,7 @@ static void the_replica_goes_only_together_with_a_cluster(void **state)
 {
 	struct labels both = external_of("__replica__=b", "cluster=prod");
 	struct labels alone = external_of("__replica__=b", NULL);
-	const struct label pairs[] = {label("__name__", "up")};
+	const struct label pairs[] = {label_of("__name__", "up")};
 	struct sent_labels sent;
 	(void)state;
 
@@ -82,7 +77,7 @@ static void repeated_and_too_many_labels_are_refused(void **state)
 
 	for (int i = 0; i <= SENT_LABELS_MAX; i++) {
 		snprintf(names[i], sizeof(names[i]), "n%d", i);
-		pairs[i] = label(names[i], "v");
+		pairs[i] = label_of(names[i], "v");
 	}
 	assert_int_equal(sent_labels_merge(&sent, pairs, SENT_LABELS_MAX, &none, NULL, NULL,
 				 &error),
@@ -101,7 +96,7 @@ static void raw_labels_are_those_of_remote_write(void **state)
 {
 	static const unsigned char expected[] = {0x0a, 0x0e, 0x0a, 0x08, '_', '_', 'n', 'a', 'm',
 		'e', '_', '_', 0x12, 0x02, 'u', 'p'};
-	struct label pairs[2] = {label("__name__", "up")};
+	struct label pairs[2] = {label_of("__name__", "up")};
 	struct labels none = {0};
 	struct sent_labels sent;
 	char value[201];
@@ -116,7 +111,7 @@ static void raw_labels_are_those_of_remote_write(void **state)
 	/* Lengths of two bytes: 200 = c8 01, 206 = ce 01. */
 	memset(value, 'x', 200);
 	value[200] = '\0';
-	pairs[0] = label("a", value);
+	pairs[0] = label_of("a", value);
 	buf_reset(&raw);
 	assert_int_equal(sent_labels_merge(&sent, pairs, 1, &none, NULL, NULL, NULL), STATUS_OK);
 	sent_labels_write_raw(&sent, &raw);

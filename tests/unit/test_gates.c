@@ -271,8 +271,7 @@ static void world_close(struct world *world)
 
 static void add_label(struct label *pairs, uint32_t *count, const char *name, const char *value)
 {
-	pairs[(*count)++] =
-		(struct label){name, value, (uint32_t)strlen(name), (uint32_t)strlen(value)};
+	pairs[(*count)++] = label_of(name, value);
 }
 
 /* name: of the workload or node that it is about. */

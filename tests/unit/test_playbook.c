@@ -76,7 +76,7 @@ static struct playbooks *load(const char *text)
 
 static struct event make_event(enum event_source source, const char *name, const char *value)
 {
-	struct label pair = {name, value, (uint32_t)strlen(name), (uint32_t)strlen(value)};
+	struct label pair = label_of(name, value);
 	struct event event;
 
 	event_init(&event);

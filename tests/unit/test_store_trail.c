@@ -38,11 +38,6 @@ static struct store *open_with(const struct store_limits *limits)
 	return store;
 }
 
-static struct label label(const char *name, const char *value)
-{
-	return (struct label){name, value, (uint32_t)strlen(name), (uint32_t)strlen(value)};
-}
-
 /* The series up{pod="pod-N",job="j"}. */
 static enum status intern_pod(struct store *store, uint32_t n, uint32_t *series,
 	struct error *error)
@@ -51,9 +46,9 @@ static enum status intern_pod(struct store *store, uint32_t n, uint32_t *series,
 	struct label labels[3];
 
 	(void)snprintf(pod, sizeof(pod), "pod-%u", n);
-	labels[0] = label("__name__", "up");
-	labels[1] = label("job", "j");
-	labels[2] = label("pod", pod);
+	labels[0] = label_of("__name__", "up");
+	labels[1] = label_of("job", "j");
+	labels[2] = label_of("pod", pod);
 	return store_intern(store, store_key_of(store, pod, strlen(pod)), labels, 3, series, error);
 }
 
@@ -195,9 +190,9 @@ static void newcomers_are_the_series_that_one_by_one_would_be(void **state)
 		/* Each tenth is another encoding of the one before it; each 37th has no labels. */
 		(void)snprintf(names[i], sizeof(names[i]), "pod-%u", i % 10 == 9 ? i - 1 : i);
 		(void)snprintf(encodings[i], sizeof(encodings[i]), "bytes-%u", i);
-		pairs[i][0] = label("__name__", "up");
-		pairs[i][1] = i > 0 ? pairs[i - 1][1] : label("job", "j");
-		pairs[i][2] = label("pod", names[i]);
+		pairs[i][0] = label_of("__name__", "up");
+		pairs[i][1] = i > 0 ? pairs[i - 1][1] : label_of("job", "j");
+		pairs[i][2] = label_of("pod", names[i]);
 		newcomers[i] = (struct store_newcomer){
 			.key = store_key_of(store, encodings[i], strlen(encodings[i])),
 			.pairs = pairs[i],
@@ -237,7 +232,7 @@ static void newcomers_past_the_limits_are_left_out(void **state)
 	store = open_with(&limits);
 	for (uint32_t i = 0; i < COUNT; i++) {
 		(void)snprintf(names[i], sizeof(names[i]), "m%u", i);
-		pairs[i] = label("__name__", names[i]);
+		pairs[i] = label_of("__name__", names[i]);
 		newcomers[i] = (struct store_newcomer){.key = key_of_pod(store, i),
 			.pairs = &pairs[i],
 			.count = 1};

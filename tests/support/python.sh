@@ -1,25 +1,35 @@
 #!/bin/bash
-# Fetches Debian's scikit-learn with what it needs and unpacks it under the given folder, for comparisons. Nothing is
+# Usage: python.sh sklearn|torch FOLDER
+# Fetches Debian's scikit-learn or PyTorch with what it needs and unpacks it under the folder, for comparisons. Nothing is
 # installed and no root is needed. Afterwards FOLDER/python runs Python with it.
 set -euo pipefail
 
-mkdir -p "$1"
-dest=$(cd "$1" && pwd)
+name=$1
+case $name in
+sklearn) size=60 ;;
+torch) size=100 ;;
+*)
+	echo "python.sh: no set of packages is named $name" >&2
+	exit 2
+	;;
+esac
+mkdir -p "$2"
+dest=$(cd "$2" && pwd)
 [ ! -e "$dest/.unpacked" ] || exit 0
 
 mkdir -p "$dest/archives/partial"
 options=(-q -y --no-install-recommends --download-only -o "APT::Sandbox::User=$(id -un)" -o Debug::NoLocking=true
 	-o "Dir::Cache::archives=$dest/archives")
 # OpenBLAS, for the reference BLAS would be no opponent.
-packages=(python3-sklearn libopenblas0-pthread)
+packages=("python3-$name" libopenblas0-pthread)
 lists=()
-echo "sklearn: fetching python3-sklearn (about 60 MB)"
+echo "$name: fetching python3-$name (about $size MB)"
 if ! apt-get "${options[@]}" install "${packages[@]}" >"$dest/log" 2>&1; then
 	mkdir -p "$dest/lists/partial" "$dest/cache"
 	lists=(-o "Dir::State::Lists=$dest/lists" -o "Dir::Cache=$dest/cache")
 	if ! { apt-get "${options[@]}" "${lists[@]}" update && apt-get "${options[@]}" "${lists[@]}" install "${packages[@]}"; } >>"$dest/log" 2>&1; then
 		cat "$dest/log" >&2
-		echo "sklearn: the Debian packages could not be fetched" >&2
+		echo "$name: the Debian packages could not be fetched" >&2
 		exit 1
 	fi
 fi
@@ -38,8 +48,8 @@ export PYTHONPATH=$dest/usr/lib/python3/dist-packages
 exec python3 "\$@"
 END
 chmod +x "$dest/python"
-if ! "$dest/python" -c 'import sklearn; print("scikit-learn", sklearn.__version__)'; then
-	echo "sklearn: it does not run here" >&2
+if ! "$dest/python" -c "import $name; print('$name', $name.__version__)"; then
+	echo "$name: it does not run here" >&2
 	exit 1
 fi
 touch "$dest/.unpacked"
