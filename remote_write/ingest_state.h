@@ -32,6 +32,10 @@
 #define GROUP_MAX 64
 /* Frames of 1.0 read while the body is being uncompressed, at most. */
 #define AHEAD_MAX 2048
+/* Where one of so many series is dropped, the dropped ones are looked for first. */
+#define MANY_DROPPED 8
+/* Instead of an id: the series is known as a dropped one. No store has such an id. */
+#define SERIES_DROPPED (STORE_NO_SERIES - 1)
 /* Samples handed to the store at a time. */
 #define BATCH_MAX 1024
 
@@ -125,6 +129,7 @@ struct ingest {
 	struct store_key cluster_key, replica_key; /* 2.0: of the names of the two labels */
 	struct selector_scratch scratch;
 	bool some_dropped;           /* in the request before */
+	bool many_dropped;           /* the same, MANY_DROPPED of all or more */
 	struct histogram *histogram; /* these three when histograms or exemplars are kept */
 	uint8_t *record;             /* [HISTOGRAM_BYTES_MAX] */
 	struct exemplar exemplar;
@@ -240,13 +245,9 @@ static inline void count_aside(struct ingest *ingest, enum verdict verdict, uint
 		ingest->counts->replica += samples;
 }
 
-/* Where to look for the key among the dropped ones, as soon as it is known. Only where series are
- * dropped it is worth a cache line for each that is kept. */
-static inline void ingest_expect_dropped(const struct ingest *ingest, struct store_key key)
-{
-	if (ingest->some_dropped)
-		dropped_prefetch(ingest->dropped, key);
-}
+/* Who the frames [first, first + count) belong to, by their keys; at most GROUP_MAX. An id, SERIES_DROPPED
+ * or STORE_NO_SERIES each. */
+void ingest_find(struct ingest *ingest, size_t first, size_t count);
 
 /* A frame of the group that needs no look inside: of one on standby, of a known series, of a dropped
  * one. false: it has to be taken the slow way. */
@@ -254,15 +255,16 @@ static inline bool ingest_settle(struct ingest *ingest, size_t index)
 {
 	const struct group *group = &ingest->group;
 	struct ingest_counts *counts = ingest->counts;
+	uint32_t series = group->series[index];
 
 	if (!group->plain[index])
 		return false;
 	if (group->standby[index]) {
 		counts->replica++;
-	} else if (group->series[index] != STORE_NO_SERIES) {
-		add_sample(ingest, group->series[index], group->samples[index].t_ms,
-			group->samples[index].value);
-	} else if (ingest->dropped != NULL && dropped_has(ingest->dropped, group->keys[index])) {
+	} else if (series < SERIES_DROPPED) {
+		add_sample(ingest, series, group->samples[index].t_ms, group->samples[index].value);
+	} else if (series == SERIES_DROPPED ||
+		(ingest->dropped != NULL && dropped_has(ingest->dropped, group->keys[index]))) {
 		counts->dropped++;
 	} else {
 		return false;

@@ -388,11 +388,7 @@ static enum status take_group(struct ingest *ingest, size_t first, size_t count)
 	size_t interned = first;
 	enum status status = STATUS_OK;
 
-	if (ingest->dropped != NULL && ingest->some_dropped)
-		for (size_t i = first; i < first + count; i++)
-			ingest_expect_dropped(ingest, group->keys[i]);
-	store_find_trail(ingest->store, &ingest->trail, group->keys + first, count,
-		group->series + first);
+	ingest_find(ingest, first, count);
 	for (size_t i = first; i < first + count && status == STATUS_OK; i++) {
 		if (ingest_settle(ingest, i))
 			continue;

@@ -337,11 +337,9 @@ static enum status take_group(struct ingest *ingest, size_t count)
 	enum status status = STATUS_OK;
 	size_t interned = 0;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		read_frame(ingest, i);
-		ingest_expect_dropped(ingest, group->keys[i]);
-	}
-	store_find_trail(ingest->store, &ingest->trail, group->keys, count, group->series);
+	ingest_find(ingest, 0, count);
 	for (size_t i = 0; i < count && status == STATUS_OK; i++) {
 		bool settled = ingest_settle(ingest, i);
 
@@ -351,7 +349,7 @@ static enum status take_group(struct ingest *ingest, size_t count)
 		}
 		if (settled) {
 			ingest->counts->metadata += group->metadata[i];
-			if (!group->standby[i] && group->series[i] != STORE_NO_SERIES)
+			if (!group->standby[i] && group->series[i] < SERIES_DROPPED)
 				note_start(ingest, group->series[i], group->samples[i].t_ms,
 					group->starts[i]);
 		} else {

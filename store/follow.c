@@ -81,6 +81,8 @@ void store_trail_learn(struct store *store, struct store_trail *trail, const uin
 	uint32_t id_end = atomic_load_explicit(&store->id_end, memory_order_acquire);
 	uint32_t last = trail->last;
 
+	while (count > 0 && series[count - 1] >= id_end)
+		count--;
 	if (count == 0)
 		return;
 	trail->last = series[count - 1];

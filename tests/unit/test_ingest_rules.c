@@ -230,6 +230,89 @@ static void many_new_series_of_one_request_are_each_decided(void **state)
 	assert_int_equal(setup(NULL), 0);
 }
 
+/* Samples of all series of that name. */
+static size_t samples_of(int name)
+{
+	struct store_selection selection;
+	struct store_point points[16];
+	struct matchers matchers;
+	char selector[32];
+	size_t count = 0;
+
+	snprintf(selector, sizeof(selector), "n%d", name);
+	matchers_init(&matchers);
+	assert_int_equal(matchers_parse_selector(&matchers, selector, &error), STATUS_OK);
+	assert_int_equal(store_select(store, &matchers, 10, &selection, &error), STATUS_OK);
+	for (size_t i = 0; i < selection.count; i++)
+		count += store_window(store, selection.series[i], 0, INT64_MAX, points, 16);
+	store_selection_fini(&selection);
+	matchers_fini(&matchers);
+	return count;
+}
+
+enum { MIXED = 250, MIXED_ROUNDS = 6 };
+
+/* Places 70 to 199 are dropped as a row, of the others each third; each tenth place gets a new name in
+ * each round from the third one on. */
+static bool mixed_dropped(int place)
+{
+	return (place >= 70 && place < 200) || place % 3 == 2;
+}
+
+static int mixed_name(int place, int round)
+{
+	return place % 10 == 0 && round >= 2 ? 1000 * round + place : place;
+}
+
+static void send_mixed(int version, int round)
+{
+	char labels[64];
+
+	write_body_reset(&first);
+	write_body_v2_reset(&second);
+	for (int i = 0; i < MIXED; i++) {
+		snprintf(labels, sizeof(labels), "__name__=n%d,job=%s", mixed_name(i, round),
+			mixed_dropped(i) ? "out" : "in");
+		write_body_simple(&first, labels, NOW_MS + round * 1000, i);
+		write_body_v2_simple(&second, labels, NOW_MS + round * 1000, i);
+	}
+	write_body_snappy(version == 1 ? &first : &second.body, &block);
+	assert_int_equal(ingest_request(ingest, version == 1 ? V1 : V2, "snappy", block.bytes,
+				 block.size, &counts, &error),
+		STATUS_OK);
+}
+
+/* Where many are dropped, the dropped ones are looked for before the others: with room for all of them,
+ * and with room for few, so that each round pushes some out. */
+static void where_many_are_dropped_the_others_lose_nothing(void **state)
+{
+	static const char *const drop[] = {"{job=\"out\"}"};
+	static const uint32_t rooms[] = {1000, 16};
+	size_t kept = 0;
+
+	for (int i = 0; i < MIXED; i++)
+		kept += !mixed_dropped(i);
+	config.drop = (struct ingest_selector_list){drop, 1};
+	for (int turn = 0; turn < 4; turn++) {
+		config.dropped_max = rooms[turn / 2];
+		open_all();
+		for (int round = 0; round < MIXED_ROUNDS; round++) {
+			send_mixed(turn % 2 + 1, round);
+			assert_int_equal(counts.series, MIXED);
+			assert_int_equal(counts.dropped, MIXED - kept);
+			assert_int_equal(counts.results[APPEND_STORED], kept);
+		}
+		for (int i = 0; i < MIXED; i++)
+			assert_int_equal(samples_of(i),
+				mixed_dropped(i)      ? 0
+					: i % 10 == 0 ? 2
+						      : MIXED_ROUNDS);
+		assert_int_equal(series_matching("{job=\"out\"}"), 0);
+		(void)teardown(NULL);
+	}
+	assert_int_equal(setup(NULL), 0);
+}
+
 static void all_samples_of_a_dropped_series_are_counted(void **state)
 {
 	static const char *const drop[] = {"up"};
@@ -598,6 +681,7 @@ int main(void)
 		TEST(a_series_is_kept_when_one_selector_keeps_it_and_none_drops_it),
 		TEST(what_is_dropped_is_decided_once_and_takes_no_memory),
 		TEST(many_new_series_of_one_request_are_each_decided),
+		TEST(where_many_are_dropped_the_others_lose_nothing),
 		TEST(all_samples_of_a_dropped_series_are_counted),
 		TEST(invalid_labels_are_refused_before_the_rules_are_asked),
 		TEST(more_dropped_series_than_are_remembered_are_dropped_all_the_same),
