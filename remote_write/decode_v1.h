@@ -128,9 +128,10 @@ static inline size_t series_tail(const struct wire *frame, struct decoded_sample
 	last = wire_load64(end - 8);
 	if ((last & UINT64_C(0x8080808080800000)) != UINT64_C(0x0080808080800000))
 		return 0;
-	sample->t_ms = (int64_t)((last >> 16 & 0x7f) | (last >> 17 & UINT64_C(0x7f) << 7) |
-		(last >> 18 & UINT64_C(0x7f) << 14) | (last >> 19 & UINT64_C(0x7f) << 21) |
-		(last >> 20 & UINT64_C(0x7f) << 28) | (last >> 21 & UINT64_C(0x7f) << 35));
+	/* Six groups of 7 bits become three of 14 and then one of 42. */
+	last = (last >> 16 & UINT64_C(0x007f007f007f)) | (last >> 17 & UINT64_C(0x3f803f803f80));
+	sample->t_ms = (int64_t)((last & 0x3fff) | (last >> 2 & UINT64_C(0x3fff) << 14) |
+		(last >> 4 & UINT64_C(0x3fff) << 28));
 	if (end[-18] == 0x12 && end[-17] == 0x10 && end[-16] == 0x09) {
 		bits = wire_load64(end - 15);
 		memcpy(&sample->value, &bits, sizeof(bits));

@@ -89,12 +89,17 @@ static inline bool wire_bytes(struct wire *wire, struct wire *inside)
 	return true;
 }
 
-/* Eight bytes, the lowest first. Right on any machine; compilers make one load of it. */
+/* Eight bytes, the lowest first. Not put together from bytes: where the place is an end less some, GCC
+ * makes eight loads of that. */
 static inline uint64_t wire_load64(const uint8_t *at)
 {
-	return (uint64_t)at[0] | (uint64_t)at[1] << 8 | (uint64_t)at[2] << 16 |
-		(uint64_t)at[3] << 24 | (uint64_t)at[4] << 32 | (uint64_t)at[5] << 40 |
-		(uint64_t)at[6] << 48 | (uint64_t)at[7] << 56;
+	uint64_t word;
+
+	memcpy(&word, at, sizeof(word));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	word = __builtin_bswap64(word);
+#endif
+	return word;
 }
 
 static inline bool wire_fixed64(struct wire *wire, uint64_t *value)

@@ -24,6 +24,8 @@
 #define TIME_MAX_MS CHUNK_TIME_LIMIT
 #define APPEND_GROUP 16u
 #define APPEND_BATCH 8192u /* samples sorted at a time */
+/* Sorting costs as much for so many samples as one more lock. */
+#define SORT_FROM 16u
 
 const char *append_result_name(enum append_result result)
 {
@@ -218,10 +220,10 @@ void store_append(struct store *store, const struct store_sample *samples, size_
 		uint32_t part = count < APPEND_BATCH ? (uint32_t)count : APPEND_BATCH;
 		uint32_t changes = 0;
 
+		/* As if each run of ids had a shard of its own, which is cheaper to see. */
 		for (uint32_t i = 1; i < part; i++)
-			changes += shard_index(store, samples[i].series) !=
-				shard_index(store, samples[i - 1].series);
-		if (changes <= store->shard_count)
+			changes += (samples[i].series ^ samples[i - 1].series) >= SHARD_RUN;
+		if (changes <= store->shard_count || changes <= part / SORT_FROM)
 			append_straight(store, &batch, samples, part, counts);
 		else
 			append_sorted(store, &batch, samples, part, counts);

@@ -172,6 +172,7 @@ struct sought {
 	struct store_key key;
 	const struct label *sorted;
 	uint32_t count;
+	bool ready; /* labels_ready(), of newcomers */
 	/* pairs[] are its labels and `set` is the key of their set, if nothing was freed since. */
 	bool complete;
 	uint64_t epoch;
@@ -268,7 +269,8 @@ static void newcomers_seek(struct store *store, const struct store_newcomer *new
 		one->sorted = newcomers[i].pairs;
 		one->count = newcomers[i].count;
 		one->complete = false;
-		if (!labels_ready(one->sorted, one->count))
+		one->ready = labels_ready(one->sorted, one->count);
+		if (!one->ready)
 			continue;
 		one->complete = index_find_pairs(&store->index, one->sorted, one->count, before,
 			before_count, one->pairs);
@@ -289,7 +291,7 @@ static uint32_t newcomers_make(struct store *store, struct store_newcomer *newco
 
 	newcomers_seek(store, newcomers, count, sought);
 	for (uint32_t i = 0; i < count; i++) {
-		if (labels_ready(sought[i].sorted, sought[i].count))
+		if (sought[i].ready)
 			(void)series_find_or_make(store, &sought[i], tick, &newcomers[i].series,
 				&retry, NULL);
 		if (retry)
