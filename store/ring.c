@@ -100,6 +100,9 @@ void ring_begin_chunk(struct ring *ring, struct ring_memory *memory, int64_t t_m
 	if (ring->end.count > 0) {
 		chunk_seal(&ring->end, head);
 		head_replace(ring, memory, block_for_next(ring, memory, t_ms), ring->end.count);
+	} else {
+		/* The second sample of a series that comes as expected need not tell its time. */
+		ring->end.step_ms = memory->step_ms;
 	}
 	chunk_begin(&ring->end, chunk_at(memory, ring->head), size, t_ms, bits);
 }

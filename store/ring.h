@@ -62,7 +62,8 @@ struct ring_memory {
 	struct cell_pool blocks;
 	uint32_t keep; /* slabs left to new series: full rings do not grow into them */
 	int64_t retention_ms;
-	uint64_t samples;     /* in these rings now */
+	uint32_t step_ms; /* expected distance of samples, where a ring has none yet; 0: unknown */
+	uint64_t samples; /* in these rings now */
 	uint64_t overwritten; /* samples lost to the budget while still within the retention */
 };
 

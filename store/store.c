@@ -69,6 +69,8 @@ static enum status shards_init(struct store *store)
 		CHECK(pthread_mutex_init(&store->shards[i].lock, NULL) == 0);
 		cell_pool_init(&memory->blocks, &store->slabs, block_size(&store->limits));
 		memory->retention_ms = store->limits.retention_ms;
+		if (store->limits.interval_ms <= UINT32_MAX)
+			memory->step_ms = (uint32_t)store->limits.interval_ms;
 		memory->keep = store->slabs.count / 16;
 	}
 	store->shard_count = count;

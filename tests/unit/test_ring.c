@@ -97,6 +97,44 @@ static void late_and_repeated_samples_change_nothing(void **state)
 	slabs_fini(&fixture.slabs);
 }
 
+/* Three samples so far apart; where they stand in the end. */
+static uint32_t bits_of_three(struct fixture *fixture, int64_t apart_ms)
+{
+	static struct ring_copy copy;
+	struct chunk_reader reader;
+	struct ring ring = {0};
+
+	assert_true(ring_init(&ring, &fixture->memory));
+	for (int64_t i = 0; i < 3; i++)
+		assert_int_equal(ring_append(&ring, &fixture->memory, 1000 + i * apart_ms, 0),
+			APPEND_STORED);
+	ring_copy_chunks(&ring, &fixture->memory, 0, INT64_MAX, &copy);
+	chunk_reader_init(&reader, (const void *)copy.bytes, copy.chunk_size);
+	for (int64_t i = 0; i < 3; i++) {
+		assert_true(chunk_next(&reader));
+		assert_int_equal(reader.end.t_ms, 1000 + i * apart_ms);
+	}
+	assert_false(chunk_next(&reader));
+	return ring.end.position;
+}
+
+static void samples_that_come_as_expected_tell_no_time(void **state)
+{
+	struct fixture fixture;
+	uint32_t told;
+
+	fixture_open(&fixture, 65536, 1000000);
+	told = bits_of_three(&fixture, 15000);
+	fixture.memory.step_ms = 15000;
+	/* What is left is the first value and a bit for each of the others. */
+	assert_int_equal(bits_of_three(&fixture, 15000), 6 + 2);
+	assert_true(told > 6 + 2 + 16);
+	/* Another distance is told once more than else. */
+	assert_true(bits_of_three(&fixture, 60000) < told + 48);
+	assert_true(bits_of_three(&fixture, 1) < told + 48);
+	slabs_fini(&fixture.slabs);
+}
+
 static void a_series_lives_on_after_its_stale_marker(void **state)
 {
 	struct fixture fixture;
@@ -244,6 +282,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(late_and_repeated_samples_change_nothing),
+		cmocka_unit_test(samples_that_come_as_expected_tell_no_time),
 		cmocka_unit_test(a_series_lives_on_after_its_stale_marker),
 		cmocka_unit_test(the_retention_is_kept_and_little_more),
 		cmocka_unit_test(windows_are_cut_at_both_ends),
