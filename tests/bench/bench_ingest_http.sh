@@ -3,7 +3,8 @@
 # the same load over HTTP from `nimbusguard loadgen` one after the other. At the end stands the floor: what the single
 # steps cost in one process on such bodies (bench_ingest). Nothing is written but into a temporary folder.
 #
-# A case: round 0 makes the series; then rounds as fast as they are taken (CPU, samples/s, latency at saturation); then
+# A case: round 0 makes the series, which is a figure of its own (memory touched for the first time, labels read); then
+# rounds as fast as they are taken (CPU, samples/s, latency at saturation); then
 # rounds at 70 % of that rate (latency). CPU is user and system time of the server's process, from /proc. Each case is run
 # REPEATS times and the median printed. The load generator runs on the same machine, so samples/s is what is left beside it.
 #
@@ -84,6 +85,11 @@ cpu_ns() {
 		"/proc/$server/stat"
 }
 
+# The part of it in the kernel, which is only counted in ticks.
+kernel_ns() {
+	awk -v hz="$(getconf CLK_TCK)" '{ sub(/^.*\) /, ""); printf "%.0f\n", $13 * 1e9 / hz }' "/proc/$server/stat"
+}
+
 resident_bytes() {
 	awk '/^VmRSS:/ { print $2 * 1024 }' "/proc/$server/status"
 }
@@ -115,19 +121,22 @@ keep() { # measure expression
 
 run_case() { # kind name series rounds flags...
 	local series=$3 rounds=$4 rest=$4 rss_start rss_made rss_end cpu_start cpu_made cpu_end rate samples
+	local kernel_start kernel_made kernel_end
 	kind=$1 case_name=$2
 	shift 4
 	echo "$kind, $case_name" >&2
 	start=$(($(date +%s) - 86400))
 	"start_$kind"
-	rss_start=$(resident_bytes) cpu_start=$(cpu_ns)
+	rss_start=$(resident_bytes) cpu_start=$(cpu_ns) kernel_start=$(kernel_ns)
 	load --series="$series" --rounds=1 "$@"
-	cpu_made=$(cpu_ns) rss_made=$(resident_bytes)
+	cpu_made=$(cpu_ns) rss_made=$(resident_bytes) kernel_made=$(kernel_ns)
 	load --series="$series" --first-round=1 --rounds="$rounds" "$@"
-	cpu_end=$(cpu_ns) rss_end=$(resident_bytes)
+	cpu_end=$(cpu_ns) rss_end=$(resident_bytes) kernel_end=$(kernel_ns)
 	rate=$(number samples_per_second) samples=$(number samples)
 	keep cpu "($cpu_end - $cpu_made) / 1e3 / $samples"
+	keep kernel "($kernel_end - $kernel_made) / 1e3 / $samples"
 	keep rate "$rate"
+	keep first_kernel "($kernel_made - $kernel_start) / 1e3 / $series"
 	keep first "($cpu_made - $cpu_start) / 1e3 / $series"
 	keep wire "$(number bytes) / $samples"
 	keep p50 "$(number latency_ms p50)"
@@ -220,8 +229,10 @@ printf ' %12s' $cases
 echo
 row 'bytes of snappy a sample' nimbusguard wire %.1f
 both 'CPU seconds per million samples' cpu %.3f 0
+both 'of that in the kernel' kernel %.3f
 both 'samples a second' rate %.0f 1
 both 'CPU us of the round that makes the series, each' first %.2f 0
+both 'of that in the kernel' first_kernel %.2f
 new_series
 both 'resident bytes a series, all rounds' series_bytes %.0f 0
 both 'resident bytes a sample of growth' sample_bytes %.1f
