@@ -4,9 +4,9 @@
 # steps cost in one process on such bodies (bench_ingest). Nothing is written but into a temporary folder.
 #
 # A case: round 0 makes the series, which is a figure of its own (memory touched for the first time, labels read); then
-# rounds as fast as they are taken (CPU, samples/s, latency at saturation); then
-# rounds at 70 % of that rate (latency). CPU is user and system time of the server's process, from /proc. Each case is run
-# REPEATS times and the median printed. The load generator runs on the same machine, so samples/s is what is left beside it.
+# rounds as fast as they are taken (CPU, samples/s, latency at saturation); then rounds at 70 % of that rate (latency).
+# CPU is user and system time of the server's process, from /proc. Each case is run REPEATS times and the median printed.
+# The load generator runs on the same machine, so samples/s is what is left beside it.
 #
 # Usage: bench_ingest_http.sh [BUILD]     environment: REPEATS=3, BENCH_LARGE=1 (one million series, too), CASES="10k 100k"
 set -euo pipefail
