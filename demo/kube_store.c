@@ -13,16 +13,25 @@
 
 #define PATH_SIZE 512
 #define NODES 2
+/* A real server forgets Events after an hour; here the oldest makes room. */
+#define EVENTS_MAX 100
 
 static const struct collection {
 	const char *path, *version, *kind, *list;
 	bool made; /* by clients, too */
+	const char *namespace_name;
 } collections[] = {
-	{"/api/v1/nodes", "v1", "Node", "NodeList", false},
+	{"/api/v1/nodes", "v1", "Node", "NodeList", false, NULL},
 	{"/apis/autoscaling/v2/namespaces/" CLUSTER_NAMESPACE "/horizontalpodautoscalers",
-		"autoscaling/v2", "HorizontalPodAutoscaler", "HorizontalPodAutoscalerList", true},
-	{"/apis/batch/v1/namespaces/" CLUSTER_NAMESPACE "/jobs", "batch/v1", "Job", "JobList",
-		true},
+		"autoscaling/v2", "HorizontalPodAutoscaler", "HorizontalPodAutoscalerList", true,
+		CLUSTER_NAMESPACE},
+	{"/apis/batch/v1/namespaces/" CLUSTER_NAMESPACE "/jobs", "batch/v1", "Job", "JobList", true,
+		CLUSTER_NAMESPACE},
+	{"/apis/events.k8s.io/v1/namespaces/" CLUSTER_NAMESPACE "/events", "events.k8s.io/v1",
+		"Event", "EventList", true, CLUSTER_NAMESPACE},
+	/* Those of nodes. */
+	{"/apis/events.k8s.io/v1/namespaces/default/events", "events.k8s.io/v1", "Event",
+		"EventList", true, "default"},
 };
 
 struct kube_store {
@@ -222,13 +231,46 @@ static void complete(struct kube_store *store, const struct collection *collecti
 	json_object_set_new(object, "apiVersion", json_string(collection->version));
 	json_object_set_new(object, "kind", json_string(collection->kind));
 	json_object_set_new(metadata, "uid", json_string(uid));
-	if (strcmp(collection->kind, "Node") != 0)
-		json_object_set_new(metadata, "namespace", json_string(CLUSTER_NAMESPACE));
+	if (collection->namespace_name != NULL)
+		json_object_set_new(metadata, "namespace", json_string(collection->namespace_name));
 	if (strcmp(collection->kind, "Job") == 0)
 		json_object_set_new(object, "status",
 			json_pack("{s:i,s:[{s:s,s:s}]}", "succeeded", 1, "conditions", "type",
 				"Complete", "status", "True"));
 	set_version(store, metadata);
+}
+
+/* What a server asks of an Event; NULL: it has all. */
+static const char *event_lacks(const json_t *event)
+{
+	static const char *const names[] = {"eventTime", "reportingController", "reportingInstance",
+		"action", "reason", "type"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *text = json_string_value(json_object_get(event, names[i]));
+
+		if (text == NULL || *text == '\0')
+			return names[i];
+	}
+	return NULL;
+}
+
+/* The oldest Events of the collection go, so that one more has a place. */
+static void forget_events(struct kube_store *store, const struct collection *collection)
+{
+	size_t length = strlen(collection->path), count = 0;
+	const char *path, *oldest = NULL;
+	json_t *object;
+
+	json_object_foreach(store->objects, path, object)
+	{
+		if (strncmp(path, collection->path, length) != 0)
+			continue;
+		if (count++ == 0)
+			oldest = path;
+	}
+	if (count >= EVENTS_MAX)
+		json_object_del(store->objects, oldest);
 }
 
 static int create(struct kube_store *store, const struct collection *collection,
@@ -247,6 +289,16 @@ static int create(struct kube_store *store, const struct collection *collection,
 		return refuse(answer, 422, "Invalid", "metadata.name: Required value");
 	if (json_object_get(store->objects, path) != NULL)
 		return refuse(answer, 409, "AlreadyExists", "there is one of this name");
+	if (strcmp(collection->kind, "Event") == 0) {
+		const char *lacks = event_lacks(call->body);
+		char words[96];
+
+		snprintf(words, sizeof(words), "%s: Required value", lacks != NULL ? lacks : "");
+		if (lacks != NULL)
+			return refuse(answer, 422, "Invalid", words);
+		if (!call->dry)
+			forget_events(store, collection);
+	}
 	if (json_object_size(store->objects) >= KUBE_STORE_MAX)
 		return refuse(answer, 403, "Forbidden", "the simulated cluster is full");
 	object = json_deep_copy(call->body);

@@ -18,7 +18,7 @@
 
 #include "demo/cluster.h"
 
-#define KUBE_STORE_MAX 256
+#define KUBE_STORE_MAX 512
 #define KUBE_STORE_DEPTH 16
 
 struct kube_store;

@@ -77,7 +77,6 @@ static void what_is_left_out_is_refused(void **state)
 			404},
 		{"DaemonSets", KUBE_GET, "/apis/apps/v1" SHOP "daemonsets/web", NULL, NULL, 404},
 		{"ScaledObjects", KUBE_GET, "/apis/keda.sh", NULL, NULL, 404},
-		{"Events", KUBE_POST, "/apis/events.k8s.io/v1" SHOP "events", JSON, "{}", 404},
 		{"leases", KUBE_POST, "/apis/coordination.k8s.io/v1" SHOP "leases", JSON, "{}",
 			404},
 		{"objects that are made", KUBE_POST, "/apis/apps/v1" SHOP "deployments/web", JSON,

@@ -20,6 +20,7 @@
 #define PODS "/api/v1/namespaces/shop/pods"
 #define HPAS "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers"
 #define JOBS "/apis/batch/v1/namespaces/shop/jobs"
+#define EVENTS "/apis/events.k8s.io/v1/namespaces/shop/events"
 #define NODE "/api/v1/nodes/node-1"
 #define JSON "application/json"
 #define MERGE "application/merge-patch+json"
@@ -469,6 +470,32 @@ static void a_job_is_run_once(void **state)
 	assert_int_equal(action_suite_code(KUBE_POST, JOBS, JSON, path), 409);
 }
 
+#define EVENT(name, rest)                                                                          \
+	"{\"metadata\":{\"name\":\"" name                                                          \
+	"\"},\"reportingController\":\"nimbusguard.io/controller\","                               \
+	"\"reportingInstance\":\"one\",\"action\":\"scale\",\"type\":\"Normal\",\"note\":\"n\","   \
+	"\"regarding\":{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"name\":\"web\","      \
+	"\"namespace\":\"shop\"},\"eventTime\":\"2026-01-02T03:04:05.000000Z\"" rest "}"
+
+/* As the service writes them: one, and what it counts on. */
+static void an_event_is_made_and_counted_on(void **state)
+{
+	static const char *const count[NAMES_MAX] = {"series", "count"};
+
+	if (suite.session == NULL)
+		skip();
+	must(KUBE_POST, EVENTS, JSON, EVENT("web.suite", ",\"reason\":\"Scaled\""));
+	value_is(EVENTS "/web.suite", count, "null");
+	must(KUBE_PATCH, EVENTS "/web.suite", MERGE,
+		"{\"series\":{\"count\":2,\"lastObservedTime\":\"2026-01-02T03:05:05.000000Z\"}}");
+	value_is(EVENTS "/web.suite", count, "2");
+	assert_int_equal(action_suite_code(KUBE_POST, EVENTS, JSON,
+				 EVENT("web.suite", ",\"reason\":\"Scaled\"")),
+		409);
+	assert_int_equal(action_suite_code(KUBE_POST, EVENTS, JSON, EVENT("web.other", "")), 422);
+	assert_false(is_there(EVENTS "/web.other"));
+}
+
 static void bad_calls_are_refused_alike(void **state)
 {
 	static const struct {
@@ -532,7 +559,8 @@ size_t action_suite_fill(struct CMUnitTest tests[ACTION_SUITE_TESTS_MAX], size_t
 #define T(name) cmocka_unit_test_setup_teardown(name, open_scene, close_scene)
 	static const struct CMUnitTest others[] = {T(another_state_is_not_written_over),
 		T(a_pod_is_deleted_by_its_uid), T(a_pod_is_evicted_by_its_uid),
-		T(a_job_is_run_once), T(bad_calls_are_refused_alike)};
+		T(a_job_is_run_once), T(an_event_is_made_and_counted_on),
+		T(bad_calls_are_refused_alike)};
 
 	CHECK(count + ARRAY_COUNT(changes) + ARRAY_COUNT(others) <= ACTION_SUITE_TESTS_MAX);
 	for (size_t i = 0; i < ARRAY_COUNT(changes); i++)
