@@ -117,7 +117,7 @@ struct case_check {
 	const struct yaml_node *labels; /* NULL: any; else a map that the event's labels include */
 	const struct yaml_node *node;   /* of `expect` */
 	bool nothing;
-	const char *playbook, *action, *target, *state, *outcome, *reason;
+	const char *playbook, *action, *target, *state, *outcome, *reason, *joined;
 	const char *words[CASE_WORDS_COUNT]; /* NULL: not asked */
 	int flags[CASE_FLAG_COUNT];          /* -1: not asked */
 	struct case_step fields[CHANGE_FIELD_COUNT];

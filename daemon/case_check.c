@@ -278,6 +278,7 @@ static void expect_all(struct checking *at)
 {
 	const struct case_check *check = at->check;
 	const struct incident *incident = at->incident;
+	char joined[1024];
 
 	at->action = choose_action(incident, check->action);
 	expect_text(at, "playbook", check->playbook, incident->playbook);
@@ -294,6 +295,8 @@ static void expect_all(struct checking *at)
 		at->action != NULL ? action_state_name(at->action->state) : "");
 	expect_refusals(at);
 	expect_text(at, "outcome", check->outcome, outcome_name(incident->outcome));
+	companions_write(incident, joined, sizeof(joined));
+	expect_text(at, "joined", check->joined, joined);
 	expect_text(at, "reason", check->reason,
 		incident->open && at->action != NULL ? at->action->reason : incident->reason);
 	if (at->failed)

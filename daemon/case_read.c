@@ -364,7 +364,7 @@ static void read_plan(struct reading *at, const struct yaml_node *map, struct ca
 static void list_keys(const char *known[EXPECT_KEYS_MAX])
 {
 	static const char *const others[] = {"playbook", "action", "target", "state", "refused",
-		"outcome", "reason", "time", "matchers"};
+		"outcome", "reason", "joined", "time", "matchers"};
 	size_t count = 0;
 
 	for (size_t i = 0; i < ARRAY_COUNT(others); i++)
@@ -435,6 +435,7 @@ static void read_expectation(struct reading *at, const struct yaml_node *map,
 	text(at, map, "playbook", false, &check->playbook);
 	text(at, map, "target", false, &check->target);
 	text(at, map, "reason", false, &check->reason);
+	text(at, map, "joined", false, &check->joined);
 	if (choice(at, map, "action", false, actions, &index))
 		check->action = actions[index];
 	if (choice(at, map, "state", false, states, &index))
