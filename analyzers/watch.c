@@ -216,8 +216,11 @@ static void answer_of(struct watch *watch, int64_t minute, const double *values,
 	size_t at = 0;
 
 	answer->minute = minute;
-	answer->score = model->class->step(model->detector, values, parts);
+	answer->score = model->class->step(model->detector, values, NULL);
 	*alarm = alarm_step(&model->alarm, answer->score);
+	/* What is usual needs no reason, and finding one costs more than the score. */
+	if (alarm->probability < 1 || alarm->over || model->alarm.open || watch->state.active)
+		model->class->explain(model->detector, parts);
 	answer->threshold = alarm->threshold;
 	answer->probability = alarm->probability;
 	answer->surprise = -log10(alarm->probability);

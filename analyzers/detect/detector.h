@@ -55,6 +55,9 @@ struct detector_class {
 	 * too little of the row is there). row: [columns]. contributions: [columns] or NULL: each
 	 * column's part in the score, at least 0 each and 1 together (all 0 when nothing stands out). */
 	double (*step)(struct detector *detector, const double *row, double *contributions);
+	/* The contributions of the row that was stepped through last, as step() gives them, for who
+	 * only then knows that they are wanted: they cost several times what the score does. */
+	void (*explain)(struct detector *detector, double *contributions);
 	/* Bytes of memory held. */
 	size_t (*size)(const struct detector *detector);
 	void (*close)(struct detector *detector); /* NULL is allowed */

@@ -22,7 +22,8 @@ struct seasonal {
 	size_t next, seen;        /* slot to write; rows in the ring */
 	double *pivot;            /* [columns] the first value seen; NaN: none */
 	float *ring;              /* [day][columns] value - pivot */
-	double *row;              /* [columns] residuals */
+	double *row;              /* [columns] residuals of the last row */
+	bool judged;              /* it had a score */
 	struct standard standard; /* of the residuals */
 };
 
@@ -137,28 +138,40 @@ static enum status seasonal_fit(struct detector *detector, const struct detector
 	return STATUS_OK;
 }
 
-static double seasonal_step(struct detector *detector, const double *row, double *contributions)
+static double score_row(struct seasonal *self, const double *row)
 {
-	struct seasonal *self = seasonal_of(detector);
-	size_t columns = detector->columns, present;
+	size_t columns = self->detector.columns, present;
 	double sum = 0;
 
-	if (contributions != NULL)
-		memset(contributions, 0, columns * sizeof(*contributions));
-	if (!detector->fitted)
+	self->judged = false;
+	if (!self->detector.fitted)
 		return NAN;
 	present = look(self, row, self->row);
 	if (present == 0 || 2 * present < self->known)
 		return NAN;
+	self->judged = true;
 	standard_apply(&self->standard, self->row, self->row);
-	for (size_t i = 0; i < columns; i++) {
+	for (size_t i = 0; i < columns; i++)
 		sum += fabs(self->row[i]);
-		if (contributions != NULL)
-			contributions[i] = fabs(self->row[i]);
-	}
-	if (contributions != NULL)
-		detector_shares(contributions, columns);
 	return sum / (double)columns;
+}
+
+static void seasonal_explain(struct detector *detector, double *contributions)
+{
+	const struct seasonal *self = seasonal_of(detector);
+
+	for (size_t i = 0; i < detector->columns; i++)
+		contributions[i] = self->judged ? fabs(self->row[i]) : 0;
+	detector_shares(contributions, detector->columns);
+}
+
+static double seasonal_step(struct detector *detector, const double *row, double *contributions)
+{
+	double score = score_row(seasonal_of(detector), row);
+
+	if (contributions != NULL)
+		seasonal_explain(detector, contributions);
+	return score;
 }
 
 static size_t seasonal_size(const struct detector *detector)
@@ -173,5 +186,6 @@ const struct detector_class detector_seasonal = {.name = "seasonal",
 	.open = seasonal_open,
 	.fit = seasonal_fit,
 	.step = seasonal_step,
+	.explain = seasonal_explain,
 	.size = seasonal_size,
 	.close = seasonal_close};

@@ -10,6 +10,9 @@
  *
  * A detector that cannot be fitted for want of history (no day yet) or that gave all of training the
  * same score has no say.
+ *
+ * The three that look at rolling features share one pipeline, so that a row's features are taken and
+ * standardised once.
  */
 #include "analyzers/detect/detector_parts.h"
 
@@ -17,31 +20,32 @@
 #include <string.h>
 
 #include "analyzers/detect/calibration.h"
+#include "analyzers/detect/pipeline.h"
 #include "base/check.h"
 #include "base/mem.h"
 
 /* Rows whose windows are not filled by training alone: they calibrate nothing. */
 #define WARM_ROWS 60
 
-static const struct {
-	const struct detector_class *class;
-	double weight;
-	size_t trees_divisor; /* a plane costs several times what a threshold does */
-} members[] = {
-	{&detector_pca_roll, 2, 1},
-	{&detector_forest_roll, 1, 1},
-	{&detector_extended_forest_roll, 1, 2},
-	{&detector_seasonal, 1, 1},
+static const struct pipeline_part rolled_parts[] = {
+	{&model_pca, 1}, {&model_forest, 1},
+	{&model_extended_forest, 2}, /* a plane costs several times what a threshold does */
 };
 
-#define MEMBERS ARRAY_COUNT(members)
+#define ROLLED ARRAY_COUNT(rolled_parts)
+/* The members: those of the pipeline, then the season. */
+#define SEASON ROLLED
+#define MEMBERS (ROLLED + 1)
+
+static const double weights[MEMBERS] = {2, 1, 1, 1};
 
 struct ensemble {
 	struct detector detector;
-	struct detector *members[MEMBERS];
-	bool fitted[MEMBERS];
+	struct detector *rolled, *seasonal;
+	bool rolled_fitted, seasonal_fitted;
 	struct calibration calibrations[MEMBERS];
-	double *parts; /* [columns] of one member */
+	double surprises[MEMBERS]; /* of the last row; NaN: no say */
+	double *parts;             /* [columns] of one member */
 };
 
 static struct ensemble *ensemble_of(struct detector *detector)
@@ -56,8 +60,8 @@ static void ensemble_close(struct detector *detector)
 	if (detector == NULL)
 		return;
 	self = ensemble_of(detector);
-	for (size_t i = 0; i < MEMBERS; i++)
-		members[i].class->close(self->members[i]);
+	pipeline_close(self->rolled);
+	detector_seasonal.close(self->seasonal);
 	mem_free(self->parts);
 	mem_free(self);
 }
@@ -75,15 +79,13 @@ static struct detector *ensemble_open(const struct detector_config *config, size
 		mem_free(self);
 		return NULL;
 	}
-	for (size_t i = 0; i < MEMBERS; i++) {
-		struct detector_config own = self->detector.config;
-
-		own.trees = (own.trees + members[i].trees_divisor - 1) / members[i].trees_divisor;
-		self->members[i] = members[i].class->open(&own, columns, error);
-		if (self->members[i] == NULL) {
-			ensemble_close(&self->detector);
-			return NULL;
-		}
+	self->rolled =
+		pipeline_open(rolled_parts, ROLLED, true, &self->detector.config, columns, error);
+	if (self->rolled != NULL)
+		self->seasonal = detector_seasonal.open(&self->detector.config, columns, error);
+	if (self->seasonal == NULL) {
+		ensemble_close(&self->detector);
+		return NULL;
 	}
 	self->parts = mem_zalloc(columns, sizeof(*self->parts));
 	if (self->parts == NULL) {
@@ -94,15 +96,50 @@ static struct detector *ensemble_open(const struct detector_config *config, size
 	return &self->detector;
 }
 
-/* Steps through training once more, whose end is where the member's state stands already. scores:
- * [train->count]. */
-static void calibrate(struct calibration *calibration, const struct detector_class *class,
-	struct detector *member, const struct detector_rows *train, double *scores)
+/* scores: [MEMBERS], NaN of who has no say. */
+static void member_scores(struct ensemble *self, const double *row, double *scores)
+{
+	for (size_t i = 0; i < MEMBERS; i++)
+		scores[i] = NAN;
+	if (self->rolled_fitted)
+		pipeline_scores(self->rolled, row, scores);
+	if (self->seasonal_fitted)
+		scores[SEASON] = detector_seasonal.step(self->seasonal, row, NULL);
+}
+
+/* Steps through training once more, at whose end the members' states stand already. scores:
+ * [MEMBERS][train->count]. */
+static void calibrate(struct ensemble *self, const struct detector_rows *train, double *scores)
 {
 	size_t skipped = train->count > 4 * WARM_ROWS ? WARM_ROWS : 0;
 
-	detector_score(class, member, train, scores);
-	calibration_fit(calibration, scores + skipped, train->count - skipped);
+	for (size_t row = 0; row < train->count; row++) {
+		double said[MEMBERS];
+
+		member_scores(self, train->values + row * train->columns, said);
+		for (size_t i = 0; i < MEMBERS; i++)
+			scores[i * train->count + row] = said[i];
+	}
+	for (size_t i = 0; i < MEMBERS; i++)
+		calibration_fit(&self->calibrations[i], scores + i * train->count + skipped,
+			train->count - skipped);
+}
+
+/* One that could be fitted before and cannot now would judge by what is no more: it has no say. */
+static enum status fit_members(struct ensemble *self, const struct detector_rows *train,
+	struct error *error)
+{
+	struct error reason = {.code = STATUS_OK};
+	enum status status = pipeline_fit(self->rolled, train, error);
+
+	self->rolled_fitted = status == STATUS_OK;
+	if (status == STATUS_NO_MEMORY)
+		return status;
+	status = detector_seasonal.fit(self->seasonal, train, &reason);
+	self->seasonal_fitted = status == STATUS_OK;
+	if (status == STATUS_NO_MEMORY)
+		return error_set(error, status, "%s", reason.text);
+	return self->rolled_fitted || self->seasonal_fitted ? STATUS_OK : error->code;
 }
 
 static enum status ensemble_fit(struct detector *detector, const struct detector_rows *train,
@@ -111,68 +148,66 @@ static enum status ensemble_fit(struct detector *detector, const struct detector
 	struct ensemble *self = ensemble_of(detector);
 	double *scores;
 	enum status status = detector_check_rows(detector, train, error);
-	struct error reason = {.code = STATUS_OK};
-	size_t fitted = 0;
 
 	if (status != STATUS_OK)
 		return status;
-	scores = mem_zalloc(train->count, sizeof(*scores));
+	scores = mem_zalloc(train->count * MEMBERS, sizeof(*scores));
 	if (scores == NULL)
 		return error_set(error, STATUS_NO_MEMORY, "no memory for %zu scores", train->count);
-	for (size_t i = 0; i < MEMBERS; i++) {
-		status = members[i].class->fit(self->members[i], train, &reason);
-		if (status == STATUS_NO_MEMORY)
-			break;
-		/* One that could be fitted before and cannot now would judge by what is no more. */
-		self->fitted[i] = status == STATUS_OK;
-		if (status != STATUS_OK)
-			continue;
-		calibrate(&self->calibrations[i], members[i].class, self->members[i], train,
-			scores);
-		fitted++;
+	status = fit_members(self, train, error);
+	if (status == STATUS_OK) {
+		calibrate(self, train, scores);
+		detector->fitted = true;
 	}
 	mem_free(scores);
-	if (status == STATUS_NO_MEMORY || fitted == 0)
-		return error_set(error, reason.code, "%s", reason.text);
-	detector->fitted = true;
-	return STATUS_OK;
+	return status;
+}
+
+/* Each member's parts, weighed as its surprise is. */
+static void ensemble_explain(struct detector *detector, double *contributions)
+{
+	struct ensemble *self = ensemble_of(detector);
+
+	memset(contributions, 0, detector->columns * sizeof(*contributions));
+	for (size_t i = 0; i < MEMBERS; i++) {
+		if (isnan(self->surprises[i]))
+			continue;
+		if (i == SEASON)
+			detector_seasonal.explain(self->seasonal, self->parts);
+		else
+			pipeline_explain_part(self->rolled, i, self->parts);
+		for (size_t c = 0; c < detector->columns; c++)
+			contributions[c] += weights[i] * self->surprises[i] * self->parts[c];
+	}
+	detector_shares(contributions, detector->columns);
 }
 
 static double ensemble_step(struct detector *detector, const double *row, double *contributions)
 {
 	struct ensemble *self = ensemble_of(detector);
-	double sum = 0, weights = 0;
+	double scores[MEMBERS], sum = 0, whole = 0;
 
-	if (contributions != NULL)
-		memset(contributions, 0, detector->columns * sizeof(*contributions));
+	member_scores(self, row, scores);
 	for (size_t i = 0; i < MEMBERS; i++) {
-		double score, surprise;
+		double surprise = calibration_surprise(&self->calibrations[i], scores[i]);
 
-		if (!self->fitted[i])
+		self->surprises[i] = detector->fitted ? surprise : NAN;
+		if (isnan(self->surprises[i]))
 			continue;
-		score = members[i].class->step(self->members[i], row,
-			contributions != NULL ? self->parts : NULL);
-		surprise = calibration_surprise(&self->calibrations[i], score);
-		if (isnan(surprise))
-			continue;
-		sum += members[i].weight * surprise;
-		weights += members[i].weight;
-		for (size_t c = 0; contributions != NULL && c < detector->columns; c++)
-			contributions[c] += members[i].weight * surprise * self->parts[c];
+		sum += weights[i] * surprise;
+		whole += weights[i];
 	}
 	if (contributions != NULL)
-		detector_shares(contributions, detector->columns);
-	return detector->fitted && weights > 0 ? sum / weights : NAN;
+		ensemble_explain(detector, contributions);
+	return whole > 0 ? sum / whole : NAN;
 }
 
 static size_t ensemble_size(const struct detector *detector)
 {
 	const struct ensemble *self = (const struct ensemble *)(const void *)detector;
-	size_t size = sizeof(*self) + detector->columns * sizeof(double);
 
-	for (size_t i = 0; i < MEMBERS; i++)
-		size += members[i].class->size(self->members[i]);
-	return size;
+	return sizeof(*self) + detector->columns * sizeof(double) + pipeline_size(self->rolled) +
+		detector_seasonal.size(self->seasonal);
 }
 
 const struct detector_class detector_ensemble = {.name = "ensemble",
@@ -180,5 +215,6 @@ const struct detector_class detector_ensemble = {.name = "ensemble",
 	.open = ensemble_open,
 	.fit = ensemble_fit,
 	.step = ensemble_step,
+	.explain = ensemble_explain,
 	.size = ensemble_size,
 	.close = ensemble_close};

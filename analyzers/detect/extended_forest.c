@@ -5,40 +5,59 @@
  * 1811.02141): normal vector of independent standard normal numbers, intercept uniform in the box of
  * the node's rows; paths and score as in the plain forest.
  *
- * A normal vector is not stored but cut out of one table of normal numbers at a random place, so that
- * a node takes six bytes whatever the number of features. Trees are heaps as in forest_parts.h.
+ * A normal vector is not stored but cut out of one table of normal numbers at a random place. The
+ * table is the same for all forests of a process, so that a node takes four bytes whatever the number
+ * of features, and what a walk reads of normal vectors stays in the caches. Trees are heaps as in
+ * forest_parts.h, thresholds and projections compared as the integers of 16 bits that are told there.
+ *
+ * A walk is a chain of dependent loads: CHAINS trees side by side hide each other's waiting, which is
+ * most of the time when the forest is not in the caches.
  */
 #include "analyzers/detect/model.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 
+#include "analyzers/detect/forest_parts.h"
 #include "base/mem.h"
 #include "base/random.h"
 
-#define DEPTH 8
-#define SLOTS 256
+#define DEPTH FOREST_DEPTH
+#define SLOTS FOREST_SLOTS
 #define SAMPLE_MAX 256
 #define TABLE 4096
+#define TABLE_SEED 1
+#define FEATURES_MAX 1024
 #define EULER 0.5772156649
 #define LANES 8
+#define CHAINS 8
 
-#define PATH_UNIT 2048
-
-struct plane {
-	float threshold; /* INFINITY: a leaf, everything goes left */
-	uint16_t start;  /* of the normal vector in the table */
-	uint16_t path;   /* of the leaf with this slot, in 1/PATH_UNIT */
-};
+/* Of a node, as in the plain forest, but with the start of its normal vector for a feature. */
+#define NODE(start, threshold) FOREST_NODE(start, threshold)
+#define NODE_START(node) FOREST_NODE_FEATURE(node)
+#define NODE_THRESHOLD(node) FOREST_NODE_THRESHOLD(node)
 
 struct extended_forest {
 	size_t trees, features, padded, sample;
 	double exponent;
-	float *table;         /* [TABLE + padded] */
-	struct plane *planes; /* [trees][SLOTS] */
-	float *row;           /* [padded] scratch */
+	uint32_t *nodes;  /* [trees][SLOTS]; FOREST_NEVER: a leaf, everything goes left */
+	uint16_t *leaves; /* [trees][SLOTS] path lengths in 1/FOREST_PATH_UNIT */
+	float *row;       /* [padded] scratch */
 };
+
+static float normals[TABLE + FEATURES_MAX];
+static pthread_once_t normals_once = PTHREAD_ONCE_INIT;
+
+static void draw_normals(void)
+{
+	struct random dice;
+
+	random_init(&dice, TABLE_SEED);
+	for (size_t i = 0; i < TABLE + FEATURES_MAX; i++)
+		normals[i] = (float)random_normal(&dice);
+}
 
 struct planting {
 	const double *rows;
@@ -61,7 +80,7 @@ static double average_path(size_t count)
 }
 
 /* Eight sums side by side, which a compiler may put into one register. size: a multiple of LANES. */
-static float project(const float *normal, const float *row, size_t size)
+static inline float project(const float *normal, const float *row, size_t size)
 {
 	float sums[LANES] = {0}, sum = 0;
 
@@ -79,8 +98,8 @@ static void close_extended(void *model)
 
 	if (forest == NULL)
 		return;
-	mem_free(forest->table);
-	mem_free(forest->planes);
+	mem_free(forest->nodes);
+	mem_free(forest->leaves);
 	mem_free(forest->row);
 	mem_free(forest);
 }
@@ -96,11 +115,12 @@ static struct extended_forest *forest_alloc(const struct detector_config *config
 	forest->features = features;
 	forest->padded = (features + LANES - 1) / LANES * LANES;
 	forest->sample = config->sample < count ? config->sample : count;
-	forest->exponent = -1 / (average_path(forest->sample) * (double)forest->trees * PATH_UNIT);
-	forest->table = mem_zalloc(TABLE + forest->padded, sizeof(*forest->table));
-	forest->planes = mem_zalloc(forest->trees * SLOTS, sizeof(*forest->planes));
+	forest->exponent =
+		-1 / (average_path(forest->sample) * (double)forest->trees * FOREST_PATH_UNIT);
+	forest->nodes = mem_zalloc(forest->trees * SLOTS, sizeof(*forest->nodes));
+	forest->leaves = mem_zalloc(forest->trees * SLOTS, sizeof(*forest->leaves));
 	forest->row = mem_zalloc(forest->padded, sizeof(*forest->row));
-	if (forest->table == NULL || forest->planes == NULL || forest->row == NULL) {
+	if (forest->nodes == NULL || forest->leaves == NULL || forest->row == NULL) {
 		close_extended(forest);
 		return NULL;
 	}
@@ -145,7 +165,7 @@ static bool draw_intercept(const struct extended_forest *forest, struct planting
 }
 
 static size_t part(const struct extended_forest *forest, struct planting *planting, size_t first,
-	size_t last, const struct plane *plane)
+	size_t last, uint32_t node)
 {
 	uint16_t right[SAMPLE_MAX];
 	size_t lefts = first, rights = 0;
@@ -153,8 +173,9 @@ static size_t part(const struct extended_forest *forest, struct planting *planti
 	for (size_t i = first; i < last; i++) {
 		uint16_t row = planting->order[i];
 
-		if (project(forest->table + plane->start, planting->values + row * forest->padded,
-			    forest->padded) > plane->threshold)
+		if (forest_quantize(project(normals + NODE_START(node),
+			    planting->values + row * forest->padded, forest->padded)) >
+			NODE_THRESHOLD(node))
 			right[rights++] = row;
 		else
 			planting->order[lefts++] = row;
@@ -166,30 +187,32 @@ static size_t part(const struct extended_forest *forest, struct planting *planti
 static void grow_tree(struct extended_forest *forest, struct planting *planting, size_t tree,
 	unsigned height)
 {
-	struct plane *planes = forest->planes + tree * SLOTS;
+	uint32_t *nodes = forest->nodes + tree * SLOTS;
+	uint16_t *leaves = forest->leaves + tree * SLOTS;
 	unsigned depth = 0;
 
 	memset(planting->first, 0, sizeof(planting->first));
 	memset(planting->last, 0, sizeof(planting->last));
 	planting->last[1] = (uint16_t)forest->sample;
 	for (size_t node = 1; node < 2 * SLOTS; node++) {
-		size_t first = planting->first[node], last = planting->last[node], middle;
+		size_t first = planting->first[node], last = planting->last[node], middle, start;
 
 		depth += node == (size_t)2 << depth;
 		if (depth < DEPTH)
-			planes[node].threshold = INFINITY;
+			nodes[node] = NODE(0, FOREST_NEVER);
 		if (first == last)
 			continue;
 		if (depth == height || last - first == 1 ||
 			!draw_intercept(forest, planting, first, last)) {
-			planes[(node << (DEPTH - depth)) - SLOTS].path =
-				(uint16_t)lrint((depth + average_path(last - first)) * PATH_UNIT);
+			leaves[(node << (DEPTH - depth)) - SLOTS] = (uint16_t)lrint(
+				(depth + average_path(last - first)) * FOREST_PATH_UNIT);
 			continue;
 		}
-		planes[node].start = (uint16_t)random_below(&planting->dice, TABLE);
-		planes[node].threshold = project(forest->table + planes[node].start,
-			planting->intercept, forest->padded);
-		middle = part(forest, planting, first, last, &planes[node]);
+		start = (size_t)random_below(&planting->dice, TABLE);
+		nodes[node] = NODE(start,
+			forest_quantize(
+				project(normals + start, planting->intercept, forest->padded)));
+		middle = part(forest, planting, first, last, nodes[node]);
 		planting->first[2 * node] = (uint16_t)first;
 		planting->last[2 * node] = planting->first[2 * node + 1] = (uint16_t)middle;
 		planting->last[2 * node + 1] = (uint16_t)last;
@@ -204,8 +227,6 @@ static void grow(struct extended_forest *forest, struct planting *planting)
 		height++;
 	for (size_t i = 0; i < planting->count; i++)
 		planting->shuffled[i] = (uint32_t)i;
-	for (size_t i = 0; i < TABLE + forest->padded; i++)
-		forest->table[i] = (float)random_normal(&planting->dice);
 	for (size_t tree = 0; tree < forest->trees; tree++) {
 		lay_out(forest, planting);
 		grow_tree(forest, planting, tree, height);
@@ -215,9 +236,17 @@ static void grow(struct extended_forest *forest, struct planting *planting)
 static void *fit_extended(const struct detector_config *config, const double *rows, size_t count,
 	size_t features, struct error *error)
 {
-	struct extended_forest *forest = forest_alloc(config, count, features);
-	struct planting *planting = mem_zalloc(1, sizeof(*planting));
+	struct extended_forest *forest;
+	struct planting *planting;
 
+	if (features > FEATURES_MAX) {
+		(void)error_set(error, STATUS_BAD_INPUT, "%zu features: 1 to %d are possible",
+			features, FEATURES_MAX);
+		return NULL;
+	}
+	(void)pthread_once(&normals_once, draw_normals);
+	forest = forest_alloc(config, count, features);
+	planting = mem_zalloc(1, sizeof(*planting));
 	if (forest == NULL || planting == NULL)
 		goto no_memory;
 	planting->rows = rows;
@@ -245,47 +274,91 @@ out:
 	return forest;
 }
 
-/* The parts: how far each feature pushed the row to its side, over all splits on its way that were
- * nearer to isolating it the closer the path's end is. */
-static void add_parts(const struct extended_forest *forest, const struct plane *plane, float depth,
-	double *parts)
+/* Path lengths of the row over all trees together. Inlined into each of the instruction sets below:
+ * as sums are eight side by side in all of them, all give the same to the last bit. */
+static inline __attribute__((always_inline)) uint64_t walk(const struct extended_forest *forest)
 {
-	for (size_t f = 0; f < forest->features; f++)
-		parts[f] += fabs((double)(forest->table[plane->start + f] * forest->row[f])) /
-			(double)depth;
+	const float *row = forest->row;
+	size_t padded = forest->padded;
+	uint64_t sum = 0;
+
+	for (size_t tree = 0; tree < forest->trees; tree += CHAINS) {
+		size_t chains = forest->trees - tree < CHAINS ? forest->trees - tree : CHAINS;
+		const uint32_t *nodes = forest->nodes + tree * SLOTS;
+		const uint16_t *leaves = forest->leaves + tree * SLOTS;
+		uint32_t at[CHAINS] = {1, 1, 1, 1, 1, 1, 1, 1};
+
+		for (int depth = 0; depth < DEPTH; depth++)
+			for (size_t k = 0; k < chains; k++) {
+				uint32_t node = nodes[k * SLOTS + at[k]];
+				float place = project(normals + NODE_START(node), row, padded);
+
+				at[k] = 2 * at[k] + (forest_quantize(place) > NODE_THRESHOLD(node));
+				/* Its line, so that the other chains hide the way to it. */
+				__builtin_prefetch(at[k] < SLOTS
+						? (const void *)(nodes + k * SLOTS + at[k])
+						: (const void *)(leaves + k * SLOTS + at[k] -
+							  SLOTS));
+			}
+		for (size_t k = 0; k < chains; k++)
+			sum += leaves[k * SLOTS + at[k] - SLOTS];
+	}
+	return sum;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static uint64_t walk_avx2(const struct extended_forest *forest)
+{
+	return walk(forest);
+}
+#endif
+
+static uint64_t walk_all(const struct extended_forest *forest)
+{
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx2"))
+		return walk_avx2(forest);
+#endif
+	return walk(forest);
+}
+
+/* How far each feature pushed the row to its side, over all splits on its way, of which those near the
+ * root count most. */
+static void add_parts(const struct extended_forest *forest, double *parts)
+{
+	for (size_t tree = 0; tree < forest->trees; tree++) {
+		const uint32_t *nodes = forest->nodes + tree * SLOTS;
+		size_t at = 1;
+
+		while (at < SLOTS && NODE_THRESHOLD(nodes[at]) != FOREST_NEVER) {
+			const float *normal = normals + NODE_START(nodes[at]);
+			float place = project(normal, forest->row, forest->padded);
+			float share = 1 / (float)(at + 1);
+
+			for (size_t f = 0; f < forest->features; f++)
+				parts[f] += (double)(fabsf(normal[f] * forest->row[f]) * share);
+			at = 2 * at + (forest_quantize(place) > NODE_THRESHOLD(nodes[at]));
+		}
+	}
 }
 
 static double score_extended(const void *model, const double *row, double *parts)
 {
 	const struct extended_forest *forest = model;
-	double sum = 0;
 
 	for (size_t f = 0; f < forest->features; f++)
 		forest->row[f] = (float)row[f];
-	for (size_t tree = 0; tree < forest->trees; tree++) {
-		const struct plane *planes = forest->planes + tree * SLOTS;
-		size_t at = 1;
-
-		while (at < SLOTS) {
-			const struct plane *plane = planes + at;
-			bool right = project(forest->table + plane->start, forest->row,
-					     forest->padded) > plane->threshold;
-
-			if (parts != NULL && isfinite(plane->threshold))
-				add_parts(forest, plane, (float)(at + 1), parts);
-			at = 2 * at + right;
-		}
-		sum += planes[at - SLOTS].path;
-	}
-	return exp2(forest->exponent * sum);
+	if (parts != NULL)
+		add_parts(forest, parts);
+	return exp2(forest->exponent * (double)walk_all(forest));
 }
 
 static size_t size_extended(const void *model)
 {
 	const struct extended_forest *forest = model;
 
-	return sizeof(*forest) + (TABLE + 2 * forest->padded) * sizeof(float) +
-		forest->trees * SLOTS * sizeof(struct plane);
+	return sizeof(*forest) + forest->padded * sizeof(float) +
+		forest->trees * SLOTS * (sizeof(uint32_t) + sizeof(uint16_t));
 }
 
 const struct model_class model_extended_forest = {fit_extended, score_extended, size_extended,

@@ -1,9 +1,9 @@
 /*
- * row -> cleaned -> (rolling features) -> standardised -> model -> score.
+ * row -> cleaned -> (rolling features) -> standardised -> models -> scores.
  *
- * A fit builds the new model and its scales first and puts them in the old ones' place at the end, so
- * that a failed fit changes nothing. The rolling state is fed by the rows of training and goes on
- * from there.
+ * A fit builds the new models and their scales first and puts them in the old ones' place at the end,
+ * so that a failed fit changes nothing. The rolling state is fed by the rows of training and goes on
+ * from there. The standardised features of the last row stay where they are, to be explained.
  */
 #include "analyzers/detect/pipeline.h"
 
@@ -13,6 +13,7 @@
 #include "analyzers/detect/detector_parts.h"
 #include "analyzers/detect/roll.h"
 #include "analyzers/detect/standard.h"
+#include "base/check.h"
 #include "base/mem.h"
 
 /* More rows than this are thinned out evenly before a model is fitted: their features would fill
@@ -21,15 +22,17 @@
 
 struct pipeline {
 	struct detector detector;
-	const struct model_class *model_class;
+	struct pipeline_part parts[PIPELINE_MODELS_MAX];
+	void *models[PIPELINE_MODELS_MAX]; /* NULL: not fitted */
+	size_t part_count;
 	struct roll *roll; /* NULL: plain features */
 	size_t features;
 	size_t known; /* columns of which training had a value */
 	struct standard standard;
-	void *model;
+	bool judged;          /* the last row had scores */
 	double *row;          /* [columns] cleaned */
-	double *features_row; /* [features] */
-	double *parts;        /* [features] */
+	double *features_row; /* [features] of the last row */
+	double *shares;       /* [features] */
 };
 
 static struct pipeline *pipeline_of(struct detector *detector)
@@ -37,7 +40,7 @@ static struct pipeline *pipeline_of(struct detector *detector)
 	return (struct pipeline *)(void *)detector;
 }
 
-struct detector *pipeline_open(const struct model_class *model, bool rolling,
+struct detector *pipeline_open(const struct pipeline_part *parts, size_t count, bool rolling,
 	const struct detector_config *config, size_t columns, struct error *error)
 {
 	struct pipeline *pipeline = mem_zalloc(1, sizeof(*pipeline));
@@ -48,14 +51,16 @@ struct detector *pipeline_open(const struct model_class *model, bool rolling,
 		mem_free(pipeline);
 		return NULL;
 	}
-	pipeline->model_class = model;
+	CHECK(count >= 1 && count <= PIPELINE_MODELS_MAX);
+	memcpy(pipeline->parts, parts, count * sizeof(*parts));
+	pipeline->part_count = count;
 	pipeline->features = rolling ? ROLL_FEATURES * columns : columns;
 	if (rolling && (pipeline->roll = roll_open(columns, error)) == NULL)
 		goto no_memory;
 	pipeline->row = mem_zalloc(columns, sizeof(double));
 	pipeline->features_row = mem_zalloc(pipeline->features, sizeof(double));
-	pipeline->parts = mem_zalloc(pipeline->features, sizeof(double));
-	if (pipeline->row == NULL || pipeline->features_row == NULL || pipeline->parts == NULL)
+	pipeline->shares = mem_zalloc(pipeline->features, sizeof(double));
+	if (pipeline->row == NULL || pipeline->features_row == NULL || pipeline->shares == NULL)
 		goto no_memory;
 	return &pipeline->detector;
 
@@ -67,6 +72,16 @@ no_memory:
 	return NULL;
 }
 
+/* models: [part_count], those that are there. */
+static void close_models(const struct pipeline *pipeline, void **models)
+{
+	for (size_t i = 0; i < pipeline->part_count; i++) {
+		if (models[i] != NULL)
+			pipeline->parts[i].model->close(models[i]);
+		models[i] = NULL;
+	}
+}
+
 void pipeline_close(struct detector *detector)
 {
 	struct pipeline *pipeline;
@@ -74,13 +89,12 @@ void pipeline_close(struct detector *detector)
 	if (detector == NULL)
 		return;
 	pipeline = pipeline_of(detector);
-	if (pipeline->model != NULL)
-		pipeline->model_class->close(pipeline->model);
+	close_models(pipeline, pipeline->models);
 	standard_fini(&pipeline->standard);
 	roll_close(pipeline->roll);
 	mem_free(pipeline->row);
 	mem_free(pipeline->features_row);
-	mem_free(pipeline->parts);
+	mem_free(pipeline->shares);
 	mem_free(pipeline);
 }
 
@@ -88,9 +102,14 @@ size_t pipeline_size(const struct detector *detector)
 {
 	const struct pipeline *pipeline = (const struct pipeline *)(const void *)detector;
 
-	return sizeof(*pipeline) + (detector->columns + 4 * pipeline->features) * sizeof(double) +
-		(pipeline->roll != NULL ? roll_size(pipeline->roll) : 0) +
-		(pipeline->model != NULL ? pipeline->model_class->size(pipeline->model) : 0);
+	size_t size = sizeof(*pipeline) +
+		(detector->columns + 4 * pipeline->features) * sizeof(double) +
+		(pipeline->roll != NULL ? roll_size(pipeline->roll) : 0);
+
+	for (size_t i = 0; i < pipeline->part_count; i++)
+		if (pipeline->models[i] != NULL)
+			size += pipeline->parts[i].model->size(pipeline->models[i]);
+	return size;
 }
 
 /* Features of the next row; returns how many of its values are there. */
@@ -137,13 +156,38 @@ static size_t look_at_all(struct pipeline *pipeline, const struct detector_rows 
 	return kept;
 }
 
-/* Fits scales and model on rows: [count][features], which become standardised. */
+/* rows: [count][features], standardised. models: [part_count], NULL for one that cannot be fitted;
+ * without any, or without memory, that is the status, and all are NULL. */
+static enum status fit_models(const struct pipeline *pipeline, const double *rows, size_t count,
+	void **models, struct error *error)
+{
+	const struct detector_config *all = &pipeline->detector.config;
+	enum status status = STATUS_OK;
+	size_t fitted = 0;
+
+	for (size_t i = 0; i < pipeline->part_count && status != STATUS_NO_MEMORY; i++) {
+		struct detector_config own = *all;
+
+		own.trees = (all->trees + pipeline->parts[i].trees_divisor - 1) /
+			pipeline->parts[i].trees_divisor;
+		models[i] =
+			pipeline->parts[i].model->fit(&own, rows, count, pipeline->features, error);
+		fitted += models[i] != NULL;
+		status = models[i] != NULL ? status : error->code;
+	}
+	if (fitted > 0 && status != STATUS_NO_MEMORY)
+		return STATUS_OK;
+	close_models(pipeline, models);
+	return status;
+}
+
+/* Fits scales and models on rows: [count][features], which become standardised. */
 static enum status fit_rows(struct pipeline *pipeline, double *rows, size_t count,
 	struct error *error)
 {
 	size_t features = pipeline->features;
 	struct standard standard;
-	void *model = NULL;
+	void *models[PIPELINE_MODELS_MAX] = {NULL};
 	enum status status = standard_fit(&standard, rows, count, features, error);
 
 	if (status != STATUS_OK)
@@ -155,16 +199,14 @@ static enum status fit_rows(struct pipeline *pipeline, double *rows, size_t coun
 	}
 	for (size_t i = 0; i < count; i++)
 		standard_apply(&standard, rows + i * features, rows + i * features);
-	model = pipeline->model_class->fit(&pipeline->detector.config, rows, count, features,
-		error);
-	if (model == NULL) {
+	status = fit_models(pipeline, rows, count, models, error);
+	if (status != STATUS_OK) {
 		standard_fini(&standard);
-		return error->code;
+		return status;
 	}
-	if (pipeline->model != NULL)
-		pipeline->model_class->close(pipeline->model);
+	close_models(pipeline, pipeline->models);
+	memcpy(pipeline->models, models, sizeof(models));
 	standard_fini(&pipeline->standard);
-	pipeline->model = model;
 	pipeline->standard = standard;
 	pipeline->known = count_known(pipeline, &standard);
 	pipeline->detector.fitted = true;
@@ -191,25 +233,64 @@ enum status pipeline_fit(struct detector *detector, const struct detector_rows *
 	return status == STATUS_OK ? status : error_set(error, status, "%s", own.text);
 }
 
+/* Whether the row can be judged; then its standardised features stand in features_row. */
+static bool take_row(struct pipeline *pipeline, const double *row)
+{
+	size_t present = look(pipeline, row, pipeline->features_row);
+
+	pipeline->judged =
+		pipeline->detector.fitted && 2 * present >= pipeline->known && present > 0;
+	if (pipeline->judged)
+		standard_apply(&pipeline->standard, pipeline->features_row, pipeline->features_row);
+	return pipeline->judged;
+}
+
+static double score_part(const struct pipeline *pipeline, size_t part)
+{
+	if (!pipeline->judged || pipeline->models[part] == NULL)
+		return NAN;
+	return pipeline->parts[part].model->score(pipeline->models[part], pipeline->features_row,
+		NULL);
+}
+
+void pipeline_scores(struct detector *detector, const double *row, double *scores)
+{
+	struct pipeline *pipeline = pipeline_of(detector);
+
+	(void)take_row(pipeline, row);
+	for (size_t i = 0; i < pipeline->part_count; i++)
+		scores[i] = score_part(pipeline, i);
+}
+
 double pipeline_step(struct detector *detector, const double *row, double *contributions)
 {
 	struct pipeline *pipeline = pipeline_of(detector);
-	size_t columns = detector->columns;
-	size_t present = look(pipeline, row, pipeline->features_row);
 	double score;
 
+	(void)take_row(pipeline, row);
+	score = score_part(pipeline, 0);
 	if (contributions != NULL)
-		memset(contributions, 0, columns * sizeof(*contributions));
-	if (!detector->fitted || 2 * present < pipeline->known || present == 0)
-		return NAN;
-	standard_apply(&pipeline->standard, pipeline->features_row, pipeline->features_row);
-	if (contributions == NULL)
-		return pipeline->model_class->score(pipeline->model, pipeline->features_row, NULL);
-	memset(pipeline->parts, 0, pipeline->features * sizeof(*pipeline->parts));
-	score = pipeline->model_class->score(pipeline->model, pipeline->features_row,
-		pipeline->parts);
-	for (size_t f = 0; f < pipeline->features; f++)
-		contributions[f % columns] += pipeline->parts[f];
-	detector_shares(contributions, columns);
+		pipeline_explain(detector, contributions);
 	return score;
+}
+
+void pipeline_explain_part(struct detector *detector, size_t part, double *contributions)
+{
+	struct pipeline *pipeline = pipeline_of(detector);
+	size_t columns = detector->columns;
+
+	memset(contributions, 0, columns * sizeof(*contributions));
+	if (!pipeline->judged || pipeline->models[part] == NULL)
+		return;
+	memset(pipeline->shares, 0, pipeline->features * sizeof(*pipeline->shares));
+	(void)pipeline->parts[part].model->score(pipeline->models[part], pipeline->features_row,
+		pipeline->shares);
+	for (size_t f = 0; f < pipeline->features; f++)
+		contributions[f % columns] += pipeline->shares[f];
+	detector_shares(contributions, columns);
+}
+
+void pipeline_explain(struct detector *detector, double *contributions)
+{
+	pipeline_explain_part(detector, 0, contributions);
 }

@@ -8,13 +8,16 @@
 	static struct detector *open_##symbol(const struct detector_config *config,                \
 		size_t columns, struct error *error)                                               \
 	{                                                                                          \
-		return pipeline_open(&(model), rolling, config, columns, error);                   \
+		const struct pipeline_part part = {&(model), 1};                                   \
+                                                                                                   \
+		return pipeline_open(&part, 1, rolling, config, columns, error);                   \
 	}                                                                                          \
 	const struct detector_class detector_##symbol = {.name = (label),                          \
 		.summary = (words),                                                                \
 		.open = open_##symbol,                                                             \
 		.fit = pipeline_fit,                                                               \
 		.step = pipeline_step,                                                             \
+		.explain = pipeline_explain,                                                       \
 		.size = pipeline_size,                                                             \
 		.close = pipeline_close}
 

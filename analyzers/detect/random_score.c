@@ -50,6 +50,11 @@ static double random_score_step(struct detector *detector, const double *row, do
 	return detector->fitted ? random_unit(&self->dice) : NAN;
 }
 
+static void random_score_explain(struct detector *detector, double *contributions)
+{
+	memset(contributions, 0, detector->columns * sizeof(*contributions));
+}
+
 static size_t random_score_size(const struct detector *detector)
 {
 	(void)detector;
@@ -66,5 +71,6 @@ const struct detector_class detector_random = {.name = "random",
 	.open = random_score_open,
 	.fit = random_score_fit,
 	.step = random_score_step,
+	.explain = random_score_explain,
 	.size = random_score_size,
 	.close = random_score_close};

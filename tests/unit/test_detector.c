@@ -115,6 +115,36 @@ static void an_outlier_scores_highest_and_its_column_is_named(void **state)
 	each(claim_outlier);
 }
 
+/* Asked for afterwards, contributions are those that a step gives; also of the gap that follows. */
+static void claim_explained(const struct detector_class *class)
+{
+	struct detector *at_once = fitted(class), *later = fitted(class);
+	double row[COLUMNS], parts[COLUMNS], others[COLUMNS];
+	struct random dice;
+
+	random_init(&dice, 6);
+	for (size_t i = 0; i < 20; i++) {
+		double a, b;
+
+		draw_row(&dice, ROWS + i, row);
+		row[2] = i == 10 ? 0.02 : i == 15 ? NAN : row[2];
+		if (i == 19)
+			row[0] = row[1] = row[2] = NAN;
+		a = class->step(at_once, row, parts);
+		b = class->step(later, row, NULL);
+		class->explain(later, others);
+		assert_memory_equal(&a, &b, sizeof(a));
+		assert_memory_equal(parts, others, sizeof(parts));
+	}
+	class->close(at_once);
+	class->close(later);
+}
+
+static void what_is_explained_later_is_what_is_explained_at_once(void **state)
+{
+	each(claim_explained);
+}
+
 static void claim_repeatable(const struct detector_class *class)
 {
 	struct detector *one = fitted(class), *other = fitted(class);
@@ -321,6 +351,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_detector_is_found_by_its_name),
 		cmocka_unit_test(an_outlier_scores_highest_and_its_column_is_named),
+		cmocka_unit_test(what_is_explained_later_is_what_is_explained_at_once),
 		cmocka_unit_test(the_same_seed_gives_the_same_scores),
 		cmocka_unit_test(rows_without_numbers_are_not_judged),
 		cmocka_unit_test(a_missing_column_makes_nothing_unusual),
