@@ -162,27 +162,72 @@ void forest_rows(const struct forest *forest, const double *rows, size_t count, 
 	}
 }
 
+/* How many rows end in a leaf of that depth with that path length. */
+static uint16_t rows_of(const struct forest *forest, unsigned depth, uint16_t path)
+{
+	float average = (float)path / FOREST_PATH_UNIT - (float)depth;
+	uint16_t low = 1, high = FOREST_SAMPLE_MAX;
+
+	/* c(n) grows with n by more than what a path length is rounded to. */
+	while (low < high) {
+		uint16_t middle = (uint16_t)((low + high) / 2);
+
+		if ((forest->average[middle] + forest->average[middle + 1]) / 2 < average)
+			low = (uint16_t)(middle + 1);
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool is_leaf(const uint32_t *nodes, size_t node)
+{
+	return node >= FOREST_SLOTS || FOREST_NODE_THRESHOLD(nodes[node]) == FOREST_NEVER;
+}
+
+/* The rows that reach each node of a tree, out of the lengths of its leaves' paths: who is explained is
+ * rare, and counts that were kept would be a seventh of the forest. counts: [2 * FOREST_SLOTS]. */
+static void count_rows(const struct forest *forest, size_t tree, uint16_t *counts)
+{
+	const uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
+	const uint16_t *leaves = forest->leaves + tree * FOREST_SLOTS;
+	bool reached[2 * FOREST_SLOTS] = {false};
+	unsigned depth = 0;
+
+	reached[1] = true;
+	for (size_t node = 1; node < 2 * FOREST_SLOTS; node++) {
+		depth += node == (size_t)2 << depth;
+		counts[node] = 0;
+		if (!reached[node])
+			continue;
+		if (is_leaf(nodes, node))
+			counts[node] = rows_of(forest, depth,
+				leaves[(node << (FOREST_DEPTH - depth)) - FOREST_SLOTS]);
+		else
+			reached[2 * node] = reached[2 * node + 1] = true;
+	}
+	for (size_t node = FOREST_SLOTS - 1; node > 0; node--)
+		if (reached[node] && !is_leaf(nodes, node))
+			counts[node] = (uint16_t)(counts[2 * node] + counts[2 * node + 1]);
+}
+
 void forest_gains(const struct forest *forest, const double *row, double *gains)
 {
 	double share = 1 / (double)forest->trees;
 
 	for (size_t tree = 0; tree < forest->trees; tree++) {
 		const uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
-		const uint8_t *counts = forest->counts + tree * FOREST_SLOTS;
-		const uint16_t *leaves = forest->leaves + tree * FOREST_SLOTS;
+		uint16_t counts[2 * FOREST_SLOTS];
 		size_t at = 1;
 
-		while (at < FOREST_SLOTS && FOREST_NODE_THRESHOLD(nodes[at]) != FOREST_NEVER) {
+		count_rows(forest, tree, counts);
+		while (!is_leaf(nodes, at)) {
 			size_t f = FOREST_NODE_FEATURE(nodes[at]);
 			float z = forest_place(row[f], forest->center[f], forest->inverse[f]);
-			double before = forest->average[counts[at] + 1], after;
+			double before = (double)forest->average[counts[at]];
 
 			at = 2 * at + (forest_quantize(z) > FOREST_NODE_THRESHOLD(nodes[at]));
-			after = at < FOREST_SLOTS
-				? (double)forest->average[counts[at] + 1]
-				: leaves[at - FOREST_SLOTS] / (double)FOREST_PATH_UNIT -
-					FOREST_DEPTH;
-			gains[f] += share * (before - 1 - after);
+			gains[f] += share * (before - 1 - (double)forest->average[counts[at]]);
 		}
 	}
 }

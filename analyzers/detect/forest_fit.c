@@ -223,7 +223,6 @@ static void grow_tree(struct forest *forest, struct growth *growth, size_t tree,
 {
 	uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
 	uint16_t *leaves = forest->leaves + tree * FOREST_SLOTS;
-	uint8_t *counts = forest->counts + tree * FOREST_SLOTS;
 	unsigned depth = 0;
 
 	memset(growth->first, 0, sizeof(growth->first));
@@ -234,10 +233,8 @@ static void grow_tree(struct forest *forest, struct growth *growth, size_t tree,
 		struct split split;
 
 		depth += node == (size_t)2 << depth;
-		if (depth < FOREST_DEPTH) {
+		if (depth < FOREST_DEPTH)
 			nodes[node] = FOREST_NODE(0, FOREST_NEVER);
-			counts[node] = (uint8_t)(last > first ? last - first - 1 : 0);
-		}
 		if (first == last)
 			continue;
 		if (depth == height || last - first == 1 ||
@@ -269,9 +266,8 @@ static struct forest *forest_alloc(const struct forest_config *config, size_t sa
 	forest->nodes = mem_alloc_aligned(64, slots * sizeof(uint32_t));
 	/* Vector code reads four bytes for the last leaf too. */
 	forest->leaves = mem_zalloc(slots + 2, sizeof(uint16_t));
-	forest->counts = mem_zalloc(slots, 1);
 	if (forest->center == NULL || forest->inverse == NULL || forest->nodes == NULL ||
-		forest->leaves == NULL || forest->counts == NULL) {
+		forest->leaves == NULL) {
 		forest_close(forest);
 		return NULL;
 	}
@@ -354,13 +350,12 @@ void forest_close(struct forest *forest)
 	mem_free(forest->inverse);
 	mem_free(forest->nodes);
 	mem_free(forest->leaves);
-	mem_free(forest->counts);
 	mem_free(forest);
 }
 
 size_t forest_size(const struct forest *forest)
 {
-	size_t slot = sizeof(uint32_t) + sizeof(uint16_t) + 1;
+	size_t slot = sizeof(uint32_t) + sizeof(uint16_t);
 
 	return sizeof(*forest) + 2 * forest->columns * sizeof(double) +
 		forest->trees * FOREST_SLOTS * slot + 2 * sizeof(uint16_t);

@@ -41,7 +41,6 @@ struct forest {
 	double *center, *inverse; /* [columns]; inverse 0: the column never varied */
 	uint32_t *nodes;          /* [trees][FOREST_SLOTS] */
 	uint16_t *leaves; /* [trees][FOREST_SLOTS] path lengths in 1/FOREST_PATH_UNIT, + 2 bytes */
-	uint8_t *counts;  /* [trees][FOREST_SLOTS] rows of a node - 1 */
 	float average[FOREST_SAMPLE_MAX + 1]; /* c(n) */
 };
 

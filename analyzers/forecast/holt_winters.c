@@ -37,9 +37,10 @@ struct forecast_model {
 	bool multiplicative;
 	size_t season_rows;
 	struct smoothing smoothing;
-	double level, trend;                 /* level NaN: nothing seen yet */
-	size_t at;                           /* phase of the next row */
-	float *season;                       /* [season_rows], deviations, or factors around 1 */
+	double level, trend; /* level NaN: nothing seen yet */
+	size_t at;           /* phase of the next row */
+	/* [season_rows], deviations, or factors around 1; NULL unless it was fitted and has one. */
+	float *season;
 	double reach[FORECAST_HORIZONS_MAX]; /* phi + phi^2 + ... + phi^h */
 };
 
@@ -74,11 +75,12 @@ static double without_season(const struct forecast_model *model, double value, s
 
 static void season_learn(struct forecast_model *model, double value)
 {
-	float *season = &model->season[model->at];
+	float *season;
 	double seen;
 
 	if (!model->smoothing.seasonal)
 		return;
+	season = &model->season[model->at];
 	if (!model->multiplicative)
 		seen = value - model->level;
 	else if (fabs(model->level) > 0)
@@ -147,13 +149,6 @@ static struct forecast_model *hw_open(const struct forecaster_config *config, bo
 	model->level = NAN;
 	model->smoothing = (struct smoothing){.3, .01, .1, .9, false};
 	reach_compute(model);
-	model->season = mem_zalloc(config->season_rows, sizeof(*model->season));
-	if (model->season == NULL) {
-		error_set(error, STATUS_NO_MEMORY, "no memory for a season of %zu rows",
-			config->season_rows);
-		hw_close(model);
-		return NULL;
-	}
 	return model;
 }
 
@@ -305,6 +300,7 @@ static enum status hw_fit(struct forecast_model *model, const double *values, si
 	/* Whole seasons are left out in front, so that the phase of the first row stays 0. */
 	size_t skipped = count > PASS_ROWS ? count - PASS_ROWS : 0;
 	struct fitting fitting = {.best = HUGE_VAL, .smoothing = model->smoothing};
+	float *season = mem_zalloc(model->season_rows, sizeof(*season));
 
 	(void)at_ms;
 	if (model->season_rows > 0)
@@ -315,15 +311,24 @@ static enum status hw_fit(struct forecast_model *model, const double *values, si
 	fitting.values = values + skipped;
 	fitting.count = count - skipped;
 	fitting.season = mem_zalloc(model->season_rows, sizeof(*fitting.season));
-	if (fitting.season == NULL)
+	if (season == NULL || fitting.season == NULL) {
+		mem_free(season);
+		mem_free(fitting.season);
 		return error_set(error, STATUS_NO_MEMORY, "no memory for a season of %zu rows",
 			model->season_rows);
+	}
+	mem_free(model->season);
+	model->season = season;
 	grid(model, &fitting, false);
 	if (season_begin(model, &fitting))
 		grid(model, &fitting, true);
 	refine(model, &fitting);
 	(void)pass(model, &fitting, &fitting.smoothing);
 	mem_free(fitting.season);
+	if (!model->smoothing.seasonal) {
+		mem_free(model->season);
+		model->season = NULL;
+	}
 	return STATUS_OK;
 }
 

@@ -55,8 +55,7 @@ struct forecast_model {
 	struct medians medians;
 	struct pending past; /* [MEDIANS_USED] medians of the last rows */
 	float *gram;         /* [GRAM_SIZE(features)], lower, by rows */
-	double moments[FORECAST_HORIZONS_MAX][FEATURES_MAX];
-	double theta[FORECAST_HORIZONS_MAX][FEATURES_MAX];
+	double (*moments)[FEATURES_MAX], (*theta)[FEATURES_MAX]; /* [horizon_count] */
 	double taught, error; /* rows in the Gram matrix; their faded mean residual */
 	size_t since_refit;
 	bool fitted;
@@ -67,6 +66,8 @@ static void ridge_close(struct forecast_model *model)
 	pending_fini(&model->past);
 	mem_free(model->ring);
 	mem_free(model->gram);
+	mem_free(model->moments);
+	mem_free(model->theta);
 	mem_free(model);
 }
 
@@ -90,8 +91,11 @@ static struct forecast_model *ridge_open(const struct forecaster_config *config,
 	model->centre = NAN;
 	model->ring = mem_zalloc(model->ring_rows, sizeof(*model->ring));
 	model->gram = mem_zalloc(GRAM_SIZE(model->features), sizeof(*model->gram));
+	model->moments = mem_zalloc(config->horizon_count, sizeof(*model->moments));
+	model->theta = mem_zalloc(config->horizon_count, sizeof(*model->theta));
 	if (pending_init(&model->past, horizon_max, MEDIANS_USED, error) != STATUS_OK ||
-		model->ring == NULL || model->gram == NULL)
+		model->ring == NULL || model->gram == NULL || model->moments == NULL ||
+		model->theta == NULL)
 		goto no_memory;
 	for (size_t i = 0; i < model->ring_rows; i++)
 		model->ring[i] = NAN;
