@@ -62,6 +62,7 @@ struct analyzer_config {
 void analyzer_config_default(struct analyzer_config *config);
 
 struct analyzer;
+struct prediction; /* forecast/forecaster.h */
 
 enum status analyzer_check(const struct analyzer_config *config,
 	struct diagnostics *diagnostics) MUST_CHECK;
@@ -86,6 +87,12 @@ enum status analyzer_start(struct analyzer *analyzer, struct error *error) MUST_
 void analyzer_read(struct analyzer *analyzer, const struct workload_key *workload,
 	enum signal_role role, int fold, int64_t from_ms, int64_t to_ms, enum quality *quality,
 	double *value, int64_t *newest_ms, uint32_t *samples);
+/* What the forecaster of a signal expects of its mean over the minute that ends at at_ms, as of the last
+ * scan. False, and nothing is set, when there is none, when it was no better than the last value of
+ * late, has no interval yet, has seen what is later than known_ms or nothing of the last minutes, or when
+ * the time is not among those that it forecasts (outlook.h, and between them). */
+bool analyzer_foresee(struct analyzer *analyzer, const struct workload_key *workload,
+	enum signal_role role, int64_t known_ms, int64_t at_ms, struct prediction *prediction);
 bool analyzer_knows(struct analyzer *analyzer, const struct workload_key *workload);
 /* Of a namespace, as far as the newest scan saw. */
 unsigned analyzer_count_workloads(struct analyzer *analyzer, const char *cluster,

@@ -6,8 +6,8 @@
 #include "base/mem.h"
 
 #define MINUTE_MS 60000
-/* What a forecaster of the combination takes, about: forecasters do not tell. */
-#define SIGNAL_BYTES 100000
+/* What a forecaster of the combination takes with all its seasons, about: forecasters do not tell. */
+#define SIGNAL_BYTES 65000
 
 const int outlook_minutes[OUTLOOK_HORIZONS] = {5, 15};
 const enum signal_role outlook_beside_roles[FORECAST_BESIDE] = {ROLE_REQUEST_RATE, ROLE_CPU,
@@ -163,5 +163,38 @@ bool outlook_read(const struct outlook *outlook, enum signal_role role, struct o
 	forecaster_predict(forecaster, view->predictions);
 	for (size_t i = 0; i < OUTLOOK_HORIZONS; i++)
 		view->skill[i] = forecaster_skill(forecaster, i);
+	return true;
+}
+
+static double between(double from, double to, double share)
+{
+	return from + share * (to - from);
+}
+
+bool outlook_at(const struct outlook_view *view, int64_t ahead, struct prediction *prediction)
+{
+	const struct prediction *near = &view->predictions[0], *far = &view->predictions[1];
+	int64_t first = outlook_minutes[0], last = outlook_minutes[1];
+	double share = (double)(ahead - first) / (double)(last - first);
+	struct prediction at;
+
+	if (ahead < first - OUTLOOK_BEYOND || ahead > last + OUTLOOK_BEYOND)
+		return false;
+	/* False for NaN: a skill that is not known yet is none. */
+	if ((share < 1 && !(view->skill[0] > 0)) || (share > 0 && !(view->skill[1] > 0)))
+		return false;
+	if (share <= 0)
+		at = *near;
+	else if (share >= 1)
+		at = *far;
+	else
+		at = (struct prediction){.low = between(near->low, far->low, share),
+			.q10 = between(near->q10, far->q10, share),
+			.middle = between(near->middle, far->middle, share),
+			.q90 = between(near->q90, far->q90, share),
+			.high = between(near->high, far->high, share)};
+	if (!isfinite(at.low) || !isfinite(at.middle) || !isfinite(at.high))
+		return false;
+	*prediction = at;
 	return true;
 }

@@ -3,7 +3,7 @@
  * the minutes of the 1-minute tier and learning on with each minute (forecast/forecaster.h).
  *
  * Ownership: an outlook belongs to its workload once it is adopted.
- * Limits: OUTLOOK_TRAIN_ROWS_MAX rows; about 100 kB a signal.
+ * Limits: OUTLOOK_TRAIN_ROWS_MAX rows; about 65 kB a signal.
  * Threads: one at a time an outlook. outlook_train(): any.
  */
 #ifndef NIMBUSGUARD_ANALYZERS_OUTLOOK_H
@@ -19,6 +19,7 @@
 
 #define OUTLOOK_TRAIN_ROWS_MAX 20160
 #define OUTLOOK_HORIZONS 2
+#define OUTLOOK_BEYOND 2
 
 struct outlook_spec {
 	const struct forecaster_class *class; /* NULL: no forecasts */
@@ -52,6 +53,10 @@ void outlook_beside(struct outlook *outlook, enum signal_role role, const double
 /* The minute's value of a signal; NaN: a gap. Minutes left out are gaps. */
 void outlook_step(struct outlook *outlook, enum signal_role role, int64_t minute, double value);
 void outlook_none(struct outlook_view *view);
+/* What the view says of the minute that many minutes ahead: between the horizons on the line between
+ * them, up to OUTLOOK_BEYOND before the first and after the last as they are. False, and nothing is set,
+ * for others, without an interval, and where the forecasts used were no better than the last value. */
+bool outlook_at(const struct outlook_view *view, int64_t ahead, struct prediction *prediction);
 /* false: the signal is not forecast, and the view says nothing. */
 bool outlook_read(const struct outlook *outlook, enum signal_role role, struct outlook_view *view);
 

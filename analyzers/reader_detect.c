@@ -11,6 +11,8 @@
 
 #define TEXT_MAX 4096
 #define MINUTE_MS 60000
+/* A forecast of minutes that are longer past says nothing of now. */
+#define FORESEEN_FROM_MS 300000
 
 static void write_number(struct buf *json, const char *name, double value)
 {
@@ -226,4 +228,22 @@ enum status analyzer_write_outlook(struct analyzer *analyzer, struct buf *json,
 	if (watched == NULL)
 		return STATUS_NOT_FOUND;
 	return buf_ok(json) ? STATUS_OK : STATUS_TOO_LARGE;
+}
+
+bool analyzer_foresee(struct analyzer *analyzer, const struct workload_key *workload,
+	enum signal_role role, int64_t known_ms, int64_t at_ms, struct prediction *prediction)
+{
+	struct snapshot *snapshot = analyzer_snapshot(analyzer);
+	const struct watched_workload *watched = roster_find(&snapshot->roster, workload);
+	bool foreseen = false;
+
+	if (watched != NULL && watched->row.row != GRID_NEVER) {
+		int64_t minute = watched->row.row, end_ms = (minute + 1) * MINUTE_MS;
+
+		foreseen = end_ms <= known_ms && known_ms - end_ms <= FORESEEN_FROM_MS &&
+			outlook_at(&watched->signals[role].outlook, at_ms / MINUTE_MS - 1 - minute,
+				prediction);
+	}
+	snapshot_release(snapshot);
+	return foreseen;
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "analyzers/forecast/forecaster.h"
 #include "base/check.h"
 
 #ifndef NIMBUSGUARD_SHARE
@@ -289,11 +290,25 @@ static unsigned count_workloads(void *self, const char *cluster, const char *nam
 	return analyzer_count_workloads(self, cluster, namespace_name);
 }
 
+static bool foresee(void *self, const struct workload_key *workload, enum signal_role role,
+	int64_t known_ms, int64_t at_ms, double *value, double *low, double *high)
+{
+	struct prediction prediction;
+
+	if (!analyzer_foresee(self, workload, role, known_ms, at_ms, &prediction))
+		return false;
+	*value = prediction.middle;
+	*low = prediction.low;
+	*high = prediction.high;
+	return true;
+}
+
 struct signal_source signals_of_analyzer(struct analyzer *analyzer)
 {
 	return (struct signal_source){.self = analyzer,
 		.read = read_signal,
 		.owner_of_pod = owner_of_pod,
 		.knows = knows_workload,
+		.foresee = foresee,
 		.count_workloads = count_workloads};
 }

@@ -1,5 +1,5 @@
 /*
- * The two simple forecasters. Both look at windows of the test's own length, so that what is compared
+ * Who answers, and the two simple forecasters. Both look at windows of the test's own length, so that what is compared
  * was folded alike.
  *
  * Seasonal naive answers only where it could have known of the trouble: an earlier day counts when the
@@ -120,6 +120,25 @@ static bool persisting(const struct signal_source *source, const struct forecast
 	return true;
 }
 
+/* A minimum, a maximum or an increase over a window is not what the model forecasts, and a window that
+ * begins before the question is known in part. */
+static bool modelled(const struct signal_source *source, const struct forecast_question *question,
+	struct forecast *forecast)
+{
+	const struct signal_test *test = question->test;
+	double value, low, high;
+
+	if (!source->foresee || (test->fold != SIGNAL_MEAN && test->fold != SIGNAL_NEWEST) ||
+		question->at_ms - question->known_ms < test->over_ms ||
+		!source->foresee(source->self, question->workload, test->role, question->known_ms,
+			question->at_ms, &value, &low, &high))
+		return false;
+	if (!isfinite(value) || !(low <= value && value <= high))
+		return false;
+	*forecast = (struct forecast){FORECAST_MODEL, value, low, high};
+	return true;
+}
+
 static void expect(void *self, const struct forecast_question *question, struct forecast *forecast)
 {
 	const struct signal_source *source = self;
@@ -128,7 +147,7 @@ static void expect(void *self, const struct forecast_question *question, struct 
 	if (question->workload->kind == TARGET_NONE || !source->read ||
 		question->test->over_ms <= 0)
 		return;
-	if (!seasonal(source, question, forecast))
+	if (!modelled(source, question, forecast) && !seasonal(source, question, forecast))
 		(void)persisting(source, question, forecast);
 }
 

@@ -2,10 +2,11 @@
  * What a signal would do if nothing were done: one narrow question, asked when a change is written
  * and held against what came when it is verified. Who answers is named in the record.
  *
- * Until a forecaster of the analyzers serves it, two simple ones do, on the samples alone: seasonal
- * naive (Hyndman and Athanasopoulos, Forecasting, section 5.2) where the same time of an earlier day
- * had the same trouble, else the robust z-score: the median of the trouble so far and its median
- * absolute deviation (Iglewicz and Hoaglin 1993).
+ * Where a forecaster of the analyzers has skill for the signal and the time (signal_source.h, foresee),
+ * it answers for tests of a mean or of the newest value. Else two simple ones do, on the samples alone:
+ * seasonal naive (Hyndman and Athanasopoulos, Forecasting, section 5.2) where the same time of an
+ * earlier day had the same trouble, else the robust z-score: the median of the trouble so far and its
+ * median absolute deviation (Iglewicz and Hoaglin 1993).
  *
  * Ownership: plain values.
  * Threads: from the engine's thread; must not block.
@@ -52,7 +53,7 @@ struct forecast_source {
 		struct forecast *forecast);
 };
 
-/* The two simple ones; source is borrowed. */
+/* On a signal source alone, as told above; source is borrowed. */
 struct forecast_source forecast_simple(const struct signal_source *source);
 
 #endif

@@ -34,6 +34,11 @@ struct signal_source {
 		const char *pod, struct workload_key *workload);
 	/* Whether the stream has ever shown this workload. May be NULL. */
 	bool (*knows)(void *self, const struct workload_key *workload);
+	/* What a forecaster that is better than the last value expects of the signal's mean at at_ms, by
+	 * nothing later than known_ms, and within what nine of ten outcomes lie; false, and nothing is
+	 * set: there is none that can tell. May be NULL. */
+	bool (*foresee)(void *self, const struct workload_key *workload, enum signal_role role,
+		int64_t known_ms, int64_t at_ms, double *value, double *low, double *high);
 	/* How many workloads of a namespace the stream shows; 0: not known. May be NULL. */
 	unsigned (*count_workloads)(void *self, const char *cluster, const char *namespace_name);
 };

@@ -112,6 +112,70 @@ static void what_is_too_new_is_not_forecast(void **st)
 	assert_int_equal(expect(&course).method, FORECAST_NONE);
 }
 
+/* What a forecaster answers in the tests; its low end NaN: none can tell. */
+static struct forecast modelled = {FORECAST_MODEL, 0.5, 0.4, 0.6};
+static int64_t asked_known_ms, asked_at_ms;
+
+static bool foresee(void *self, const struct workload_key *workload, enum signal_role role,
+	int64_t known_ms, int64_t at_ms, double *value, double *low, double *high)
+{
+	(void)self, (void)workload;
+	assert_int_equal(role, ROLE_SATURATION);
+	asked_known_ms = known_ms;
+	asked_at_ms = at_ms;
+	if (isnan(modelled.low))
+		return false;
+	*value = modelled.value;
+	*low = modelled.low;
+	*high = modelled.high;
+	return true;
+}
+
+static struct forecast expect_by_model(struct course *course, const struct signal_test *test)
+{
+	static const struct workload_key web = {.namespace_name = "shop",
+		.kind = TARGET_DEPLOYMENT,
+		.name = "web"};
+	struct signal_source source = {.self = course, .read = read_course, .foresee = foresee};
+	struct forecast_source by = forecast_simple(&source);
+	struct forecast_question question = {&web, test, START_MS + 600000, START_MS};
+	struct forecast forecast;
+
+	by.expect(by.self, &question, &forecast);
+	return forecast;
+}
+
+static void a_forecaster_with_skill_is_asked_first(void **st)
+{
+	struct course course = {.value = high_since_an_hour, .from_ms = START_MS - 3 * DAY_MS};
+	struct forecast forecast = expect_by_model(&course, &below);
+
+	(void)st;
+	assert_int_equal(forecast.method, FORECAST_MODEL);
+	assert_true(forecast.value == 0.5 && forecast.low == 0.4 && forecast.high == 0.6);
+	assert_true(asked_known_ms == START_MS && asked_at_ms == START_MS + 600000);
+	/* One without skill, and one that contradicts itself, leave it to the simple ones. */
+	modelled.low = NAN;
+	assert_int_equal(expect_by_model(&course, &below).method, FORECAST_ROBUST_Z);
+	modelled.low = 0.55;
+	assert_int_equal(expect_by_model(&course, &below).method, FORECAST_ROBUST_Z);
+	modelled.low = 0.4;
+}
+
+static void a_forecaster_is_not_asked_for_what_it_does_not_forecast(void **st)
+{
+	struct course course = {.value = high_since_an_hour, .from_ms = START_MS - 3 * DAY_MS};
+	struct signal_test test = below;
+
+	(void)st;
+	test.fold = SIGNAL_MAX;
+	assert_int_equal(expect_by_model(&course, &test).method, FORECAST_ROBUST_Z);
+	/* Half of the window is known already. */
+	test = below;
+	test.over_ms = 1200000;
+	assert_true(expect_by_model(&course, &test).method != FORECAST_MODEL);
+}
+
 static void a_forecast_looks_at_nothing_that_came_later(void **st)
 {
 	struct course course = {.value = daily_peak, .from_ms = START_MS - 3 * DAY_MS};
@@ -367,6 +431,8 @@ int main(void)
 		cmocka_unit_test(a_daily_peak_is_expected_to_end_as_it_did),
 		cmocka_unit_test(a_trouble_that_no_day_had_is_expected_to_last),
 		cmocka_unit_test(what_is_too_new_is_not_forecast),
+		cmocka_unit_test(a_forecaster_with_skill_is_asked_first),
+		cmocka_unit_test(a_forecaster_is_not_asked_for_what_it_does_not_forecast),
 		cmocka_unit_test(a_forecast_looks_at_nothing_that_came_later),
 		cmocka_unit_test(what_gets_well_against_the_forecast_is_cured),
 		cmocka_unit_test(what_was_to_get_well_anyway_is_self_healed),

@@ -335,6 +335,52 @@ static void a_signal_that_is_to_be_forecast_is(void **state)
 	buf_fini(&json);
 }
 
+static void what_is_forecast_with_skill_is_foreseen(void **state)
+{
+	struct prediction at = {.middle = NAN};
+	int64_t now_ms;
+
+	open_world(signals, DAYS);
+	minutes(30, NULL);
+	now_ms = clock_now_ms(&manual.clock);
+	assert_true(
+		analyzer_foresee(analyzer, &web, ROLE_REQUEST_RATE, now_ms, now_ms + 600000, &at));
+	assert_true(at.low < at.middle && at.middle < at.high);
+	assert_true(at.middle > 90 && at.middle < 130);
+	at.middle = -1;
+	/* Not forecast, too far, by what is not to be known yet, by what is long past. */
+	assert_false(analyzer_foresee(analyzer, &web, ROLE_CPU, now_ms, now_ms + 600000, &at));
+	assert_false(
+		analyzer_foresee(analyzer, &web, ROLE_REQUEST_RATE, now_ms, now_ms + 3600000, &at));
+	assert_false(analyzer_foresee(analyzer, &web, ROLE_REQUEST_RATE, now_ms - 600000,
+		now_ms + 600000, &at));
+	assert_false(analyzer_foresee(analyzer, &web, ROLE_REQUEST_RATE, now_ms + 600000,
+		now_ms + 600000, &at));
+	assert_true(at.middle == -1);
+}
+
+static void between_horizons_is_the_line_and_without_skill_nothing(void **state)
+{
+	struct outlook_view view = {.predictions = {{1, 2, 3, 4, 5}, {11, 12, 13, 14, 15}},
+		.skill = {0.2, 0.1}};
+	struct prediction at;
+
+	assert_true(outlook_at(&view, 10, &at));
+	assert_true(fabs(at.low - 6) < 1e-9 && fabs(at.middle - 8) < 1e-9);
+	assert_true(fabs(at.high - 10) < 1e-9);
+	assert_true(outlook_at(&view, 3, &at) && at.middle == 3);
+	assert_true(outlook_at(&view, 17, &at) && at.middle == 13);
+	assert_false(outlook_at(&view, 2, &at) || outlook_at(&view, 18, &at));
+	view.skill[1] = 0;
+	assert_true(outlook_at(&view, 5, &at));
+	assert_false(outlook_at(&view, 6, &at) || outlook_at(&view, 15, &at));
+	view.skill[1] = NAN;
+	assert_false(outlook_at(&view, 15, &at));
+	view.predictions[0].low = NAN;
+	assert_false(outlook_at(&view, 5, &at));
+	(void)state;
+}
+
 static void with_too_little_history_it_says_nothing(void **state)
 {
 	open_world(signals, 0);
@@ -589,6 +635,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_usual_raises_nothing_and_trouble_is_told_once_with_its_reason),
 		TEST(a_signal_that_is_to_be_forecast_is),
+		TEST(what_is_forecast_with_skill_is_foreseen),
+		cmocka_unit_test(between_horizons_is_the_line_and_without_skill_nothing),
 		TEST(with_too_little_history_it_says_nothing),
 		TEST(a_finding_of_a_signal_takes_the_place_of_that_of_the_workload),
 		TEST(numbers_that_are_none_are_not_judged),
