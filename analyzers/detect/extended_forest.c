@@ -42,9 +42,10 @@
 struct extended_forest {
 	size_t trees, features, padded, sample;
 	double exponent;
-	uint32_t *nodes;  /* [trees][SLOTS]; FOREST_NEVER: a leaf, everything goes left */
-	uint16_t *leaves; /* [trees][SLOTS] path lengths in 1/FOREST_PATH_UNIT */
-	float *row;       /* [padded] scratch */
+	uint32_t *nodes; /* [trees][SLOTS]; FOREST_NEVER: a leaf, everything goes left */
+	uint8_t *leaves; /* [trees][SLOTS] of lengths */
+	struct forest_lengths lengths;
+	float *row; /* [padded] scratch */
 };
 
 static float normals[TABLE + FEATURES_MAX];
@@ -66,6 +67,7 @@ struct planting {
 	uint32_t *shuffled; /* [count] */
 	float *values;      /* [SAMPLE_MAX][padded] */
 	float *intercept;   /* [padded] */
+	struct forest_codes codes;
 	uint16_t order[SAMPLE_MAX];
 	uint16_t first[2 * SLOTS], last[2 * SLOTS];
 };
@@ -188,7 +190,7 @@ static void grow_tree(struct extended_forest *forest, struct planting *planting,
 	unsigned height)
 {
 	uint32_t *nodes = forest->nodes + tree * SLOTS;
-	uint16_t *leaves = forest->leaves + tree * SLOTS;
+	uint8_t *leaves = forest->leaves + tree * SLOTS;
 	unsigned depth = 0;
 
 	memset(planting->first, 0, sizeof(planting->first));
@@ -204,8 +206,9 @@ static void grow_tree(struct extended_forest *forest, struct planting *planting,
 			continue;
 		if (depth == height || last - first == 1 ||
 			!draw_intercept(forest, planting, first, last)) {
-			leaves[(node << (DEPTH - depth)) - SLOTS] = (uint16_t)lrint(
-				(depth + average_path(last - first)) * FOREST_PATH_UNIT);
+			leaves[(node << (DEPTH - depth)) - SLOTS] =
+				forest_leaf(&forest->lengths, &planting->codes, depth, last - first,
+					depth + average_path(last - first));
 			continue;
 		}
 		start = (size_t)random_below(&planting->dice, TABLE);
@@ -285,7 +288,7 @@ static inline __attribute__((always_inline)) uint64_t walk(const struct extended
 	for (size_t tree = 0; tree < forest->trees; tree += CHAINS) {
 		size_t chains = forest->trees - tree < CHAINS ? forest->trees - tree : CHAINS;
 		const uint32_t *nodes = forest->nodes + tree * SLOTS;
-		const uint16_t *leaves = forest->leaves + tree * SLOTS;
+		const uint8_t *leaves = forest->leaves + tree * SLOTS;
 		uint32_t at[CHAINS] = {1, 1, 1, 1, 1, 1, 1, 1};
 
 		for (int depth = 0; depth < DEPTH; depth++)
@@ -301,7 +304,7 @@ static inline __attribute__((always_inline)) uint64_t walk(const struct extended
 							  SLOTS));
 			}
 		for (size_t k = 0; k < chains; k++)
-			sum += leaves[k * SLOTS + at[k] - SLOTS];
+			sum += forest->lengths.of[leaves[k * SLOTS + at[k] - SLOTS]];
 	}
 	return sum;
 }
@@ -358,7 +361,7 @@ static size_t size_extended(const void *model)
 	const struct extended_forest *forest = model;
 
 	return sizeof(*forest) + forest->padded * sizeof(float) +
-		forest->trees * SLOTS * (sizeof(uint32_t) + sizeof(uint16_t));
+		forest->trees * SLOTS * (sizeof(uint32_t) + 1);
 }
 
 const struct model_class model_extended_forest = {fit_extended, score_extended, size_extended,

@@ -21,7 +21,8 @@ static uint32_t step(const uint32_t *nodes, const int32_t *values, size_t stride
 static uint32_t walk_row(const struct forest *forest, const int32_t *values)
 {
 	const uint32_t *nodes = forest->nodes;
-	const uint16_t *leaves = forest->leaves;
+	const uint8_t *leaves = forest->leaves;
+	const uint32_t *lengths = forest->lengths.of;
 	uint32_t sum = 0;
 	size_t tree = 0;
 
@@ -33,7 +34,7 @@ static uint32_t walk_row(const struct forest *forest, const int32_t *values)
 			for (size_t k = 0; k < CHAINS; k++)
 				at[k] = step(nodes + k * FOREST_SLOTS, values, 1, at[k]);
 		for (size_t k = 0; k < CHAINS; k++)
-			sum += leaves[k * FOREST_SLOTS + at[k] - FOREST_SLOTS];
+			sum += lengths[leaves[k * FOREST_SLOTS + at[k] - FOREST_SLOTS]];
 		nodes += CHAINS * FOREST_SLOTS;
 		leaves += CHAINS * FOREST_SLOTS;
 	}
@@ -42,7 +43,7 @@ static uint32_t walk_row(const struct forest *forest, const int32_t *values)
 
 		for (int depth = 0; depth < FOREST_DEPTH; depth++)
 			at = step(nodes, values, 1, at);
-		sum += leaves[at - FOREST_SLOTS];
+		sum += lengths[leaves[at - FOREST_SLOTS]];
 		nodes += FOREST_SLOTS;
 		leaves += FOREST_SLOTS;
 	}
@@ -51,10 +52,12 @@ static uint32_t walk_row(const struct forest *forest, const int32_t *values)
 
 static void walk_block(const struct forest *forest, const int32_t *values, uint32_t *sums)
 {
+	const uint32_t *lengths = forest->lengths.of;
+
 	memset(sums, 0, FOREST_BLOCK * sizeof(*sums));
 	for (size_t tree = 0; tree < forest->trees; tree++) {
 		const uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
-		const uint16_t *leaves = forest->leaves + tree * FOREST_SLOTS;
+		const uint8_t *leaves = forest->leaves + tree * FOREST_SLOTS;
 
 		for (size_t row = 0; row < FOREST_BLOCK; row += 4) {
 			uint32_t a = 1, b = 1, c = 1, d = 1;
@@ -65,10 +68,10 @@ static void walk_block(const struct forest *forest, const int32_t *values, uint3
 				c = step(nodes, values + row + 2, FOREST_BLOCK, c);
 				d = step(nodes, values + row + 3, FOREST_BLOCK, d);
 			}
-			sums[row] += leaves[a - FOREST_SLOTS];
-			sums[row + 1] += leaves[b - FOREST_SLOTS];
-			sums[row + 2] += leaves[c - FOREST_SLOTS];
-			sums[row + 3] += leaves[d - FOREST_SLOTS];
+			sums[row] += lengths[leaves[a - FOREST_SLOTS]];
+			sums[row + 1] += lengths[leaves[b - FOREST_SLOTS]];
+			sums[row + 2] += lengths[leaves[c - FOREST_SLOTS]];
+			sums[row + 3] += lengths[leaves[d - FOREST_SLOTS]];
 		}
 	}
 }
@@ -163,7 +166,7 @@ void forest_rows(const struct forest *forest, const double *rows, size_t count, 
 }
 
 /* How many rows end in a leaf of that depth with that path length. */
-static uint16_t rows_of(const struct forest *forest, unsigned depth, uint16_t path)
+static uint16_t rows_of(const struct forest *forest, unsigned depth, uint32_t path)
 {
 	float average = (float)path / FOREST_PATH_UNIT - (float)depth;
 	uint16_t low = 1, high = FOREST_SAMPLE_MAX;
@@ -190,7 +193,7 @@ static bool is_leaf(const uint32_t *nodes, size_t node)
 static void count_rows(const struct forest *forest, size_t tree, uint16_t *counts)
 {
 	const uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
-	const uint16_t *leaves = forest->leaves + tree * FOREST_SLOTS;
+	const uint8_t *leaves = forest->leaves + tree * FOREST_SLOTS;
 	bool reached[2 * FOREST_SLOTS] = {false};
 	unsigned depth = 0;
 
@@ -202,7 +205,8 @@ static void count_rows(const struct forest *forest, size_t tree, uint16_t *count
 			continue;
 		if (is_leaf(nodes, node))
 			counts[node] = rows_of(forest, depth,
-				leaves[(node << (FOREST_DEPTH - depth)) - FOREST_SLOTS]);
+				forest->lengths.of[leaves[(node << (FOREST_DEPTH - depth)) -
+					FOREST_SLOTS]]);
 		else
 			reached[2 * node] = reached[2 * node + 1] = true;
 	}

@@ -61,7 +61,7 @@ CODE static void walk_block(const struct forest *forest, const int32_t *values, 
 		total[k] = _mm512_setzero_si512();
 	for (size_t tree = 0; tree < forest->trees; tree++) {
 		const uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
-		const uint16_t *leaves = forest->leaves + tree * FOREST_SLOTS;
+		const uint8_t *leaves = forest->leaves + tree * FOREST_SLOTS;
 		__m512i tables[16];
 
 		for (size_t k = 0; k < 16; k++)
@@ -82,9 +82,10 @@ CODE static void walk_block(const struct forest *forest, const int32_t *values, 
 			}
 			leaf = _mm512_i32gather_epi32(_mm512_sub_epi32(at,
 							      _mm512_set1_epi32(FOREST_SLOTS)),
-				leaves, 2);
+				leaves, 1);
+			leaf = _mm512_and_si512(leaf, _mm512_set1_epi32(0xff));
 			total[k] = _mm512_add_epi32(total[k],
-				_mm512_and_si512(leaf, _mm512_set1_epi32(0xffff)));
+				_mm512_i32gather_epi32(leaf, forest->lengths.of, 4));
 		}
 	}
 	for (size_t k = 0; k < FOREST_BLOCK / FOREST_LANES; k++)

@@ -6,6 +6,8 @@
  */
 #include "analyzers/detect/forest_parts.h"
 
+#include <stdlib.h>
+
 #include "analyzers/robust.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -29,6 +31,7 @@ struct growth {
 	uint16_t *drawn;    /* [pool] numbers of rows in it, shuffled */
 	uint16_t *varying;  /* [columns] features that vary in this tree's sample */
 	size_t varying_count;
+	struct forest_codes codes;
 	uint16_t order[FOREST_SAMPLE_MAX]; /* the sample, parted by the splits */
 	uint16_t first[2 * FOREST_SLOTS],
 		last[2 * FOREST_SLOTS]; /* of a node; first = last: none */
@@ -211,18 +214,45 @@ static size_t part(struct growth *growth, size_t columns, size_t first, size_t l
 	return lefts;
 }
 
-static void end_path(const struct forest *forest, uint16_t *leaves, size_t node, unsigned depth,
-	size_t rows)
+static uint8_t nearest(const struct forest_lengths *lengths, uint32_t length)
+{
+	size_t best = 0;
+
+	for (size_t i = 1; i < lengths->count; i++)
+		if (labs((long)lengths->of[i] - (long)length) <
+			labs((long)lengths->of[best] - (long)length))
+			best = i;
+	return (uint8_t)best;
+}
+
+uint8_t forest_leaf(struct forest_lengths *lengths, struct forest_codes *codes, unsigned depth,
+	size_t rows, double path)
+{
+	uint16_t *code = &codes->code[depth][rows];
+	uint32_t length = (uint32_t)lrint(path * FOREST_PATH_UNIT);
+
+	if (*code == 0 && lengths->count == FOREST_LENGTHS)
+		*code = (uint16_t)(nearest(lengths, length) + 1);
+	if (*code == 0) {
+		lengths->of[lengths->count] = length;
+		*code = (uint16_t)++lengths->count;
+	}
+	return (uint8_t)(*code - 1);
+}
+
+static void end_path(struct forest *forest, struct growth *growth, uint8_t *leaves, size_t node,
+	unsigned depth, size_t rows)
 {
 	size_t slot = (node << (FOREST_DEPTH - depth)) - FOREST_SLOTS;
 
-	leaves[slot] = (uint16_t)lrint((depth + (double)forest->average[rows]) * FOREST_PATH_UNIT);
+	leaves[slot] = forest_leaf(&forest->lengths, &growth->codes, depth, rows,
+		depth + (double)forest->average[rows]);
 }
 
 static void grow_tree(struct forest *forest, struct growth *growth, size_t tree, unsigned height)
 {
 	uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
-	uint16_t *leaves = forest->leaves + tree * FOREST_SLOTS;
+	uint8_t *leaves = forest->leaves + tree * FOREST_SLOTS;
 	unsigned depth = 0;
 
 	memset(growth->first, 0, sizeof(growth->first));
@@ -239,7 +269,7 @@ static void grow_tree(struct forest *forest, struct growth *growth, size_t tree,
 			continue;
 		if (depth == height || last - first == 1 ||
 			!draw_split(growth, forest->columns, first, last, &split)) {
-			end_path(forest, leaves, node, depth, last - first);
+			end_path(forest, growth, leaves, node, depth, last - first);
 			continue;
 		}
 		nodes[node] = FOREST_NODE(split.feature, forest_quantize(split.threshold));
@@ -265,7 +295,7 @@ static struct forest *forest_alloc(const struct forest_config *config, size_t sa
 	forest->inverse = mem_zalloc(columns, sizeof(double));
 	forest->nodes = mem_alloc_aligned(64, slots * sizeof(uint32_t));
 	/* Vector code reads four bytes for the last leaf too. */
-	forest->leaves = mem_zalloc(slots + 2, sizeof(uint16_t));
+	forest->leaves = mem_zalloc(slots + 3, 1);
 	if (forest->center == NULL || forest->inverse == NULL || forest->nodes == NULL ||
 		forest->leaves == NULL) {
 		forest_close(forest);
@@ -355,8 +385,8 @@ void forest_close(struct forest *forest)
 
 size_t forest_size(const struct forest *forest)
 {
-	size_t slot = sizeof(uint32_t) + sizeof(uint16_t);
+	size_t slot = sizeof(uint32_t) + 1;
 
 	return sizeof(*forest) + 2 * forest->columns * sizeof(double) +
-		forest->trees * FOREST_SLOTS * slot + 2 * sizeof(uint16_t);
+		forest->trees * FOREST_SLOTS * slot + 3;
 }

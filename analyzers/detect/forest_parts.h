@@ -10,7 +10,8 @@
  * 1 + |z| seen as an integer, cut to 10 bits of mantissa and 5 of exponent, with z's sign: it grows
  * with z everywhere, resolves a 1,024th of a unit around the center (inverse makes a unit an eighth
  * of the column's median deviation) and reaches 2^32 units. Path lengths are 16-bit too, and sums of
- * them integers: the order of adding, and so the vector width, changes nothing.
+ * them integers: the order of adding, and so the vector width, changes nothing. A forest has few
+ * different ones (some hundred): a leaf holds in one byte which.
  */
 #ifndef NIMBUSGUARD_ANALYZERS_DETECT_FOREST_PARTS_H
 #define NIMBUSGUARD_ANALYZERS_DETECT_FOREST_PARTS_H
@@ -35,12 +36,25 @@
 #define FOREST_NODE_FEATURE(node) ((node) >> 16)
 #define FOREST_NODE_THRESHOLD(node) ((int16_t)(uint16_t)(node))
 
+#define FOREST_LENGTHS 256
+
+struct forest_lengths {
+	uint32_t of[FOREST_LENGTHS]; /* in 1/FOREST_PATH_UNIT */
+	size_t count;
+};
+
+/* While a forest grows: which length the leaves of a depth and a number of rows have, + 1; 0: none. */
+struct forest_codes {
+	uint16_t code[FOREST_DEPTH + 1][FOREST_SAMPLE_MAX + 1];
+};
+
 struct forest {
 	size_t trees, columns, sample;
 	double exponent;          /* score = 2^(exponent * sum of path lengths) */
 	double *center, *inverse; /* [columns]; inverse 0: the column never varied */
 	uint32_t *nodes;          /* [trees][FOREST_SLOTS] */
-	uint16_t *leaves; /* [trees][FOREST_SLOTS] path lengths in 1/FOREST_PATH_UNIT, + 2 bytes */
+	uint8_t *leaves;          /* [trees][FOREST_SLOTS] of lengths, + 3 bytes */
+	struct forest_lengths lengths;
 	float average[FOREST_SAMPLE_MAX + 1]; /* c(n) */
 };
 
@@ -74,5 +88,10 @@ struct forest_walk {
 };
 
 extern const struct forest_walk forest_walk_avx512;
+
+/* What a leaf of that depth and that many rows is to hold, whose path is that long. Where there are more
+ * different lengths than a byte tells apart, the nearest. */
+uint8_t forest_leaf(struct forest_lengths *lengths, struct forest_codes *codes, unsigned depth,
+	size_t rows, double path);
 
 #endif

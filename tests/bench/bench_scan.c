@@ -2,7 +2,8 @@
  * One scan of workloads with 6 signals each, sampled every 15 s for an hour and a quarter: the usual
  * scan, and that in which a minute of all of them is complete. Before each the caches are swept with a
  * block larger than they are. Then the same with a detector for each workload and a combined forecaster
- * for two signals of each, as rules/signals.yaml has it, learnt from minutes of their own, so that no two
+ * for two signals of each, as rules/signals.yaml has it, with the net of rules/models (from the root of
+ * the repository), learnt from minutes of their own, so that no two
  * forests are the same memory. Prints the CPU time of the scanning thread, the least and the median of
  * REPEATS, the memory a workload as it is counted, and what the process grew by.
  *
@@ -208,6 +209,7 @@ static void measure_detectors(struct analyzer_config *config, const char *path, 
 
 	config->rollup = rollup;
 	config->detector = detector;
+	config->general_models[0] = "rules/models/general.model";
 	config->learn_min_ms = 43200000;
 	config->duration_min_ms = 60000;
 	analyzer = analyzer_open(config, store, &error);
