@@ -219,7 +219,7 @@ static void answer_of(struct watch *watch, int64_t minute, const double *values,
 	answer->score = model->class->step(model->detector, values, NULL);
 	*alarm = alarm_step(&model->alarm, answer->score);
 	/* What is usual needs no reason, and finding one costs more than the score. */
-	if (alarm->probability < 1 || alarm->over || model->alarm.open || watch->state.active)
+	if (alarm->over || watch->state.active)
 		model->class->explain(model->detector, parts);
 	answer->threshold = alarm->threshold;
 	answer->probability = alarm->probability;

@@ -63,7 +63,7 @@ struct watch_answer {
 	double probability; /* that a usual score is at least as high; NaN: not judged */
 	double surprise;    /* -log10 of it: 0 to 300 */
 	/* By role: parts of the score, 1 together; all 0 of a row that is neither over the threshold nor
-	 * among the 2 % with the highest scores, nor within an episode. */
+	 * within an episode that was raised. */
 	double contributions[ROLE_COUNT];
 };
 

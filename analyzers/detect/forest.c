@@ -165,31 +165,12 @@ void forest_rows(const struct forest *forest, const double *rows, size_t count, 
 	}
 }
 
-/* How many rows end in a leaf of that depth with that path length. */
-static uint16_t rows_of(const struct forest *forest, unsigned depth, uint32_t path)
-{
-	float average = (float)path / FOREST_PATH_UNIT - (float)depth;
-	uint16_t low = 1, high = FOREST_SAMPLE_MAX;
-
-	/* c(n) grows with n by more than what a path length is rounded to. */
-	while (low < high) {
-		uint16_t middle = (uint16_t)((low + high) / 2);
-
-		if ((forest->average[middle] + forest->average[middle + 1]) / 2 < average)
-			low = (uint16_t)(middle + 1);
-		else
-			high = middle;
-	}
-	return low;
-}
-
 static bool is_leaf(const uint32_t *nodes, size_t node)
 {
 	return node >= FOREST_SLOTS || FOREST_NODE_THRESHOLD(nodes[node]) == FOREST_NEVER;
 }
 
-/* The rows that reach each node of a tree, out of the lengths of its leaves' paths: who is explained is
- * rare, and counts that were kept would be a seventh of the forest. counts: [2 * FOREST_SLOTS]. */
+/* The rows that reach each node of a tree, out of those of its leaves: that a row is explained is rare, and counts that were kept would be a seventh of the forest. counts: [2 * FOREST_SLOTS]. */
 static void count_rows(const struct forest *forest, size_t tree, uint16_t *counts)
 {
 	const uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
@@ -204,9 +185,9 @@ static void count_rows(const struct forest *forest, size_t tree, uint16_t *count
 		if (!reached[node])
 			continue;
 		if (is_leaf(nodes, node))
-			counts[node] = rows_of(forest, depth,
-				forest->lengths.of[leaves[(node << (FOREST_DEPTH - depth)) -
-					FOREST_SLOTS]]);
+			counts[node] =
+				forest->lengths.rows[leaves[(node << (FOREST_DEPTH - depth)) -
+					FOREST_SLOTS]];
 		else
 			reached[2 * node] = reached[2 * node + 1] = true;
 	}

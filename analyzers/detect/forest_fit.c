@@ -235,6 +235,7 @@ uint8_t forest_leaf(struct forest_lengths *lengths, struct forest_codes *codes, 
 		*code = (uint16_t)(nearest(lengths, length) + 1);
 	if (*code == 0) {
 		lengths->of[lengths->count] = length;
+		lengths->rows[lengths->count] = (uint16_t)rows;
 		*code = (uint16_t)++lengths->count;
 	}
 	return (uint8_t)(*code - 1);

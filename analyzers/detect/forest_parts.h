@@ -39,7 +39,8 @@
 #define FOREST_LENGTHS 256
 
 struct forest_lengths {
-	uint32_t of[FOREST_LENGTHS]; /* in 1/FOREST_PATH_UNIT */
+	uint32_t of[FOREST_LENGTHS];   /* in 1/FOREST_PATH_UNIT */
+	uint16_t rows[FOREST_LENGTHS]; /* of a leaf with that length */
 	size_t count;
 };
 
