@@ -47,11 +47,12 @@ int command_audit(const struct command_line *line);
 int command_replay(const struct command_line *line);
 int command_evaluate(const struct command_line *line);
 int command_dataset(const struct command_line *line);
+int command_simulate(const struct command_line *line);
 int command_models(const struct command_line *line);
 /* Their usage texts, with a newline at the end. That of serve is followed by its settings. */
 extern const char serve_flags[], check_flags[], demo_flags[], actions_flags[], loadgen_flags[],
 	test_flags[], explain_flags[], rbac_flags[], replay_flags[], audit_flags[],
-	evaluate_flags[], dataset_flags[], models_flags[];
+	evaluate_flags[], dataset_flags[], models_flags[], simulate_flags[];
 
 /* Signals of serve and demo: SIGTERM and SIGINT end, SIGHUP reloads. Blocked in all threads and
  * waited for by the main thread. */

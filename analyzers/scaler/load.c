@@ -105,36 +105,58 @@ static enum status disturb(struct load *load, const struct trace *trace, struct 
 
 /* ---- the oracle ---- */
 
+/* What a slot of so many requests a second needs, at the highest load without a violation. */
 static int pods_needed(const struct load *load, const struct plant_config *plant, double inverse,
-	size_t slot)
+	size_t slot, double rate)
 {
 	bool lost = load->events != NULL && (load->events[slot] & LOAD_CAPACITY_LOST) != 0;
-	double pods = ceil(load->demand[slot] * inverse / (lost ? load->capacity_left : 1));
+	double pods = rate * inverse / (lost ? load->capacity_left : 1);
+	int whole = pods < plant->replicas_max ? (int)pods : plant->replicas_max;
 
-	return (int)fmin(fmax(pods, plant->replicas_min), plant->replicas_max);
+	whole += pods > whole && whole < plant->replicas_max;
+	return whole > plant->replicas_min ? whole : plant->replicas_min;
+}
+
+int load_most_pods(const struct load *load, const struct plant_config *plant, size_t end)
+{
+	double inverse = 1 / load_pods_rate(plant, 1);
+	int most = 0;
+
+	for (size_t i = 0; i < (end > 0 ? end : load->slots); i++) {
+		int need = pods_needed(load, plant, inverse, i, load->demand[i]);
+
+		most = need > most ? need : most;
+	}
+	return most;
 }
 
 /* The most that is needed from now to the end of the horizon; from the end, by a falling queue. */
-static void fill_oracle(struct load *load, const struct plant_config *plant)
+static void fill_oracle(struct draw *draw, const struct load *load,
+	const struct plant_config *plant)
 {
 	double inverse = 1 / load_pods_rate(plant, 1);
-	size_t queue[LOAD_HORIZON_SLOTS + 1], count = 0;
+	size_t slots[LOAD_HORIZON_SLOTS + 1], count = 0;
+	int needs[LOAD_HORIZON_SLOTS + 1];
 
 	for (size_t i = load->slots; i-- > 0;) {
-		int need = pods_needed(load, plant, inverse, i);
+		int need = pods_needed(load, plant, inverse, i, draw->arrivals[i] / PLANT_SLOT_S);
 
-		/* queue[0] is the farthest slot, of the largest need. */
-		if (count > 0 && queue[0] > i + LOAD_HORIZON_SLOTS)
-			memmove(queue, queue + 1, --count * sizeof(queue[0]));
-		while (count > 0 && pods_needed(load, plant, inverse, queue[count - 1]) <= need)
+		/* The first is the farthest slot, of the largest need. */
+		if (count > 0 && slots[0] > i + LOAD_HORIZON_SLOTS) {
 			count--;
-		queue[count++] = i;
-		load->oracle[i] = pods_needed(load, plant, inverse, queue[0]);
+			memmove(slots, slots + 1, count * sizeof(slots[0]));
+			memmove(needs, needs + 1, count * sizeof(needs[0]));
+		}
+		while (count > 0 && needs[count - 1] <= need)
+			count--;
+		slots[count] = i;
+		needs[count++] = need;
+		draw->oracle[i] = needs[0];
 	}
 }
 
-enum status load_init(struct load *load, const struct trace *trace,
-	const struct plant_config *plant, double scale, struct error *error)
+enum status load_init(struct load *load, const struct trace *trace, double scale,
+	struct error *error)
 {
 	double *rates = mem_zalloc(trace->minutes, sizeof(*rates));
 	enum status status;
@@ -143,20 +165,17 @@ enum status load_init(struct load *load, const struct trace *trace,
 		.capacity_left = 0.75,
 		.pods_lost = 1. / 3};
 	load->demand = mem_zalloc(load->slots, sizeof(*load->demand));
-	load->oracle = mem_zalloc(load->slots, sizeof(*load->oracle));
 	load->known = mem_zalloc(trace->minutes, 1);
-	if (rates == NULL || load->demand == NULL || load->oracle == NULL || load->known == NULL)
+	if (rates == NULL || load->demand == NULL || load->known == NULL)
 		status = error_set(error, STATUS_NO_MEMORY, "out of memory");
 	else
 		status = fill_minutes(load, trace, scale, rates, error);
 	if (status == STATUS_OK)
 		status = disturb(load, trace, error);
-	if (status == STATUS_OK) {
+	if (status == STATUS_OK)
 		fill_slots(load, rates, trace->minutes);
-		fill_oracle(load, plant);
-	} else {
+	else
 		load_fini(load);
-	}
 	mem_free(rates);
 	return status;
 }
@@ -164,7 +183,6 @@ enum status load_init(struct load *load, const struct trace *trace,
 void load_fini(struct load *load)
 {
 	mem_free(load->demand);
-	mem_free(load->oracle);
 	mem_free(load->events);
 	mem_free(load->known);
 	*load = (struct load){0};
@@ -177,9 +195,11 @@ enum status draw_make(struct draw *draw, const struct load *load, const struct p
 
 	*draw = (struct draw){.slots = load->slots};
 	draw->arrivals = mem_alloc(load->slots * sizeof(*draw->arrivals));
+	draw->oracle = mem_alloc(load->slots * sizeof(*draw->oracle));
 	draw->observed = mem_alloc(load->slots * sizeof(*draw->observed));
 	draw->cpu = mem_alloc(load->slots * sizeof(*draw->cpu));
-	if (draw->arrivals == NULL || draw->observed == NULL || draw->cpu == NULL) {
+	if (draw->arrivals == NULL || draw->oracle == NULL || draw->observed == NULL ||
+		draw->cpu == NULL) {
 		draw_fini(draw);
 		return error_set(error, STATUS_NO_MEMORY, "out of memory");
 	}
@@ -191,12 +211,14 @@ enum status draw_make(struct draw *draw, const struct load *load, const struct p
 		draw->observed[i] = (float)(1 + OBSERVED_NOISE * draws_normal(&draws));
 		draw->cpu[i] = (float)(1 + plant->cpu_noise * draws_normal(&draws));
 	}
+	fill_oracle(draw, load, plant);
 	return STATUS_OK;
 }
 
 void draw_fini(struct draw *draw)
 {
 	mem_free(draw->arrivals);
+	mem_free(draw->oracle);
 	mem_free(draw->observed);
 	mem_free(draw->cpu);
 	*draw = (struct draw){0};

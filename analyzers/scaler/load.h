@@ -33,7 +33,6 @@ enum load_event {
 struct load {
 	size_t slots;
 	double *demand;  /* requests a second, before noise; [slots] */
-	int *oracle;     /* pods that the oracle has; [slots] */
 	uint8_t *events; /* enum load_event; NULL: none. [slots] */
 	uint8_t *known;  /* of each minute: the trace told its rate. [slots / 4] */
 	double capacity_left, pods_lost;
@@ -43,17 +42,20 @@ struct load {
 double load_highest(const struct plant_config *plant);
 /* A rate that needs `pods` pods at rho*. */
 double load_pods_rate(const struct plant_config *plant, double pods);
+/* The most pods that a slot before `end` needs by the rates without noise; 0: of all. */
+int load_most_pods(const struct load *load, const struct plant_config *plant, size_t end);
 /* scale: factor on the trace's rates (1: as they are). STATUS_NO_MEMORY, STATUS_BAD_INPUT for a trace
  * without a known rate. Nothing is left to free after an error. */
-enum status load_init(struct load *load, const struct trace *trace,
-	const struct plant_config *plant, double scale, struct error *error) MUST_CHECK;
+enum status load_init(struct load *load, const struct trace *trace, double scale,
+	struct error *error) MUST_CHECK;
 void load_fini(struct load *load);
 
 struct draw {
 	size_t slots;
 	double *arrivals; /* requests of a slot */
-	float *observed;  /* factor on the rate that is observed */
-	float *cpu;       /* factor on the CPU reading */
+	int *oracle; /* pods that the oracle has: the most that is needed from now on for two minutes */
+	float *observed; /* factor on the rate that is observed */
+	float *cpu;      /* factor on the CPU reading */
 };
 
 enum status draw_make(struct draw *draw, const struct load *load, const struct plant_config *plant,

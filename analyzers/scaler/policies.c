@@ -73,17 +73,6 @@ static int decide_static(void *state, const struct policy_view *view)
 	return *(const int *)state;
 }
 
-static int most_of_oracle(const struct policy_scene *scene)
-{
-	size_t end = scene->first_slot > 0 ? scene->first_slot : scene->load->slots;
-	int most = 0;
-
-	for (size_t i = 0; i < end; i++)
-		if (scene->load->oracle[i] > most)
-			most = scene->load->oracle[i];
-	return most;
-}
-
 static enum status open_static(struct policy *policy, const struct words *words,
 	const struct policy_scene *scene, struct error *error)
 {
@@ -100,7 +89,8 @@ static enum status open_static(struct policy *policy, const struct words *words,
 	state = mem_alloc(sizeof(*state));
 	if (state == NULL)
 		return error_set(error, STATUS_NO_MEMORY, "out of memory");
-	*state = words->count == 2 ? (int)pods : most_of_oracle(scene);
+	*state = words->count == 2 ? (int)pods
+				   : load_most_pods(scene->load, scene->plant, scene->first_slot);
 	policy->state = state;
 	policy->decide = decide_static;
 	policy->close = mem_free;
@@ -111,15 +101,15 @@ static enum status open_static(struct policy *policy, const struct words *words,
 
 static int decide_oracle(void *state, const struct policy_view *view)
 {
-	const struct policy_scene *scene = state;
+	const struct policy_scene *const *scene = state;
 
-	return scene->load->oracle[view->slot];
+	return (*scene)->draw->oracle[view->slot];
 }
 
 static enum status open_oracle(struct policy *policy, const struct words *words,
 	const struct policy_scene *scene, struct error *error)
 {
-	struct policy_scene *state;
+	const struct policy_scene **state;
 
 	if (words->count > 1)
 		return error_set(error, STATUS_BAD_INPUT, "%s: oracle takes no words",
@@ -127,7 +117,7 @@ static enum status open_oracle(struct policy *policy, const struct words *words,
 	state = mem_alloc(sizeof(*state));
 	if (state == NULL)
 		return error_set(error, STATUS_NO_MEMORY, "out of memory");
-	*state = *scene;
+	*state = scene;
 	policy->state = state;
 	policy->decide = decide_oracle;
 	policy->close = mem_free;

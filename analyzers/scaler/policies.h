@@ -1,8 +1,8 @@
 /*
  * The policies by name:
  *   hpa[:TARGET[:WINDOW]]  the HPA at TARGET % of the CPU request (80), stabilization window WINDOW (5m)
- *   static[:PODS]          always so many; without a number the most that the oracle had before the part
- *                          that is judged (over the whole trace when nothing is before it)
+ *   static[:PODS]          always so many; without a number the most that the traffic before the part that
+ *                          is judged needed (that of the whole trace when nothing is before it)
  *   oracle                 knows the demand of the next two minutes: the yardstick
  *
  * Ownership: policy_open() fills a policy that policy_close() ends; the scene is borrowed until then.
@@ -22,6 +22,7 @@
 /* What a policy may know when it is made. */
 struct policy_scene {
 	const struct load *load;
+	const struct draw *draw; /* of the run under way; for the oracle alone */
 	const struct plant_config *plant;
 	size_t first_slot; /* of the judged part: what is before may be learned from */
 	bool hpa_whole_percent;

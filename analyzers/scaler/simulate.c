@@ -27,33 +27,33 @@ struct run {
 	size_t changed;
 };
 
-double outcome_violated(const struct outcome *outcome)
+double run_outcome_violated(const struct run_outcome *outcome)
 {
 	return outcome->minutes > 0 ? 100 * outcome->violated / outcome->minutes : NAN;
 }
 
-double outcome_bad(const struct outcome *outcome)
+double run_outcome_bad(const struct run_outcome *outcome)
 {
 	return outcome->requests > 0 ? 100 * outcome->bad / outcome->requests : NAN;
 }
 
-double outcome_cost(const struct outcome *outcome)
+double run_outcome_cost(const struct run_outcome *outcome)
 {
 	return outcome->oracle_pod_slots > 0 ? outcome->pod_slots / outcome->oracle_pod_slots : NAN;
 }
 
-double outcome_events_a_day(const struct outcome *outcome)
+double run_outcome_events_a_day(const struct run_outcome *outcome)
 {
 	return outcome->slots > 0 ? outcome->events * POLICY_SLOTS_PER_DAY / outcome->slots : NAN;
 }
 
-double outcome_reversals_a_day(const struct outcome *outcome)
+double run_outcome_reversals_a_day(const struct run_outcome *outcome)
 {
 	return outcome->slots > 0 ? outcome->reversals * POLICY_SLOTS_PER_DAY / outcome->slots
 				  : NAN;
 }
 
-double outcome_pod_hours(const struct outcome *outcome)
+double run_outcome_pod_hours(const struct run_outcome *outcome)
 {
 	return outcome->pod_slots * POLICY_SLOT_S / 3600;
 }
@@ -89,7 +89,8 @@ static void remove_pods(struct run *run, size_t slot, int count)
 	run->ready -= count;
 }
 
-static void change(struct run *run, size_t slot, int wanted, bool judged, struct outcome *outcome)
+static void change(struct run *run, size_t slot, int wanted, bool judged,
+	struct run_outcome *outcome)
 {
 	int direction = wanted > run->wanted ? 1 : -1;
 
@@ -128,7 +129,7 @@ static int clamp(const struct plant_config *plant, int wanted)
 }
 
 static void end_minute(struct run *run, size_t minute, bool judged, const struct trail *trail,
-	struct outcome *outcome)
+	struct run_outcome *outcome)
 {
 	bool violated = run->bad > SIMULATE_BAD_PART * run->arrivals;
 
@@ -189,7 +190,7 @@ static void run_init(struct run *run, const struct simulate_options *options, in
 }
 
 void simulate(const struct simulate_options *options, const struct load *load,
-	const struct draw *draw, struct policy *policy, struct outcome *outcome)
+	const struct draw *draw, struct policy *policy, struct run_outcome *outcome)
 {
 	const struct plant_config *plant = options->plant;
 	size_t end = options->end_slot > 0 ? options->end_slot : load->slots;
@@ -198,10 +199,10 @@ void simulate(const struct simulate_options *options, const struct load *load,
 
 	CHECK(plant->start_slots_max <= SIMULATE_START_MAX && plant->start_slots_min >= 0 &&
 		end <= load->slots && draw->slots == load->slots);
-	*outcome = (struct outcome){0};
+	*outcome = (struct run_outcome){0};
 	if (options->first_slot >= end)
 		return;
-	run_init(&run, options, clamp(plant, load->oracle[options->first_slot]));
+	run_init(&run, options, clamp(plant, draw->oracle[options->first_slot]));
 	if (policy->begin != NULL)
 		policy->begin(policy->state, run.wanted);
 	for (size_t t = options->first_slot; t < end; t++) {
@@ -223,7 +224,7 @@ void simulate(const struct simulate_options *options, const struct load *load,
 		if (judged) {
 			outcome->slots++;
 			outcome->pod_slots += run.wanted;
-			outcome->oracle_pod_slots += load->oracle[t];
+			outcome->oracle_pod_slots += draw->oracle[t];
 			if (run.wanted > outcome->most)
 				outcome->most = run.wanted;
 		}

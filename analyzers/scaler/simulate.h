@@ -27,7 +27,7 @@
 /* The end of a trace is not counted, as the oracle cannot look beyond it. */
 #define SIMULATE_TAIL_SLOTS 40
 
-struct outcome {
+struct run_outcome {
 	double minutes, violated; /* judged ones */
 	double requests, bad;     /* late or dropped */
 	double pod_slots, oracle_pod_slots;
@@ -38,12 +38,12 @@ struct outcome {
 
 /* The three figures of a run: percent, percent, and the factor on the oracle's pod-hours; NaN when there
  * is nothing to divide by. */
-double outcome_violated(const struct outcome *outcome);
-double outcome_bad(const struct outcome *outcome);
-double outcome_cost(const struct outcome *outcome);
-double outcome_events_a_day(const struct outcome *outcome);
-double outcome_reversals_a_day(const struct outcome *outcome);
-double outcome_pod_hours(const struct outcome *outcome);
+double run_outcome_violated(const struct run_outcome *outcome);
+double run_outcome_bad(const struct run_outcome *outcome);
+double run_outcome_cost(const struct run_outcome *outcome);
+double run_outcome_events_a_day(const struct run_outcome *outcome);
+double run_outcome_reversals_a_day(const struct run_outcome *outcome);
+double run_outcome_pod_hours(const struct run_outcome *outcome);
 
 /* What happened minute by minute, for drawings: [slots / 4], NULL or all. */
 struct trail {
@@ -60,6 +60,6 @@ struct simulate_options {
 
 /* The policy begins anew, with the oracle's number of pods. */
 void simulate(const struct simulate_options *options, const struct load *load,
-	const struct draw *draw, struct policy *policy, struct outcome *outcome);
+	const struct draw *draw, struct policy *policy, struct run_outcome *outcome);
 
 #endif

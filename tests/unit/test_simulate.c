@@ -39,8 +39,7 @@ static void scene_open(struct scene *scene, const char *shape, double pods)
 				 load_pods_rate(&scene->plant, pods), 3, &error),
 		STATUS_OK);
 	scene->trace.minutes = MINUTES;
-	assert_int_equal(load_init(&scene->load, &scene->trace, &scene->plant, 1, &error),
-		STATUS_OK);
+	assert_int_equal(load_init(&scene->load, &scene->trace, 1, &error), STATUS_OK);
 	assert_int_equal(draw_make(&scene->draw, &scene->load, &scene->plant, 4, &error),
 		STATUS_OK);
 }
@@ -93,7 +92,7 @@ static void counted_pods_are_named_pods(void **state)
 	struct script *script = wild_script(1);
 	struct policy policy = {.state = script, .decide = follow};
 	struct simulate_options options;
-	struct outcome outcome;
+	struct run_outcome outcome;
 	struct scene scene;
 	struct plant plant;
 	double bad = 0, minute_bad = 0, minute_arrivals = 0, violated = 0, pods = 0;
@@ -102,7 +101,7 @@ static void counted_pods_are_named_pods(void **state)
 	scene.plant.start_slots_min = scene.plant.start_slots_max = 5;
 	options = options_of(&scene);
 	simulate(&options, &scene.load, &scene.draw, &policy, &outcome);
-	plant_init(&plant, &scene.plant, scene.load.oracle[0], 1);
+	plant_init(&plant, &scene.plant, scene.draw.oracle[0], 1);
 	for (size_t i = 0; i < SLOTS - SIMULATE_TAIL_SLOTS; i++) {
 		struct plant_slot slot;
 
@@ -152,11 +151,12 @@ static void a_pod_is_ready_after_its_delay_and_costs_from_its_creation(void **st
 	struct script *script = mem_zalloc(1, sizeof(*script));
 	struct policy policy = {.state = script, .decide = follow};
 	struct simulate_options options;
-	struct outcome outcome;
+	struct run_outcome outcome;
 	struct scene scene;
 
 	assert_non_null(script);
-	scene_open(&scene, "steady", 16); /* 10 pods at first */
+	scene_open(&scene, "steady", 16);
+	scene.draw.oracle[0] = 10; /* the pods at first */
 	options = options_of(&scene);
 	for (size_t i = 0; i < SLOTS; i++)
 		script->wishes[i] = i < 100 ? 10 : 30;
@@ -180,11 +180,12 @@ static void pods_that_are_not_ready_go_first(void **state)
 	struct script *script = mem_zalloc(1, sizeof(*script));
 	struct policy policy = {.state = script, .decide = follow};
 	struct simulate_options options;
-	struct outcome outcome;
+	struct run_outcome outcome;
 	struct scene scene;
 
 	assert_non_null(script);
-	scene_open(&scene, "steady", 16); /* 10 pods at first */
+	scene_open(&scene, "steady", 16);
+	scene.draw.oracle[0] = 10; /* the pods at first */
 	options = options_of(&scene);
 	for (size_t i = 0; i < SLOTS; i++)
 		script->wishes[i] = i < 100 ? 10 : i == 100 ? 30 : i < 200 ? 12 : 4;
@@ -204,7 +205,7 @@ static void readings_are_two_slots_old(void **state)
 	struct script *script = wild_script(3);
 	struct policy policy = {.state = script, .decide = follow};
 	struct simulate_options options;
-	struct outcome outcome;
+	struct run_outcome outcome;
 	struct scene scene;
 
 	scene_open(&scene, "ramp", 30);
@@ -221,9 +222,11 @@ static void readings_are_two_slots_old(void **state)
 }
 
 static void outcome_of(struct scene *scene, const char *name, uint64_t seed,
-	struct outcome *outcome)
+	struct run_outcome *outcome)
 {
-	struct policy_scene knows = {.load = &scene->load, .plant = &scene->plant};
+	struct policy_scene knows = {.load = &scene->load,
+		.draw = &scene->draw,
+		.plant = &scene->plant};
 	struct simulate_options options = options_of(scene);
 	struct policy policy;
 	struct error error;
@@ -236,7 +239,7 @@ static void outcome_of(struct scene *scene, const char *name, uint64_t seed,
 
 static void one_seed_is_one_run(void **state)
 {
-	struct outcome one, two, other;
+	struct run_outcome one, two, other;
 	struct scene scene;
 
 	scene_open(&scene, "ramp", 25);
@@ -250,16 +253,16 @@ static void one_seed_is_one_run(void **state)
 
 static void the_oracle_costs_one(void **state)
 {
-	struct outcome outcome;
+	struct run_outcome outcome;
 	struct scene scene;
 
 	scene_open(&scene, "ramp", 25);
 	outcome_of(&scene, "oracle", 1, &outcome);
-	assert_true(fabs(outcome_cost(&outcome) - 1) < 1e-12);
+	assert_true(fabs(run_outcome_cost(&outcome) - 1) < 1e-12);
 	outcome_of(&scene, "static:50", 1, &outcome);
-	assert_true(outcome_violated(&outcome) <= 0 && outcome_cost(&outcome) > 1.5);
+	assert_true(run_outcome_violated(&outcome) <= 0 && run_outcome_cost(&outcome) > 1.5);
 	outcome_of(&scene, "static:3", 1, &outcome);
-	assert_true(outcome_violated(&outcome) > 50 && outcome_bad(&outcome) > 20);
+	assert_true(run_outcome_violated(&outcome) > 50 && run_outcome_bad(&outcome) > 20);
 	scene_close(&scene);
 }
 
@@ -273,12 +276,12 @@ static void the_oracle_has_the_most_of_the_next_two_minutes(void **state)
 		int most = 1;
 
 		for (size_t k = i; k <= i + 8 && k < SLOTS; k++) {
-			int need = (int)ceil(scene.load.demand[k] /
+			int need = (int)ceil(scene.draw.arrivals[k] / 15 /
 				(load_highest(&scene.plant) * scene.plant.service_rate));
 
 			most = need > most ? need : most;
 		}
-		assert_int_equal(scene.load.oracle[i], most);
+		assert_int_equal(scene.draw.oracle[i], most);
 	}
 	scene_close(&scene);
 }
@@ -298,7 +301,7 @@ static void demand_is_linear_between_the_middles_of_minutes(void **state)
 	rates[20] = rates[21] = (double)NAN;
 	trace.rates = rates;
 	trace.minutes = 100;
-	assert_int_equal(load_init(&load, &trace, &plant, 2, &error), STATUS_OK);
+	assert_int_equal(load_init(&load, &trace, 2, &error), STATUS_OK);
 	assert_int_equal(load.slots, 400);
 	/* Slots 198 to 201 lie 1/8, 3/8, 5/8 and 7/8 of the way from 200 to 360. */
 	assert_true(fabs(load.demand[197] - 200) < 1e-9 && fabs(load.demand[198] - 220) < 1e-9);
@@ -311,7 +314,7 @@ static void demand_is_linear_between_the_middles_of_minutes(void **state)
 
 static void unknown_minutes_are_not_judged(void **state)
 {
-	struct outcome whole, part;
+	struct run_outcome whole, part;
 	struct scene scene;
 
 	scene_open(&scene, "steady", 25);
@@ -330,7 +333,7 @@ static void missing_metrics_are_seen_as_missing(void **state)
 	struct script *script = wild_script(5);
 	struct policy policy = {.state = script, .decide = follow};
 	struct simulate_options options;
-	struct outcome outcome;
+	struct run_outcome outcome;
 	struct scene scene;
 
 	/* From 9 h on for ten minutes. */
@@ -352,7 +355,7 @@ static void lost_pods_are_made_anew(void **state)
 	struct script *script = mem_zalloc(1, sizeof(*script));
 	struct policy policy = {.state = script, .decide = follow};
 	struct simulate_options options;
-	struct outcome outcome;
+	struct run_outcome outcome;
 	struct scene scene;
 	const size_t lost = 9 * 240;
 
@@ -372,14 +375,14 @@ static void lost_pods_are_made_anew(void **state)
 
 static void a_lost_quarter_of_capacity_is_felt(void **state)
 {
-	struct outcome lossy, sound;
+	struct run_outcome lossy, sound;
 	struct scene scene, without;
 
 	scene_open(&scene, "capacity_loss", 25);
 	scene_open(&without, "diurnal", 25);
 	outcome_of(&scene, "static:16", 1, &lossy);
 	outcome_of(&without, "static:16", 1, &sound);
-	assert_true(outcome_bad(&lossy) > outcome_bad(&sound));
+	assert_true(run_outcome_bad(&lossy) > run_outcome_bad(&sound));
 	assert_true(lossy.oracle_pod_slots > sound.oracle_pod_slots * 1.05);
 	scene_close(&without);
 	scene_close(&scene);
@@ -420,7 +423,7 @@ static void every_failed_allocation_is_an_answer(void **state)
 		mem_fail_after(nth, false);
 		status = trace_generate(&trace, "pods_lost", 1, 100, 1, &error);
 		if (status == STATUS_OK)
-			status = load_init(&load, &trace, &plant, 1, &error);
+			status = load_init(&load, &trace, 1, &error);
 		if (status == STATUS_OK) {
 			struct policy_scene knows = {.load = &load, .plant = &plant};
 
