@@ -115,6 +115,8 @@ static enum status run_policy(struct comparing *at, const char *name, struct err
 	/* Counted at once: comparison_fini() frees its trail whatever comes. */
 	comparison->row_count++;
 	snprintf(row->policy, sizeof(row->policy), "%s", name);
+	if (policy.training != NULL)
+		row->training = *policy.training;
 	if (options->trails)
 		status = trail_open(&row->trail, options->trace->minutes, error);
 	for (size_t seed = 0; status == STATUS_OK && seed < options->seeds; seed++) {

@@ -42,6 +42,7 @@ struct compare_spread {
 struct compare_row {
 	char policy[POLICY_NAME_MAX];
 	struct compare_spread figures[COMPARE_FIGURES];
+	struct policy_training training; /* no points: it was not trained */
 	struct trail trail; /* of the first seed, [minutes]; NULLs when it was not asked for */
 };
 

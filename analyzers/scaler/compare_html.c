@@ -3,6 +3,7 @@
  * and what each policy did with the traffic, as inline SVG. Nothing is fetched, no script runs.
  */
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "analyzers/scaler/compare.h"
@@ -200,6 +201,49 @@ static void write_trade(const struct comparison *comparison, struct buf *text)
 	buf_add_text(text, "</svg>\n");
 }
 
+/* ---- learning curves ---- */
+
+/* One line of the curve; offset: of the figure within a point. */
+static void write_curve(const struct policy_training *training, size_t offset, const char *heading,
+	struct buf *text)
+{
+	double low = INFINITY, high = -INFINITY;
+
+	for (size_t i = 0; i < training->count; i++) {
+		double value = *(const double *)((const char *)&training->points[i] + offset);
+
+		low = fmin(low, value);
+		high = fmax(high, value);
+	}
+	buf_printf(text,
+		"<div><small>%s: %.2f to %.2f</small></div><svg width=\"%d\" height=\"80\">"
+		"<path class=\"wanted\" d=\"",
+		heading, low, high, WIDTH);
+	for (size_t i = 0; i < training->count; i++) {
+		double value = *(const double *)((const char *)&training->points[i] + offset);
+		double part = high > low ? (value - low) / (high - low) : 0.5;
+
+		buf_printf(text, "%c%zu %.1f", i > 0 ? 'L' : 'M',
+			10 + i * (WIDTH - 20) / POLICY_TRAINING_POINTS, 74 - 68 * part);
+	}
+	buf_add_text(text, "\"/></svg>\n");
+}
+
+static void write_training(const struct compare_row *row, struct buf *text)
+{
+	if (row->training.count == 0)
+		return;
+	buf_add_text(text, "<h2>How ");
+	buf_add_html(text, row->policy);
+	buf_add_text(text,
+		" learned</h2><p>Means over stretches of training days, from the first on.</p>\n");
+	write_curve(&row->training, offsetof(struct policy_training_point, reward), "reward", text);
+	write_curve(&row->training, offsetof(struct policy_training_point, violated),
+		"violated minutes, %", text);
+	write_curve(&row->training, offsetof(struct policy_training_point, cost),
+		"pod-hours beside the oracle's", text);
+}
+
 void comparison_write_html(const struct comparison *comparison, struct buf *text)
 {
 	const struct trace *trace = comparison->options->trace;
@@ -238,5 +282,7 @@ void comparison_write_html(const struct comparison *comparison, struct buf *text
 	for (size_t i = 0; i < comparison->row_count; i++)
 		if (comparison->rows[i].trail.rate != NULL)
 			write_trail(comparison, &comparison->rows[i], text);
+	for (size_t i = 0; i < comparison->row_count; i++)
+		write_training(&comparison->rows[i], text);
 	buf_add_text(text, "</body></html>\n");
 }

@@ -109,6 +109,26 @@ static void write_row(const struct comparison *comparison, const struct compare_
 	buf_add_char(text, '\n');
 }
 
+/* Four points of a learning curve are enough for a terminal. */
+static void write_training(const struct compare_row *row, struct buf *text)
+{
+	const struct policy_training *training = &row->training;
+	double days = 0;
+
+	for (size_t i = 0; i < training->count; i++) {
+		const struct policy_training_point *point = &training->points[i];
+
+		days += point->days;
+		if (i > 0 && (i + 1) % (POLICY_TRAINING_POINTS / 4) != 0 && i + 1 < training->count)
+			continue;
+		buf_printf(text,
+			"%s, after %.0f training days: reward %.2f, violated %.2f %%, x oracle "
+			"%.2f, epsilon %.2f\n",
+			row->policy, days, point->reward, point->violated, point->cost,
+			point->epsilon);
+	}
+}
+
 void comparison_write_text(const struct comparison *comparison, struct buf *text)
 {
 	const struct compare_options *options = comparison->options;
@@ -128,6 +148,8 @@ void comparison_write_text(const struct comparison *comparison, struct buf *text
 	buf_add_char(text, '\n');
 	for (size_t i = 0; i < comparison->row_count; i++)
 		write_row(comparison, &comparison->rows[i], text);
+	for (size_t i = 0; i < comparison->row_count; i++)
+		write_training(&comparison->rows[i], text);
 	if (comparison->advice.asked) {
 		buf_add_char(text, '\n');
 		comparison_write_advice(comparison, text);
@@ -141,6 +163,24 @@ static void add_field(struct buf *text, const char *name, double value)
 {
 	buf_printf(text, ",\"%s\":", name);
 	buf_add_json_number(text, value);
+}
+
+static void add_json_training(const struct policy_training *training, struct buf *text)
+{
+	if (training->count > 0)
+		buf_add_text(text, ",\"training\":[");
+	for (size_t i = 0; i < training->count; i++) {
+		const struct policy_training_point *point = &training->points[i];
+
+		buf_printf(text, "%s{\"days\":%.0f", i > 0 ? "," : "", point->days);
+		add_field(text, "epsilon", point->epsilon);
+		add_field(text, "reward", point->reward);
+		add_field(text, "violated_percent", point->violated);
+		add_field(text, "cost", point->cost);
+		buf_add_char(text, '}');
+	}
+	if (training->count > 0)
+		buf_add_char(text, ']');
 }
 
 static void add_json_row(const struct compare_row *row, struct buf *text)
@@ -157,6 +197,7 @@ static void add_json_row(const struct compare_row *row, struct buf *text)
 		add_field(text, "high", spread->high);
 		buf_add_char(text, '}');
 	}
+	add_json_training(&row->training, text);
 	buf_add_char(text, '}');
 }
 

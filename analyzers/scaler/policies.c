@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "analyzers/scaler/hpa.h"
+#include "analyzers/scaler/qlearning.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/parse.h"
@@ -97,6 +98,37 @@ static enum status open_static(struct policy *policy, const struct words *words,
 	return STATUS_OK;
 }
 
+/* ---- qlearning ---- */
+
+static enum status open_qlearning(struct policy *policy, const struct words *words,
+	const struct policy_scene *scene, struct error *error)
+{
+	const struct plant_config *plant = scene->plant;
+	struct qlearning_config config;
+	int64_t days = 0;
+
+	qlearning_config_default(&config);
+	config.replicas_min = plant->replicas_min;
+	config.replicas_max = plant->replicas_max;
+	config.rate_max =
+		load_pods_rate(plant, load_most_pods(scene->load, plant, scene->first_slot));
+	if (words->count > 1 && strcmp(words->text[1], "balanced") == 0)
+		config.reward = QLEARNING_BALANCED;
+	else if (words->count > 1 && strcmp(words->text[1], "classic") != 0)
+		return error_set(error, STATUS_BAD_INPUT, "%s: the reward is classic or balanced",
+			policy->name);
+	if (words->count > 2 &&
+		(parse_int(words->text[2], &days) != STATUS_OK || days < 0 ||
+			days > QLEARNING_DAYS_MAX))
+		return error_set(error, STATUS_BAD_INPUT,
+			"%s: training days from 0 to %d are expected, such as "
+			"qlearning:classic:3000",
+			policy->name, QLEARNING_DAYS_MAX);
+	if (words->count > 2)
+		config.training_days = (size_t)days;
+	return qlearning_policy_open(policy, &config, scene, error);
+}
+
 /* ---- oracle ---- */
 
 static int decide_oracle(void *state, const struct policy_view *view)
@@ -128,9 +160,9 @@ static enum status open_oracle(struct policy *policy, const struct words *words,
 
 static enum status (*const openers[])(struct policy *policy, const struct words *words,
 	const struct policy_scene *scene,
-	struct error *error) = {open_hpa, open_static, open_oracle};
+	struct error *error) = {open_hpa, open_static, open_qlearning, open_oracle};
 
-const char *const policy_names[] = {"hpa", "static", "oracle", NULL};
+const char *const policy_names[] = {"hpa", "static", "qlearning", "oracle", NULL};
 
 _Static_assert(ARRAY_COUNT(policy_names) == ARRAY_COUNT(openers) + 1, "each policy has a name");
 

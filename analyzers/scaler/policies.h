@@ -3,6 +3,8 @@
  *   hpa[:TARGET[:WINDOW]]  the HPA at TARGET % of the CPU request (80), stabilization window WINDOW (5m)
  *   static[:PODS]          always so many; without a number the most that the traffic before the part that
  *                          is judged needed (that of the whole trace when nothing is before it)
+ *   qlearning[:classic|balanced[:DAYS]]  the tabular agent by either reward, trained on DAYS days (1000)
+ *                          out of the history; without history it learns while it serves
  *   oracle                 knows the demand of the next two minutes: the yardstick
  *
  * Ownership: policy_open() fills a policy that policy_close() ends; the scene is borrowed until then.

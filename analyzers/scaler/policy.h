@@ -29,6 +29,19 @@ struct policy_view {
 	double latency; /* share of requests late or dropped, as a service with its own histogram tells */
 };
 
+#define POLICY_TRAINING_POINTS 32
+
+/* The learning curve of a policy that was trained: means over stretches of training days. */
+struct policy_training_point {
+	double days, epsilon, reward;
+	double violated, cost; /* per cent of minutes; pod-hours / the oracle's */
+};
+
+struct policy_training {
+	struct policy_training_point points[POLICY_TRAINING_POINTS];
+	size_t count;
+};
+
 struct policy {
 	char name[POLICY_NAME_MAX]; /* as asked for, such as hpa:60:5m */
 	void *state;
@@ -37,6 +50,7 @@ struct policy {
 	/* The wanted number of pods; the caller clamps it. */
 	int (*decide)(void *state, const struct policy_view *view);
 	void (*close)(void *state);
+	const struct policy_training *training; /* owned by the state; NULL: it does not learn */
 };
 
 static inline void policy_close(struct policy *policy)
@@ -45,6 +59,7 @@ static inline void policy_close(struct policy *policy)
 		policy->close(policy->state);
 	policy->close = NULL;
 	policy->state = NULL;
+	policy->training = NULL;
 }
 
 #endif
