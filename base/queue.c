@@ -71,9 +71,11 @@ enum status queue_push(struct queue *queue, const void *value)
 			queue->length < room ? queue->head + queue->length : queue->length - room;
 		memcpy(queue->values + slot * queue->value_size, value, queue->value_size);
 		queue->length++;
-		pthread_cond_signal(&queue->filled);
 	}
 	pthread_mutex_unlock(&queue->lock);
+	/* Once the lock is free: who wakes at once would only wait for it. */
+	if (status == STATUS_OK)
+		pthread_cond_signal(&queue->filled);
 	return status;
 }
 

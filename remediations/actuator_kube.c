@@ -18,6 +18,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/turns.h"
 #include "remediations/kube_client.h"
 #include "remediations/kube_observe.h"
 #include "remediations/kube_send.h"
@@ -116,15 +117,17 @@ static enum status enqueue(struct actuator_kube *kube, struct job *job)
 	} else {
 		list_add(job->is_command ? &kube->commands : &kube->questions, job);
 		kube->waiting++;
-		pthread_cond_signal(&kube->filled);
 	}
 	waiting = kube->waiting;
 	pthread_mutex_unlock(&kube->lock);
-	if (status != STATUS_OK)
+	if (status != STATUS_OK) {
 		free_job(job);
-	else
-		metrics_set(METRIC_QUEUE_LENGTH, waiting, "actuator");
-	return status;
+		return status;
+	}
+	/* Once the lock is free: who wakes at once would only wait for it. */
+	pthread_cond_signal(&kube->filled);
+	metrics_set(METRIC_QUEUE_LENGTH, waiting, "actuator");
+	return STATUS_OK;
 }
 
 static enum status observe(void *self, uint64_t ticket, const struct target *target,
@@ -287,6 +290,7 @@ static void *run_worker(void *argument)
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe, NULL);
+	turns_shorten();
 	while ((job = take_job(worker->kube, &ended)) != NULL) {
 		bool over = true;
 

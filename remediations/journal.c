@@ -24,13 +24,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/turns.h"
 #include "remediations/journal_file.h"
 #include "remediations/journal_log.h"
 #include "remediations/journal_queue.h"
 #include "remediations/journal_readers.h"
 
 #define MS_NS INT64_C(1000000)
-#define IDLE_NS (1000 * MS_NS)
 #define SWEEP_FIRST_NS (10000 * MS_NS)
 #define SWEEP_STEP_NS (50 * MS_NS)
 #define SWEEP_PAUSE_NS (600000 * MS_NS)
@@ -290,7 +290,8 @@ static struct submission *next_of(const struct submission *submission)
 static struct submission *take_group(struct journal *journal, bool *ended)
 {
 	size_t left;
-	struct waiting *group = journal_queue_take(&journal->queue, IDLE_NS, &left, ended);
+	struct waiting *group = journal_queue_take(&journal->queue,
+		journal_log_patience_ns(journal->log), &left, ended);
 
 	if (group != NULL)
 		metrics_set(METRIC_QUEUE_LENGTH, (double)left, "journal");
@@ -441,6 +442,7 @@ static void *run_writer(void *argument)
 	struct journal *journal = argument;
 	bool ended = false;
 
+	turns_shorten();
 	while (!ended) {
 		struct submission *group = take_group(journal, &ended);
 

@@ -10,8 +10,8 @@
  * Without the second part a busy log would never be wholly copied at the moment at which a commit begins,
  * and so grow for as long as it is busy.
  *
- * In quiet seconds both are done early, and the log is made longer: a sync of a write into the file is
- * several times faster than one that makes it longer.
+ * In quiet seconds both are done early. In the first quiet moments the log is made as long as it will be: a
+ * sync of a write into the file is faster than one that makes it longer.
  */
 #include "remediations/journal_log.h"
 
@@ -25,6 +25,8 @@
 #define QUIET_PAGES 100    /* so few are left where they are */
 #define QUIET_PAGES_ANEW 1000
 #define LENGTHEN_STEP (4 << 20)
+#define QUIET_MS 1000
+#define SHORT_QUIET_MS 200
 
 struct journal_log {
 	struct journal_file *file;
@@ -165,6 +167,11 @@ void journal_log_quiet(struct journal_log *log)
 	else if (!log->full_length)
 		log->full_length =
 			journal_file_lengthen_log(log->file, LENGTHEN_STEP, LOG_BYTES_QUIET);
+}
+
+int64_t journal_log_patience_ns(const struct journal_log *log)
+{
+	return (log->full_length ? QUIET_MS : SHORT_QUIET_MS) * INT64_C(1000000);
 }
 
 /* ---- opening and closing ---- */

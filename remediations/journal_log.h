@@ -10,6 +10,8 @@
 #ifndef NIMBUSGUARD_REMEDIATIONS_JOURNAL_LOG_H
 #define NIMBUSGUARD_REMEDIATIONS_JOURNAL_LOG_H
 
+#include <stdint.h>
+
 #include "base/error.h"
 #include "remediations/journal_file.h"
 
@@ -26,7 +28,9 @@ void journal_log_close(struct journal_log *log);
 
 /* After each commit. */
 void journal_log_grew(struct journal_log *log);
-/* When nothing was to be written for a second. */
+/* When nothing was to be written for journal_log_patience_ns(). */
 void journal_log_quiet(struct journal_log *log);
+/* Shorter while the log's file is not made longer yet, as each commit that makes it longer is slow. */
+int64_t journal_log_patience_ns(const struct journal_log *log);
 
 #endif

@@ -62,6 +62,7 @@ enum status journal_queue_add(struct journal_queue *queue, struct waiting *waiti
 {
 	struct lane *lane = waiting->hurry == HURRY_EVENT ? &queue->events : &queue->records;
 	enum status status = STATUS_OK;
+	bool wake = false;
 
 	waiting->next = NULL;
 	waiting->came_ns = clock_mono_ns(clock_system());
@@ -78,11 +79,13 @@ enum status journal_queue_add(struct journal_queue *queue, struct waiting *waiti
 		queue->bytes += waiting->bytes;
 		queue->counts[waiting->hurry]++;
 		/* Company that only makes more of it need not wake the writer. */
-		if (waiting->hurry <= HURRY_RECORD || lane->first == waiting ||
-			lane->bytes >= COMPANY_BYTES)
-			pthread_cond_signal(&queue->added);
+		wake = waiting->hurry <= HURRY_RECORD || lane->first == waiting ||
+			lane->bytes >= COMPANY_BYTES;
 	}
 	pthread_mutex_unlock(&queue->lock);
+	/* Once the lock is free: who wakes at once would only wait for it. */
+	if (wake)
+		pthread_cond_signal(&queue->added);
 	return status;
 }
 

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/turns.h"
 #include "remediations/leader.h"
 #include "remediations/remediator_state.h"
 
@@ -636,6 +637,7 @@ void *remediator_run(void *argument)
 	struct remediator *remediator = argument;
 	struct message messages[BATCH];
 
+	turns_shorten();
 	while (!queue_ended(remediator->queue)) {
 		int64_t due = engine_due(remediator->engine) - clock_now_ms(remediator->clock);
 		/* The clock may run faster than the queue's: never sleep for long. */

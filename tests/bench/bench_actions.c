@@ -2,19 +2,31 @@
  * From the first byte of a webhook to the first byte of the change on the API connection: the service as
  * a program of its own in mode auto without holds, against an API server of this process that answers
  * at once; and how long 1,000 alerts a second wait for their acknowledgement. Beside each stands a bare
- * fdatasync() of an appended 4 KiB block on the same file system in the same run, and a plain webhook
- * runner that starts kubectl (or, where there is none, /bin/true, which does nothing at all).
+ * fdatasync() of 4 KiB on the same file system in the same run, and a plain webhook runner that starts
+ * kubectl (or, where there is none, /bin/true, which does nothing at all).
+ *
+ * The bare sync is that of a block written over what stands in a file of fixed length, as the journal's log
+ * is written; one of a block that makes its file longer is printed beside it. Between each hundred of the
+ * changes some are measured, as a busy machine is another one a few seconds later.
+ *
+ * The API server of this process serves watches, as each API server does, but for one bookmark nothing
+ * happens in them.
  *
  * At the bar of some 20 ms a thousand a second keep twenty waiting, so that there are many more
  * connections than that: with fewer the senders would wait for each other.
  *
+ * Of the syncs is told, too, how long a thousand arrivals a second would have waited for them: a sync that takes
+ * 100 ms is one of a thousand in the list of syncs, and a hundred of ten thousand acknowledgements are late.
+ *
+ * On a machine that does other things as well most of the time goes by until the kernel runs a thread that
+ * could run; what the service's threads waited for that is printed, as the kernel counts it.
+ *
  * Bars: change p99 < 2 ms + 2 * sync p99; acknowledgement p99 < 5 ms + sync p99.
  * The folder is $TMPDIR or /tmp; a real disk is wanted. The program is nimbusguard of the same mode.
  */
-#include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -22,7 +34,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,22 +41,25 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "remote_write/encode.h"
+#include "tests/support/bench_api.h"
 #include "tests/support/port.h"
 
-#define WORKLOADS 1500
 #define CHANGES 1000
 #define CHANGES_A_SECOND 40
+#define CHANGES_A_PART 100     /* with bare syncs between */
+#define SYNCS_BESIDE_ACKS 1000 /* before and after */
+#define SYNC_FILE_BYTES (4 << 20)
 #define KUBECTL_CHANGES 40
 #define ACKS_A_SECOND 1000
 #define ACK_SECONDS 10
 #define ACK_CONNECTIONS 64
-#define REQUEST_MAX 65536
 #define PAGE_MAX ((size_t)16 << 20)
 
 extern char **environ;
 
 static char folder[256];
 static struct port service_port;
+static unsigned api_port;
 static pid_t service;
 
 static int64_t now_ns(void)
@@ -60,7 +74,7 @@ struct samples {
 	atomic_size_t count;
 };
 
-static struct samples syncs, changes, acks;
+static struct samples syncs, appends, changes, acks, arrivals;
 
 static int compare(const void *a, const void *b)
 {
@@ -98,227 +112,71 @@ static void print(const char *name, struct samples *samples)
 	fflush(stdout);
 }
 
-static void bench_sync(int count)
+/* One block and its sync. */
+static void sync_block(int descriptor, off_t at, struct samples *samples)
 {
 	static char block[4096];
+	int64_t began = now_ns();
+
+	CHECK(pwrite(descriptor, block, sizeof(block), at) == sizeof(block));
+	CHECK(fdatasync(descriptor) == 0);
+	add(samples, now_ns() - began);
+	clock_sleep_ms(1);
+}
+
+static int open_sync_file(const char *name, off_t size)
+{
+	static char zeros[65536];
 	char path[300];
 	int descriptor;
 
-	snprintf(path, sizeof(path), "%s/sync", folder);
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	CHECK(descriptor >= 0);
-	for (int i = 0; i < count; i++) {
-		int64_t at = now_ns();
-
-		CHECK(write(descriptor, block, sizeof(block)) == sizeof(block));
-		CHECK(fdatasync(descriptor) == 0);
-		add(&syncs, now_ns() - at);
-		clock_sleep_ms(1);
-	}
-	close(descriptor);
-	CHECK(unlink(path) == 0);
+	for (off_t at = 0; at < size; at += (off_t)sizeof(zeros))
+		CHECK(pwrite(descriptor, zeros, sizeof(zeros), at) == sizeof(zeros));
+	CHECK(fdatasync(descriptor) == 0);
+	return descriptor;
 }
 
-/* ---- HTTP ---- */
-
-static int connect_to(unsigned port)
+/* How long 1,000 arrivals a second would have waited for these syncs, had they been one after the other: each
+ * for the end of the sync under way and for the next. A sync of 100 ms is one of many here, and met by a hundred
+ * arrivals there. In the order in which they were measured, so before any quantile. */
+static void note_arrivals(const struct samples *from, struct samples *met)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+	size_t count = atomic_load(&from->count);
+	int64_t end = 0, arrival = 0;
 
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	CHECK(fd >= 0);
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
-static int listen_on(unsigned *port)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET};
-	socklen_t size = sizeof(address);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
-	CHECK(listen(fd, 64) == 0 && getsockname(fd, (struct sockaddr *)&address, &size) == 0);
-	*port = ntohs(address.sin_port);
-	return fd;
-}
-
-static void send_all(int fd, const void *bytes, size_t size)
-{
-	const char *at = bytes;
-
-	while (size > 0) {
-		ssize_t sent = send(fd, at, size, MSG_NOSIGNAL);
-
-		if (sent <= 0)
-			return;
-		at += sent;
-		size -= (size_t)sent;
+	atomic_store(&met->count, 0);
+	for (size_t i = 0; i + 1 < count; i++) {
+		end += from->ns[i];
+		while (arrival < end && atomic_load(&met->count) < ARRAY_COUNT(met->ns)) {
+			add(met, end - arrival + from->ns[i + 1]);
+			arrival += INT64_C(1000000000) / ACKS_A_SECOND;
+		}
 	}
 }
 
-/* The size of a head and of the body that it announces; 0: the head is not whole. */
-static size_t message_size(const char *text)
+static void bench_sync(int count)
 {
-	const char *end = strstr(text, "\r\n\r\n"), *line = text;
-	size_t size = end != NULL ? (size_t)(end - text) + 4 : 0;
+	static int whole = -1, growing = -1;
+	static off_t at;
 
-	while (end != NULL && (line = strstr(line, "\r\n")) < end) {
-		line += 2;
-		if (strncasecmp(line, "content-length:", 15) == 0)
-			return size + strtoul(line + 15, NULL, 10);
+	if (whole < 0) {
+		whole = open_sync_file("sync-whole", SYNC_FILE_BYTES);
+		growing = open_sync_file("sync-growing", 0);
 	}
-	return size;
-}
-
-/* A request or an answer with its body; *first_ns: when its first byte was there. false: the end. */
-static bool receive(int fd, char text[REQUEST_MAX], int64_t *first_ns)
-{
-	size_t size = 0, wanted = 0;
-
-	*first_ns = 0;
-	while (wanted == 0 || size < wanted) {
-		ssize_t got = recv(fd, text + size, REQUEST_MAX - 1 - size, 0);
-
-		if (got <= 0)
-			return false;
-		if (*first_ns == 0)
-			*first_ns = now_ns();
-		size += (size_t)got;
-		text[size] = '\0';
-		if (wanted == 0)
-			wanted = message_size(text);
+	for (int i = 0; i < count; i++, at += 4096) {
+		sync_block(whole, at % SYNC_FILE_BYTES, &syncs);
+		sync_block(growing, at, &appends);
 	}
-	return true;
-}
-
-/* ---- the API server ---- */
-
-static _Atomic int64_t changed_ns[WORKLOADS];
-static unsigned api_port;
-
-static void answer(int fd, int code, const char *body)
-{
-	static const char head[] = "HTTP/1.1 %d X\r\nContent-Type: application/json\r\n"
-				   "Content-Length: %zu\r\n\r\n%s";
-	char text[4096];
-
-	snprintf(text, sizeof(text), head, code, strlen(body), body);
-	send_all(fd, text, strlen(text));
-}
-
-/* The number of the workload w-<number> in a request line, or -1. */
-static int number_of(const char *request)
-{
-	const char *at = strstr(request, "/deployments/w-");
-
-	return at != NULL && at < strchr(request, '\r') ? (int)strtol(at + 15, NULL, 10) : -1;
-}
-
-static void serve(int fd, const char *request, int64_t first_ns)
-{
-	const char *line_end = strchr(request, '\r');
-	int number = number_of(request);
-	char body[2048];
-
-	/* A body in chunks, which kubectl sends, is no request. */
-	if (strstr(request, " HTTP/1.1\r\n") == NULL)
-		return;
-	if (number >= 0 && strncmp(request, "GET ", 4) != 0) {
-		int64_t none = 0;
-
-		atomic_compare_exchange_strong(&changed_ns[number], &none, first_ns);
-		snprintf(body, sizeof(body),
-			"{\"kind\":\"Scale\",\"metadata\":{\"name\":\"w-%d\",\"namespace\":\"shop\","
-			"\"uid\":\"u-%d\",\"resourceVersion\":\"2\"},\"spec\":{\"replicas\":3}}",
-			number, number);
-		answer(fd, 200, body);
-	} else if (number >= 0) {
-		snprintf(body, sizeof(body),
-			"{\"kind\":\"Deployment\",\"apiVersion\":\"apps/v1\",\"metadata\":{\"name\":"
-			"\"w-%d\",\"namespace\":\"shop\",\"uid\":\"u-%d\",\"resourceVersion\":\"1\"},"
-			"\"spec\":{\"replicas\":2,\"selector\":{\"matchLabels\":{\"a\":\"b\"}},"
-			"\"template\":{\"spec\":{\"containers\":[{\"name\":\"app\"}]}}},"
-			"\"status\":{\"replicas\":2,\"readyReplicas\":2}}",
-			number, number);
-		answer(fd, 200, body);
-	} else if (strncmp(request, "GET /api/v1/namespaces/shop ", 28) == 0) {
-		answer(fd, 200,
-			"{\"kind\":\"Namespace\",\"metadata\":{\"name\":\"shop\",\"uid\":\"n\","
-			"\"resourceVersion\":\"1\"}}");
-	} else if (memchr(request, '?', (size_t)(line_end - request)) != NULL ||
-		strncmp(line_end - 23, "autoscalers HTTP/1.1", 20) == 0 ||
-		strstr(request, "horizontalpodautoscalers") != NULL) {
-		answer(fd, 200,
-			"{\"kind\":\"List\",\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[]}");
-	} else {
-		answer(fd, 404,
-			"{\"kind\":\"Status\",\"status\":\"Failure\",\"reason\":\"NotFound\","
-			"\"code\":404}");
-	}
-}
-
-static void *serve_connection(void *argument)
-{
-	int fd = *(int *)argument;
-	char *request = malloc(REQUEST_MAX);
-	int64_t first_ns;
-
-	free(argument);
-	CHECK(request != NULL);
-	while (receive(fd, request, &first_ns))
-		serve(fd, request, first_ns);
-	free(request);
-	close(fd);
-	return NULL;
-}
-
-struct listener {
-	int fd;
-	void *(*serve)(void *connection);
-};
-
-static void *accept_all(void *argument)
-{
-	struct listener *listener = argument;
-
-	for (;;) {
-		int *fd = malloc(sizeof(*fd)), one = 1;
-		pthread_t thread;
-
-		CHECK(fd != NULL);
-		*fd = accept(listener->fd, NULL, NULL);
-		CHECK(*fd >= 0);
-		(void)setsockopt(*fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		CHECK(pthread_create(&thread, NULL, listener->serve, fd) == 0);
-		pthread_detach(thread);
-	}
-	return NULL;
-}
-
-/* Serves until the process ends. */
-static unsigned listen_and_serve(struct listener *listener, void *(*serve_one)(void *))
-{
-	pthread_t thread;
-	unsigned port;
-
-	listener->fd = listen_on(&port);
-	listener->serve = serve_one;
-	CHECK(pthread_create(&thread, NULL, accept_all, listener) == 0);
-	pthread_detach(thread);
-	return port;
 }
 
 /* ---- the service ---- */
 
 static void start_service(const char *program, const char *playbook, bool storm)
 {
-	char url[64], address[64], storage[320], playbooks[320], request[REQUEST_MAX];
+	char url[64], address[64], storage[320], playbooks[320], request[BENCH_REQUEST_MAX];
 	const char *argv[] = {program, "serve", "--mode=auto", "--no-dry-run", "--log.level=error",
 		"--guard.startup-grace=0s", "--guard.cooldown=0s", "--guard.per-target=100000",
 		"--guard.per-namespace=100000", "--guard.per-kind=100000",
@@ -339,11 +197,12 @@ static void start_service(const char *program, const char *playbook, bool storm)
 		int fd;
 
 		clock_sleep_ms(100);
-		fd = connect_to(service_port.number);
+		fd = bench_connect(service_port.number);
 		if (fd < 0)
 			continue;
-		send_all(fd, "GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n", 36);
-		if (receive(fd, request, &first_ns) && strncmp(request, "HTTP/1.1 200", 12) == 0) {
+		bench_send(fd, "GET /-/ready HTTP/1.1\r\nHost: x\r\n\r\n", 36);
+		if (bench_receive(fd, request, &first_ns) &&
+			strncmp(request, "HTTP/1.1 200", 12) == 0) {
 			close(fd);
 			return;
 		}
@@ -367,14 +226,14 @@ static void send_stream(void)
 	struct error error;
 	struct write_encoder *encoder = write_encoder_open(16 << 20, &error);
 	int64_t t_ms = clock_now_ms(clock_system()), first_ns;
-	char name[32], head[256], reply[REQUEST_MAX];
+	char name[32], head[256], reply[BENCH_REQUEST_MAX];
 	const void *body;
 	double value = 2;
 	size_t size;
-	int fd = connect_to(service_port.number);
+	int fd = bench_connect(service_port.number);
 
 	CHECK(encoder != NULL && fd >= 0);
-	for (int i = 0; i < WORKLOADS; i++) {
+	for (int i = 0; i < BENCH_WORKLOADS; i++) {
 		struct label pairs[] = {{"__name__", "nimbusguard:workload_replicas:ready", 8, 35},
 			{"namespace", "shop", 9, 4}, {"workload", name, 8, 0},
 			{"workload_kind", "Deployment", 13, 10}};
@@ -388,9 +247,9 @@ static void send_stream(void)
 		"POST /api/v1/write HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\n"
 		"Content-Encoding: snappy\r\nContent-Length: %zu\r\n\r\n",
 		size);
-	send_all(fd, head, strlen(head));
-	send_all(fd, body, size);
-	CHECK(receive(fd, reply, &first_ns));
+	bench_send(fd, head, strlen(head));
+	bench_send(fd, body, size);
+	CHECK(bench_receive(fd, reply, &first_ns));
 	if (strncmp(reply, "HTTP/1.1 204", 12) != 0)
 		fprintf(stderr, "bench_actions: the stream was refused: %.200s\n", reply);
 	close(fd);
@@ -424,7 +283,7 @@ static size_t write_webhook(char *text, size_t room, const char *alertname, int 
 static int64_t await_change(int workload)
 {
 	for (int tries = 0; tries < 20000; tries++) {
-		int64_t ns = atomic_load(&changed_ns[workload]);
+		int64_t ns = bench_api_changed_ns(workload);
 
 		if (ns != 0)
 			return ns;
@@ -433,21 +292,20 @@ static int64_t await_change(int workload)
 	return 0;
 }
 
-static void bench_changes(unsigned port, int count, int64_t pause_ns, struct samples *samples)
+static void bench_changes(unsigned port, int from, int count, int64_t pause_ns,
+	struct samples *samples)
 {
-	char text[4096], reply[REQUEST_MAX];
+	char text[4096], reply[BENCH_REQUEST_MAX];
 	int64_t first_ns, next_ns = now_ns();
-	int fd = connect_to(port), missing = 0;
+	int fd = bench_connect(port), missing = 0;
 
 	CHECK(fd >= 0);
-	atomic_store(&samples->count, 0);
-	memset((void *)(uintptr_t)changed_ns, 0, sizeof(changed_ns));
-	for (int i = 0; i < count; i++) {
+	for (int i = from; i < from + count; i++) {
 		size_t size = write_webhook(text, sizeof(text), "BenchSaturated", i, i);
 		int64_t began = now_ns(), changed;
 
-		send_all(fd, text, size);
-		CHECK(receive(fd, reply, &first_ns));
+		bench_send(fd, text, size);
+		CHECK(bench_receive(fd, reply, &first_ns));
 		changed = await_change(i);
 		if (changed != 0)
 			add(samples, changed - began);
@@ -462,6 +320,16 @@ static void bench_changes(unsigned port, int count, int64_t pause_ns, struct sam
 		printf("%d alerts were not answered by a change\n", missing);
 }
 
+static void bench_all_changes(void)
+{
+	for (int from = 0; from < CHANGES; from += CHANGES_A_PART) {
+		bench_sync(CHANGES_A_PART);
+		bench_changes(service_port.number, from, CHANGES_A_PART,
+			INT64_C(1000000000) / CHANGES_A_SECOND, &changes);
+	}
+	bench_sync(CHANGES_A_PART);
+}
+
 /* ---- acknowledgements at a rate ---- */
 
 static _Atomic int next_serial;
@@ -469,14 +337,14 @@ static int64_t acks_began_ns;
 
 static void *send_at_rate(void *argument)
 {
-	int fd = connect_to(service_port.number), serial;
-	char text[4096], *reply = malloc(REQUEST_MAX);
+	int fd = bench_connect(service_port.number), serial;
+	char text[4096], *reply = malloc(BENCH_REQUEST_MAX);
 
 	(void)argument;
 	CHECK(fd >= 0 && reply != NULL);
 	while ((serial = atomic_fetch_add(&next_serial, 1)) < ACKS_A_SECOND * ACK_SECONDS) {
-		size_t size =
-			write_webhook(text, sizeof(text), "BenchStorm", serial % WORKLOADS, serial);
+		size_t size = write_webhook(text, sizeof(text), "BenchStorm",
+			serial % BENCH_WORKLOADS, serial);
 		int64_t due_ns =
 			acks_began_ns + (int64_t)serial * (INT64_C(1000000000) / ACKS_A_SECOND);
 		int64_t first_ns;
@@ -484,8 +352,8 @@ static void *send_at_rate(void *argument)
 		if (due_ns > now_ns())
 			clock_sleep_ns(due_ns - now_ns());
 		/* From when it was due: a sender that waits for another answer does not hide that. */
-		send_all(fd, text, size);
-		CHECK(receive(fd, reply, &first_ns));
+		bench_send(fd, text, size);
+		CHECK(bench_receive(fd, reply, &first_ns));
 		CHECK(strncmp(reply, "HTTP/1.1 200", 12) == 0);
 		add(&acks, first_ns - due_ns);
 	}
@@ -512,14 +380,14 @@ static const char *kubectl; /* NULL: /bin/true */
 static void *run_webhooks(void *argument)
 {
 	int fd = *(int *)argument, status;
-	char *request = malloc(REQUEST_MAX), server[64], path[128], file[300];
+	char *request = malloc(BENCH_REQUEST_MAX), server[64], path[128], file[300];
 	int64_t first_ns;
 
 	free(argument);
 	CHECK(request != NULL);
 	snprintf(server, sizeof(server), "--server=http://127.0.0.1:%u", api_port);
 	snprintf(file, sizeof(file), "%s/scale.json", folder);
-	while (receive(fd, request, &first_ns)) {
+	while (bench_receive(fd, request, &first_ns)) {
 		const char *at = strstr(request, "\"workload\":\"w-");
 		int number = at != NULL ? (int)strtol(at + 14, NULL, 10) : 0;
 		const char *with[] = {"kubectl", server, "replace", "--raw", path, "-f", file,
@@ -536,10 +404,10 @@ static void *run_webhooks(void *argument)
 			      (char *const *)(uintptr_t)(kubectl != NULL ? with : without),
 			      environ) == 0);
 		posix_spawn_file_actions_destroy(&quiet);
-		answer(fd, 200, "{}");
+		bench_answer(fd, 200, "{}");
 		CHECK(waitpid(pid, &status, 0) == pid);
 		if (kubectl == NULL)
-			atomic_store(&changed_ns[number], now_ns());
+			bench_api_note_change(number, now_ns());
 	}
 	free(request);
 	close(fd);
@@ -554,12 +422,12 @@ static char *read_metrics(void)
 	static const char request[] =
 		"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
 	char *page = malloc(PAGE_MAX);
-	int fd = connect_to(service_port.number);
+	int fd = bench_connect(service_port.number);
 	size_t size = 0;
 	ssize_t got;
 
 	CHECK(page != NULL && fd >= 0);
-	send_all(fd, request, strlen(request));
+	bench_send(fd, request, strlen(request));
 	while ((got = recv(fd, page + size, PAGE_MAX - 1 - size, 0)) > 0)
 		size += (size_t)got;
 	page[size] = '\0';
@@ -621,6 +489,48 @@ static void print_stages(void)
 	free(page);
 }
 
+/* What all threads of the service ran, and waited for a processor while they could have run, in
+ * nanoseconds since their start. */
+static void read_turns(int64_t *ran, int64_t *waited)
+{
+	char path[64], text[128];
+	struct dirent *entry;
+	DIR *tasks;
+
+	*ran = *waited = 0;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)service);
+	tasks = opendir(path);
+	while (tasks != NULL && (entry = readdir(tasks)) != NULL) {
+		int64_t thread_ran, thread_waited;
+		ssize_t size;
+		int fd;
+
+		snprintf(path, sizeof(path), "/proc/%d/task/%.20s/schedstat", (int)service,
+			entry->d_name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		size = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
+		if (fd >= 0)
+			close(fd);
+		text[size > 0 ? size : 0] = '\0';
+		if (sscanf(text, "%" SCNd64 " %" SCNd64, &thread_ran, &thread_waited) == 2) {
+			*ran += thread_ran;
+			*waited += thread_waited;
+		}
+	}
+	if (tasks != NULL)
+		closedir(tasks);
+}
+
+static void print_turns(int64_t ran_before, int64_t waited_before, int count)
+{
+	int64_t ran, waited;
+
+	read_turns(&ran, &waited);
+	printf("  its threads ran %.3f ms and waited %.3f ms for a processor, an alert\n",
+		(double)(ran - ran_before) / 1e6 / count,
+		(double)(waited - waited_before) / 1e6 / count);
+}
+
 static const char playbook_text[] =
 	"playbook: bench\ntrigger:\n  alert: ['alertname=~\"Bench.*\"']\ntarget: {kind: Workload}\n"
 	"steps:\n- {action: scale, by: +1, max: 40}\n"
@@ -652,9 +562,50 @@ static void tell_bar(const char *what, double took, double bar)
 	printf("%-52s %s: %.3f ms, bar %.3f ms\n", what, took < bar ? "kept" : "MISSED", took, bar);
 }
 
+static void measure_changes(const char *program, const char *playbook)
+{
+	int64_t ran, waited;
+
+	start_service(program, playbook, false);
+	send_stream();
+	read_turns(&ran, &waited);
+	bench_all_changes();
+	print("bare fdatasync of 4 KiB, written over", &syncs);
+	print("bare fdatasync of 4 KiB, appended", &appends);
+	print("webhook to the change, mode auto", &changes);
+	print_stages();
+	print_turns(ran, waited, CHANGES);
+	stop_service();
+	tell_bar("\nwebhook to the change, p99 < 2 ms + 2 sync p99", quantile(&changes, 99),
+		2 + 2 * quantile(&syncs, 99));
+}
+
+static void measure_acks(const char *program, const char *playbook)
+{
+	int64_t ran, waited;
+
+	start_service(program, playbook, true);
+	send_stream();
+	atomic_store(&syncs.count, 0);
+	atomic_store(&appends.count, 0);
+	bench_sync(SYNCS_BESIDE_ACKS);
+	read_turns(&ran, &waited);
+	bench_acks();
+	print_stages();
+	print_turns(ran, waited, ACKS_A_SECOND * ACK_SECONDS);
+	bench_sync(SYNCS_BESIDE_ACKS);
+	note_arrivals(&syncs, &arrivals);
+	print("\nbare fdatasync of 4 KiB, written over", &syncs);
+	print("the same, as 1,000 arrivals a second meet it", &arrivals);
+	print("bare fdatasync of 4 KiB, appended", &appends);
+	print("acknowledgement at 1,000 alerts a second", &acks);
+	tell_bar("acknowledgement, p99 < 5 ms + sync p99", quantile(&acks, 99),
+		5 + quantile(&syncs, 99));
+	stop_service();
+}
+
 int main(void)
 {
-	static struct listener api, runner;
 	char program[2300], playbook[300], scale[300];
 	const char *parent = getenv("TMPDIR");
 	unsigned runner_port;
@@ -671,35 +622,15 @@ int main(void)
 	kubectl = access("/usr/bin/kubectl", X_OK) == 0       ? "/usr/bin/kubectl"
 		: access("/usr/local/bin/kubectl", X_OK) == 0 ? "/usr/local/bin/kubectl"
 							      : NULL;
-	api_port = listen_and_serve(&api, serve_connection);
+	api_port = bench_api_start();
 	port_reserve(&service_port);
 
-	bench_sync(1000);
-	start_service(program, playbook, false);
-	send_stream();
-	bench_changes(service_port.number, CHANGES, INT64_C(1000000000) / CHANGES_A_SECOND,
-		&changes);
-	bench_sync(1000);
-	print("bare fdatasync of 4 KiB, before and after", &syncs);
-	print("webhook to the change, mode auto", &changes);
-	print_stages();
-	stop_service();
-	tell_bar("\nwebhook to the change, p99 < 2 ms + 2 sync p99", quantile(&changes, 99),
-		2 + 2 * quantile(&syncs, 99));
-
-	start_service(program, playbook, true);
-	send_stream();
-	bench_acks();
-	print_stages();
-	bench_sync(1000);
-	print("\nbare fdatasync of 4 KiB, all", &syncs);
-	print("acknowledgement at 1,000 alerts a second", &acks);
-	tell_bar("acknowledgement, p99 < 5 ms + sync p99", quantile(&acks, 99),
-		5 + quantile(&syncs, 99));
-	stop_service();
-
-	runner_port = listen_and_serve(&runner, run_webhooks);
-	bench_changes(runner_port, KUBECTL_CHANGES, 1, &changes);
+	measure_changes(program, playbook);
+	measure_acks(program, playbook);
+	runner_port = bench_listen(run_webhooks);
+	atomic_store(&changes.count, 0);
+	bench_api_forget();
+	bench_changes(runner_port, 0, KUBECTL_CHANGES, 1, &changes);
 	print(kubectl != NULL ? "\nplain runner: webhook to kubectl replace --raw"
 			      : "\nplain runner: /bin/true only, no kubectl here",
 		&changes);
