@@ -146,15 +146,16 @@ static void training_is_deterministic_and_raises_the_reward(void **state)
 	struct policy_training training;
 	double days = 0;
 
-	run("qlearning:classic:400", &one, &training);
-	run("qlearning:classic:400", &two, NULL);
+	run("qlearning:classic:30", &one, NULL);
+	run("qlearning:classic:30", &two, NULL);
 	assert_memory_equal(&one, &two, sizeof(one));
+	run("qlearning:classic:160", &one, &training);
 	assert_int_equal(training.count, POLICY_TRAINING_POINTS);
 	for (size_t i = 0; i < training.count; i++)
 		days += training.points[i].days;
-	assert_true(near(days, 400));
-	assert_true(training.points[31].reward > training.points[0].reward + 2);
-	assert_true(near(training.points[31].epsilon, pow(.995, 399)));
+	assert_true(near(days, 160));
+	assert_true(training.points[31].reward > training.points[0].reward + 1);
+	assert_true(near(training.points[31].epsilon, pow(.995, 159)));
 	run("qlearning:classic:3", &two, &training);
 	assert_int_equal(training.count, 3);
 	assert_true(near(training.points[1].days, 1));
