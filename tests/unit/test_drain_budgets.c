@@ -92,6 +92,17 @@ static void a_budget_that_allows_fewer_is_told(void **state)
 	assert_string_equal(budgets.twice, "");
 }
 
+static void a_budget_is_for_its_own_namespace(void **state)
+{
+	json_t *pod = object("{'metadata':{'namespace':'bank','name':'web-1',"
+			     "'labels':{'app':'web'}},'status':{" RUNS "}}");
+
+	drain_crowd_add(&crowd, pod);
+	json_decref(pod);
+	add_budget("web", "'selector':{}", 0);
+	says("");
+}
+
 static void selectors_mean_what_kubernetes_means(void **state)
 {
 	static const struct {
@@ -142,6 +153,13 @@ static void a_pod_that_no_budget_is_asked_for_counts_for_none(void **state)
 	says("");
 	add_budget("strict", "'selector':{}", 0);
 	says("; PodDisruptionBudget shop/strict allows 0 of 1 pods now");
+}
+
+static void a_ready_pod_is_held_by_a_budget_that_frees_others(void **state)
+{
+	add_pod("web-1", "'app':'web'", RUNS ",'conditions':[{'type':'Ready','status':'True'}]");
+	add_budget("free", "'selector':{},'unhealthyPodEvictionPolicy':'AlwaysAllow'", 0);
+	says("; PodDisruptionBudget shop/free allows 0 of 1 pods now");
 }
 
 static void a_pod_under_two_of_them_is_named(void **state)
@@ -211,8 +229,10 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, reset, forget)
 	const struct CMUnitTest tests[] = {
 		T(a_budget_that_allows_fewer_is_told),
+		T(a_budget_is_for_its_own_namespace),
 		T(selectors_mean_what_kubernetes_means),
 		T(a_pod_that_no_budget_is_asked_for_counts_for_none),
+		T(a_ready_pod_is_held_by_a_budget_that_frees_others),
 		T(a_pod_under_two_of_them_is_named),
 		T(more_than_can_be_named_are_counted),
 		cmocka_unit_test_setup_teardown(the_plan_of_a_drain_tells_which_budget_holds_it_up,

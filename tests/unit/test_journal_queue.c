@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "remediations/journal_log.h"
+#include "remediations/journal_queue.h"
 #include "tests/support/journal_fixture.h"
 #include "tests/support/vfs_lossy.h"
 
@@ -37,6 +38,48 @@ static void an_event_does_not_wait_for_records_before_it(void **state)
 	assert_int_equal(event.numbers[0], 2);
 	assert_int_equal(record.numbers[0], 5);
 	journal_close(journal);
+}
+
+/* The group that is due within half a minute. */
+static struct waiting *take(struct journal_queue *queue)
+{
+	int64_t began_ns = clock_mono_ns(clock_system());
+	struct waiting *group;
+	size_t left;
+	bool ended;
+
+	group = journal_queue_take(queue, INT64_C(30000000000), &left, &ended);
+	assert_true(clock_mono_ns(clock_system()) - began_ns < INT64_C(30000000000));
+	assert_non_null(group);
+	return group;
+}
+
+static void an_event_waits_for_nobody(void **state)
+{
+	struct waiting event = {.hurry = HURRY_EVENT, .bytes = 10};
+	struct journal_queue queue;
+
+	journal_queue_init(&queue, 100, 1000, 0);
+	assert_int_equal(journal_queue_add(&queue, &event), STATUS_OK);
+	assert_ptr_equal(take(&queue), &event);
+	assert_null(event.next);
+	journal_queue_fini(&queue);
+}
+
+/* Notes alone would have gone after a while. */
+static void notes_ride_along_with_an_event(void **state)
+{
+	struct waiting note = {.hurry = HURRY_NOTE, .bytes = 10},
+		       event = {.hurry = HURRY_EVENT, .bytes = 10};
+	struct journal_queue queue;
+
+	journal_queue_init(&queue, 100, 1000, 0);
+	assert_int_equal(journal_queue_add(&queue, &note), STATUS_OK);
+	assert_int_equal(journal_queue_add(&queue, &event), STATUS_OK);
+	assert_ptr_equal(take(&queue), &event);
+	assert_ptr_equal(event.next, &note);
+	assert_null(note.next);
+	journal_queue_fini(&queue);
 }
 
 static struct record patient_record(const char *key)
@@ -134,6 +177,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, journal_fixture_make, journal_fixture_remove)
 		T(an_event_does_not_wait_for_records_before_it),
+		cmocka_unit_test(an_event_waits_for_nobody),
+		cmocka_unit_test(notes_ride_along_with_an_event),
 		T(records_that_may_wait_share_a_sync),
 		T(records_that_may_wait_go_with_the_next_that_may_not),
 		T(what_may_wait_is_committed_at_close),

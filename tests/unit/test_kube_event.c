@@ -169,6 +169,8 @@ static void event_of_a_node_stands_in_the_default_namespace(void **state)
 
 static void what_changes_nothing_or_is_not_opted_in_is_not_told(void **state)
 {
+	static const char *const common[] = {"mode", "approval", "startup_grace", "not_firing",
+		"kill_switch", "storm", "playbook_gone", "freeze"};
 	struct fixture *fixture = *state;
 
 	fixture->action.dry_run = true;
@@ -179,8 +181,8 @@ static void what_changes_nothing_or_is_not_opted_in_is_not_told(void **state)
 	fixture->action.plan.kind = ACTION_TICKET;
 	tell_state(fixture, STATE_DONE);
 	tell(fixture, NEWS_DECISION, "refuse", "x");
-	tell(fixture, NEWS_REFUSAL, "mode", "x");
-	tell(fixture, NEWS_REFUSAL, "kill_switch", "x");
+	for (size_t i = 0; i < sizeof(common) / sizeof(common[0]); i++)
+		tell(fixture, NEWS_REFUSAL, common[i], "x");
 	fixture->seen.managed = false;
 	tell(fixture, NEWS_REFUSAL, "unmanaged", "x");
 	fixture->incident.observation = NULL;
@@ -247,6 +249,31 @@ static void flood_is_bounded_and_what_is_dropped_is_counted(void **state)
 	assert_int_equal(http_stub_request_count(fixture->stub), (int)written);
 }
 
+static double outcomes(void)
+{
+	return metrics_get(METRIC_KUBE_EVENTS, "written") +
+		metrics_get(METRIC_KUBE_EVENTS, "dropped");
+}
+
+/* One after the other, so that the queue is no bound. */
+static void rate_is_bounded_where_the_queue_is_not(void **state)
+{
+	struct fixture *fixture = *state;
+	int64_t began_ns = clock_mono_ns(clock_system());
+	double seconds;
+
+	for (int i = 1; i <= 2 * KUBE_EVENT_BURST; i++) {
+		tell_state(fixture, STATE_SENT);
+		for (int wait = 0; outcomes() < i; wait++) {
+			assert_true(wait < 60000);
+			clock_sleep_ms(1);
+		}
+	}
+	seconds = (double)(clock_mono_ns(clock_system()) - began_ns) / 1e9;
+	assert_true(metrics_get(METRIC_KUBE_EVENTS, "written") <=
+		KUBE_EVENT_BURST + KUBE_EVENT_RATE * seconds + 1);
+}
+
 static void server_that_forbids_is_left_alone_for_a_while(void **state)
 {
 	static const struct stub_rule rules[] = {{.start = "", .code = 403}};
@@ -290,6 +317,7 @@ int main(void)
 		T(refusal_is_told_once_and_becomes_a_series_of_incidents),
 		T(event_that_ended_meanwhile_is_made_anew),
 		T(flood_is_bounded_and_what_is_dropped_is_counted),
+		T(rate_is_bounded_where_the_queue_is_not),
 		T(server_that_forbids_is_left_alone_for_a_while),
 		T(long_words_are_cut_to_what_is_allowed),
 	};

@@ -246,6 +246,56 @@ static void former_leader_stops_before_the_next_begins(void **state)
 	fail_msg("nobody took it over");
 }
 
+static struct side *slow;
+
+static void take_long(struct world *at)
+{
+	at->before_write = NULL;
+	clock_manual_advance(&slow->clock, 3000);
+}
+
+/* Others see the record at the earliest when the request went out: from then on it counts. */
+static void time_on_the_way_is_no_time_to_lead(void **state)
+{
+	struct side one;
+	int64_t began_ns;
+
+	open_side(&one, "one", 0);
+	began_ns = clock_mono_ns(&one.clock.clock);
+	slow = &one;
+	world.before_write = take_long;
+	assert_true(try_it(&one));
+	assert_int_equal(clock_mono_ns(&one.clock.clock) - began_ns, 3000 * INT64_C(1000000));
+	/* A twentieth of the 15 s is kept free for clocks that run faster elsewhere. */
+	assert_int_equal(until(&one) - began_ns, 14250 * INT64_C(1000000));
+	close_side(&one);
+}
+
+/* A record that claims to be held for ever, or for no time, is held as long as our own would be. */
+static void a_duration_that_is_nonsense_is_not_waited_for(void **state)
+{
+	static const json_int_t seconds[] = {0, -5, 3601, INT64_C(4000000000)};
+
+	for (size_t i = 0; i < ARRAY_COUNT(seconds); i++) {
+		struct side one, two;
+
+		clear(NULL);
+		open_side(&one, "one", 0);
+		open_side(&two, "two", 0);
+		assert_true(try_it(&one));
+		json_object_set_new(json_object_get(world.lease, "spec"), "leaseDurationSeconds",
+			json_integer(seconds[i]));
+		stamp(world.lease);
+		assert_false(try_it(&two));
+		clock_manual_advance(&two.clock, 14999);
+		assert_false(try_it(&two));
+		clock_manual_advance(&two.clock, 1);
+		assert_true(try_it(&two));
+		close_side(&one);
+		close_side(&two);
+	}
+}
+
 static void take_it(struct world *at)
 {
 	json_t *spec = json_object_get(at->lease, "spec");
@@ -379,11 +429,20 @@ static void what_others_wrote_on_it_stays(void **state)
 	assert_true(try_it(&one));
 	json_object_set_new(json_object_get(world.lease, "metadata"), "labels",
 		json_pack("{s:s}", "team", "a"));
+	json_object_set_new(json_object_get(json_object_get(world.lease, "metadata"),
+				    "annotations"),
+		"owner", json_string("b"));
 	json_object_set_new(json_object_get(world.lease, "spec"), "strategy", json_string("x"));
 	stamp(world.lease);
 	assert_true(try_it(&one));
 	assert_string_equal(spec_text("strategy"), "x");
 	assert_non_null(json_object_get(json_object_get(world.lease, "metadata"), "labels"));
+	assert_string_equal(json_string_value(
+				    json_object_get(json_object_get(json_object_get(world.lease,
+									    "metadata"),
+							    "annotations"),
+					    "owner")),
+		"b");
 	close_side(&one);
 }
 
@@ -462,6 +521,8 @@ int main(void)
 		T(without_the_server_it_stops_at_the_renew_deadline),
 		T(deleted_lease_is_made_anew_by_its_holder_only_once),
 		T(released_lease_is_free_at_once),
+		T(time_on_the_way_is_no_time_to_lead),
+		T(a_duration_that_is_nonsense_is_not_waited_for),
 		T(what_others_wrote_on_it_stays),
 		T(times_that_do_not_fit_are_refused),
 		T(fenced_session_reads_but_changes_nothing),

@@ -267,6 +267,25 @@ static void roles_of_namespaces_are_looked_for_in_each(void **state)
 			asked(fixture, "\"namespace\":\"shop\""));
 }
 
+/* What one namespace allows is nothing where another forbids it. */
+static void what_one_namespace_forbids_disables(void **state)
+{
+	static const struct stub_rule rules[] = {{.start = REVIEW "\t\"namespace\":\"bank\"",
+							 .body = NO},
+		{.start = REVIEW, .body = YES}};
+	static const char *const namespaces[] = {"shop", "bank"};
+	const struct permission_watch_config config = {.namespaces = namespaces,
+		.namespace_count = 2,
+		.every_ms = 10,
+		.retry_ms = 10};
+	struct fixture *fixture = *state;
+
+	load(fixture, false);
+	open_watch(fixture, &config, rules, 2);
+	permission_watch_use(fixture->watch, fixture->playbooks, MODE_AUTO);
+	AWAIT(lacks(fixture, "grow", ""));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, make_fixture, remove_fixture)
 
 int main(void)
@@ -277,6 +296,7 @@ int main(void)
 		T(server_that_does_not_tell_disables_nothing_and_enables_nothing),
 		T(what_the_mode_does_not_let_be_done_needs_no_permission),
 		T(roles_of_namespaces_are_looked_for_in_each),
+		T(what_one_namespace_forbids_disables),
 	};
 
 	return cmocka_run_group_tests_name("permission_watch", tests, NULL, NULL);

@@ -13,7 +13,9 @@
 
 #include "base/check.h"
 #include "base/custom_kind.h"
+#include "base/mem.h"
 #include "remediations/guard.h"
+#include "remediations/kube_custom.h"
 #include "tests/support/action_scene.h"
 
 #define ROLLOUT "argoproj.io/v1alpha1 Rollout"
@@ -149,6 +151,69 @@ static void at_zero_it_was_switched_off(void **state)
 	assert_string_equal(scene->plan.refusal.sentence, "A Rollout has no scale subresource.");
 }
 
+/* What a server says of the API's version and of a scale, in which ' stands for ". */
+static const char *api_says, *scale_says;
+
+static int answer_told(void *argument, const struct kube_request *request, json_t **body)
+{
+	size_t size = strlen(request->path);
+	const char *text =
+		size > 6 && strcmp(request->path + size - 6, "/scale") == 0 ? scale_says : api_says;
+	char *copy = mem_strdup(text);
+
+	(void)argument;
+	assert_non_null(copy);
+	for (char *c = copy; *c != '\0'; c++)
+		if (*c == '\'')
+			*c = '"';
+	*body = json_loads(copy, 0, NULL);
+	assert_non_null(*body);
+	mem_free(copy);
+	return 200;
+}
+
+static enum status look_told(struct observation *observation, struct error *error)
+{
+	struct kube_session *session = kube_session_open_served(answer_told, NULL);
+	struct kube_look look = {.session = session};
+	enum status status;
+
+	scene_step(scene, ROLLOUT, "{action: scale, by: +2, max: 10}");
+	*observation = (struct observation){.replicas = 7,
+		.target = {.kind = rollout(), .namespace_name = "shop", .name = "web"}};
+	status = kube_custom_look(&look, observation, error);
+	kube_session_close(session);
+	return status;
+}
+
+#define SERVED(namespaced)                                                                         \
+	"{'resources':[{'name':'rollouts','kind':'Rollout','namespaced':" namespaced               \
+	"},{'name':'rollouts/scale','kind':'Scale','namespaced':true}]}"
+
+static void replicas_that_are_not_sent_are_none(void **state)
+{
+	struct observation observation;
+	struct error error;
+
+	api_says = SERVED("true");
+	scale_says = "{'spec':{},'status':{'replicas':4}}";
+	assert_int_equal(look_told(&observation, &error), STATUS_OK);
+	assert_int_equal(observation.replicas, 0);
+	assert_int_equal(observation.ready_replicas, 4);
+	assert_false(observation.no_scale);
+}
+
+static void a_kind_without_namespaces_is_refused(void **state)
+{
+	struct observation observation;
+	struct error error;
+
+	api_says = SERVED("false");
+	scale_says = "{}";
+	assert_int_equal(look_told(&observation, &error), STATUS_BAD_INPUT);
+	assert_non_null(strstr(error.text, "lives in no namespace"));
+}
+
 static void set_aside(struct scene *at, const struct kube_request *request)
 {
 	if (request->method != KUBE_PATCH || at->call_count > 40)
@@ -272,6 +337,8 @@ int main(void)
 		T(a_paused_one_and_git_are_seen_as_of_any_workload),
 		T(the_writer_of_its_replicas_is_found_by_the_scale),
 		T(at_zero_it_was_switched_off),
+		T(replicas_that_are_not_sent_are_none),
+		T(a_kind_without_namespaces_is_refused),
 		T(a_conflict_is_judged_by_its_scale),
 		T(a_replica_set_of_its_own_is_scaled),
 		T(a_replica_set_of_a_deployment_is_the_deployments),

@@ -146,6 +146,24 @@ static void scores_that_are_no_numbers_teach_nothing(void **state)
 	assert_memory_equal(&before, &tail, sizeof(tail));
 }
 
+/* A long outage must not become the usual. */
+static void an_alarm_teaches_nothing(void **state)
+{
+	double threshold;
+	uint64_t seen;
+
+	draw_train(8);
+	tail_init(&tail, &(struct tail_config){.depth = 20});
+	assert_true(tail_fit(&tail, scores, TRAIN, scratch));
+	threshold = tail_threshold(&tail);
+	seen = tail.seen;
+	for (size_t i = 0; i < 1000; i++)
+		assert_true(tail_step(&tail, threshold + 100 + random_unit(&dice)) <=
+			tail.config.probability);
+	assert_true(tail_threshold(&tail) == threshold);
+	assert_int_equal(tail.seen, seen);
+}
+
 static void scores_all_alike_alarm_only_over_them(void **state)
 {
 	for (size_t i = 0; i < TRAIN; i++)
@@ -247,6 +265,7 @@ int main(void)
 		cmocka_unit_test(a_moving_mean_follows_what_drifts),
 		cmocka_unit_test(higher_scores_are_less_probable),
 		cmocka_unit_test(scores_that_are_no_numbers_teach_nothing),
+		cmocka_unit_test(an_alarm_teaches_nothing),
 		cmocka_unit_test(scores_all_alike_alarm_only_over_them),
 		cmocka_unit_test(the_tracked_quantile_keeps_its_rate_after_a_shift),
 		cmocka_unit_test(a_quiet_stream_is_not_searched_for_alarms),
