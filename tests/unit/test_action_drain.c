@@ -108,6 +108,49 @@ static void node_is_cordoned_and_then_its_pods_are_evicted(void **state)
 		"\"namespace\":\"shop\"},\"deleteOptions\":{\"preconditions\":{\"uid\":\"uid-web-2\"}}}");
 }
 
+/* Of a DaemonSet, static, finished, and one that is going already. */
+#define STAYING                                                                                                                                              \
+	POD("daemon",                                                                                                                                        \
+		",\"ownerReferences\":[{\"controller\":true,\"kind\":\"DaemonSet\","                                                                         \
+		"\"apiVersion\":\"apps/v1\"}]")                                                                                                              \
+	"," POD("static",                                                                                                                                    \
+		",\"annotations\":{\"kubernetes.io/config.mirror\":\"x\"}") ","                                                                              \
+									    "{\"metadata\":{\"namespace\":\"shop\",\"name\":\"job\",\"uid\":\"u-job\"" OWNED \
+									    "},\"status\":{\"phase\":\"Succeeded\"}}"
+#define GOING POD("going", OWNED ",\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"")
+
+static void what_stays_or_goes_already_is_not_evicted(void **state)
+{
+	struct kube_fixture *fixture = *state;
+	struct command command = make_command(ACTION_DRAIN, TARGET_NODE, "n1");
+
+	SEND(fixture, command,
+		{.start = PODS,
+			.body = LIST(STAYING "," GOING "," POD("web-1", OWNED)),
+			.times = 2},
+		{.start = PODS, .body = LIST(STAYING)}, {.start = "GET " NODE, .body = OPEN_NODE},
+		{.start = "PATCH " NODE}, {.start = "POST", .code = 201});
+	assert_int_equal(fixture->result.outcome, COMMAND_DONE);
+	assert_int_equal(count_of(fixture, "POST"), 1);
+	assert_int_equal(count_of(fixture, "POST /api/v1/namespaces/shop/pods/web-1/eviction"), 1);
+}
+
+#define OTHER_NODE                                                                                 \
+	"{\"metadata\":{\"name\":\"n1\",\"uid\":\"u2\",\"resourceVersion\":\"1\"},\"spec\":{}}"
+
+static void another_node_of_the_name_is_left_alone(void **state)
+{
+	struct kube_fixture *fixture = *state;
+	struct command command = make_command(ACTION_DRAIN, TARGET_NODE, "n1");
+
+	SEND(fixture, command, {.start = PODS, .body = TWO},
+		{.start = "GET " NODE, .body = OTHER_NODE}, {.start = "PATCH " NODE},
+		{.start = "POST", .code = 201});
+	assert_failed(fixture, "another node by now");
+	assert_int_equal(count_of(fixture, "PATCH"), 0);
+	assert_int_equal(count_of(fixture, "POST"), 0);
+}
+
 static void pod_that_forbids_it_leaves_all_as_it_was(void **state)
 {
 	struct kube_fixture *fixture = *state;
@@ -516,6 +559,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_SERVER(node_is_cordoned_and_then_its_pods_are_evicted),
+		WITH_SERVER(what_stays_or_goes_already_is_not_evicted),
+		WITH_SERVER(another_node_of_the_name_is_left_alone),
 		WITH_SERVER(pod_that_forbids_it_leaves_all_as_it_was),
 		WITH_SERVER(exhausted_budget_is_waited_for),
 		WITH_SERVER(failed_drain_uncordons_what_it_cordoned),
