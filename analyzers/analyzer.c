@@ -75,6 +75,7 @@ static void keep_config(struct analyzer *analyzer, const struct analyzer_config 
 	analyzer->config.signal_paths = NULL;
 	analyzer->config.signal_path_count = 0;
 	analyzer->config.detector = analyzer->config.forecaster = NULL;
+	analyzer->config.general_learnt = NULL;
 	analyzer->config.general_models[0] = analyzer->config.general_models[1] = NULL;
 }
 
@@ -106,6 +107,7 @@ static enum status open_general(struct analyzer *analyzer, const struct analyzer
 				return STATUS_NO_MEMORY;
 			}
 			lstm_shared_put(analyzer->shared, net);
+			analyzer->general_trained_ms = info.trained_ms;
 			LOG_INFO("a net for all workloads takes part in forecasts",
 				LOG_TEXT("path", path));
 			break;
@@ -116,6 +118,55 @@ static enum status open_general(struct analyzer *analyzer, const struct analyzer
 			LOG_WARN("a net for all workloads is refused", LOG_ERROR_FIELD(&why));
 	}
 	return STATUS_OK;
+}
+
+/* Of the workloads of the last scan, those signals that are forecast; evenly drawn beyond max. */
+static size_t school_signals(void *argument, struct school_signal *signals, size_t max)
+{
+	struct analyzer *analyzer = argument;
+	struct snapshot *snapshot = analyzer_snapshot(analyzer);
+	uint32_t roles = 0;
+	size_t count = 0, seen = 0, each;
+
+	pthread_mutex_lock(&analyzer->publish_lock);
+	for (int role = 0; role < ROLE_COUNT; role++)
+		if (analyzer->set.roles[role].bound && analyzer->set.roles[role].forecast)
+			roles |= 1u << role;
+	pthread_mutex_unlock(&analyzer->publish_lock);
+	each = snapshot->roster.count * ROLE_COUNT / max + 1;
+	for (size_t i = 0; i < snapshot->roster.count; i++)
+		for (int role = 0; role < ROLE_COUNT && count < max; role++) {
+			const struct watched_workload *workload = &snapshot->roster.workloads[i];
+
+			if ((roles >> role & 1) == 0 ||
+				workload->signals[role].series == STORE_NO_SERIES ||
+				seen++ % each != 0)
+				continue;
+			signals[count++] = (struct school_signal){.workload = workload->key,
+				.role = (enum signal_role)role};
+		}
+	snapshot_release(snapshot);
+	return count;
+}
+
+static enum status open_school(struct analyzer *analyzer, const struct analyzer_config *config,
+	struct error *error)
+{
+	struct school_config school;
+
+	if (analyzer->shared == NULL || !named(config->general_learnt) ||
+		config->general_again_ms == 0 || config->rollup == NULL)
+		return STATUS_OK;
+	school_config_default(&school);
+	school.shared = analyzer->shared;
+	school.rollup = config->rollup;
+	school.clock = config->clock;
+	school.path = config->general_learnt;
+	school.again_rows = config->general_again_ms / MINUTE_MS;
+	school.signals = school_signals;
+	school.argument = analyzer;
+	analyzer->school = school_open(&school, analyzer->general_trained_ms, error);
+	return analyzer->school != NULL ? STATUS_OK : error->code;
 }
 
 /* Without the 1-minute tier there is nothing to learn from. */
@@ -188,7 +239,8 @@ struct analyzer *analyzer_open(const struct analyzer_config *config, struct stor
 		(analyzer->published = snapshot_make(&analyzer->roster, &analyzer->log, 0)) == NULL)
 		error_set(error, STATUS_NO_MEMORY, "out of memory");
 	else if (open_general(analyzer, config, error) == STATUS_OK &&
-		open_watcher(analyzer, config, error) == STATUS_OK)
+		open_watcher(analyzer, config, error) == STATUS_OK &&
+		open_school(analyzer, config, error) == STATUS_OK)
 		error_reset(error);
 	diagnostics_fini(&diagnostics);
 	if (error->code != STATUS_OK) {
@@ -235,6 +287,8 @@ void analyzer_stop(struct analyzer *analyzer)
 	if (analyzer->thread_runs)
 		pthread_join(analyzer->thread, NULL);
 	analyzer->thread_runs = false;
+	if (analyzer->school != NULL)
+		school_stop(analyzer->school);
 	if (analyzer->watcher.trainer != NULL)
 		trainer_stop(analyzer->watcher.trainer);
 }
@@ -244,6 +298,7 @@ void analyzer_close(struct analyzer *analyzer)
 	if (analyzer == NULL)
 		return;
 	analyzer_stop(analyzer);
+	school_close(analyzer->school);
 	if (analyzer->collected)
 		metrics_remove_collector(analyzer_collect, analyzer);
 	if (analyzer->published != NULL)
@@ -407,6 +462,8 @@ enum status analyzer_start(struct analyzer *analyzer, struct error *error)
 	if (pthread_create(&analyzer->thread, NULL, run, analyzer) != 0)
 		return error_set(error, STATUS_NO_MEMORY, "no thread for the scan");
 	analyzer->thread_runs = true;
+	if (analyzer->school != NULL)
+		return school_start(analyzer->school, error);
 	return STATUS_OK;
 }
 

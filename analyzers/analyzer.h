@@ -42,6 +42,10 @@ struct analyzer_config {
 	/* Files of a net for all workloads (models/general_file.h) that is one of its members: the first of
 	 * them that is good serves. NULL: none. Not changed by a reload. */
 	const char *general_models[2];
+	/* Where a net that is trained in service is written (analyzers/school.h), and how often; NULL or 0:
+	 * none is. */
+	const char *general_learnt;
+	int64_t general_again_ms;
 	double detector_probability; /* a usual minute scores as high as a finding no more often */
 	int64_t learn_ms, learn_min_ms, learn_again_ms;
 	uint64_t models_bytes_max;

@@ -147,6 +147,16 @@
 		"kind,outcome")                                                                                                \
 	METRIC(TRAINING_SECONDS, "nimbusguard_training_duration_seconds", METRIC_HISTOGRAM,                                    \
 		"Time that learning took for one workload, by kind.", "kind")                                                  \
+	METRIC(LSTM_TRAININGS, "nimbusguard_lstm_trainings_total", METRIC_COUNTER,                                             \
+		"Trainings of the net for all workloads: promoted, kept (what serves is better), failed, ended.",              \
+		"outcome")                                                                                                     \
+	METRIC(LSTM_EPOCH, "nimbusguard_lstm_training_epoch", METRIC_GAUGE,                                                    \
+		"Epochs that its training has behind it; 0: none runs.", "")                                                   \
+	METRIC(LSTM_HOLDOUT_LOSS, "nimbusguard_lstm_holdout_loss", METRIC_GAUGE,                                               \
+		"Pinball loss of the net in training on what is held out, after the last epoch.",                              \
+		"")                                                                                                            \
+	METRIC(LSTM_RELATIVE_ERROR, "nimbusguard_lstm_relative_error", METRIC_GAUGE,                                           \
+		"Error of the net that serves over that of the last value, at its last exam.", "")                             \
 	METRIC(INFERENCE_SECONDS, "nimbusguard_inference_duration_seconds", METRIC_HISTOGRAM,                                  \
 		"Time of one scan that went into detectors or forecasters, over all workloads.",                               \
 		"kind")                                                                                                        \

@@ -70,6 +70,9 @@ static void general_config(const struct config *config, struct bundle *bundle,
 		config_text(config, SETTING_STORAGE_PATH));
 	analyzer->general_models[0] = path[0] != '\0' ? path : bundle->general_own;
 	analyzer->general_models[1] = path[0] != '\0' ? NULL : bundle->general;
+	/* A file that somebody chose is not replaced. */
+	analyzer->general_learnt = path[0] != '\0' ? NULL : bundle->general_own;
+	analyzer->general_again_ms = config_int(config, SETTING_ANALYZE_GENERAL_AGAIN);
 }
 
 void service_analyzer_config(const struct config *config, struct bundle *bundle,

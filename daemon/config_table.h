@@ -166,6 +166,9 @@
 	SETTING(ANALYZE_GENERAL_MODEL, "analyze.general_model", TEXT, "", 0, 0, NULL, false,       \
 		"File of the LSTM for all workloads, a member of combined; empty: models/ in "     \
 		"storage.path or, where nothing was learnt yet, the bundled one; none.")           \
+	SETTING(ANALYZE_GENERAL_AGAIN, "analyze.general_again", DURATION, "7d", 0,                 \
+		28 * 24 * HOUR_MS, NULL, false,                                                    \
+		"Time from one training of it on the workloads here to the next; 0: none.")        \
 	SETTING(ANALYZE_LEARN, "analyze.learn", DURATION, "7d", HOUR_MS, 28 * 24 * HOUR_MS, NULL,  \
 		false, "Minutes that it learns from.")                                             \
 	SETTING(ANALYZE_LEARN_MIN, "analyze.learn_min", DURATION, "1d", HOUR_MS,                   \

@@ -228,6 +228,11 @@ static double holdout_loss(struct trainer *trainer)
 	return count > 0 ? sum / count : NAN;
 }
 
+static bool is_stopped(const struct trainer *trainer)
+{
+	return trainer->by->stopping != NULL && atomic_load(trainer->by->stopping);
+}
+
 /* Epochs until patience, the maximum or the caller ends them. */
 static void epochs_run(struct trainer *trainer, struct lstm_training_result *result)
 {
@@ -242,11 +247,13 @@ static void epochs_run(struct trainer *trainer, struct lstm_training_result *res
 	while (go_on && result->epochs < trainer->by->epochs_max && since < trainer->by->patience) {
 		double loss = 0, holdout;
 
-		for (size_t i = 0; i < steps; i++)
+		for (size_t i = 0; i < steps && !is_stopped(trainer); i++)
 			loss += step(trainer,
 					((double)result->epochs + (double)i / (double)steps) /
 						(double)trainer->by->epochs_max) /
 				(double)steps;
+		if (is_stopped(trainer))
+			break;
 		holdout = holdout_loss(trainer);
 		result->epochs++;
 		since++;

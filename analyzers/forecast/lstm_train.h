@@ -10,6 +10,7 @@
 #ifndef NIMBUSGUARD_ANALYZERS_FORECAST_LSTM_TRAIN_H
 #define NIMBUSGUARD_ANALYZERS_FORECAST_LSTM_TRAIN_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "analyzers/forecast/lstm.h"
@@ -37,6 +38,8 @@ struct lstm_training {
 	/* Called after each epoch, may be NULL; false ends the training, the best so far stays. */
 	bool (*progress)(void *caller, size_t epoch, double train_loss, double holdout_loss);
 	void *caller;
+	/* Looked at before each step, may be NULL: true ends the training, likewise. */
+	const atomic_bool *stopping;
 };
 
 struct lstm_training_result {
