@@ -294,6 +294,19 @@ static void checkpoint_remove(const struct school *school)
 	(void)unlink(previous);
 }
 
+/* Where the file and its checkpoint are to be. */
+static enum status folder_make(const struct school *school, struct error *error)
+{
+	char folder[PATH_SIZE], *slash;
+
+	(void)snprintf(folder, sizeof(folder), "%s", school->path);
+	slash = strrchr(folder, '/');
+	if (slash == NULL || slash == folder)
+		return STATUS_OK;
+	*slash = '\0';
+	return file_make_folder(folder, error);
+}
+
 static enum status train(struct school *school, const struct lstm_net *serving, int64_t end,
 	struct error *error)
 {
@@ -307,7 +320,9 @@ static enum status train(struct school *school, const struct lstm_net *serving, 
 	config.lstm_hidden = serving->lstm.shape.hidden;
 	config.lstm_layers = serving->lstm.shape.layers;
 	config.lstm_beside = serving->beside;
-	status = lessons_init(&lessons, &config, error);
+	status = folder_make(school, error);
+	if (status == STATUS_OK)
+		status = lessons_init(&lessons, &config, error);
 	if (status != STATUS_OK)
 		return status;
 	status = lessons_fill(school, &lessons, end, error);
@@ -339,9 +354,8 @@ static enum status promote(struct school *school, const double *relative, int64_
 {
 	static const char *const names[] = {"mae_vs_naive", "serving_vs_naive",
 		"yesterday_vs_naive"};
-	char folder[PATH_SIZE], *slash;
 	struct model_info info;
-	enum status status = STATUS_OK;
+	enum status status;
 
 	memset(&info, 0, sizeof(info));
 	(void)snprintf(info.made_by, sizeof(info.made_by), "nimbusguard, in service");
@@ -354,14 +368,7 @@ static enum status promote(struct school *school, const double *relative, int64_
 		(void)snprintf(info.score_names[i], MODEL_TEXT, "%s", names[i]);
 		info.scores[i] = relative[i];
 	}
-	(void)snprintf(folder, sizeof(folder), "%s", school->path);
-	slash = strrchr(folder, '/');
-	if (slash != NULL && slash != folder) {
-		*slash = '\0';
-		status = file_make_folder(folder, error);
-	}
-	if (status == STATUS_OK)
-		status = general_file_write(school->path, school->pupil, &info, error);
+	status = general_file_write(school->path, school->pupil, &info, error);
 	if (status != STATUS_OK)
 		return status;
 	lstm_shared_put(school->config.shared, school->pupil);
