@@ -3,7 +3,6 @@
  * and what each policy did with the traffic, as inline SVG. Nothing is fetched, no script runs.
  */
 #include <math.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "analyzers/scaler/compare.h"
@@ -203,25 +202,20 @@ static void write_trade(const struct comparison *comparison, struct buf *text)
 
 /* ---- learning curves ---- */
 
-/* One line of the curve; offset: of the figure within a point. */
-static void write_curve(const struct policy_training *training, size_t offset, const char *heading,
-	struct buf *text)
+static void write_curve(const double *values, size_t count, const char *heading, struct buf *text)
 {
 	double low = INFINITY, high = -INFINITY;
 
-	for (size_t i = 0; i < training->count; i++) {
-		double value = *(const double *)((const char *)&training->points[i] + offset);
-
-		low = fmin(low, value);
-		high = fmax(high, value);
+	for (size_t i = 0; i < count; i++) {
+		low = fmin(low, values[i]);
+		high = fmax(high, values[i]);
 	}
 	buf_printf(text,
 		"<div><small>%s: %.2f to %.2f</small></div><svg width=\"%d\" height=\"80\">"
 		"<path class=\"wanted\" d=\"",
 		heading, low, high, WIDTH);
-	for (size_t i = 0; i < training->count; i++) {
-		double value = *(const double *)((const char *)&training->points[i] + offset);
-		double part = high > low ? (value - low) / (high - low) : 0.5;
+	for (size_t i = 0; i < count; i++) {
+		double part = high > low ? (values[i] - low) / (high - low) : 0.5;
 
 		buf_printf(text, "%c%zu %.1f", i > 0 ? 'L' : 'M',
 			10 + i * (WIDTH - 20) / POLICY_TRAINING_POINTS, 74 - 68 * part);
@@ -231,17 +225,24 @@ static void write_curve(const struct policy_training *training, size_t offset, c
 
 static void write_training(const struct compare_row *row, struct buf *text)
 {
-	if (row->training.count == 0)
+	double rewards[POLICY_TRAINING_POINTS], violated[POLICY_TRAINING_POINTS],
+		costs[POLICY_TRAINING_POINTS];
+	size_t count = row->training.count;
+
+	if (count == 0)
 		return;
+	for (size_t i = 0; i < count; i++) {
+		rewards[i] = row->training.points[i].reward;
+		violated[i] = row->training.points[i].violated;
+		costs[i] = row->training.points[i].cost;
+	}
 	buf_add_text(text, "<h2>How ");
 	buf_add_html(text, row->policy);
 	buf_add_text(text,
 		" learned</h2><p>Means over stretches of training days, from the first on.</p>\n");
-	write_curve(&row->training, offsetof(struct policy_training_point, reward), "reward", text);
-	write_curve(&row->training, offsetof(struct policy_training_point, violated),
-		"violated minutes, %", text);
-	write_curve(&row->training, offsetof(struct policy_training_point, cost),
-		"pod-hours beside the oracle's", text);
+	write_curve(rewards, count, "reward", text);
+	write_curve(violated, count, "violated minutes, %", text);
+	write_curve(costs, count, "pod-hours beside the oracle's", text);
 }
 
 void comparison_write_html(const struct comparison *comparison, struct buf *text)

@@ -56,7 +56,7 @@ double draws_normal(struct draws *draws)
 		x = place * draws->edge[block];
 		high = exp(-0.5 * (draws->edge[block] * draws->edge[block] - x * x));
 		low = exp(-0.5 * (draws->edge[block + 1] * draws->edge[block + 1] - x * x));
-		if (low + random_unit(&draws->random) * (high - low) < 1 || block == 0)
+		if (low + random_unit(&draws->random) * (high - low) < 1)
 			return x;
 	}
 }

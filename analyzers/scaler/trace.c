@@ -343,7 +343,7 @@ static double mean_beside(const struct trace *trace, size_t from, bool left)
 
 static double median_around(const struct trace *trace, size_t first, size_t end)
 {
-	double values[2 * AROUND];
+	double values[2 * AROUND] = {0};
 	size_t count = 0, from = first > AROUND ? first - AROUND : 0;
 
 	for (size_t i = from; i < end + AROUND && i < trace->minutes; i++)
