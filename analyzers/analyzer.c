@@ -200,7 +200,10 @@ static enum status open_watcher(struct analyzer *analyzer, const struct analyzer
 		return error_set(error, STATUS_BAD_INPUT, "there is no forecaster \"%.60s\"",
 			config->forecaster);
 	watcher->trainer = trainer_open(config->rollup, error);
-	return watcher->trainer != NULL ? STATUS_OK : error->code;
+	if (watcher->trainer == NULL)
+		return error->code;
+	trainer_tell(watcher->trainer, config->trained, config->trained_argument);
+	return STATUS_OK;
 }
 
 struct analyzer *analyzer_open(const struct analyzer_config *config, struct store *store,

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analyzers/training.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/event.h"
@@ -58,6 +59,9 @@ struct analyzer_config {
 	 * then wait; NULL: never. Not changed by a reload. */
 	bool (*history_comes)(void *argument);
 	void *history_argument;
+	/* Called from the thread that trains, with each training; may be NULL. Must be short. */
+	training_told_fn *trained;
+	void *trained_argument;
 	/* Called from the scan's thread with firing and resolved findings; may be NULL. */
 	void (*found)(void *argument, const struct event *finding);
 	void *found_argument;

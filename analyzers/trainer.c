@@ -4,6 +4,7 @@
  */
 #include "analyzers/trainer.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
@@ -28,6 +29,8 @@ struct trainer {
 	pthread_cond_t changed;
 	pthread_t thread;
 	bool runs, stopping;
+	training_told_fn *told; /* NULL: nobody */
+	void *told_argument;
 	struct job jobs[TRAINER_QUEUE_MAX];
 	size_t taken, done, asked;
 };
@@ -80,8 +83,58 @@ static struct job *next_job(struct trainer *trainer)
 					      : NULL;
 }
 
+void trainer_tell(struct trainer *trainer, training_told_fn *told, void *argument)
+{
+	trainer->told = told;
+	trainer->told_argument = argument;
+}
+
+_Static_assert(TRAINING_HORIZONS == OUTLOOK_HORIZONS, "a skill each");
+
+static void skill_mean(const struct outlook *outlook, double *skill)
+{
+	size_t counts[OUTLOOK_HORIZONS] = {0};
+
+	for (int role = 0; outlook != NULL && role < ROLE_COUNT; role++) {
+		struct outlook_view view;
+
+		if (!outlook_read(outlook, (enum signal_role)role, &view))
+			continue;
+		for (size_t i = 0; i < OUTLOOK_HORIZONS; i++) {
+			if (isnan(view.skill[i]))
+				continue;
+			skill[i] = (counts[i] == 0 ? 0 : skill[i]) + view.skill[i];
+			counts[i]++;
+		}
+	}
+	for (size_t i = 0; i < OUTLOOK_HORIZONS; i++)
+		skill[i] = counts[i] > 0 ? skill[i] / (double)counts[i] : NAN;
+}
+
+static void tell(const struct trainer *trainer, const struct job *job, const char *kind,
+	enum status status, int64_t started_ms)
+{
+	const struct train_order *order = &job->order;
+	bool detect = order->kind == TRAIN_WATCH;
+	struct training_report report = {.kind = kind,
+		.method = detect ? order->watch.class->name
+				 : forecaster_class_name(order->outlook.class),
+		.workload = &order->workload,
+		.status = status,
+		.started_ms = started_ms,
+		.ended_ms = clock_now_ms(clock_system()),
+		.end_minute = order->end,
+		.rows_max = detect ? order->watch.train_rows : order->outlook.train_rows};
+
+	if (trainer->told == NULL)
+		return;
+	skill_mean(job->trained.outlook, report.skill);
+	trainer->told(trainer->told_argument, &report);
+}
+
 static void work(struct trainer *trainer, struct job *job)
 {
+	int64_t started_ms = clock_now_ms(clock_system());
 	static const char *const kinds[] = {"detect", "forecast"};
 	int64_t started_ns = clock_mono_ns(clock_system());
 	const struct train_order *order = &job->order;
@@ -100,6 +153,7 @@ static void work(struct trainer *trainer, struct job *job)
 		metrics_observe(METRIC_TRAINING_SECONDS,
 			(double)(clock_mono_ns(clock_system()) - started_ns) / 1e9,
 			kinds[order->kind]);
+	tell(trainer, job, kinds[order->kind], status, started_ms);
 	pthread_mutex_lock(&trainer->lock);
 	trainer->done++;
 	pthread_mutex_unlock(&trainer->lock);

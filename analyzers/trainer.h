@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "analyzers/outlook.h"
+#include "analyzers/training.h"
 #include "analyzers/watch.h"
 
 #define TRAINER_QUEUE_MAX 64
@@ -41,6 +42,8 @@ struct trained {
 };
 
 struct trainer *trainer_open(struct rollup *rollup, struct error *error) MUST_CHECK;
+/* Before trainer_start(). */
+void trainer_tell(struct trainer *trainer, training_told_fn *told, void *argument);
 /* Ends the thread; what waits is given up. */
 void trainer_close(struct trainer *trainer);
 /* Without the thread trainer_run() does its work. */

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "daemon/command.h"
 #include "daemon/minutes_csv.h"
+#include "daemon/models_mlflow.h"
 #include "daemon/models_onnx.h"
 #include "daemon/models_text.h"
 #include "daemon/models_trial.h"
@@ -204,7 +205,7 @@ static int note(const char *to, const char *what, const char *from, const struct
 	return EXIT_GOOD;
 }
 
-static int import_file(const char *from, const char *to)
+static int import_file(const struct command_line *line, const char *from, const char *to)
 {
 	struct model_info info;
 	float *values = NULL;
@@ -218,10 +219,11 @@ static int import_file(const char *from, const char *to)
 	if (status != STATUS_OK)
 		return models_refused(&error);
 	printf("%s is in place\n", to);
+	models_tell_mlflow(line, to, &info, count, 0, MODELS_CHAMPION);
 	return note(to, "imported", from, &info);
 }
 
-static int rollback(const char *path)
+static int rollback(const struct command_line *line, const char *path)
 {
 	struct model_info info;
 	struct error error;
@@ -231,6 +233,7 @@ static int rollback(const char *path)
 		read_info(path, &info, &numbers, &error) != STATUS_OK)
 		return models_refused(&error);
 	printf("%s is the one before\n", path);
+	models_tell_mlflow(line, path, &info, numbers, 0, MODELS_CHAMPION);
 	return note(path, "rolled back", NULL, &info);
 }
 
@@ -323,9 +326,9 @@ static int run_verb(const struct command_line *line, const char *verb, const cha
 	if (strcmp(verb, "promote") == 0)
 		return models_promote(line, first, second);
 	if (strcmp(verb, "rollback") == 0)
-		return rollback(first);
+		return rollback(line, first);
 	if (strcmp(verb, "import") == 0)
-		return import_file(first, second);
+		return import_file(line, first, second);
 	return export_file(line, first, second);
 }
 

@@ -177,6 +177,19 @@
 		28 * 24 * HOUR_MS, NULL, false, "Age at which it learns anew.")                    \
 	SETTING(ANALYZE_MODELS_MEMORY_MAX, "analyze.models_memory_max", SIZE, "2GiB", 1 << 20,     \
 		1024 * GIB, NULL, false, "Memory for the detectors of all workloads.")             \
+	SETTING(MODELS_MLFLOW_URL, "models.mlflow_url", TEXT, "", 0, 0, NULL, false,               \
+		"MLflow server that is told of trainings and of models put in place, "             \
+		"https:// (http:// to this machine or without a token); empty: none.")             \
+	SETTING(MODELS_MLFLOW_TOKEN_FILE, "models.mlflow_token_file", TEXT, "", 0, 0, NULL, false, \
+		"File with the bearer token for it, or with models.mlflow_user the password.")     \
+	SETTING(MODELS_MLFLOW_USER, "models.mlflow_user", TEXT, "", 0, 0, NULL, false,             \
+		"User of basic authentication there; empty: the token is a bearer token.")         \
+	SETTING(MODELS_MLFLOW_CA_FILE, "models.mlflow_ca_file", TEXT, "", 0, 0, NULL, false,       \
+		"Authorities of its certificate; empty: the system's.")                            \
+	SETTING(MODELS_MLFLOW_EXPERIMENT, "models.mlflow_experiment", TEXT, "nimbusguard", 0, 0,   \
+		NULL, false, "Experiment of the runs; made when it is not there.")                 \
+	SETTING(MODELS_MLFLOW_MODEL, "models.mlflow_model", TEXT, "nimbusguard-forecast", 0, 0,    \
+		NULL, false, "Registered model whose versions they become.")                       \
 	SETTING(ALERTMANAGER_URL, "alertmanager.url", TEXT, "", 0, 0, NULL, false,                 \
 		"Alertmanager for silences, https:// or http:// to this machine; empty: none.")    \
 	SETTING(ALERTMANAGER_TOKEN_FILE, "alertmanager.token_file", TEXT, "", 0, 0, NULL, false,   \

@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "base/parse.h"
 #include "daemon/minutes_csv.h"
+#include "daemon/models_mlflow.h"
 #include "daemon/models_text.h"
 #include "daemon/version.h"
 
@@ -360,8 +361,23 @@ static enum status train_and_write(struct contest *contest, const struct lstm_tr
 	return status;
 }
 
+/* What was written is read again: the checksum is its name. */
+static void tell_trained(const struct command_line *line, const char *path, int64_t started_ms)
+{
+	struct model_info info;
+	struct error error;
+	float *numbers;
+	size_t count;
+
+	if (model_file_read(path, &info, &numbers, &count, &error) != STATUS_OK)
+		return;
+	mem_free(numbers);
+	models_tell_mlflow(line, path, &info, count, started_ms, MODELS_CHALLENGER);
+}
+
 int models_train(const struct command_line *line, const char *to)
 {
+	int64_t started_ms = clock_now_ms(clock_system());
 	struct contest contest = {.count = 0};
 	struct lstm_training training;
 	struct model_info info = {.seed = 0};
@@ -375,8 +391,10 @@ int models_train(const struct command_line *line, const char *to)
 		status = EXIT_USAGE;
 	else if (train_and_write(&contest, &training, to, &info, &numbers, &error) != STATUS_OK)
 		status = models_refused(&error);
-	else
+	else {
 		status = say(line, to, &info, numbers, &contest, "written", EXIT_GOOD);
+		tell_trained(line, to, started_ms);
+	}
 	trial_fini(&contest.trial);
 	return status;
 }
@@ -488,7 +506,9 @@ static int promote_judged(const struct command_line *line, const struct contest 
 	if (put_in_place(from, to, contest, contest->better ? NULL : reason, &info, &count,
 		    &error) != STATUS_OK)
 		return models_refused(&error);
-	return say(line, to, &info, count, contest, "promoted", EXIT_GOOD);
+	status = say(line, to, &info, count, contest, "promoted", EXIT_GOOD);
+	models_tell_mlflow(line, to, &info, count, 0, MODELS_CHAMPION);
+	return status;
 }
 
 static int promote_measured(const struct command_line *line, const char *from, const char *to,
@@ -523,5 +543,6 @@ int models_promote(const struct command_line *line, const char *from, const char
 		return promote_measured(line, from, to, force ? reason : NULL);
 	if (put_in_place(from, to, NULL, reason, &info, &count, &error) != STATUS_OK)
 		return models_refused(&error);
+	models_tell_mlflow(line, to, &info, count, 0, MODELS_CHAMPION);
 	return say(line, to, &info, count, NULL, "promoted", EXIT_GOOD);
 }

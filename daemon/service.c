@@ -21,6 +21,8 @@
 #include "base/metrics_process.h"
 #include "daemon/finding_groups.h"
 #include "daemon/intake.h"
+#include "daemon/mlflow_queue.h"
+#include "daemon/models_mlflow.h"
 #include "daemon/recorder.h"
 #include "daemon/review.h"
 #include "daemon/routes.h"
@@ -45,6 +47,7 @@ struct service {
 	struct snapshots *snapshots; /* NULL when they are off */
 	struct backfill *backfill;   /* NULL: off */
 	struct recorder *recorder;   /* NULL: off */
+	struct mlflow_queue *mlflow; /* NULL: none is told */
 	struct analyzer *analyzer;
 	struct remediator *remediator;
 	struct access *access;
@@ -232,6 +235,16 @@ static bool history_comes(void *argument)
 	return state == BACKFILL_WAITING || state == BACKFILL_RUNNING;
 }
 
+static enum status open_mlflow(struct service *service, struct error *error)
+{
+	struct mlflow_config config;
+
+	if (!mlflow_configured(service->config, &config))
+		return STATUS_OK;
+	service->mlflow = mlflow_queue_open(&config, 0, error);
+	return service->mlflow != NULL ? STATUS_OK : error->code;
+}
+
 static enum status open_analyzer(struct service *service, struct error *error)
 {
 	struct analyzer_config config;
@@ -245,6 +258,12 @@ static enum status open_analyzer(struct service *service, struct error *error)
 	config.histograms = intake_histograms(service->intake);
 	config.history_comes = history_comes;
 	config.history_argument = service;
+	if (open_mlflow(service, error) != STATUS_OK)
+		return error->code;
+	if (service->mlflow != NULL) {
+		config.trained = mlflow_tell_training;
+		config.trained_argument = service->mlflow;
+	}
 	service->analyzer = analyzer_open(&config, service->store, error);
 	return service->analyzer != NULL ? STATUS_OK : error->code;
 }
@@ -520,6 +539,7 @@ void service_close(struct service *service)
 		remediator_close(service->remediator);
 	if (service->analyzer != NULL)
 		analyzer_close(service->analyzer);
+	mlflow_queue_close(service->mlflow);
 	rollup_close(service->rollup);
 	recorder_close(service->recorder);
 	if (service->access != NULL)

@@ -3,6 +3,7 @@
  */
 #include "remediations/ticket_http.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -98,9 +99,13 @@ void ticket_http_close(struct ticket_http *http)
 static bool make_headers(const struct ticket_call *call, struct curl_slist **headers)
 {
 	/* Without the empty Expect libcurl would wait for "100 Continue" before a large body. */
+	char type[128] = "Content-Type: application/json";
 	bool good = curl_setup_add(headers, "Accept: application/json") &&
-		curl_setup_add(headers, "Expect:") &&
-		(call->body == NULL || curl_setup_add(headers, "Content-Type: application/json"));
+		curl_setup_add(headers, "Expect:");
+
+	if (call->type != NULL)
+		snprintf(type, sizeof(type), "Content-Type: %s", call->type);
+	good = good && (call->body == NULL || curl_setup_add(headers, type));
 
 	for (size_t i = 0; good && i < TICKET_HTTP_HEADERS_MAX && call->headers[i] != NULL; i++)
 		good = curl_setup_add(headers, call->headers[i]);

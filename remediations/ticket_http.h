@@ -42,12 +42,13 @@ int64_t send_fence_left_ns(const struct send_fence *fence);
 void ticket_http_fence(struct ticket_http *http, const struct send_fence *fence);
 
 struct ticket_call {
-	const char *method, *url;                     /* GET, POST, DELETE */
+	const char *method, *url;                     /* GET, POST, PUT, DELETE */
 	const char *headers[TICKET_HTTP_HEADERS_MAX]; /* further ones, NULL behind the last */
 	bool fresh; /* on a connection of its own: libcurl repeats a request by itself when a kept
 		     * one breaks before an answer */
 	const char *body; /* NULL: none */
 	size_t body_size;
+	const char *type; /* of the body; NULL: application/json */
 };
 
 struct ticket_answer {

@@ -26,6 +26,7 @@ take_python() {
 	fi
 }
 case $tests in *onnx*) take_python onnx ;; esac
+case $tests in *mlflow*) take_python mlflow ;; esac
 
 if ! command -v go >/dev/null; then
 	echo "e2e: no Go toolchain, Kubernetes and a current Prometheus are not built"

@@ -1,0 +1,28 @@
+/*
+ * What is told of each training in the background, for who keeps a record of them.
+ */
+#ifndef NIMBUSGUARD_ANALYZERS_TRAINING_H
+#define NIMBUSGUARD_ANALYZERS_TRAINING_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/workload.h"
+
+#define TRAINING_HORIZONS 2 /* 5 and 15 minutes */
+
+/* Whatever came of it. */
+struct training_report {
+	const char *kind, *method; /* "detect" or "forecast"; the name of the class */
+	const struct workload_key *workload;
+	enum status status; /* STATUS_UNAVAILABLE: there is not enough history */
+	int64_t started_ms, ended_ms,
+		end_minute;              /* end_minute: behind the last that was learnt from */
+	int64_t rows_max;                /* minutes that were learnt from, at most */
+	double skill[TRAINING_HORIZONS]; /* of forecasts, mean over the signals; NaN: not known */
+};
+
+/* Called from the thread that trains; must be short. */
+typedef void training_told_fn(void *argument, const struct training_report *report);
+
+#endif
