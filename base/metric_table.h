@@ -146,8 +146,10 @@
 		"What was learnt in the background, by kind (detect, forecast) and outcome; unavailable: not enough history.", \
 		"kind,outcome")                                                                                                \
 	METRIC(MLFLOW_RUNS, "nimbusguard_mlflow_runs_total", METRIC_COUNTER,                                                   \
-		"Trainings for MLflow, by what came of a try: told, retry, refused, dropped (too many waited).", "result")     \
-	METRIC(MLFLOW_QUEUE, "nimbusguard_mlflow_queue", METRIC_GAUGE, "Trainings that MLflow is yet to be told of.", "")      \
+		"Trainings for MLflow, by what came of a try: told, retry, refused, dropped (too many waited).",               \
+		"result")                                                                                                      \
+	METRIC(MLFLOW_QUEUE, "nimbusguard_mlflow_queue", METRIC_GAUGE,                                                         \
+		"Trainings that MLflow is yet to be told of.", "")                                                             \
 	METRIC(TRAINING_SECONDS, "nimbusguard_training_duration_seconds", METRIC_HISTOGRAM,                                    \
 		"Time that learning took for one workload, by kind.", "kind")                                                  \
 	METRIC(LSTM_TRAININGS, "nimbusguard_lstm_trainings_total", METRIC_COUNTER,                                             \
