@@ -296,10 +296,11 @@ static void handle_firing(struct engine *engine, const struct event *event)
 		engine_join_again(engine, companion, event);
 	else if (seen_has(&engine->seen, engine_event_key(event, playbook->name, &target)))
 		engine_tell(engine, NULL, NULL, NEWS_DECISION, "duplicate", event_name(event));
-	else if ((incident = engine_find_alike(engine, event, playbook, &target)) != NULL)
-		engine_join(engine, incident, event, playbook->name);
-	else
+	else if ((incident = engine_find_alike(engine, event, playbook, &target)) == NULL)
 		open_incident(engine, event, playbook, &target, &refusal);
+	else if (!engine_join(engine, incident, event, playbook->name))
+		refuse_event(engine, event, "no_memory",
+			"There is no memory for what joins an incident; nothing is done about this event.");
 }
 
 /* Whether nothing of the current step can have reached the cluster or is on its way there. */

@@ -249,19 +249,24 @@ static void show_anew(const struct incident *incident)
 		action->settled = false;
 }
 
-static struct companion *add(struct engine *engine, struct incident *incident,
-	const struct event *event)
+/* One too many is answered all the same, and *added is NULL. false: there is no memory for it, and
+ * nothing changed. */
+static bool add(struct engine *engine, struct incident *incident, const struct event *event,
+	struct companion **added)
 {
-	struct companion *companion = incident_add_companion(incident);
+	bool full = incident->companion_count == COMPANIONS_MAX;
+	struct companion *companion = full ? NULL : incident_add_companion(incident);
 	char text[4 * COMPANION_TEXT_MAX];
 
+	*added = companion;
+	if (!companion && !full)
+		return false;
 	show_anew(incident);
 	incident->joined++;
 	incident->firing = incident->firing || event->firing;
 	incident->updated_ms = engine->now_ms;
-	/* One too many, or no memory for it: the incident answers it all the same. */
 	if (!companion)
-		return NULL;
+		return true;
 	companion->fingerprint = event->fingerprint;
 	companion->starts_ms = event->starts_ms;
 	companion->joined_ms = engine->now_ms;
@@ -269,10 +274,10 @@ static struct companion *add(struct engine *engine, struct incident *incident,
 	ticket_text_copy(companion->name, sizeof(companion->name), event_name(event));
 	ticket_text_copy(companion->text, sizeof(companion->text), text);
 	link_companion(engine, companion);
-	return companion;
+	return true;
 }
 
-void engine_join(struct engine *engine, struct incident *incident, const struct event *event,
+bool engine_join(struct engine *engine, struct incident *incident, const struct event *event,
 	const char *playbook)
 {
 	bool symptom = strcmp(incident->playbook, playbook) != 0;
@@ -281,8 +286,9 @@ void engine_join(struct engine *engine, struct incident *incident, const struct 
 	/* It has ended, and the event goes on. */
 	for (; at; at = at->next_same)
 		if (at->fingerprint == event->fingerprint && at->incident == incident)
-			return;
-	at = add(engine, incident, event);
+			return true;
+	if (!add(engine, incident, event, &at))
+		return false;
 	if (at)
 		at->symptom = symptom;
 	if (!symptom)
@@ -290,6 +296,7 @@ void engine_join(struct engine *engine, struct incident *incident, const struct 
 			engine->now_ms);
 	tell_joined(engine, incident, at, event_name(event));
 	engine_record(engine, incident, NULL);
+	return true;
 }
 
 void engine_join_again(struct engine *engine, struct companion *companion,
@@ -335,7 +342,7 @@ bool engine_join_plan(struct engine *engine, struct incident *incident)
 	struct action *action = incident_action(incident);
 	struct incident **place = place_of(engine, &incident->target);
 	struct incident *other = place ? *place : NULL;
-	struct companion *one;
+	struct companion *one = NULL;
 	char words[2 * SENTENCE_MAX];
 
 	/* What has no value to change, such as a ticket, says too little of what it is. */
@@ -346,7 +353,8 @@ bool engine_join_plan(struct engine *engine, struct incident *incident)
 		other = other->next_place;
 	if (!other)
 		return false;
-	one = incident->first_firing ? add(engine, other, &incident->event) : NULL;
+	if (incident->first_firing && !add(engine, other, &incident->event, &one))
+		return false;
 	if (one)
 		tell_joined(engine, other, one, one->name);
 	for (struct companion *at = incident->companions; at; at = at->next) {

@@ -83,8 +83,9 @@ struct companion *engine_find_companion(const struct engine *engine, const struc
  * belongs to it. NULL: none. */
 struct incident *engine_find_alike(const struct engine *engine, const struct event *event,
 	const struct playbook *playbook, const struct target *target);
-void engine_join(struct engine *engine, struct incident *incident, const struct event *event,
-	const char *playbook);
+/* false: there is no memory for it, and nothing changed. */
+bool engine_join(struct engine *engine, struct incident *incident, const struct event *event,
+	const char *playbook) MUST_CHECK;
 /* A newer firing of one that joined. */
 void engine_join_again(struct engine *engine, struct companion *companion,
 	const struct event *event);

@@ -391,9 +391,9 @@ static void the_leaders_incident_ends_the_twin_that_began_with_another_alert(voi
 
 /* ---- memory ---- */
 
-static void without_memory_nothing_is_lost_but_the_note(void **st)
+static void without_memory_an_event_joins_whole_or_is_refused_by_name(void **st)
 {
-	bool reached = true;
+	bool reached = true, joined = false, ever_refused = false;
 
 	(void)st;
 	for (long n = 1; reached; n++) {
@@ -416,10 +416,14 @@ static void without_memory_nothing_is_lost_but_the_note(void **st)
 		settle(bench);
 		assert_int_equal(incident_count(bench), 1);
 		assert_true(only(bench)->open);
-		assert_int_equal(only(bench)->joined, 1);
+		joined = only(bench)->joined == 1;
+		assert_int_equal(only(bench)->companion_count, joined);
+		assert_int_equal(refused_for(bench, "no_memory"), !joined);
+		ever_refused = ever_refused || !joined;
 		event_fini(&event);
 		bench_close(bench);
 	}
+	assert_true(joined && ever_refused);
 }
 
 int main(void)
@@ -438,7 +442,7 @@ int main(void)
 		cmocka_unit_test(a_symptom_joins_the_remedy_and_is_heard_anew_when_it_outlasts_it),
 		cmocka_unit_test(a_remedy_is_not_swallowed_by_a_ticket),
 		cmocka_unit_test(the_leaders_incident_ends_the_twin_that_began_with_another_alert),
-		cmocka_unit_test(without_memory_nothing_is_lost_but_the_note),
+		cmocka_unit_test(without_memory_an_event_joins_whole_or_is_refused_by_name),
 	};
 
 	return cmocka_run_group_tests_name("engine_join", tests, NULL, NULL);
