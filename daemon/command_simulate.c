@@ -46,7 +46,7 @@ const char simulate_flags[] =
 	"  --pods=MIN-MAX      bounds (default 1-50)\n"
 	"  --startup=MIN-MAX   seconds until a pod is ready (default 30-120)\n"
 	"comparison:\n"
-	"  --policy=NAME,...   hpa[:TARGET[:WINDOW]], static[:PODS], oracle,\n"
+	"  --policy=NAME,...   hpa[:TARGET[:WINDOW]], static[:PODS], oracle, ours[:OBJECTIVE] (%),\n"
 	"                      qlearning[:classic|balanced[:DAYS]], trained on the history\n"
 	"                      (default hpa:80,hpa:70,hpa:60,hpa:50,static,oracle)\n"
 	"  --history=DURATION  of the trace's beginning is not judged (default 0)\n"

@@ -8,6 +8,7 @@
 
 #include "analyzers/scaler/hpa.h"
 #include "analyzers/scaler/qlearning.h"
+#include "analyzers/scaler/quantile_policy.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/parse.h"
@@ -156,13 +157,38 @@ static enum status open_oracle(struct policy *policy, const struct words *words,
 	return STATUS_OK;
 }
 
+/* ---- ours ---- */
+
+/* The user's own HPA, which serves until it is beaten, is one at 60 %. */
+#define OWN_HPA_PERCENT 60
+
+static enum status open_ours(struct policy *policy, const struct words *words,
+	const struct policy_scene *scene, struct error *error)
+{
+	struct quantile_policy_config config;
+
+	quantile_policy_config_default(&config);
+	config.plant = *scene->plant;
+	config.hpa.target_percent = OWN_HPA_PERCENT;
+	config.hpa.whole_percent = scene->hpa_whole_percent;
+	config.hpa.replicas_min = scene->plant->replicas_min;
+	config.hpa.replicas_max = scene->plant->replicas_max;
+	if (words->count > 2 ||
+		(words->count == 2 &&
+			(parse_double(words->text[1], &config.objective) != STATUS_OK ||
+				!(config.objective > 0 && config.objective <= 100))))
+		return error_set(error, STATUS_BAD_INPUT,
+			"%s: an objective in per cent is expected, such as ours:0.5", policy->name);
+	return quantile_arm_open(policy, &config, scene, error);
+}
+
 /* ---- all ---- */
 
 static enum status (*const openers[])(struct policy *policy, const struct words *words,
 	const struct policy_scene *scene,
-	struct error *error) = {open_hpa, open_static, open_qlearning, open_oracle};
+	struct error *error) = {open_hpa, open_static, open_qlearning, open_ours, open_oracle};
 
-const char *const policy_names[] = {"hpa", "static", "qlearning", "oracle", NULL};
+const char *const policy_names[] = {"hpa", "static", "qlearning", "ours", "oracle", NULL};
 
 _Static_assert(ARRAY_COUNT(policy_names) == ARRAY_COUNT(openers) + 1, "each policy has a name");
 

@@ -5,6 +5,8 @@
  *                          is judged needed (that of the whole trace when nothing is before it)
  *   qlearning[:classic|balanced[:DAYS]]  the tabular agent by either reward, trained on DAYS days (1000)
  *                          out of the history; without history it learns while it serves
+ *   ours[:OBJECTIVE]       the serving policy (quantile_policy.h) for OBJECTIVE % of violated minutes and bad
+ *                          requests at most (.5), which learns from the history
  *   oracle                 knows the demand of the next two minutes: the yardstick
  *
  * Ownership: policy_open() fills a policy that policy_close() ends; the scene is borrowed until then.

@@ -1,0 +1,105 @@
+/*
+ * The nightly tuner: each day that ended is replayed once under every setting of the serving policy and
+ * under the HPA, and what the last seven days' replays say decides what serves.
+ *
+ * Replayed is the traffic as it was observed, through the plant of simulate.h with what one pod serves by
+ * the estimate of that night; forecasts are those of the day, worked out once for all settings and from
+ * the model that served that day, which had not seen it.
+ *
+ * What no setting could avoid (the least of a day over all of them) is not held against any. Chosen is the
+ * cheapest, by pods and (1 + .0004 changes a day), among those whose violated minutes and bad requests are
+ * within .8 of the objective; where none is, the one that comes nearest to it.
+ *
+ * Ownership: a replay belongs to one night at a time; tables are plain values.
+ * Limits: one day at a time; NIGHTLY_DAYS days are remembered.
+ * Threads: one at a time.
+ */
+#ifndef NIMBUSGUARD_ANALYZERS_SCALER_NIGHTLY_H
+#define NIMBUSGUARD_ANALYZERS_SCALER_NIGHTLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "analyzers/plant.h"
+#include "analyzers/scaler/foresight.h"
+#include "analyzers/scaler/hpa.h"
+#include "analyzers/scaler/load.h"
+#include "analyzers/scaler/quantile_control.h"
+#include "analyzers/scaler/simulate.h"
+#include "base/error.h"
+
+#define NIGHTLY_DAYS 7
+#define NIGHTLY_FORECAST_ARMS 2 /* net, ens */
+#define NIGHTLY_DOWNS 2
+#define NIGHTLY_LEVELS 9
+#define NIGHTLY_WINDOWS 3
+#define NIGHTLY_LOADS 3
+#define NIGHTLY_SETTINGS                                                                           \
+	(NIGHTLY_FORECAST_ARMS * NIGHTLY_DOWNS * NIGHTLY_LEVELS * NIGHTLY_WINDOWS * NIGHTLY_LOADS)
+/* Behind the settings: the user's own HPA. */
+#define NIGHTLY_HPA NIGHTLY_SETTINGS
+#define NIGHTLY_POLICIES (NIGHTLY_SETTINGS + 1)
+#define NIGHTLY_PART .8
+#define NIGHTLY_EVENT_PRICE .0004
+
+/* index: below NIGHTLY_SETTINGS. */
+void nightly_setting(size_t index, struct control_setting *setting);
+
+/* Of one policy on one day. */
+struct nightly_outcome {
+	float violated, bad; /* minutes, requests */
+	float pod_slots, events;
+};
+
+/* What is asked of the days of one night's choice. */
+struct nightly_day {
+	int64_t day;                    /* slot / POLICY_SLOTS_PER_DAY */
+	float minutes, requests, slots; /* judged */
+	struct nightly_outcome outcomes[NIGHTLY_POLICIES];
+};
+
+/* Sums over the days of one policy, what could not be avoided taken off. */
+struct nightly_sum {
+	double violated, bad; /* per cent */
+	double pod_slots;     /* a slot: pods on the mean */
+	double events;        /* a day */
+	double price;         /* pods (1 + .0004 events) */
+	bool kept;            /* within .8 of the objective */
+};
+
+/* outcomes: [day_count] pointers to [policy_count]. sums: [policy_count]. */
+void nightly_sum_up(const struct nightly_day *const *days, size_t day_count,
+	const struct nightly_outcome *const *outcomes, size_t policy_count, double objective,
+	struct nightly_sum *sums);
+/* Whether one is to be preferred to another: kept before not kept, then the cheaper one, or among those
+ * that are not kept the one nearer to the objective. */
+bool nightly_better(const struct nightly_sum *one, const struct nightly_sum *other);
+/* The index of the best of sums[count]. */
+size_t nightly_choose(const struct nightly_sum *sums, size_t count);
+
+/* ---- replaying ---- */
+
+/* A day of observed traffic as the simulator takes it, and the forecasts of its slots. */
+struct replay {
+	struct load load;
+	struct draw draw;
+	float *rates; /* forecasts, [NIGHTLY_FORECAST_ARMS][horizon][level][slot]; NaN: nothing said */
+	size_t slots_max;
+};
+
+enum status replay_init(struct replay *replay, struct error *error) MUST_CHECK;
+void replay_fini(struct replay *replay);
+/* The traffic's slots[from .. from + count), count at most a day, under the plant (whose service_rate is
+ * the estimate). False: more than half is missing, there is nothing to replay. */
+bool replay_day(struct replay *replay, const struct traffic *traffic, size_t from, size_t count,
+	const struct plant_config *plant);
+/* Fills the forecasts as they were said: the state is that of before slots[from] and moves to the end. */
+void replay_foresee(struct replay *replay, const struct foresight_model *model,
+	struct foresight_state *state, const struct traffic *traffic, size_t from);
+void replay_policy(const struct replay *replay, const struct plant_config *plant,
+	struct policy *policy, struct nightly_outcome *outcome, struct nightly_day *day);
+/* All settings, and the HPA if there is one (NULL: its outcome costs infinitely much). */
+void replay_settings(const struct replay *replay, const struct plant_config *plant, double idle,
+	const struct hpa_config *hpa, struct nightly_day *day);
+
+#endif
