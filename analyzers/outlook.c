@@ -7,7 +7,7 @@
 
 #define MINUTE_MS 60000
 /* What a forecaster of the combination takes with all its seasons, about: forecasters do not tell. */
-#define SIGNAL_BYTES 72000
+#define SIGNAL_BYTES 50000
 
 const int outlook_minutes[OUTLOOK_HORIZONS] = {5, 15};
 const enum signal_role outlook_beside_roles[FORECAST_BESIDE] = {ROLE_REQUEST_RATE, ROLE_CPU,

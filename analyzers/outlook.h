@@ -3,7 +3,7 @@
  * the minutes of the 1-minute tier and learning on with each minute (forecast/forecaster.h).
  *
  * Ownership: an outlook belongs to its workload once it is adopted.
- * Limits: OUTLOOK_TRAIN_ROWS_MAX rows; about 70 kB a signal.
+ * Limits: OUTLOOK_TRAIN_ROWS_MAX rows; about 50 kB a signal.
  * Threads: one at a time an outlook. outlook_train(): any.
  */
 #ifndef NIMBUSGUARD_ANALYZERS_OUTLOOK_H

@@ -12,7 +12,7 @@
  * scores of training were, can flag nothing. It raises no alarm until a window of rows is free of
  * that, or until it is fitted again.
  *
- * Ownership: a plain value of about 9 kB; nothing to release. Threads: one thread at a time.
+ * Ownership: a plain value of about 2.5 kB; nothing to release. Threads: one thread at a time.
  */
 #ifndef NIMBUSGUARD_ANALYZERS_DETECT_ALARM_H
 #define NIMBUSGUARD_ANALYZERS_DETECT_ALARM_H

@@ -2,7 +2,9 @@
  * Distance from yesterday: of each column the difference between the value and the one a day's rows
  * earlier, in deviations of that difference over training, and the mean of their magnitudes.
  *
- * A day of rows is kept as floats relative to training's mean. Until a day has been seen, or with no
+ * A day of rows is kept as integers of 16 bits (detect/quantize.h) around the column's median in training,
+ * in units of an eighth of its median deviation: yesterday is told to a 1,024th of such a unit near the
+ * median, to a 1,024th of the distance far from it. Until a day has been seen, or with no
  * day configured, or where training is shorter than a day and a quarter, nothing is judged.
  */
 #include "analyzers/detect/detector_parts.h"
@@ -10,18 +12,21 @@
 #include <math.h>
 #include <string.h>
 
+#include "analyzers/detect/quantize.h"
 #include "analyzers/detect/standard.h"
+#include "analyzers/robust.h"
 #include "base/mem.h"
 
-#define FLOAT_MAX 1e38
+#define UNITS_PER_DEVIATION 8.0
+#define MISSING INT16_MIN
 
 struct seasonal {
 	struct detector detector;
 	size_t day;               /* rows; 0: the season is unknown */
 	size_t known;             /* columns that training could compare */
 	size_t next, seen;        /* slot to write; rows in the ring */
-	double *pivot;            /* [columns] the first value seen; NaN: none */
-	float *ring;              /* [day][columns] value - pivot */
+	double *center, *inverse; /* [columns] of training; inverse 0: it never varied */
+	int16_t *ring;            /* [day][columns] */
 	double *row;              /* [columns] residuals of the last row */
 	bool judged;              /* it had a score */
 	struct standard standard; /* of the residuals */
@@ -40,7 +45,8 @@ static void seasonal_close(struct detector *detector)
 		return;
 	self = seasonal_of(detector);
 	standard_fini(&self->standard);
-	mem_free(self->pivot);
+	mem_free(self->center);
+	mem_free(self->inverse);
 	mem_free(self->ring);
 	mem_free(self->row);
 	mem_free(self);
@@ -58,10 +64,12 @@ static struct detector *seasonal_open(const struct detector_config *config, size
 		return NULL;
 	}
 	self->day = config->rows_per_day;
-	self->pivot = mem_zalloc(columns, sizeof(*self->pivot));
+	self->center = mem_zalloc(columns, sizeof(*self->center));
+	self->inverse = mem_zalloc(columns, sizeof(*self->inverse));
 	self->row = mem_zalloc(columns, sizeof(*self->row));
 	self->ring = mem_zalloc(self->day * columns, sizeof(*self->ring));
-	if (self->pivot == NULL || self->row == NULL || self->ring == NULL)
+	if (self->center == NULL || self->inverse == NULL || self->row == NULL ||
+		self->ring == NULL)
 		goto no_memory;
 	return &self->detector;
 
@@ -72,21 +80,65 @@ no_memory:
 	return NULL;
 }
 
+/* A column that never varied is told from its one value alone. */
+static int16_t cell_of(const struct seasonal *self, size_t column, double value)
+{
+	if (isnan(value) || (self->inverse[column] <= 0 && value != self->center[column]))
+		return MISSING;
+	return quantize(quantize_place(value, self->center[column], self->inverse[column]));
+}
+
+static double value_of(const struct seasonal *self, size_t column, int16_t cell)
+{
+	if (cell == MISSING)
+		return NAN;
+	if (cell == 0)
+		return self->center[column];
+	return self->center[column] + (double)quantize_back(cell) / self->inverse[column];
+}
+
+/* values: [count], those of one column, of which those that are there are put first. */
+static void find_unit(struct seasonal *self, size_t column, double *values, size_t count)
+{
+	size_t present = 0, differing = 0;
+	double deviation;
+
+	for (size_t i = 0; i < count; i++)
+		if (!isnan(values[i]))
+			values[present++] = values[i];
+	self->center[column] = present > 0 ? robust_median(values, present) : 0;
+	for (size_t i = 0; i < present; i++) {
+		double distance = fabs(values[i] - self->center[column]);
+
+		if (distance > 0)
+			values[differing++] = distance;
+	}
+	deviation = differing > 0 ? robust_median(values, differing) : 0;
+	self->inverse[column] = deviation > 1e-200 ? UNITS_PER_DEVIATION / deviation : 0;
+}
+
+/* scratch: [train->count]. */
+static void find_units(struct seasonal *self, const struct detector_rows *train, double *scratch)
+{
+	for (size_t column = 0; column < train->columns; column++) {
+		for (size_t i = 0; i < train->count; i++)
+			scratch[i] = detector_value(train->values[i * train->columns + column]);
+		find_unit(self, column, scratch, train->count);
+	}
+}
+
 /* Residuals of the next row, which takes the place of yesterday's; how many there are. */
 static size_t look(struct seasonal *self, const double *row, double *residuals)
 {
 	size_t columns = self->detector.columns, present = 0;
-	float *slot = self->ring + self->next * columns;
+	int16_t *slot = self->ring + self->next * columns;
 	bool full = self->seen == self->day;
 
 	for (size_t i = 0; i < columns; i++) {
 		double value = detector_value(row[i]);
 
-		if (isnan(self->pivot[i]))
-			self->pivot[i] = value;
-		residuals[i] = full ? value - self->pivot[i] - (double)slot[i] : NAN;
-		slot[i] = fabs(value - self->pivot[i]) < FLOAT_MAX ? (float)(value - self->pivot[i])
-								   : NAN;
+		residuals[i] = full ? value - value_of(self, i, slot[i]) : NAN;
+		slot[i] = cell_of(self, i, value);
 		present += isnan(residuals[i]) ? 0 : 1;
 	}
 	self->next = (self->next + 1) % self->day;
@@ -114,8 +166,8 @@ static enum status seasonal_fit(struct detector *detector, const struct detector
 		return error_set(error, STATUS_NO_MEMORY, "no memory for %zu residuals",
 			train->count);
 	self->next = self->seen = 0;
-	for (size_t i = 0; i < columns; i++)
-		self->pivot[i] = NAN;
+	/* The residuals' room serves twice. */
+	find_units(self, train, residuals);
 	for (size_t i = 0; i < train->count; i++)
 		(void)look(self, train->values + i * columns, residuals + i * columns);
 	status = standard_fit(&standard, residuals + self->day * columns, train->count - self->day,
@@ -178,7 +230,8 @@ static size_t seasonal_size(const struct detector *detector)
 {
 	const struct seasonal *self = (const struct seasonal *)(const void *)detector;
 
-	return sizeof(*self) + detector->columns * (4 * sizeof(double) + self->day * sizeof(float));
+	return sizeof(*self) +
+		detector->columns * (5 * sizeof(double) + self->day * sizeof(*self->ring));
 }
 
 const struct detector_class detector_seasonal = {.name = "seasonal",

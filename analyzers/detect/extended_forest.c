@@ -119,13 +119,14 @@ static struct extended_forest *forest_alloc(const struct detector_config *config
 	forest->sample = config->sample < count ? config->sample : count;
 	forest->exponent =
 		-1 / (average_path(forest->sample) * (double)forest->trees * FOREST_PATH_UNIT);
-	forest->nodes = mem_zalloc(forest->trees * SLOTS, sizeof(*forest->nodes));
+	forest->nodes = mem_alloc_aligned(64, forest->trees * SLOTS * sizeof(*forest->nodes));
 	forest->leaves = mem_zalloc(forest->trees * SLOTS, sizeof(*forest->leaves));
 	forest->row = mem_zalloc(forest->padded, sizeof(*forest->row));
 	if (forest->nodes == NULL || forest->leaves == NULL || forest->row == NULL) {
 		close_extended(forest);
 		return NULL;
 	}
+	memset(forest->nodes, 0, forest->trees * SLOTS * sizeof(*forest->nodes));
 	return forest;
 }
 
@@ -175,7 +176,7 @@ static size_t part(const struct extended_forest *forest, struct planting *planti
 	for (size_t i = first; i < last; i++) {
 		uint16_t row = planting->order[i];
 
-		if (forest_quantize(project(normals + NODE_START(node),
+		if (quantize(project(normals + NODE_START(node),
 			    planting->values + row * forest->padded, forest->padded)) >
 			NODE_THRESHOLD(node))
 			right[rights++] = row;
@@ -213,8 +214,7 @@ static void grow_tree(struct extended_forest *forest, struct planting *planting,
 		}
 		start = (size_t)random_below(&planting->dice, TABLE);
 		nodes[node] = NODE(start,
-			forest_quantize(
-				project(normals + start, planting->intercept, forest->padded)));
+			quantize(project(normals + start, planting->intercept, forest->padded)));
 		middle = part(forest, planting, first, last, nodes[node]);
 		planting->first[2 * node] = (uint16_t)first;
 		planting->last[2 * node] = planting->first[2 * node + 1] = (uint16_t)middle;
@@ -291,12 +291,17 @@ static inline __attribute__((always_inline)) uint64_t walk(const struct extended
 		const uint8_t *leaves = forest->leaves + tree * SLOTS;
 		uint32_t at[CHAINS] = {1, 1, 1, 1, 1, 1, 1, 1};
 
+		/* As in the plain forest: the first five levels of the trees to come. */
+		for (size_t k = CHAINS; k < 2 * CHAINS && tree + k < forest->trees; k++) {
+			__builtin_prefetch(nodes + k * SLOTS);
+			__builtin_prefetch(nodes + k * SLOTS + 16);
+		}
 		for (int depth = 0; depth < DEPTH; depth++)
 			for (size_t k = 0; k < chains; k++) {
 				uint32_t node = nodes[k * SLOTS + at[k]];
 				float place = project(normals + NODE_START(node), row, padded);
 
-				at[k] = 2 * at[k] + (forest_quantize(place) > NODE_THRESHOLD(node));
+				at[k] = 2 * at[k] + (quantize(place) > NODE_THRESHOLD(node));
 				/* Its line, so that the other chains hide the way to it. */
 				__builtin_prefetch(at[k] < SLOTS
 						? (const void *)(nodes + k * SLOTS + at[k])
@@ -340,7 +345,7 @@ static void add_parts(const struct extended_forest *forest, double *parts)
 
 			for (size_t f = 0; f < forest->features; f++)
 				parts[f] += (double)(fabsf(normal[f] * forest->row[f]) * share);
-			at = 2 * at + (forest_quantize(place) > NODE_THRESHOLD(nodes[at]));
+			at = 2 * at + (quantize(place) > NODE_THRESHOLD(nodes[at]));
 		}
 	}
 }

@@ -29,6 +29,12 @@ static uint32_t walk_row(const struct forest *forest, const int32_t *values)
 	for (; tree + CHAINS <= forest->trees; tree += CHAINS) {
 		uint32_t at[CHAINS] = {1, 1, 1, 1, 1, 1, 1, 1};
 
+		/* The first five levels of the trees to come: the way through them is not known yet, but
+		 * all of it lies in two lines. */
+		for (size_t k = CHAINS; k < 2 * CHAINS && tree + k < forest->trees; k++) {
+			__builtin_prefetch(nodes + k * FOREST_SLOTS);
+			__builtin_prefetch(nodes + k * FOREST_SLOTS + 16);
+		}
 		for (int depth = 0; depth < FOREST_DEPTH; depth++)
 #pragma GCC unroll 8
 			for (size_t k = 0; k < CHAINS; k++)
@@ -124,8 +130,7 @@ double forest_row(const struct forest *forest, const double *row)
 	int32_t values[FOREST_COLUMNS_MAX];
 
 	for (size_t f = 0; f < forest->columns; f++)
-		values[f] = forest_quantize(
-			forest_place(row[f], forest->center[f], forest->inverse[f]));
+		values[f] = quantize(quantize_place(row[f], forest->center[f], forest->inverse[f]));
 	return exp2(forest->exponent * walk_row(forest, values));
 }
 
@@ -139,8 +144,8 @@ static void quantize_block(const struct forest *forest, const double *rows, size
 		const double *row = rows + (i < count ? i : count - 1) * columns;
 
 		for (size_t f = 0; f < columns; f++)
-			values[f * FOREST_BLOCK + i] = forest_quantize(
-				forest_place(row[f], forest->center[f], forest->inverse[f]));
+			values[f * FOREST_BLOCK + i] = quantize(
+				quantize_place(row[f], forest->center[f], forest->inverse[f]));
 	}
 }
 
@@ -170,30 +175,28 @@ static bool is_leaf(const uint32_t *nodes, size_t node)
 	return node >= FOREST_SLOTS || FOREST_NODE_THRESHOLD(nodes[node]) == FOREST_NEVER;
 }
 
-/* The rows that reach each node of a tree, out of those of its leaves: that a row is explained is rare, and counts that were kept would be a seventh of the forest. counts: [2 * FOREST_SLOTS]. */
-static void count_rows(const struct forest *forest, size_t tree, uint16_t *counts)
+/* How many rows of the tree's sample ended in the leaves before each slot: that a row is explained is
+ * rare, and counts that were kept would be a seventh of the forest. sums: [FOREST_SLOTS + 1]. */
+static void sum_rows(const struct forest *forest, size_t tree, uint16_t *sums)
 {
-	const uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
 	const uint8_t *leaves = forest->leaves + tree * FOREST_SLOTS;
-	bool reached[2 * FOREST_SLOTS] = {false};
-	unsigned depth = 0;
+	uint16_t sum = 0;
 
-	reached[1] = true;
-	for (size_t node = 1; node < 2 * FOREST_SLOTS; node++) {
-		depth += node == (size_t)2 << depth;
-		counts[node] = 0;
-		if (!reached[node])
-			continue;
-		if (is_leaf(nodes, node))
-			counts[node] =
-				forest->lengths.rows[leaves[(node << (FOREST_DEPTH - depth)) -
-					FOREST_SLOTS]];
-		else
-			reached[2 * node] = reached[2 * node + 1] = true;
+	for (size_t slot = 0; slot < FOREST_SLOTS; slot++) {
+		sums[slot] = sum;
+		sum = (uint16_t)(sum + forest->lengths.rows[leaves[slot]]);
 	}
-	for (size_t node = FOREST_SLOTS - 1; node > 0; node--)
-		if (reached[node] && !is_leaf(nodes, node))
-			counts[node] = (uint16_t)(counts[2 * node] + counts[2 * node + 1]);
+	sums[FOREST_SLOTS] = sum;
+}
+
+/* c of the rows that reached a node of that depth. */
+static double average_of(const struct forest *forest, const uint16_t *sums, size_t node,
+	unsigned depth)
+{
+	unsigned below = FOREST_DEPTH - depth;
+	size_t first = (node << below) - FOREST_SLOTS, end = first + ((size_t)1 << below);
+
+	return (double)forest->average[sums[end] - sums[first]];
 }
 
 void forest_gains(const struct forest *forest, const double *row, double *gains)
@@ -202,17 +205,18 @@ void forest_gains(const struct forest *forest, const double *row, double *gains)
 
 	for (size_t tree = 0; tree < forest->trees; tree++) {
 		const uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
-		uint16_t counts[2 * FOREST_SLOTS];
+		uint16_t sums[FOREST_SLOTS + 1];
+		unsigned depth = 0;
 		size_t at = 1;
 
-		count_rows(forest, tree, counts);
+		sum_rows(forest, tree, sums);
 		while (!is_leaf(nodes, at)) {
 			size_t f = FOREST_NODE_FEATURE(nodes[at]);
-			float z = forest_place(row[f], forest->center[f], forest->inverse[f]);
-			double before = (double)forest->average[counts[at]];
+			float z = quantize_place(row[f], forest->center[f], forest->inverse[f]);
+			double before = average_of(forest, sums, at, depth++);
 
-			at = 2 * at + (forest_quantize(z) > FOREST_NODE_THRESHOLD(nodes[at]));
-			gains[f] += share * (before - 1 - (double)forest->average[counts[at]]);
+			at = 2 * at + (quantize(z) > FOREST_NODE_THRESHOLD(nodes[at]));
+			gains[f] += share * (before - 1 - average_of(forest, sums, at, depth));
 		}
 	}
 }

@@ -125,7 +125,7 @@ static void place_pool(const struct forest *forest, struct growth *growth)
 
 		growth->drawn[i] = (uint16_t)i;
 		for (size_t f = 0; f < columns; f++)
-			places[f] = forest_place(row[f], forest->center[f], forest->inverse[f]);
+			places[f] = quantize_place(row[f], forest->center[f], forest->inverse[f]);
 	}
 }
 
@@ -216,9 +216,9 @@ static size_t part(struct growth *growth, size_t columns, size_t first, size_t l
 
 static uint8_t nearest(const struct forest_lengths *lengths, uint32_t length)
 {
-	size_t best = 0;
+	size_t best = 1;
 
-	for (size_t i = 1; i < lengths->count; i++)
+	for (size_t i = 2; i <= lengths->count; i++)
 		if (labs((long)lengths->of[i] - (long)length) <
 			labs((long)lengths->of[best] - (long)length))
 			best = i;
@@ -231,14 +231,14 @@ uint8_t forest_leaf(struct forest_lengths *lengths, struct forest_codes *codes, 
 	uint16_t *code = &codes->code[depth][rows];
 	uint32_t length = (uint32_t)lrint(path * FOREST_PATH_UNIT);
 
-	if (*code == 0 && lengths->count == FOREST_LENGTHS)
-		*code = (uint16_t)(nearest(lengths, length) + 1);
+	if (*code == 0 && lengths->count == FOREST_LENGTHS - 1)
+		*code = nearest(lengths, length);
 	if (*code == 0) {
-		lengths->of[lengths->count] = length;
-		lengths->rows[lengths->count] = (uint16_t)rows;
 		*code = (uint16_t)++lengths->count;
+		lengths->of[*code] = length;
+		lengths->rows[*code] = (uint16_t)rows;
 	}
-	return (uint8_t)(*code - 1);
+	return (uint8_t)*code;
 }
 
 static void end_path(struct forest *forest, struct growth *growth, uint8_t *leaves, size_t node,
@@ -273,7 +273,7 @@ static void grow_tree(struct forest *forest, struct growth *growth, size_t tree,
 			end_path(forest, growth, leaves, node, depth, last - first);
 			continue;
 		}
-		nodes[node] = FOREST_NODE(split.feature, forest_quantize(split.threshold));
+		nodes[node] = FOREST_NODE(split.feature, quantize(split.threshold));
 		middle = part(growth, forest->columns, first, last, &split);
 		growth->first[2 * node] = (uint16_t)first;
 		growth->last[2 * node] = growth->first[2 * node + 1] = (uint16_t)middle;

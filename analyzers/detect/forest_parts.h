@@ -6,21 +6,18 @@
  * that a walk is always 8 steps without a condition; its path length stands in the leftmost leaf
  * below it.
  *
- * Values are compared as 16-bit integers. z = (value - center) * inverse; its integer is the float
- * 1 + |z| seen as an integer, cut to 10 bits of mantissa and 5 of exponent, with z's sign: it grows
- * with z everywhere, resolves a 1,024th of a unit around the center (inverse makes a unit an eighth
- * of the column's median deviation) and reaches 2^32 units. Path lengths are 16-bit too, and sums of
+ * Values are compared as 16-bit integers (detect/quantize.h), where inverse makes a unit an eighth of the
+ * column's median deviation. Path lengths are 16-bit too, and sums of
  * them integers: the order of adding, and so the vector width, changes nothing. A forest has few
- * different ones (some hundred): a leaf holds in one byte which.
+ * different ones (some hundred): a leaf holds in one byte which, and 0 where no row ends.
  */
 #ifndef NIMBUSGUARD_ANALYZERS_DETECT_FOREST_PARTS_H
 #define NIMBUSGUARD_ANALYZERS_DETECT_FOREST_PARTS_H
 
-#include <math.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "analyzers/detect/forest.h"
+#include "analyzers/detect/quantize.h"
 
 #define FOREST_DEPTH 8
 #define FOREST_SLOTS 256 /* of nodes, the first unused, and of leaves */
@@ -40,11 +37,11 @@
 
 struct forest_lengths {
 	uint32_t of[FOREST_LENGTHS];   /* in 1/FOREST_PATH_UNIT */
-	uint16_t rows[FOREST_LENGTHS]; /* of a leaf with that length */
-	size_t count;
+	uint16_t rows[FOREST_LENGTHS]; /* of a leaf with that length; 0 of the first */
+	size_t count; /* 1 to count are in use: 0 is of slots that no row ends in */
 };
 
-/* While a forest grows: which length the leaves of a depth and a number of rows have, + 1; 0: none. */
+/* While a forest grows: which length the leaves of a depth and a number of rows have; 0: none yet. */
 struct forest_codes {
 	uint16_t code[FOREST_DEPTH + 1][FOREST_SAMPLE_MAX + 1];
 };
@@ -58,27 +55,6 @@ struct forest {
 	struct forest_lengths lengths;
 	float average[FOREST_SAMPLE_MAX + 1]; /* c(n) */
 };
-
-/* z cut to what an integer of 16 bits holds; 0, the center, for NaN. */
-static inline float forest_place(double value, double center, double inverse)
-{
-	double z = (value - center) * inverse;
-
-	z = z > 4e9 ? 4e9 : z;
-	z = z < -4e9 ? -4e9 : z;
-	return isnan(z) ? 0 : (float)z;
-}
-
-static inline int16_t forest_quantize(float z)
-{
-	float magnitude = 1 + fabsf(z);
-	uint32_t bits;
-	int32_t level;
-
-	memcpy(&bits, &magnitude, sizeof(bits));
-	level = (int32_t)((bits - UINT32_C(0x3f800000)) >> 13);
-	return (int16_t)(z < 0 ? -level : level);
-}
 
 /* Sums of path lengths over all trees for FOREST_BLOCK rows. values: [columns][FOREST_BLOCK] of
  * quantized values, 16-byte groups of which belong to columns. sums: [FOREST_BLOCK]. */

@@ -9,6 +9,8 @@
 #define LEVEL_DEFAULT 0.98
 #define PROBABILITY_DEFAULT 1e-3
 #define REFIT 8
+/* Single precision holds it. */
+#define EXCESS_MAX 1e38
 
 static double within(double value, double low, double high, double otherwise)
 {
@@ -24,6 +26,9 @@ void tail_init(struct tail *tail, const struct tail_config *config)
 	tail->config.probability =
 		within(config->probability, 1e-9, 1 - tail->config.level, PROBABILITY_DEFAULT);
 	tail->config.depth = config->depth < TAIL_DEPTH_MAX ? config->depth : TAIL_DEPTH_MAX;
+	tail->config.recent = config->recent;
+	if (config->recent == NULL)
+		tail->config.depth = 0;
 }
 
 /* The score, or its distance from the mean of the last ones; NaN while there are none. */
@@ -39,23 +44,23 @@ static void remember(struct tail *tail, double score)
 	if (tail->config.depth == 0)
 		return;
 	if (tail->recent_count == tail->config.depth)
-		tail->recent_sum -= tail->recent[tail->recent_next];
+		tail->recent_sum -= tail->config.recent[tail->recent_next];
 	else
 		tail->recent_count++;
-	tail->recent[tail->recent_next] = score;
+	tail->config.recent[tail->recent_next] = score;
 	tail->recent_sum += score;
 	tail->recent_next = (tail->recent_next + 1) % tail->config.depth;
 	if (tail->recent_next == 0) {
 		/* Once a round the sum is taken anew, so that no rounding is carried along. */
 		tail->recent_sum = 0;
 		for (size_t i = 0; i < tail->recent_count; i++)
-			tail->recent_sum += tail->recent[i];
+			tail->recent_sum += tail->config.recent[i];
 	}
 }
 
 static void keep_excess(struct tail *tail, double excess)
 {
-	tail->excesses[tail->excess_next] = excess;
+	tail->excesses[tail->excess_next] = (float)fmin(excess, EXCESS_MAX);
 	tail->excess_next = (tail->excess_next + 1) % TAIL_EXCESSES_MAX;
 	tail->excess_count += tail->excess_count < TAIL_EXCESSES_MAX;
 	tail->excess_fresh++;
@@ -64,10 +69,12 @@ static void keep_excess(struct tail *tail, double excess)
 
 static void refit(struct tail *tail)
 {
-	double over;
+	double excesses[TAIL_EXCESSES_MAX], over;
 
 	tail->excess_fresh = 0;
-	tail->pareto = pareto_fit(tail->excesses, tail->excess_count);
+	for (size_t i = 0; i < tail->excess_count; i++)
+		excesses[i] = (double)tail->excesses[i];
+	tail->pareto = pareto_fit(excesses, tail->excess_count);
 	over = tail->over > 0 ? (double)tail->over / (double)tail->seen : 1 - tail->config.level;
 	tail->threshold = tail->quantile;
 	if (over > tail->config.probability)
@@ -90,6 +97,12 @@ bool tail_fit(struct tail *tail, const double *scores, size_t count, double *scr
 	size_t kept = 0;
 
 	tail_init(&fresh, &tail->config);
+	for (size_t i = 0; i < count; i++)
+		kept += isfinite(scores[i]) ? 1 : 0;
+	/* The first has no mean that it could be held against. */
+	if (kept < TAIL_SCORES_MIN + (fresh.config.depth > 0 ? 1 : 0))
+		return false;
+	kept = 0;
 	for (size_t i = 0; i < count; i++) {
 		double distance = isfinite(scores[i]) ? distance_of(&fresh, scores[i]) : NAN;
 
@@ -98,8 +111,6 @@ bool tail_fit(struct tail *tail, const double *scores, size_t count, double *scr
 		if (isfinite(scores[i]))
 			remember(&fresh, scores[i]);
 	}
-	if (kept < TAIL_SCORES_MIN)
-		return false;
 	qsort(scratch, kept, sizeof(*scratch), compare);
 	fresh.quantile = scratch[(size_t)(fresh.config.level * (double)(kept - 1))];
 	fresh.seen = kept;

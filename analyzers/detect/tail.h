@@ -6,7 +6,7 @@
  * distance from a moving mean. Excesses over a high quantile are modelled as generalised Pareto and
  * learnt on in the stream, except those that are alarms themselves.
  *
- * Order: tail_init, tail_fit, tail_step ... Ownership: a plain value of about 9 kB; nothing to release.
+ * Order: tail_init, tail_fit, tail_step ... Ownership: a plain value of about 2 kB; nothing to release.
  * Bad input: a score that is not finite changes nothing and answers NaN.
  * Threads: one thread at a time.
  */
@@ -27,6 +27,7 @@ struct tail_config {
 	double level;       /* of the quantile over which excesses are kept; 0: 0.98 */
 	double probability; /* of an alarm on a usual score; 0: 1e-3 */
 	size_t depth;       /* scores of DSPOT's moving mean, up to TAIL_DEPTH_MAX; 0: SPOT */
+	double *recent;     /* [depth], borrowed for as long as the tail is used; NULL: SPOT */
 };
 
 struct tail {
@@ -36,9 +37,9 @@ struct tail {
 	struct pareto pareto;
 	uint64_t seen; /* scores learnt from, alarms left out */
 	uint64_t over; /* excesses among them */
-	double excesses[TAIL_EXCESSES_MAX];
+	float excesses[TAIL_EXCESSES_MAX];
 	size_t excess_count, excess_next, excess_fresh;
-	double recent[TAIL_DEPTH_MAX], recent_sum;
+	double recent_sum; /* of config.recent */
 	size_t recent_count, recent_next;
 	double threshold; /* for config.probability; of score or distance */
 };

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "analyzers/forecast/history.h"
 #include "analyzers/forecast/model.h"
 #include "analyzers/forecast/pending.h"
 #include "base/check.h"
@@ -56,6 +57,7 @@ struct forecast_model {
 	int64_t step_ms;
 	struct forecast_model *members[MEMBERS]; /* NULL: does not take part */
 	const double *beside;                    /* of the rows to come, see model.h */
+	struct history *history;                 /* of all members */
 	struct pending pending;                  /* [horizon_count][SAID_WIDTH] */
 	struct worth worth[FORECAST_HORIZONS_MAX];
 };
@@ -65,6 +67,7 @@ static void combined_close(struct forecast_model *model)
 	for (size_t i = 0; i < MEMBERS; i++)
 		if (model->members[i] != NULL)
 			members[i]->close(model->members[i]);
+	history_close(model->history);
 	pending_fini(&model->pending);
 	mem_free(model);
 }
@@ -73,6 +76,7 @@ static struct forecast_model *combined_open(const struct forecaster_config *conf
 	struct error *error)
 {
 	struct forecast_model *model = mem_zalloc(1, sizeof(*model));
+	struct forecaster_config own = *config;
 
 	if (model == NULL) {
 		error_set(error, STATUS_NO_MEMORY, "no memory for a combination");
@@ -87,10 +91,18 @@ static struct forecast_model *combined_open(const struct forecaster_config *conf
 	if (pending_init(&model->pending, config->horizons[config->horizon_count - 1],
 		    config->horizon_count * SAID_WIDTH, error) != STATUS_OK)
 		goto failed;
+	model->history =
+		history_open(HISTORY_ROWS(config->season_rows > HISTORY_LAGS ? config->season_rows
+									     : HISTORY_LAGS,
+				     config->horizons[config->horizon_count - 1]),
+			error);
+	if (model->history == NULL)
+		goto failed;
+	own.history = model->history;
 	for (size_t i = 0; i < MEMBERS; i++) {
 		if (members[i] == &forecast_lstm_general && config->shared == NULL)
 			continue;
-		model->members[i] = members[i]->open(config, error);
+		model->members[i] = members[i]->open(&own, error);
 		/* A net of other horizons takes no part. */
 		if (model->members[i] == NULL && members[i] == &forecast_lstm_general &&
 			error->code == STATUS_BAD_INPUT)

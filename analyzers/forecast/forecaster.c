@@ -70,7 +70,7 @@ struct forecaster {
 	size_t beside_rows;
 	struct pending pending; /* [horizon_count][SAID_WIDTH] */
 	struct error_track errors[FORECAST_HORIZONS_MAX];
-	struct conformal conformal[FORECAST_HORIZONS_MAX];
+	struct conformal conformal[]; /* [horizon_count] */
 };
 
 const struct forecaster_class *forecaster_class_at(size_t index)
@@ -142,7 +142,8 @@ struct forecaster *forecaster_open(const struct forecaster_class *class,
 
 	if (config_check(config, error) != STATUS_OK)
 		return NULL;
-	forecaster = mem_zalloc(1, sizeof(*forecaster));
+	forecaster = mem_zalloc(1,
+		sizeof(*forecaster) + config->horizon_count * sizeof(*forecaster->conformal));
 	if (forecaster == NULL) {
 		error_set(error, STATUS_NO_MEMORY, "no memory for a forecaster");
 		return NULL;

@@ -35,6 +35,7 @@
  * itself. */
 #define FORECAST_BESIDE 3
 
+struct history;
 struct lstm_shared;
 
 struct forecaster_config {
@@ -51,6 +52,9 @@ struct forecaster_config {
 	 * opened with it: class lstm_general steps it, combined weighs it among its members, lstm begins
 	 * its training with it. NULL: there is none. */
 	struct lstm_shared *shared;
+	/* The last rows (forecast/history.h), for the members of a combination, which see the same; NULL:
+	 * each model keeps its own. */
+	struct history *history;
 };
 
 /* Rows of a minute, 5 and 15 ahead, a season of a day, intervals of 90 %; 3 layers of 128, windows of 60. */

@@ -48,6 +48,7 @@ static struct forecast_model *lstm_open(const struct forecaster_config *config, 
 		return NULL;
 	}
 	model->config = *config;
+	model->config.history = NULL;
 	if (general != NULL && !lstm_net_fits(general, config)) {
 		lstm_net_release(general);
 		general = NULL;

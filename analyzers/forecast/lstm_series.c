@@ -6,8 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/mem.h"
-
 /* A change of 22,000 units. */
 #define TARGET_MAX 10.7
 #define DAY_MS 86400000
@@ -36,12 +34,11 @@ enum status lstm_series_init(struct lstm_series *series, const struct forecaster
 			FORECAST_BESIDE);
 	if (config->season_rows > config->horizons[config->horizon_count - 1])
 		series->season_rows = config->season_rows;
-	series->ring = mem_zalloc(series->season_rows, sizeof(*series->ring));
-	if (series->ring == NULL)
-		return error_set(error, STATUS_NO_MEMORY, "no memory for a season of %zu rows",
-			series->season_rows);
-	for (size_t i = 0; i < series->season_rows; i++)
-		series->ring[i] = NAN;
+	if (series->season_rows > 0) {
+		series->history = history_hold(config->history, series->season_rows + 1, error);
+		if (series->history == NULL)
+			return error->code;
+	}
 	series->last = NAN;
 	for (size_t i = 0; i < FORECAST_BESIDE; i++)
 		series->beside[i].last = NAN;
@@ -50,8 +47,8 @@ enum status lstm_series_init(struct lstm_series *series, const struct forecaster
 
 void lstm_series_fini(struct lstm_series *series)
 {
-	mem_free(series->ring);
-	series->ring = NULL;
+	history_close(series->history);
+	series->history = NULL;
 }
 
 size_t lstm_series_inputs(const struct lstm_series *series)
@@ -126,15 +123,13 @@ static float *yesterday_step(struct lstm_series *series, double value, float *in
 		memset(inputs, 0, (1 + series->horizon_count) * sizeof(*inputs));
 		return inputs + 1 + series->horizon_count;
 	}
-	/* ring[at] is of this time yesterday: it is about to be overwritten. */
-	yesterday = (double)series->ring[series->at];
+	history_put(series->history, series->rows++, value);
+	yesterday = history_back(series->history, season);
 	*inputs++ = squashed(series->last - yesterday, series->unit);
 	for (size_t k = 0; k < series->horizon_count; k++) {
-		then = (double)series->ring[(series->at + series->horizons[k]) % season];
+		then = history_back(series->history, season - series->horizons[k]);
 		*inputs++ = squashed(then - yesterday, series->unit);
 	}
-	series->ring[series->at] = (float)value;
-	series->at = (series->at + 1) % season;
 	return inputs;
 }
 

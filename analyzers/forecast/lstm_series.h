@@ -17,6 +17,7 @@
 #define NIMBUSGUARD_ANALYZERS_FORECAST_LSTM_SERIES_H
 
 #include "analyzers/forecast/forecaster.h"
+#include "analyzers/forecast/history.h"
 
 /* Of the inputs above: to be counted up when they change, for files of nets know it. */
 #define LSTM_SERIES_LAYOUT 2
@@ -36,8 +37,8 @@ struct lstm_beside {
 
 struct lstm_series {
 	size_t horizons[FORECAST_HORIZONS_MAX], horizon_count, season_rows, beside_count;
-	float *ring; /* [season_rows], the last rows, NaN: missing */
-	size_t at;
+	struct history *history;    /* NULL: no season */
+	size_t rows;                /* seen */
 	double last, unit, changes; /* unit: faded mean |change|; 0: there was none yet */
 	double levels[LSTM_SERIES_LEVELS], spread;
 	struct lstm_beside beside[FORECAST_BESIDE];

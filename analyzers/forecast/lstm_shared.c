@@ -269,6 +269,8 @@ static enum status general_fit(struct forecast_model *model, const double *value
 	int64_t at_ms, struct error *error)
 {
 	(void)error;
+	if (model->series.history != NULL)
+		history_reset(model->series.history);
 	for (size_t i = 0; i < count; i++)
 		row_take(model, values[i],
 			model->beside != NULL ? model->beside + i * FORECAST_BESIDE : NULL,

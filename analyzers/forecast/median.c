@@ -16,6 +16,7 @@ struct forecast_model {
 
 static void median_close(struct forecast_model *model)
 {
+	medians_fini(&model->medians);
 	race_fini(&model->race);
 	mem_free(model);
 }
@@ -29,11 +30,12 @@ static struct forecast_model *median_open(const struct forecaster_config *config
 		error_set(error, STATUS_NO_MEMORY, "no memory for a model");
 		return NULL;
 	}
-	if (race_init(&model->race, config, MEDIANS, error) != STATUS_OK) {
-		median_close(model);
-		return NULL;
-	}
-	return model;
+	if (race_init(&model->race, config, MEDIANS, error) == STATUS_OK &&
+		medians_init(&model->medians, MEDIANS) == STATUS_OK)
+		return model;
+	error_set(error, STATUS_NO_MEMORY, "no memory for running medians");
+	median_close(model);
+	return NULL;
 }
 
 static void median_step(struct forecast_model *model, double value, int64_t at_ms)

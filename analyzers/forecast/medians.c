@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/mem.h"
 
 const size_t median_rows[MEDIANS] = {3, 7, 15, 31, 81, MEDIAN_ROWS_MAX};
 
@@ -41,21 +42,43 @@ static void window_move(double *sorted, size_t count, size_t rows, double leavin
 	sorted[to] = value;
 }
 
+enum status medians_init(struct medians *medians, size_t windows)
+{
+	size_t all = 0;
+
+	CHECK(windows >= 1 && windows <= MEDIANS);
+	for (size_t i = 0; i < windows; i++)
+		all += median_rows[i];
+	*medians = (struct medians){.windows = windows, .ring_rows = median_rows[windows - 1]};
+	medians->ring = mem_zalloc(medians->ring_rows + all, sizeof(*medians->ring));
+	if (medians->ring == NULL)
+		return STATUS_NO_MEMORY;
+	medians->sorted = medians->ring + medians->ring_rows;
+	return STATUS_OK;
+}
+
+void medians_fini(struct medians *medians)
+{
+	mem_free(medians->ring);
+	medians->ring = medians->sorted = NULL;
+}
+
 void medians_add(struct medians *medians, double value)
 {
 	double *sorted = medians->sorted;
 
-	for (size_t i = 0; i < MEDIANS; i++) {
+	for (size_t i = 0; i < medians->windows; i++) {
 		size_t rows = median_rows[i];
 
 		window_move(sorted, medians->count, rows,
-			medians->ring[(medians->at + MEDIAN_ROWS_MAX - rows) % MEDIAN_ROWS_MAX],
+			medians->ring[(medians->at + medians->ring_rows - rows) %
+				medians->ring_rows],
 			value);
 		sorted += rows;
 	}
 	medians->ring[medians->at] = value;
-	medians->at = (medians->at + 1) % MEDIAN_ROWS_MAX;
-	if (medians->count < MEDIAN_ROWS_MAX)
+	medians->at = (medians->at + 1) % medians->ring_rows;
+	if (medians->count < medians->ring_rows)
 		medians->count++;
 }
 
@@ -63,7 +86,7 @@ void medians_take(const struct medians *medians, double *middle)
 {
 	const double *sorted = medians->sorted;
 
-	for (size_t i = 0; i < MEDIANS; i++) {
+	for (size_t i = 0; i < medians->windows; i++) {
 		size_t count = medians->count < median_rows[i] ? medians->count : median_rows[i];
 
 		middle[i] = count == 0 ? NAN : sorted[(count - 1) / 2] / 2 + sorted[count / 2] / 2;

@@ -9,22 +9,26 @@
 
 #include <stddef.h>
 
+#include "base/error.h"
+
 #define MEDIANS 6
 #define MEDIAN_ROWS_MAX 241
-#define MEDIAN_ROWS_ALL (3 + 7 + 15 + 31 + 81 + MEDIAN_ROWS_MAX)
 
 /* The windows' lengths, ascending. */
 extern const size_t median_rows[MEDIANS];
 
 struct medians {
-	double ring[MEDIAN_ROWS_MAX]; /* the last measurements */
-	size_t at, count;
-	double sorted[MEDIAN_ROWS_ALL]; /* one window behind the other */
+	size_t windows, ring_rows, at, count;
+	double *ring;   /* [ring_rows] the last measurements */
+	double *sorted; /* one window behind the other */
 };
 
-/* All zero is an empty one. value: finite. */
+/* Of the first `windows` windows. */
+enum status medians_init(struct medians *medians, size_t windows) MUST_CHECK;
+void medians_fini(struct medians *medians);
+/* value: finite. */
 void medians_add(struct medians *medians, double value);
-/* middle: [MEDIANS], of what the windows hold so far; NaN while empty. */
+/* middle: [windows], of what the windows hold so far; NaN while empty. */
 void medians_take(const struct medians *medians, double *middle);
 
 #endif

@@ -4,20 +4,20 @@
 #include <math.h>
 #include <string.h>
 
+#include "analyzers/forecast/history.h"
 #include "analyzers/forecast/model.h"
 #include "base/mem.h"
 
 struct forecast_model {
 	size_t horizons[FORECAST_HORIZONS_MAX], horizon_count;
 	double last;
-	size_t season_rows, at; /* at: where the next value goes */
-	float *season; /* [season_rows], the last rows less origin; NULL: last value alone */
-	double origin; /* the first value, so that single precision is enough */
+	size_t season_rows, rows; /* rows: seen */
+	struct history *history;  /* NULL: without a season */
 };
 
 static void naive_close(struct forecast_model *model)
 {
-	mem_free(model->season);
+	history_close(model->history);
 	mem_free(model);
 }
 
@@ -44,15 +44,13 @@ static struct forecast_model *seasonal_open(const struct forecaster_config *conf
 	if (model == NULL)
 		return NULL;
 	model->season_rows = config->season_rows;
-	model->season = mem_zalloc(config->season_rows, sizeof(*model->season));
-	if (model->season == NULL) {
-		error_set(error, STATUS_NO_MEMORY, "no memory for a season of %zu rows",
-			config->season_rows);
+	if (config->season_rows == 0)
+		return model;
+	model->history = history_hold(config->history, config->season_rows, error);
+	if (model->history == NULL) {
 		naive_close(model);
 		return NULL;
 	}
-	for (size_t i = 0; i < model->season_rows; i++)
-		model->season[i] = NAN;
 	return model;
 }
 
@@ -66,12 +64,8 @@ static void naive_step(struct forecast_model *model, double value, int64_t at_ms
 static void seasonal_step(struct forecast_model *model, double value, int64_t at_ms)
 {
 	(void)at_ms;
-	if (model->season_rows == 0)
-		return;
-	if (isnan(model->last) && !isnan(value))
-		model->origin = model->last = value;
-	model->season[model->at] = (float)(value - model->origin);
-	model->at = (model->at + 1) % model->season_rows;
+	if (model->history != NULL)
+		history_put(model->history, model->rows++, value);
 }
 
 static enum status naive_fit(struct forecast_model *model, const double *values, size_t count,
@@ -87,6 +81,8 @@ static enum status seasonal_fit(struct forecast_model *model, const double *valu
 	int64_t at_ms, struct error *error)
 {
 	(void)error;
+	if (model->history != NULL)
+		history_reset(model->history);
 	for (size_t i = 0; i < count; i++)
 		seasonal_step(model, values[i], at_ms);
 	return STATUS_OK;
@@ -98,14 +94,15 @@ static void naive_predict(const struct forecast_model *model, double *middle)
 		middle[k] = model->last;
 }
 
-/* The oldest row kept is that of one row ahead, a season before. */
 static void seasonal_predict(const struct forecast_model *model, double *middle)
 {
-	for (size_t k = 0; k < model->horizon_count; k++)
-		middle[k] = model->season_rows == 0 ? NAN
-						    : model->origin +
-				(double)model->season[(model->at + model->horizons[k] - 1) %
-					model->season_rows];
+	for (size_t k = 0; k < model->horizon_count; k++) {
+		size_t season = model->season_rows, ahead = model->horizons[k];
+
+		middle[k] = season == 0
+			? NAN
+			: history_back(model->history, (season - ahead % season) % season);
+	}
 }
 
 const struct forecaster_class forecast_naive = {

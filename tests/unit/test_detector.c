@@ -135,6 +135,11 @@ static void claim_explained(const struct detector_class *class)
 		class->explain(later, others);
 		assert_memory_equal(&a, &b, sizeof(a));
 		assert_memory_equal(parts, others, sizeof(parts));
+		/* And they are the row's: its wild column's, or nobody's. */
+		if (i == 10 && !knows_nothing(class) && strcmp(class->name, "pca") != 0)
+			assert_true(others[2] > others[0] && others[2] > others[1]);
+		if (i == 19)
+			assert_true(others[0] == 0 && others[1] == 0 && others[2] == 0);
 	}
 	class->close(at_once);
 	class->close(later);
@@ -346,6 +351,59 @@ static void a_failed_allocation_leaves_the_old_model(void **state)
 	each(claim_sweep);
 }
 
+/* What a day of whole numbers of 64 bits would say. values: [ROWS + DAY][COLUMNS]. */
+static void seasonal_reference(const double *values, double *scores)
+{
+	double mean[COLUMNS] = {0}, square[COLUMNS] = {0};
+	size_t count = ROWS - DAY;
+
+	for (size_t i = DAY * COLUMNS; i < ROWS * COLUMNS; i++)
+		mean[i % COLUMNS] += (values[i] - values[i - DAY * COLUMNS]) / (double)count;
+	for (size_t i = DAY * COLUMNS; i < ROWS * COLUMNS; i++) {
+		double distance = values[i] - values[i - DAY * COLUMNS] - mean[i % COLUMNS];
+
+		square[i % COLUMNS] += distance * distance / (double)count;
+	}
+	for (size_t row = 0; row < DAY; row++) {
+		scores[row] = 0;
+		for (size_t c = 0; c < COLUMNS; c++) {
+			size_t i = (ROWS + row) * COLUMNS + c;
+			double residual = values[i] - values[i - DAY * COLUMNS] - mean[c];
+
+			scores[row] += fmin(fabs(residual) / sqrt(square[c]), 20) / COLUMNS;
+		}
+	}
+}
+
+static void yesterday_is_remembered_to_a_thirtieth_of_its_usual_distance(void **state)
+{
+	const struct detector_class *class = detector_class_find("seasonal");
+	static double values[(ROWS + DAY) * COLUMNS];
+	double expected[DAY], wild[COLUMNS] = {1e99, -1e99, 1e99};
+	struct detector *detector;
+	struct random dice;
+	struct error error;
+
+	random_init(&dice, 9);
+	/* Swings a hundred times what a day differs from the next. */
+	for (size_t i = 0; i < (ROWS + DAY) * COLUMNS; i++)
+		values[i] = 1e6 + 100 * sin(2 * M_PI * (double)(i / COLUMNS) / DAY) +
+			random_normal(&dice);
+	seasonal_reference(values, expected);
+	detector = class->open(&config, COLUMNS, &error);
+	assert_int_equal(class->fit(detector, &(struct detector_rows){values, ROWS, COLUMNS},
+				 &error),
+		STATUS_OK);
+	for (size_t row = 0; row < DAY; row++)
+		assert_true(fabs(class->step(detector, values + (ROWS + row) * COLUMNS, NULL) -
+				    expected[row]) < 1.0 / 30);
+	/* What is far beyond all that was seen is remembered as that, and disturbs no other row. */
+	assert_true(class->step(detector, wild, NULL) == 20);
+	for (size_t row = 1; row < DAY; row++)
+		assert_true(class->step(detector, values + (ROWS + row) * COLUMNS, NULL) < 0.5);
+	class->close(detector);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +418,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_learnt_from_is_refused),
 		cmocka_unit_test(impossible_settings_are_refused),
 		cmocka_unit_test(a_failed_allocation_leaves_the_old_model),
+		cmocka_unit_test(yesterday_is_remembered_to_a_thirtieth_of_its_usual_distance),
 	};
 
 	return cmocka_run_group_tests_name("detector", tests, NULL, NULL);

@@ -245,19 +245,19 @@ static void gains_add_up_to_the_path_saved(void **state)
 
 static void places_grow_with_values(void **state)
 {
-	int16_t level = forest_quantize(forest_place(-1e99, 3, 1e-3));
+	int16_t level = quantize(quantize_place(-1e99, 3, 1e-3));
 
 	for (double exponent = 20; exponent > -20; exponent -= 0.01) {
-		int16_t next = forest_quantize(forest_place(3 - exp(exponent), 3, 1e-3));
+		int16_t next = quantize(quantize_place(3 - exp(exponent), 3, 1e-3));
 
 		assert_true(next >= level);
 		level = next;
 	}
-	assert_int_equal(forest_quantize(0), 0);
-	assert_int_equal(forest_quantize(forest_place(NAN, 3, 1)), 0);
-	assert_true(forest_quantize(forest_place(1e308, -1e308, 1e100)) < FOREST_NEVER);
-	assert_true(forest_quantize(4e9F) > forest_quantize(3.9e9F));
-	assert_int_equal(forest_quantize(-4e9F), -forest_quantize(4e9F));
+	assert_int_equal(quantize(0), 0);
+	assert_int_equal(quantize(quantize_place(NAN, 3, 1)), 0);
+	assert_true(quantize(quantize_place(1e308, -1e308, 1e100)) < FOREST_NEVER);
+	assert_true(quantize(4e9F) > quantize(3.9e9F));
+	assert_int_equal(quantize(-4e9F), -quantize(4e9F));
 }
 
 static void a_forest_stays_compact(void **state)

@@ -110,17 +110,22 @@ static int by_value(const void *a, const void *b)
 
 static void running_medians_are_those_of_sorting(void **state)
 {
-	static struct medians medians;
 	static double all[1000];
+	struct medians medians, shorter;
 	struct random random;
 
 	random_init(&random, 3);
+	assert_int_equal(medians_init(&medians, MEDIANS), STATUS_OK);
+	assert_int_equal(medians_init(&shorter, 3), STATUS_OK);
 	for (size_t i = 0; i < ARRAY_COUNT(all); i++) {
-		double middle[MEDIANS], window[MEDIAN_ROWS_MAX];
+		double middle[MEDIANS], fewer[3], window[MEDIAN_ROWS_MAX];
 
 		all[i] = i % 3 == 0 ? random_normal(&random) : (double)random_below(&random, 4);
 		medians_add(&medians, all[i]);
 		medians_take(&medians, middle);
+		medians_add(&shorter, all[i]);
+		medians_take(&shorter, fewer);
+		assert_memory_equal(fewer, middle, sizeof(fewer));
 		for (size_t m = 0; m < MEDIANS; m++) {
 			size_t count = i + 1 < median_rows[m] ? i + 1 : median_rows[m];
 
@@ -131,6 +136,8 @@ static void running_medians_are_those_of_sorting(void **state)
 					(window[(count - 1) / 2] + window[count / 2]) / 2) < 1e-12);
 		}
 	}
+	medians_fini(&medians);
+	medians_fini(&shorter);
 }
 
 int main(void)

@@ -24,6 +24,7 @@
 static double scores[TRAIN], scratch[TRAIN];
 static struct random dice;
 static struct tail tail;
+static double recent[TAIL_DEPTH_MAX];
 
 static double draw_pareto(double shape, double scale)
 {
@@ -103,7 +104,7 @@ static void a_threshold_means_its_false_alarm_rate(void **state)
 
 static void a_moving_mean_follows_what_drifts(void **state)
 {
-	const struct tail_config config = {.probability = 1e-3, .depth = 200};
+	const struct tail_config config = {.probability = 1e-3, .depth = 200, .recent = recent};
 
 	/* By 100 deviations over the stream. */
 	assert_in_range(count_alarms(config, 1e-3), 30, 250);
@@ -134,7 +135,7 @@ static void scores_that_are_no_numbers_teach_nothing(void **state)
 	draw_train(7);
 	for (size_t i = 0; i < TRAIN; i += 3)
 		scores[i] = i % 2 == 0 ? NAN : INFINITY;
-	tail_init(&tail, &(struct tail_config){.depth = 20});
+	tail_init(&tail, &(struct tail_config){.depth = 20, .recent = recent});
 	assert_true(isnan(tail_step(&tail, 1)));
 	assert_true(tail_fit(&tail, scores, TRAIN, scratch));
 	assert_true(isfinite(tail_threshold(&tail)));
@@ -153,7 +154,7 @@ static void an_alarm_teaches_nothing(void **state)
 	uint64_t seen;
 
 	draw_train(8);
-	tail_init(&tail, &(struct tail_config){.depth = 20});
+	tail_init(&tail, &(struct tail_config){.depth = 20, .recent = recent});
 	assert_true(tail_fit(&tail, scores, TRAIN, scratch));
 	threshold = tail_threshold(&tail);
 	seen = tail.seen;
