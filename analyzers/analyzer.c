@@ -226,6 +226,8 @@ struct analyzer *analyzer_open(const struct analyzer_config *config, struct stor
 	analyzer->rollup = config->rollup;
 	analyzer->history_comes = config->history_comes;
 	analyzer->history_argument = config->history_argument;
+	analyzer->scanned = config->scanned;
+	analyzer->scanned_argument = config->scanned_argument;
 	keep_config(analyzer, config);
 	if (signal_set_load(&analyzer->set, config->signal_paths, config->signal_path_count,
 		    &diagnostics) != STATUS_OK)
@@ -414,6 +416,9 @@ void analyzer_scan(struct analyzer *analyzer)
 	watcher_end(&analyzer->watcher);
 	metrics_set(METRIC_FEATURES_BYTES, (double)analyzer->sight_bytes);
 	publish(analyzer, now_ms);
+	/* Nobody else replaces what is published. */
+	if (analyzer->scanned != NULL && analyzer->published->scanned_ms == now_ms)
+		analyzer->scanned(analyzer->scanned_argument, analyzer->published);
 	feed_minutes(analyzer, now_ms);
 	pthread_mutex_unlock(&analyzer->scan_lock);
 	metrics_observe(METRIC_SCAN_SECONDS,

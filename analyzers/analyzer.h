@@ -23,7 +23,8 @@
 #include "store/rollup.h"
 #include "store/store.h"
 
-struct records; /* store/records.h */
+struct records;  /* store/records.h */
+struct snapshot; /* analyzers/snapshot.h */
 
 struct analyzer_config {
 	const char *const *signal_paths; /* rules/signals.yaml and others */
@@ -62,6 +63,10 @@ struct analyzer_config {
 	/* Called from the thread that trains, with each training; may be NULL. Must be short. */
 	training_told_fn *trained;
 	void *trained_argument;
+	/* Called from the scan's thread with what each scan saw, borrowed; may be NULL. Not changed by a
+	 * reload. */
+	void (*scanned)(void *argument, const struct snapshot *snapshot);
+	void *scanned_argument;
 	/* Called from the scan's thread with firing and resolved findings; may be NULL. */
 	void (*found)(void *argument, const struct event *finding);
 	void *found_argument;

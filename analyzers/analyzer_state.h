@@ -22,6 +22,8 @@ struct analyzer {
 	struct rollup *rollup; /* may be NULL */
 	bool (*history_comes)(void *argument);
 	void *history_argument;
+	void (*scanned)(void *argument, const struct snapshot *snapshot);
+	void *scanned_argument;
 	int64_t swept_minute;
 	pthread_mutex_t scan_lock;     /* one scan at a time; also guards config */
 	struct analyzer_config config; /* paths are not kept */

@@ -171,6 +171,31 @@
 	METRIC(FORECAST_SKILL, "nimbusguard_forecast_skill", METRIC_GAUGE,                                                     \
 		"1 minus the error of the forecasts over that of the last value, over about a day.",                           \
 		"namespace,workload_kind,workload,role,horizon")                                                               \
+	METRIC(SCALER_WANTED, "nimbusguard_scaler_wanted_replicas", METRIC_GAUGE,                                              \
+		"Replicas that the scaler (ours), an HPA and a static number would have now, on the same traffic.",            \
+		"namespace,workload_kind,workload,policy")                                                                     \
+	METRIC(SCALER_SERVING, "nimbusguard_scaler_serving", METRIC_GAUGE,                                                     \
+		"Whether what the scaler wants of a workload is acted on (1), or it is in shadow (0).",                        \
+		"namespace,workload_kind,workload")                                                                            \
+	METRIC(SCALER_WORKLOADS, "nimbusguard_scaler_workloads", METRIC_GAUGE,                                                 \
+		"Workloads that the scaler follows, by state.", "state")                                                       \
+	METRIC(SCALER_REWARD, "nimbusguard_scaler_reward", METRIC_GAUGE,                                                       \
+		"Reward of the last ten minutes: efficiency 40 %, SLA 40 %, stability 20 %; of the first 1,500 workloads.",    \
+		"namespace,workload_kind,workload,policy")                                                                     \
+	METRIC(SCALER_SAVED, "nimbusguard_scaler_saved_ratio", METRIC_GAUGE,                                                   \
+		"Share of the pod-hours of another policy that the scaler saves on the same traffic; below 0: it takes more.", \
+		"namespace,workload_kind,workload,against")                                                                    \
+	METRIC(SCALER_ERROR, "nimbusguard_scaler_prediction_error", METRIC_GAUGE,                                              \
+		"Mean of |ln(most that came / most that was predicted)| over windows of ten minutes, of late.",                \
+		"namespace,workload_kind,workload")                                                                            \
+	METRIC(SCALER_POD_HOURS, "nimbusguard_scaler_pod_hours", METRIC_GAUGE,                                                 \
+		"Pod-hours of all workloads that are followed, since they are, by policy.", "policy")                          \
+	METRIC(SCALER_LATE_HOURS, "nimbusguard_scaler_violated_hours", METRIC_GAUGE,                                           \
+		"Hours of workloads in which more than 5 % of the requests were late or failed, likewise.", "policy")          \
+	METRIC(SCALER_CUT, "nimbusguard_scaler_budget_cut_replicas", METRIC_GAUGE,                                             \
+		"Replicas that the shared budget does not leave to those who want them.", "")                                  \
+	METRIC(SCALER_PROPOSALS, "nimbusguard_scaler_proposals_total", METRIC_COUNTER,                                         \
+		"Proposals that began or grew, by direction.", "direction")                                                    \
 	METRIC(DATA_QUALITY, "nimbusguard_signal_quality", METRIC_GAUGE,                                                       \
 		"Signals by the verdict on their data at the last scan.", "verdict")                                           \
 	METRIC(ANOMALY_SCORE, "nimbusguard_anomaly_score", METRIC_GAUGE,                                                       \

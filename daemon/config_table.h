@@ -177,6 +177,27 @@
 		28 * 24 * HOUR_MS, NULL, false, "Age at which it learns anew.")                    \
 	SETTING(ANALYZE_MODELS_MEMORY_MAX, "analyze.models_memory_max", SIZE, "2GiB", 1 << 20,     \
 		1024 * GIB, NULL, false, "Memory for the detectors of all workloads.")             \
+	SETTING(SCALER_MODE, "scaler.mode", CHOICE, "shadow", 0, 0, "off|shadow|serve", true,      \
+		"off; shadow: say how many replicas it would have, and count what that saves; "    \
+		"serve: and have those that proved better acted on, by playbooks and by who asks.") \
+	SETTING(SCALER_HPA_TARGET, "scaler.hpa_target", DOUBLE, "60", 1, 1000, NULL, true,         \
+		"CPU utilization, in per cent, of the HPA that it is held against.")               \
+	SETTING(SCALER_STARTUP, "scaler.startup", DURATION, "75s", 0, 15 * 60000, NULL, true,      \
+		"From a pod's creation until it is ready.")                                        \
+	SETTING(SCALER_REPLICAS_MIN, "scaler.replicas_min", INT, "1", 1, 10000, NULL, true,        \
+		"It wants no fewer; at most guard.replicas_max.")                                  \
+	SETTING(SCALER_SHADOW, "scaler.shadow", DURATION, "7d", HOUR_MS, 28 * 24 * HOUR_MS, NULL,  \
+		true, "Time in shadow before a workload may be served.")                           \
+	SETTING(SCALER_READING_AGE, "scaler.reading_age_max", DURATION, "1m", 15000, HOUR_MS, NULL, \
+		true, "Older readings are missing ones: then nothing is lowered.")                 \
+	SETTING(SCALER_PODS_MAX, "scaler.pods_max", INT, "0", 0, 100000000, NULL, true,            \
+		"Replicas of all its workloads together; 0: no limit.")                            \
+	SETTING(SCALER_NAMESPACE_PODS_MAX, "scaler.namespace_pods_max", INT, "0", 0, 100000000,    \
+		NULL, true, "Replicas of its workloads in one namespace; 0: no limit.")            \
+	SETTING(SCALER_PRICE, "scaler.pod_hour_price", DOUBLE, "0", 0, 1e6, NULL, true,            \
+		"Price of a pod for an hour, to say savings in money; 0: not said.")               \
+	SETTING(SCALER_COST_MAX, "scaler.cost_max", DOUBLE, "0", 0, 1e12, NULL, true,              \
+		"What all its pods may cost an hour by that price; 0: no limit.")                  \
 	SETTING(MODELS_MLFLOW_URL, "models.mlflow_url", TEXT, "", 0, 0, NULL, false,               \
 		"MLflow server that is told of trainings and of models put in place, "             \
 		"https:// (http:// to this machine or without a token); empty: none.")             \

@@ -26,6 +26,7 @@
 #include "daemon/recorder.h"
 #include "daemon/review.h"
 #include "daemon/routes.h"
+#include "daemon/scaling.h"
 #include "daemon/snapshots.h"
 #include "daemon/version.h"
 
@@ -48,6 +49,7 @@ struct service {
 	struct backfill *backfill;   /* NULL: off */
 	struct recorder *recorder;   /* NULL: off */
 	struct mlflow_queue *mlflow; /* NULL: none is told */
+	struct scaler *scaler;
 	struct analyzer *analyzer;
 	struct remediator *remediator;
 	struct access *access;
@@ -86,6 +88,19 @@ static void submit_finding(void *argument, const struct event *finding)
 	status = remediator_submit(service->remediator, &grouped, 1, NULL, NULL);
 	if (status != STATUS_OK)
 		LOG_WARN("finding not taken by the engine",
+			LOG_TEXT("reason", status_label(status)));
+}
+
+/* Likewise: what still holds is told again. */
+static void submit_proposal(void *argument, const struct event *proposal)
+{
+	struct service *service = argument;
+	enum status status = STATUS_OK;
+
+	if (service->remediator != NULL)
+		status = remediator_submit(service->remediator, proposal, 1, NULL, NULL);
+	if (status != STATUS_OK)
+		LOG_WARN("proposal not taken by the engine",
 			LOG_TEXT("reason", status_label(status)));
 }
 
@@ -245,6 +260,20 @@ static enum status open_mlflow(struct service *service, struct error *error)
 	return service->mlflow != NULL ? STATUS_OK : error->code;
 }
 
+static enum status open_scaler(struct service *service, struct error *error)
+{
+	struct scaler_config config;
+
+	service_scaler_config(service->config, &config);
+	config.proposed = submit_proposal;
+	config.proposed_argument = service;
+	service->scaler = scaler_open(&config, error);
+	if (service->scaler == NULL)
+		return error->code;
+	metrics_add_collector(scaler_collect, service->scaler);
+	return STATUS_OK;
+}
+
 static enum status open_analyzer(struct service *service, struct error *error)
 {
 	struct analyzer_config config;
@@ -258,8 +287,10 @@ static enum status open_analyzer(struct service *service, struct error *error)
 	config.histograms = intake_histograms(service->intake);
 	config.history_comes = history_comes;
 	config.history_argument = service;
-	if (open_mlflow(service, error) != STATUS_OK)
+	if (open_mlflow(service, error) != STATUS_OK || open_scaler(service, error) != STATUS_OK)
 		return error->code;
+	config.scanned = scaler_scan;
+	config.scanned_argument = service->scaler;
 	if (service->mlflow != NULL) {
 		config.trained = mlflow_tell_training;
 		config.trained_argument = service->mlflow;
@@ -435,6 +466,7 @@ static enum status reload_parts(struct service *service, const struct config *co
 	struct diagnostics said_before;
 	struct analyzer_config analyzer;
 	struct remediator_config remediator;
+	struct scaler_config scaler;
 	enum status status = STATUS_OK;
 	char path[4352];
 
@@ -444,6 +476,9 @@ static enum status reload_parts(struct service *service, const struct config *co
 	service_remediator_config(config, &service->bundle, service->clock, path, sizeof(path),
 		&remediator);
 	diagnostics_init(&said_before);
+	service_scaler_config(config, &scaler);
+	if (service->scaler != NULL)
+		scaler_reload(service->scaler, &scaler);
 	if (service->analyzer != NULL)
 		status = analyzer_reload(service->analyzer, &analyzer, &said_before);
 	if (status == STATUS_OK && service->remediator != NULL)
@@ -539,6 +574,9 @@ void service_close(struct service *service)
 		remediator_close(service->remediator);
 	if (service->analyzer != NULL)
 		analyzer_close(service->analyzer);
+	if (service->scaler != NULL)
+		metrics_remove_collector(scaler_collect, service->scaler);
+	scaler_close(service->scaler);
 	mlflow_queue_close(service->mlflow);
 	rollup_close(service->rollup);
 	recorder_close(service->recorder);
@@ -572,6 +610,11 @@ struct remediator *service_remediator(struct service *service)
 struct analyzer *service_analyzer(struct service *service)
 {
 	return service->analyzer;
+}
+
+struct scaler *service_scaler(struct service *service)
+{
+	return service->scaler;
 }
 
 struct store *service_store(struct service *service)

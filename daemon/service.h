@@ -24,6 +24,7 @@
 
 struct service;
 struct intake;
+struct scaler; /* analyzers/scaler/scaler.h */
 
 /* How the configuration was given, so that a reload reads the same again. */
 struct service_layers {
@@ -48,6 +49,7 @@ const struct config *service_config(const struct service *service);
 enum mode service_mode(struct service *service);
 struct remediator *service_remediator(struct service *service); /* NULL when the feature is off */
 struct analyzer *service_analyzer(struct service *service);
+struct scaler *service_scaler(struct service *service); /* NULL when analyze is off */
 struct store *service_store(struct service *service);
 struct rollup *service_rollup(struct service *service); /* NULL when it is not kept */
 const struct clock *service_clock(const struct service *service);

@@ -1,0 +1,74 @@
+/*
+ * What the files of the scaler share: scaler.c (followers and their slots), scaler_propose.c (events) and
+ * scaler_read.c (what readers see). Nobody else includes it.
+ */
+#ifndef NIMBUSGUARD_ANALYZERS_SCALER_SCALER_PARTS_H
+#define NIMBUSGUARD_ANALYZERS_SCALER_SCALER_PARTS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "analyzers/scaler/scaler.h"
+
+enum scaler_direction { SCALER_OUT, SCALER_IN, SCALER_DIRECTIONS };
+
+/* An episode in which ours differs from what the workload has. */
+struct proposal {
+	bool open;
+	int replicas; /* as told last */
+	int64_t since_ms, told_ms;
+};
+
+struct scaler_entry {
+	struct follower follower;
+	int64_t seen;   /* slot */
+	unsigned scope; /* its namespace's number */
+	struct proposal proposals[SCALER_DIRECTIONS];
+};
+
+/* What readers see of one workload. */
+struct scaler_row {
+	struct workload_key key;
+	enum signal_role load_role;
+	struct follow_view view;
+	struct feedback feedback;
+	double confidence;
+};
+
+/* As of one slot. */
+struct scaler_page {
+	_Atomic unsigned holders;
+	int64_t decided_ms;
+	size_t count, left_out;
+	int cut;
+	double pod_hour_price;
+	uint64_t *names; /* [count], hashes of the keys without their clusters */
+	struct scaler_row *rows;
+};
+
+struct scaler {
+	pthread_mutex_t lock; /* a leaf: config and page */
+	struct scaler_config config, next;
+	bool reloaded;
+	struct scaler_entry **entries;
+	size_t count, left_out;
+	uint32_t *slots; /* open addressing: index + 1, 0 is free */
+	size_t slot_count;
+	int64_t slot;                  /* the newest; -1: none yet */
+	char (*scopes)[NAMESPACE_MAX]; /* [config.workload_max] */
+	size_t scope_count;
+	struct budget_claim *claims;
+	double *scope_limits;
+	int cut;
+	struct scaler_page *page; /* NULL: none yet */
+};
+
+/* Tells what the entry's wish asks for now. */
+void scaler_propose(const struct scaler_config *config, struct scaler_entry *entry, int64_t now_ms);
+/* The same names in any cluster have the same. */
+uint64_t scaler_name_hash(const struct workload_key *key);
+/* Makes a page of the entries and puts it in place of the last. */
+void scaler_publish(struct scaler *scaler, int64_t now_ms);
+void scaler_page_release(struct scaler_page *page);
+
+#endif
