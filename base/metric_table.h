@@ -188,10 +188,10 @@
 	METRIC(SCALER_ERROR, "nimbusguard_scaler_prediction_error", METRIC_GAUGE,                                              \
 		"Mean of |ln(most that came / most that was predicted)| over windows of ten minutes, of late.",                \
 		"namespace,workload_kind,workload")                                                                            \
-	METRIC(SCALER_POD_HOURS, "nimbusguard_scaler_pod_hours", METRIC_GAUGE,                                                 \
-		"Pod-hours of all workloads that are followed, since they are, by policy.", "policy")                          \
-	METRIC(SCALER_LATE_HOURS, "nimbusguard_scaler_violated_hours", METRIC_GAUGE,                                           \
-		"Hours of workloads in which more than 5 % of the requests were late or failed, likewise.", "policy")          \
+	METRIC(SCALER_POD_SECONDS, "nimbusguard_scaler_pod_seconds", METRIC_GAUGE,                                             \
+		"Pod-seconds of all workloads that are followed, since they are, by policy.", "policy")                        \
+	METRIC(SCALER_LATE_SECONDS, "nimbusguard_scaler_violated_seconds", METRIC_GAUGE,                                       \
+		"Seconds of workloads in which more than 5 % of the requests were late or failed, likewise.", "policy")        \
 	METRIC(SCALER_CUT, "nimbusguard_scaler_budget_cut_replicas", METRIC_GAUGE,                                             \
 		"Replicas that the shared budget does not leave to those who want them.", "")                                  \
 	METRIC(SCALER_PROPOSALS, "nimbusguard_scaler_proposals_total", METRIC_COUNTER,                                         \

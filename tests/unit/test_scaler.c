@@ -427,8 +427,8 @@ static void what_it_says_is_in_the_metrics_and_the_list(void **state)
 	assert_true(metrics_get(METRIC_SCALER_WORKLOADS, "shadow") == 2);
 	assert_true(metrics_get(METRIC_SCALER_REWARD, "shop", "Deployment", "web-1", "ours") >
 		metrics_get(METRIC_SCALER_REWARD, "shop", "Deployment", "web-1", "actual"));
-	assert_true(metrics_get(METRIC_SCALER_POD_HOURS, "actual") >
-		metrics_get(METRIC_SCALER_POD_HOURS, "ours"));
+	assert_true(metrics_get(METRIC_SCALER_POD_SECONDS, "actual") >
+		metrics_get(METRIC_SCALER_POD_SECONDS, "ours"));
 	buf_init(&json, 1 << 20);
 	assert_int_equal(scaler_write(scene->scaler, &json, 1), STATUS_OK);
 	/* The one that would change most. */
