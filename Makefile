@@ -270,6 +270,11 @@ bench-analyzers: ## detectors, forecasters and a scan, beside scikit-learn and P
 	@for bench in $(filter-out %/bench_forest,$(ANALYZER_BENCH_C:%.c=%)); do \
 		echo; echo "== $${bench##*/}"; $(B)/release/$$bench || exit 1; [ ! -x $$bench.sh ] || $$bench.sh || exit 1; done
 
+bench-scaler: ## the serving policy against HPAs: targets, every trace, stress [TRACES=NAME SEEDS=2]
+	@$(deps) build test
+	@+$(locked) $(B)/release/tests/bench/bench_scaler
+	@$(B)/release/tests/bench/bench_scaler --seeds=$(or $(SEEDS),2) $(if $(TRACES),--trace=$(TRACES))
+
 coverage: ## line coverage of base, store, remote_write, receiver; HTML in build/coverage/html/
 	@$(deps) build test coverage
 	@+$(locked) $(call programs,coverage,$(TEST_C) $(FUZZ_C)) $(call binary,coverage) $(call servers,tests/integration/all)
@@ -312,4 +317,4 @@ dist: ## a source tarball, the same bytes for the same commit
 clean: ## remove build/
 	rm -rf $(B)
 
-.PHONY: help all release debug deps run test train-models check-one e2e fuzz bench bench-actions bench-analyzers bench-ingest coverage lint format install uninstall dist clean docs
+.PHONY: help all release debug deps run test train-models check-one e2e fuzz bench bench-actions bench-analyzers bench-ingest bench-scaler coverage lint format install uninstall dist clean docs

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 
 #define DEMAND_SIGMA 0.03
-#define OBSERVED_NOISE 0.01
+#define OBSERVED_NOISE 0.01f
 #define DAY_MINUTES 1440
 
 double load_highest(const struct plant_config *plant)
@@ -130,28 +130,29 @@ int load_most_pods(const struct load *load, const struct plant_config *plant, si
 	return most;
 }
 
+#define QUEUE_MASK (2 * LOAD_HORIZON_SLOTS - 1)
+
 /* The most that is needed from now to the end of the horizon; from the end, by a falling queue. */
 static void fill_oracle(struct draw *draw, const struct load *load,
 	const struct plant_config *plant)
 {
 	double inverse = 1 / load_pods_rate(plant, 1);
-	size_t slots[LOAD_HORIZON_SLOTS + 1], count = 0;
-	int needs[LOAD_HORIZON_SLOTS + 1];
+	size_t slots[QUEUE_MASK + 1];
+	int needs[QUEUE_MASK + 1];
+	unsigned first = 0, end = 0;
 
 	for (size_t i = load->slots; i-- > 0;) {
-		int need = pods_needed(load, plant, inverse, i, draw->arrivals[i] / PLANT_SLOT_S);
+		int need = pods_needed(load, plant, inverse, i,
+			draw->arrivals[i] * (1 / PLANT_SLOT_S));
 
 		/* The first is the farthest slot, of the largest need. */
-		if (count > 0 && slots[0] > i + LOAD_HORIZON_SLOTS) {
-			count--;
-			memmove(slots, slots + 1, count * sizeof(slots[0]));
-			memmove(needs, needs + 1, count * sizeof(needs[0]));
-		}
-		while (count > 0 && needs[count - 1] <= need)
-			count--;
-		slots[count] = i;
-		needs[count++] = need;
-		draw->oracle[i] = needs[0];
+		if (end != first && slots[first & QUEUE_MASK] > i + LOAD_HORIZON_SLOTS)
+			first++;
+		while (end != first && needs[(end - 1) & QUEUE_MASK] <= need)
+			end--;
+		slots[end & QUEUE_MASK] = i;
+		needs[end++ & QUEUE_MASK] = need;
+		draw->oracle[i] = needs[first & QUEUE_MASK];
 	}
 }
 
@@ -191,6 +192,7 @@ void load_fini(struct load *load)
 enum status draw_make(struct draw *draw, const struct load *load, const struct plant_config *plant,
 	uint64_t seed, struct error *error)
 {
+	float noise[2], cpu_noise = (float)plant->cpu_noise;
 	struct draws draws;
 
 	*draw = (struct draw){.slots = load->slots};
@@ -208,8 +210,9 @@ enum status draw_make(struct draw *draw, const struct load *load, const struct p
 		double rate = load->demand[i] * draws_lognormal(&draws, DEMAND_SIGMA);
 
 		draw->arrivals[i] = draws_poisson(&draws, PLANT_SLOT_S * rate);
-		draw->observed[i] = (float)(1 + OBSERVED_NOISE * draws_normal(&draws));
-		draw->cpu[i] = (float)(1 + plant->cpu_noise * draws_normal(&draws));
+		draws_normal_pair(&draws, noise);
+		draw->observed[i] = 1 + OBSERVED_NOISE * noise[0];
+		draw->cpu[i] = 1 + cpu_noise * noise[1];
 	}
 	fill_oracle(draw, load, plant);
 	return STATUS_OK;

@@ -152,11 +152,11 @@ void quantile_policy_take_slot(struct quantile_policy *policy, int64_t slot, dou
 		return;
 	next = policy->stepped + 1 > traffic->first ? policy->stepped + 1 : traffic->first;
 	for (; next <= slot; next++) {
-		if (next % DAY == 0)
-			mark_day(policy, next);
 		foresight_step(&policy->model, &policy->state, traffic,
 			(size_t)(next - traffic->first), &policy->foresight);
 		policy->stepped = next;
+		if ((next + 1) % DAY == 0)
+			mark_day(policy, next + 1);
 	}
 }
 
@@ -302,11 +302,13 @@ enum status quantile_policy_learn(struct quantile_policy *policy, const float *r
 	lesson = quantile_lesson_make(rates, fit, first, policy->config.seed, error);
 	for (size_t i = 0; i < fit; i++)
 		quantile_policy_take_slot(policy, first + (int64_t)i, (double)rates[i]);
-	/* The replays are of days that the model has not seen: those before are none of them. */
-	policy->day_slot = policy->due_slot = -1;
 	if (lesson == NULL)
 		return error != NULL ? error->code : STATUS_BAD_INPUT;
 	quantile_policy_take(policy, lesson);
+	/* The replays are of days that the model has not seen: those before are none of them. */
+	policy->day_slot = policy->due_slot = -1;
+	if ((first + (int64_t)fit) % DAY == 0)
+		mark_day(policy, first + (int64_t)fit);
 	for (size_t i = fit; status == STATUS_OK && i < count; i++) {
 		quantile_policy_take_slot(policy, first + (int64_t)i, (double)rates[i]);
 		if (quantile_policy_night_due(policy) && !isnan(control_capacity(&policy->control)))

@@ -44,11 +44,38 @@ static void normal_numbers_have_the_bells_shares(void **state)
 	}
 }
 
+/* Both halves of the pairs, which come from fewer bits: the same shares, and nothing in common. */
+static void pairs_have_the_bells_shares_too(void **state)
+{
+	double sum = 0, squares = 0, beyond = 0, common = 0;
+	struct draws draws;
+
+	(void)state;
+	draws_init(&draws, 14);
+	for (int i = 0; i < COUNT; i++) {
+		float pair[2];
+
+		draws_normal_pair(&draws, pair);
+		for (int k = 0; k < 2; k++) {
+			double x = (double)pair[k];
+
+			sum += x;
+			squares += x * x;
+			beyond += fabs(x) > 3.442619855899;
+		}
+		common += (double)(pair[0] * pair[1]);
+	}
+	assert_true(fabs(sum / (2. * COUNT)) < 5e-3);
+	assert_true(fabs(squares / (2. * COUNT) - 1) < 5 / sqrt(COUNT));
+	assert_true(fabs(beyond / (2. * COUNT) - .0005761) < 5 * sqrt(.0005761 / (2. * COUNT)));
+	assert_true(fabs(common / COUNT) < 5e-3);
+}
+
 static void poisson_numbers_have_poissons_shares(void **state)
 {
-	static const double means[] = {3, 30, 45.5, 400};
+	static const double means[] = {3, 30, 45.5, 256.3, 20000};
 
-	for (int m = 0; m < 4; m++) {
+	for (int m = 0; m < 5; m++) {
 		double mean = means[m], sum = 0, squares = 0, at_mean = 0, share;
 		struct draws draws;
 
@@ -115,6 +142,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(normal_numbers_have_the_bells_shares),
+		cmocka_unit_test(pairs_have_the_bells_shares_too),
 		cmocka_unit_test(poisson_numbers_have_poissons_shares),
 		cmocka_unit_test(nothing_comes_where_nothing_is_expected),
 		cmocka_unit_test(the_lognormal_has_mean_one_and_its_spread),
