@@ -150,6 +150,23 @@
 		"result")                                                                                                      \
 	METRIC(MLFLOW_QUEUE, "nimbusguard_mlflow_queue", METRIC_GAUGE,                                                         \
 		"Trainings that MLflow is yet to be told of.", "")                                                             \
+	METRIC(WRITE_OUT_SAMPLES, "nimbusguard_remote_write_out_samples_total", METRIC_COUNTER,                                \
+		"Samples and staleness markers for remote write out, by what became of them: sent, refused, "                  \
+		"dropped_full (queue), dropped_old, dropped_memory, dropped_end (of the service).",                            \
+		"result")                                                                                                      \
+	METRIC(WRITE_OUT_REQUESTS, "nimbusguard_remote_write_out_requests_total", METRIC_COUNTER,                              \
+		"Requests of remote write out, by what came of a try: sent, retry, refused.",                                  \
+		"result")                                                                                                      \
+	METRIC(WRITE_OUT_QUEUE, "nimbusguard_remote_write_out_queue", METRIC_GAUGE,                                            \
+		"Samples that are yet to be sent by remote write out.", "")                                                    \
+	METRIC(WRITE_OUT_QUEUE_BYTES, "nimbusguard_remote_write_out_queue_bytes", METRIC_GAUGE,                                \
+		"Their compressed requests.", "")                                                                              \
+	METRIC(WRITE_OUT_SERIES, "nimbusguard_remote_write_out_series", METRIC_GAUGE,                                          \
+		"Series that remote write out told of in its last round.", "")                                                 \
+	METRIC(WRITE_OUT_LEFT_OUT, "nimbusguard_remote_write_out_left_out_total", METRIC_COUNTER,                              \
+		"Samples that remote write out did not take, by reason: limit (remote_write_out.series_max), "                 \
+		"memory, labels.",                                                                                             \
+		"reason")                                                                                                      \
 	METRIC(TRAINING_SECONDS, "nimbusguard_training_duration_seconds", METRIC_HISTOGRAM,                                    \
 		"Time that learning took for one workload, by kind.", "kind")                                                  \
 	METRIC(LSTM_TRAININGS, "nimbusguard_lstm_trainings_total", METRIC_COUNTER,                                             \

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/metric_table.h"
 
@@ -77,6 +78,24 @@ void metrics_remove_collector(metrics_collect_fn *collect, void *argument);
  * knows the label sets asks for their cells at start, which shows them at zero). A metric with labels
  * and no children is left out. Runs the collectors first. */
 void metrics_write_page(struct buf *buf);
+
+/* One counter or gauge as it was. */
+struct metric_sample {
+	enum metric_id id;
+	double value;
+	const char *values[METRIC_LABELS_MAX]; /* of its labels, in the table's order */
+};
+struct metric_samples {
+	struct metric_sample *list;
+	size_t count;
+	struct arena texts;
+};
+/* Copies of these counters and gauges, after the collectors have run; histograms have none.
+ * STATUS_NO_MEMORY: as many as there was memory for. metric_samples_fini() in any case. */
+enum status metrics_take(const enum metric_id *ids, size_t id_count,
+	struct metric_samples *samples) MUST_CHECK;
+void metric_samples_fini(struct metric_samples *samples);
+
 /* The table as Markdown, for docs/metrics.md. */
 void metrics_write_docs(struct buf *buf);
 /* Tests only: all cells back to nothing. */

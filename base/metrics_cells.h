@@ -1,5 +1,6 @@
 /*
- * Inside of the metrics: what metrics.c keeps and metrics_page.c prints. For these two files only.
+ * Inside of the metrics: what metrics.c keeps, metrics_page.c prints and metrics_take.c copies. For these
+ * files only.
  *
  * Threads: a family's lock guards all its fields; the atomics of a cell may be used without it.
  */
@@ -56,5 +57,8 @@ struct metric_cell *metric_single(enum metric_id id);
 size_t metric_label_count(enum metric_id id);
 /* Counter, gauge: the value; histogram: the sum. */
 double metric_cell_sum(const struct metric_cell *cell);
+/* Runs the collectors, and keeps others from running them until the end. */
+void metrics_collect_begin(void);
+void metrics_collect_end(void);
 
 #endif

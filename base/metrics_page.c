@@ -192,14 +192,24 @@ static void write_family(struct buf *buf, enum metric_id id)
 	pthread_mutex_unlock(&family->lock);
 }
 
-void metrics_write_page(struct buf *buf)
+void metrics_collect_begin(void)
 {
 	turn_begin();
 	for (size_t i = 0; i < collector_count; i++)
 		collectors[i].collect(collectors[i].argument);
+}
+
+void metrics_collect_end(void)
+{
+	turn_end();
+}
+
+void metrics_write_page(struct buf *buf)
+{
+	metrics_collect_begin();
 	for (int id = 0; id < METRIC_COUNT; id++)
 		write_family(buf, (enum metric_id)id);
-	turn_end();
+	metrics_collect_end();
 }
 
 static void write_markdown(struct buf *buf, const char *text)

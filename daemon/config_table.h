@@ -211,6 +211,49 @@
 		NULL, false, "Experiment of the runs; made when it is not there.")                 \
 	SETTING(MODELS_MLFLOW_MODEL, "models.mlflow_model", TEXT, "nimbusguard-forecast", 0, 0,    \
 		NULL, false, "Registered model whose versions they become.")                       \
+	SETTING(WRITE_OUT_URL, "remote_write_out.url", TEXT, "", 0, 0, NULL, false,                \
+		"Receiver of remote write that scores, forecasts and the like are "                \
+		"written to, such as http://127.0.0.1:9090/api/v1/write; empty: "                  \
+		"none.")                                                                           \
+	SETTING(WRITE_OUT_INTERVAL, "remote_write_out.interval", DURATION, "30s", 100, HOUR_MS,    \
+		NULL, false, "Time from one sample of a series to the next.")                      \
+	SETTING(WRITE_OUT_METRICS, "remote_write_out.metrics", LIST,                               \
+		"nimbusguard_anomaly_score,nimbusguard_workload_anomaly_score,"                    \
+		"nimbusguard_forecast,nimbusguard_forecast_skill",                                 \
+		0, 0, NULL, false,                                                                 \
+		"Counters and gauges of the metrics page to write; a name may end "                \
+		"with *.")                                                                         \
+	SETTING(WRITE_OUT_EXTERNAL_LABELS, "remote_write_out.external_labels", LIST, "", 0, 0,     \
+		NULL, false,                                                                       \
+		"Labels of all series, name=value; replicas need one that tells "                  \
+		"them apart.")                                                                     \
+	SETTING(WRITE_OUT_HEADERS, "remote_write_out.headers", LIST, "", 0, 0, NULL, false,        \
+		"Headers of each request, NAME=VALUE, such as X-Scope-OrgID=shop.")                \
+	SETTING(WRITE_OUT_HEADER_FILES, "remote_write_out.header_files", LIST, "", 0, 0, NULL,     \
+		false, "The same with values that are secret, NAME=FILE.")                         \
+	SETTING(WRITE_OUT_TOKEN_FILE, "remote_write_out.token_file", TEXT, "", 0, 0, NULL, false,  \
+		"File with the bearer token for it.")                                              \
+	SETTING(WRITE_OUT_USERNAME, "remote_write_out.username", TEXT, "", 0, 0, NULL, false,      \
+		"User of basic authentication for it.")                                            \
+	SETTING(WRITE_OUT_PASSWORD_FILE, "remote_write_out.password_file", TEXT, "", 0, 0, NULL,   \
+		false, "File with the user's password.")                                           \
+	SETTING(WRITE_OUT_CA_FILE, "remote_write_out.ca_file", TEXT, "", 0, 0, NULL, false,        \
+		"Authorities of its certificate; empty: the system's.")                            \
+	SETTING(WRITE_OUT_CERT_FILE, "remote_write_out.cert_file", TEXT, "", 0, 0, NULL, false,    \
+		"Certificate of our own for it.")                                                  \
+	SETTING(WRITE_OUT_KEY_FILE, "remote_write_out.key_file", TEXT, "", 0, 0, NULL, false,      \
+		"Its key.")                                                                        \
+	SETTING(WRITE_OUT_TIMEOUT, "remote_write_out.timeout", DURATION, "30s", 100, HOUR_MS,      \
+		NULL, false, "Of one request.")                                                    \
+	SETTING(WRITE_OUT_SERIES_MAX, "remote_write_out.series_max", INT, "200000", 1, 10000000,   \
+		NULL, false, "Series; further ones are left out and counted.")                     \
+	SETTING(WRITE_OUT_QUEUE_MAX, "remote_write_out.queue_max", SIZE, "16MiB", 65536, 16 * GIB, \
+		NULL, false, "Compressed requests that wait; past that the oldest are dropped.")   \
+	SETTING(WRITE_OUT_AGE_MAX, "remote_write_out.age_max", DURATION, "10m", 1000,              \
+		24 * HOUR_MS, NULL, false,                                                         \
+		"A request that could not be sent for so long is dropped.")                        \
+	SETTING(WRITE_OUT_FLUSH, "remote_write_out.flush", DURATION, "5s", 0, 60000, NULL, false,  \
+		"At the end of the service what waits is tried for so long.")                      \
 	SETTING(ALERTMANAGER_URL, "alertmanager.url", TEXT, "", 0, 0, NULL, false,                 \
 		"Alertmanager for silences, https:// or http:// to this machine; empty: none.")    \
 	SETTING(ALERTMANAGER_TOKEN_FILE, "alertmanager.token_file", TEXT, "", 0, 0, NULL, false,   \

@@ -10,18 +10,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/base64.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "daemon/credentials.h"
 #include "daemon/version.h"
 #include "remediations/ticket_http.h"
-#include "remediations/web_text.h"
 
 #define API "/api/2.0"
 #define TEXT_MAX 1024
 #define BODY_MAX ((size_t)1 << 20)
 #define KEY_TAG "nimbusguard.key"
-#define HEADER_MAX 8192
 /* What MLflow answers of itself is cut in messages. */
 #define WORDS_MAX 200
 
@@ -40,53 +38,12 @@ struct run_there {
 
 /* ---- life ---- */
 
-static bool url_good(const struct mlflow_config *config)
-{
-	if (web_url_good(config->url))
-		return true;
-	/* Without a secret there is nothing that plain HTTP would give away. */
-	return config->token_file == NULL && strncmp(config->url, "http://", 7) == 0 &&
-		config->url[7] != '\0' && strpbrk(config->url, " \t\r\n@") == NULL;
-}
-
-/* The header with the token, or with the user and the token as password. */
-static enum status authorization_make(struct mlflow *mlflow, struct error *error)
-{
-	const struct mlflow_config *config = &mlflow->config;
-	char *secret = NULL;
-	struct buf header, plain;
-	enum status status;
-
-	if (config->token_file == NULL)
-		return STATUS_OK;
-	status = file_read_secret(config->token_file, &secret, error);
-	if (status != STATUS_OK)
-		return status;
-	buf_init(&header, HEADER_MAX);
-	buf_init(&plain, HEADER_MAX);
-	if (config->user == NULL) {
-		buf_printf(&header, "Authorization: Bearer %s", secret);
-	} else {
-		buf_printf(&plain, "%s:%s", config->user, secret);
-		buf_add_text(&header, "Authorization: Basic ");
-		if (buf_ok(&plain))
-			base64_encode(plain.data, plain.size, &header);
-	}
-	mlflow->authorization = buf_ok(&plain) ? buf_take(&header, NULL) : NULL;
-	if (mlflow->authorization == NULL)
-		status = error_set(error, STATUS_NO_MEMORY, "no memory for the token");
-	buf_fini(&header);
-	buf_fini(&plain);
-	mem_free(secret);
-	return status;
-}
-
 struct mlflow *mlflow_open(const struct mlflow_config *config, const atomic_bool *stop,
 	struct error *error)
 {
 	struct mlflow *mlflow;
 
-	if (!url_good(config)) {
+	if (!credentials_url_good(config->url, config->token_file != NULL)) {
 		error_set(error, STATUS_BAD_INPUT,
 			"models.mlflow_url: \"%s\" is no https:// address (http:// is for this machine or "
 			"without a token)",
@@ -102,7 +59,8 @@ struct mlflow *mlflow_open(const struct mlflow_config *config, const atomic_bool
 	mlflow->http = ticket_http_open(config->ca_file, stop);
 	if (mlflow->http == NULL)
 		error_set(error, STATUS_NO_MEMORY, "no memory for a connection to MLflow");
-	else if (authorization_make(mlflow, error) == STATUS_OK)
+	else if (credentials_header(config->user, config->token_file, &mlflow->authorization,
+			 error) == STATUS_OK)
 		return mlflow;
 	mlflow_close(mlflow);
 	return NULL;

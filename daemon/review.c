@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "daemon/write_out.h"
 #include "receiver/listen.h"
 #include "receiver/server.h"
 #include "remediations/kube_config.h"
@@ -249,6 +250,30 @@ static void review_backfill(const struct config *config, struct bundle *bundle,
 	backfill_close(opened);
 }
 
+static void review_write_out(const struct config *config, const struct clock *clock,
+	struct diagnostics *diagnostics)
+{
+	static const struct {
+		enum setting_id id;
+		const char *name;
+	} files[] = {{SETTING_WRITE_OUT_TOKEN_FILE, "remote_write_out.token_file"},
+		{SETTING_WRITE_OUT_PASSWORD_FILE, "remote_write_out.password_file"},
+		{SETTING_WRITE_OUT_CA_FILE, "remote_write_out.ca_file"},
+		{SETTING_WRITE_OUT_CERT_FILE, "remote_write_out.cert_file"},
+		{SETTING_WRITE_OUT_KEY_FILE, "remote_write_out.key_file"}};
+	struct write_out_config out;
+	struct error error;
+
+	if (!write_out_wanted(config))
+		return;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		require_file(config, files[i].id, files[i].name, diagnostics);
+	if (write_out_config_read(config, clock, &out, &error) != STATUS_OK)
+		diagnostics_add(diagnostics, false, config_place(config, SETTING_WRITE_OUT_URL), 0,
+			0, "%s", error.text);
+	write_out_config_fini(&out);
+}
+
 enum status review_rules(const struct config *config, struct bundle *bundle,
 	const struct clock *clock, struct diagnostics *diagnostics)
 {
@@ -260,6 +285,7 @@ enum status review_rules(const struct config *config, struct bundle *bundle,
 	advise(config, diagnostics);
 	review_selectors(config, diagnostics);
 	review_replicas(config, diagnostics);
+	review_write_out(config, clock, diagnostics);
 	if (review_feature(config, "analyze"))
 		require_bundle(config, SETTING_ANALYZE_SIGNALS, "analyze.signals", bundle->signals,
 			bundle, diagnostics);

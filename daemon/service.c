@@ -29,6 +29,7 @@
 #include "daemon/scaling.h"
 #include "daemon/snapshots.h"
 #include "daemon/version.h"
+#include "daemon/write_out.h"
 
 #define DRAIN_MS 10000
 
@@ -50,6 +51,7 @@ struct service {
 	struct recorder *recorder;   /* NULL: off */
 	struct mlflow_queue *mlflow; /* NULL: none is told */
 	struct scaler *scaler;
+	struct write_out *write_out; /* NULL: nothing is written out */
 	struct analyzer *analyzer;
 	struct remediator *remediator;
 	struct access *access;
@@ -299,6 +301,23 @@ static enum status open_analyzer(struct service *service, struct error *error)
 	return service->analyzer != NULL ? STATUS_OK : error->code;
 }
 
+static enum status open_write_out(struct service *service, struct error *error)
+{
+	struct write_out_config config;
+	enum status status;
+
+	if (!write_out_wanted(service->config))
+		return STATUS_OK;
+	status = write_out_config_read(service->config, service->clock, &config, error);
+	if (status == STATUS_OK) {
+		service->write_out = write_out_open(&config, error);
+		status = service->write_out != NULL ? write_out_start(service->write_out, error)
+						    : error->code;
+	}
+	write_out_config_fini(&config);
+	return status;
+}
+
 static enum status open_remediator(struct service *service, struct error *error)
 {
 	struct remediator_config config;
@@ -410,6 +429,8 @@ static enum status start(struct service *service, struct diagnostics *diagnostic
 		status = backfill_start(service->backfill, error);
 	if (status == STATUS_OK && service->analyzer != NULL)
 		status = analyzer_start(service->analyzer, error);
+	if (status == STATUS_OK)
+		status = open_write_out(service, error);
 	if (status == STATUS_OK) {
 		service->sweeper_runs =
 			pthread_create(&service->sweeper, NULL, sweep, service) == 0;
@@ -561,6 +582,8 @@ void service_close(struct service *service)
 		server_stop(service->server, DRAIN_MS);
 		service->server = NULL;
 	}
+	/* It runs the collectors of all others. */
+	write_out_close(service->write_out);
 	metrics_remove_collector(collect, service);
 	if (service->sweeper_runs)
 		pthread_join(service->sweeper, NULL);

@@ -96,6 +96,15 @@ void ticket_http_close(struct ticket_http *http)
 	mem_free(http);
 }
 
+enum status ticket_http_certificate(struct ticket_http *http, const char *cert_file,
+	const char *key_file)
+{
+	return curl_easy_setopt(http->curl, CURLOPT_SSLCERT, cert_file) == CURLE_OK &&
+			curl_easy_setopt(http->curl, CURLOPT_SSLKEY, key_file) == CURLE_OK
+		? STATUS_OK
+		: STATUS_NO_MEMORY;
+}
+
 static bool make_headers(const struct ticket_call *call, struct curl_slist **headers)
 {
 	/* Without the empty Expect libcurl would wait for "100 Continue" before a large body. */
@@ -178,6 +187,7 @@ enum status ticket_http_call(struct ticket_http *http, const struct ticket_call 
 	curl_off_t asked_s = 0;
 	long code = 0, request_size = 0;
 	int64_t left_ms = send_fence_left_ns(http->fence) / INT64_C(1000000);
+	int64_t timeout_ms = call->timeout_ms > 0 ? call->timeout_ms : TICKET_HTTP_TIMEOUT_MS;
 
 	*answer = (struct ticket_answer){.body = ""};
 	buf_reset(&http->body);
@@ -187,7 +197,7 @@ enum status ticket_http_call(struct ticket_http *http, const struct ticket_call 
 		return refuse_fenced(error);
 	if (make_headers(call, &headers)) {
 		result = set_call(http->curl, call, headers,
-			left_ms < TICKET_HTTP_TIMEOUT_MS ? left_ms : TICKET_HTTP_TIMEOUT_MS);
+			left_ms < timeout_ms ? left_ms : timeout_ms);
 		if (result == CURLE_OK)
 			result = curl_easy_perform(http->curl);
 	}

@@ -3,7 +3,7 @@
  * proxies of the environment are not followed, time and size of an answer are bounded.
  *
  * Ownership: a struct ticket_http owns its connection, kept alive between calls, and the last answer.
- * Limits: TICKET_HTTP_TIMEOUT_MS a call, TICKET_ANSWER_MAX bytes of answer.
+ * Limits: TICKET_HTTP_TIMEOUT_MS a call unless it says otherwise, TICKET_ANSWER_MAX bytes of answer.
  * Threads: one thread's own; `stop` is read while a call is under way.
  */
 #ifndef NIMBUSGUARD_REMEDIATIONS_TICKET_HTTP_H
@@ -20,7 +20,7 @@
 #define TICKET_HTTP_TIMEOUT_MS 20000
 #define TICKET_HTTP_CONNECT_MS 10000
 #define TICKET_ANSWER_MAX (1u << 20)
-#define TICKET_HTTP_HEADERS_MAX 6
+#define TICKET_HTTP_HEADERS_MAX 12
 
 struct ticket_http;
 
@@ -28,6 +28,9 @@ struct ticket_http;
  * true. Both are borrowed. */
 struct ticket_http *ticket_http_open(const char *ca_file, const atomic_bool *stop) MUST_CHECK;
 void ticket_http_close(struct ticket_http *http);
+/* PEM files with a certificate of our own and its key, read anew for each connection. STATUS_NO_MEMORY. */
+enum status ticket_http_certificate(struct ticket_http *http, const char *cert_file,
+	const char *key_file) MUST_CHECK;
 
 /* Until when (monotonic, ns) anything may be sent, as kube_session_fence() asks it. */
 struct send_fence {
@@ -48,7 +51,8 @@ struct ticket_call {
 		     * one breaks before an answer */
 	const char *body; /* NULL: none */
 	size_t body_size;
-	const char *type; /* of the body; NULL: application/json */
+	const char *type;   /* of the body; NULL: application/json */
+	int64_t timeout_ms; /* 0: TICKET_HTTP_TIMEOUT_MS */
 };
 
 struct ticket_answer {

@@ -195,7 +195,7 @@ void prometheus_start(struct servers *servers, struct server *server, const char
 		data[2 * SERVER_PATH_MAX + 32];
 	char address[128], name[128];
 	const char *argv[] = {program("prometheus"), file, data, address, "--web.enable-lifecycle",
-		"--storage.remote.flush-deadline=10s", NULL};
+		"--web.enable-remote-write-receiver", "--storage.remote.flush-deadline=10s", NULL};
 
 	snprintf(name, sizeof(name), "%s.yml", server->name);
 	flag(file, sizeof(file), "config.file", servers_write(servers, name, config));

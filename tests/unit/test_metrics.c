@@ -496,9 +496,65 @@ static void the_process_tells_about_itself(void **state)
 
 #define METRICS_TEST(test) cmocka_unit_test_setup_teardown(test, reset, reset)
 
+static void set_two_replicas(void *argument)
+{
+	(void)argument;
+	metrics_clear(METRIC_CURRENT_REPLICAS);
+	metrics_set(METRIC_CURRENT_REPLICAS, 3, "shop", "Deployment", "web");
+	metrics_set(METRIC_CURRENT_REPLICAS, 5, "shop", "Deployment", "api");
+}
+
+static void copies_are_what_the_collectors_set_in_their_order(void **state)
+{
+	static const enum metric_id ids[] = {METRIC_MLFLOW_QUEUE, METRIC_TRAINING_SECONDS,
+		METRIC_CURRENT_REPLICAS};
+	struct metric_samples samples;
+
+	metrics_set(METRIC_MLFLOW_QUEUE, 7);
+	metrics_observe(METRIC_TRAINING_SECONDS, 1, "detect");
+	metrics_add_collector(set_two_replicas, NULL);
+	assert_int_equal(metrics_take(ids, 3, &samples), STATUS_OK);
+	metrics_remove_collector(set_two_replicas, NULL);
+	/* What comes later is not theirs. */
+	metrics_clear(METRIC_CURRENT_REPLICAS);
+	metrics_set(METRIC_CURRENT_REPLICAS, 9, "other", "DaemonSet", "x");
+	assert_int_equal(samples.count, 3);
+	assert_int_equal(samples.list[0].id, METRIC_MLFLOW_QUEUE);
+	assert_true(samples.list[0].value == 7);
+	assert_int_equal(samples.list[1].id, METRIC_CURRENT_REPLICAS);
+	assert_true(samples.list[1].value == 3);
+	assert_string_equal(samples.list[1].values[0], "shop");
+	assert_string_equal(samples.list[1].values[1], "Deployment");
+	assert_string_equal(samples.list[1].values[2], "web");
+	assert_true(samples.list[2].value == 5);
+	assert_string_equal(samples.list[2].values[2], "api");
+	metric_samples_fini(&samples);
+}
+
+static void copies_say_when_memory_is_out(void **state)
+{
+	static const enum metric_id ids[] = {METRIC_CURRENT_REPLICAS};
+	bool injected = true;
+
+	set_two_replicas(NULL);
+	for (long n = 1; injected; n++) {
+		struct metric_samples samples;
+		enum status status;
+
+		mem_fail_after(n, false);
+		status = metrics_take(ids, 1, &samples);
+		injected = mem_fail_after(0, false);
+		assert_int_equal(status, injected ? STATUS_NO_MEMORY : STATUS_OK);
+		assert_true(injected || samples.count == 2);
+		metric_samples_fini(&samples);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		METRICS_TEST(copies_are_what_the_collectors_set_in_their_order),
+		METRICS_TEST(copies_say_when_memory_is_out),
 		METRICS_TEST(counters_add_up),
 		METRICS_TEST(counters_never_fall),
 		METRICS_TEST(gauges_go_both_ways),
