@@ -322,7 +322,7 @@ static enum status read_with(const struct config_flag *flags, size_t count,
 	return write_out_config_read(*config, clock_system(), read, error);
 }
 
-static void the_usual_settings_write_scores_and_forecasts(void **state)
+static void the_usual_settings_write_scores_forecasts_and_wanted_replicas(void **state)
 {
 	static const struct config_flag flags[] = {
 		{"remote-write-out.url", "http://127.0.0.1:9090/api/v1/write"}};
@@ -336,6 +336,7 @@ static void the_usual_settings_write_scores_and_forecasts(void **state)
 	assert_int_equal(read.metrics[1], METRIC_WORKLOAD_SCORE);
 	assert_int_equal(read.metrics[2], METRIC_FORECAST);
 	assert_int_equal(read.metrics[3], METRIC_FORECAST_SKILL);
+	assert_int_equal(read.metrics[4], METRIC_SCALER_WANTED);
 	assert_int_equal(read.interval_ms, 30000);
 	write_out_config_fini(&read);
 	config_close(config);
@@ -404,7 +405,7 @@ int main(void)
 		cmocka_unit_test(a_round_without_memory_ends_nothing),
 		cmocka_unit_test(rounds_of_many_series_go_in_several_requests),
 		cmocka_unit_test(once_started_it_writes_at_its_interval_until_the_end),
-		cmocka_unit_test(the_usual_settings_write_scores_and_forecasts),
+		cmocka_unit_test(the_usual_settings_write_scores_forecasts_and_wanted_replicas),
 		cmocka_unit_test(a_star_stands_for_all_that_begin_so_without_histograms),
 		cmocka_unit_test(settings_that_cannot_be_are_refused_by_name),
 	};
