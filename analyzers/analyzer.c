@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/thread_name.h"
 
 /* New and removed series are bound soon; that a series fell silent changes no generation, so all
  * are looked at anew once a minute. */
@@ -442,6 +443,7 @@ static void *run(void *argument)
 	struct analyzer *analyzer = argument;
 	int64_t next_ns = clock_mono_ns(analyzer->clock);
 
+	thread_name("analyzer");
 	while (!atomic_load(&analyzer->stopping)) {
 		int64_t now_ns = clock_mono_ns(analyzer->clock);
 		int64_t wait_ms = (next_ns - now_ns + 999999) / 1000000;

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/thread_name.h"
 
 #define NICE 19
 #define MINUTE_MS 60000
@@ -503,6 +504,7 @@ static void *run(void *argument)
 {
 	struct school *school = argument;
 
+	thread_name("school");
 	/* Of this thread alone, as Linux has it. */
 	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
 	while (!atomic_load(&school->stopping)) {

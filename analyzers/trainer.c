@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/thread_name.h"
 
 #define NICE 19
 
@@ -176,6 +177,7 @@ static void *run(void *argument)
 {
 	struct trainer *trainer = argument;
 
+	thread_name("trainer");
 	/* Of this thread alone, as Linux has it. */
 	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), NICE);
 	for (;;) {

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/thread_name.h"
 
 #define WAIT_FIRST_MS 1000
 #define WAIT_MAX_MS INT64_C(300000)
@@ -98,6 +99,7 @@ static void *work(void *argument)
 	int64_t wait_ms = queue->wait_first_ms;
 	struct entry *entry;
 
+	thread_name("mlflow");
 	while ((entry = next(queue)) != NULL) {
 		struct error error;
 		enum status status = mlflow_log(queue->mlflow, &entry->run, &error);

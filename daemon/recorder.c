@@ -25,6 +25,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/queue.h"
+#include "base/thread_name.h"
 
 #define FILES_WANTED 8
 #define FRAMES_WAITING_MAX 16384
@@ -197,6 +198,7 @@ static void *run(void *argument)
 	struct recorder *recorder = argument;
 	struct waiting frame;
 
+	thread_name("recorder");
 	for (;;) {
 		enum status status = queue_pop(recorder->queue, &frame, -1);
 

@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/metrics_process.h"
+#include "base/thread_name.h"
 #include "daemon/finding_groups.h"
 #include "daemon/intake.h"
 #include "daemon/mlflow_queue.h"
@@ -382,6 +383,7 @@ static void *sweep(void *argument)
 	int64_t rate_ns = clock_mono_ns(service->clock);
 	double rate_count = metrics_get(METRIC_RW_SAMPLES, append_result_name(APPEND_STORED));
 
+	thread_name("sweeper");
 	while (!atomic_load(&service->stopping)) {
 		clock_sleep_ms(200);
 		measure_rate(service, &rate_count, &rate_ns);

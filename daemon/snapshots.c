@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/thread_name.h"
 #include "store/snapshot.h"
 
 #define PATH_SIZE 4352
@@ -152,6 +153,7 @@ static void *write_at_intervals(void *argument)
 	struct snapshots *snapshots = argument;
 	int64_t next_ns = clock_mono_ns(snapshots->clock) + snapshots->interval_ns;
 
+	thread_name("snapshots");
 	while (!atomic_load(&snapshots->stopping)) {
 		clock_sleep_ms(200);
 		if (clock_mono_ns(snapshots->clock) < next_ns)

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/thread_name.h"
 #include "receiver/peers.h"
 
 /* One part of so many is kept free for newcomers. */
@@ -82,6 +83,7 @@ static void *accept_all(void *argument)
 	struct pollfd waits[2] = {{.fd = acceptor->end_read, .events = POLLIN},
 		{.fd = acceptor->listen_fd, .events = POLLIN}};
 
+	thread_name("http accept");
 	for (;;) {
 		int number;
 

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/thread_name.h"
 #include "receiver/acceptor.h"
 #include "receiver/request.h"
 
@@ -131,6 +132,7 @@ static void *watch(void *argument)
 	int64_t until_ns;
 	size_t cut;
 
+	thread_name("http watch");
 	while (!ended) {
 		until_ns = clock_mono_ns(clock_system()) + WATCH_EVERY_MS * INT64_C(1000000);
 		until.tv_sec = (time_t)(until_ns / 1000000000);

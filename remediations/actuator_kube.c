@@ -18,6 +18,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/thread_name.h"
 #include "base/turns.h"
 #include "remediations/kube_client.h"
 #include "remediations/kube_observe.h"
@@ -286,6 +287,7 @@ static void *run_worker(void *argument)
 	sigset_t pipe;
 	bool ended;
 
+	thread_name("actuator");
 	/* A TLS connection that the server closed must be an error of a write, not our end. */
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/queue.h"
+#include "base/thread_name.h"
 #include "remediations/webhook_call.h"
 
 /* The pointer changes hands with the message. */
@@ -68,6 +69,7 @@ static void *run(void *argument)
 	struct web_worker *worker = argument;
 	struct errand errand;
 
+	thread_name("web actions");
 	for (;;) {
 		enum status status = queue_pop(worker->queue, &errand, 1000);
 

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/thread_name.h"
 #include "remediations/audit.h"
 
 #define HEAD_NS INT64_C(3600000000000)
@@ -85,6 +86,7 @@ static void *run(void *argument)
 {
 	struct audit_watch *watch = argument;
 
+	thread_name("audit");
 	/* On Linux this is of the thread alone; that it fails is no matter. */
 	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 19);
 	do {

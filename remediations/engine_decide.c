@@ -157,42 +157,35 @@ struct ledger_entry engine_entry(const struct engine *engine, const struct incid
 	return entry;
 }
 
-static unsigned count_live(const struct engine *engine, const struct incident *except,
-	const struct ledger_entry *like)
+struct live_counts {
+	unsigned on_target; /* changing it, or being watched there */
+	unsigned under_way; /* being watched is no load on the cluster; the budgets hold the rate */
+	unsigned alike;     /* of them of the action's own kind in its cluster */
+	unsigned
+		cordons; /* of them such as are about to cordon a node there, and may not be seen so yet */
+};
+
+/* What others do. */
+static struct live_counts count_live(const struct engine *engine, const struct incident *own,
+	const struct ledger_entry *entry)
 {
-	unsigned count = 0;
+	struct live_counts counts = {0};
 
 	for (size_t i = 0; i < engine->live_count; i++) {
-		const struct incident *other = engine->live[i];
-		const struct action *action = incident_action(other);
-		struct ledger_entry entry = {.object = 0};
+		const struct live *live = &engine->live[i];
 
-		if (other == except)
+		if (live->incident == own)
 			continue;
-		if (!like) {
-			/* Being watched is no load on the cluster; the budgets hold the rate. */
-			count += action->state != STATE_WATCHED;
+		counts.on_target += live->object == entry->object || live->owner == entry->owner;
+		if (live->watched)
 			continue;
-		}
-		ledger_key(&entry, &action->target);
-		count += ledger_same_target(&entry, like);
+		counts.under_way++;
+		if (live->cluster != entry->cluster)
+			continue;
+		counts.alike += live->kind == entry->kind;
+		counts.cordons += !live->dry_run && action_kind_cordons(live->kind);
 	}
-	return count;
-}
-
-static unsigned count_alike(const struct engine *engine, const struct incident *except)
-{
-	const struct action *own = incident_action(except);
-	unsigned count = 0;
-
-	for (size_t i = 0; i < engine->live_count; i++) {
-		const struct action *action = incident_action(engine->live[i]);
-
-		count += engine->live[i] != except && action->state != STATE_WATCHED &&
-			action->plan.kind == own->plan.kind &&
-			strcmp(action->target.cluster, own->target.cluster) == 0;
-	}
-	return count;
+	return counts;
 }
 
 /* Matchers of the opt-in selector see the target as labels. */
@@ -241,22 +234,6 @@ static unsigned count_workloads(const struct engine *engine, const struct target
 		target->namespace_name);
 }
 
-/* Other nodes that are about to be cordoned and may not have been seen so yet. */
-static unsigned count_nodes(const struct engine *engine, const struct incident *except)
-{
-	const struct action *own = incident_action(except);
-	unsigned count = 0;
-
-	for (size_t i = 0; i < engine->live_count; i++) {
-		const struct action *action = incident_action(engine->live[i]);
-
-		count += engine->live[i] != except && !action->dry_run &&
-			action->state != STATE_WATCHED && action_kind_cordons(action->plan.kind) &&
-			strcmp(action->target.cluster, own->target.cluster) == 0;
-	}
-	return count;
-}
-
 static void make_plan(struct engine *engine, struct incident *incident, struct action *action,
 	const struct playbook *playbook, const struct guard_limits *limits)
 {
@@ -288,6 +265,7 @@ void engine_judge(struct engine *engine, struct incident *incident)
 	const struct guard_limits *limits = playbook ? &playbook->guard : &engine->config.limits;
 	struct test_result conditions[PLAYBOOK_CONDITIONS_MAX];
 	struct ledger_entry entry;
+	struct live_counts others;
 	char missing[GATE_TEXT_MAX];
 	struct guard_question question = {.now_ms = engine->now_ms,
 		.started_ms = engine->started_ms,
@@ -327,13 +305,14 @@ void engine_judge(struct engine *engine, struct incident *incident)
 	question.action = action;
 	question.storm_alerts = engine->expected +
 		storm_count(&engine->storm, engine->now_ms - limits->storm_window_ms);
-	question.live_on_target = count_live(engine, incident, &entry);
-	question.live = count_live(engine, incident, NULL);
-	question.live_alike = count_alike(engine, incident);
+	others = count_live(engine, incident, &entry);
+	question.live_on_target = others.on_target;
+	question.live = others.under_way;
+	question.live_alike = others.alike;
+	question.live_nodes = others.cordons;
 	question.selected = opted_in(engine, &incident->target);
 	question.seen = in_stream(engine, &incident->target);
 	question.workloads = count_workloads(engine, &incident->target, limits);
-	question.live_nodes = count_nodes(engine, incident);
 	guard_judge(&question, &engine->decision);
 }
 

@@ -131,18 +131,22 @@ static size_t make_group(struct engine *engine, struct incident *incident,
 	return count;
 }
 
-/* What was only thought of, and that nobody waits for, may wait for company in the journal; what was or
- * is about to be done, and a person's word, is written at once. */
+/* What nobody waits for may wait for company in the journal: what was only thought of; that a command went
+ * out, as its record of before already says that it may have; and that it was done, as the next record comes
+ * at once. What is about to be done, what came of it, and a person's word are written at once. */
 static bool may_wait(const struct incident *incident)
 {
 	const struct action *action = incident_action(incident);
 
-	if (!incident->open || !action || action->approval_count || *action->undo_of)
+	if (!incident->open || !action)
 		return false;
-	for (size_t i = 0; i < incident->action_count; i++)
+	for (size_t i = 0; i + 1 < incident->action_count; i++)
 		if (!incident->actions[i]->settled && incident->actions[i]->written_ms)
 			return false;
-	return action->state == STATE_PROPOSED || action->state == STATE_BLOCKED;
+	if (action->state == STATE_SENT || action->state == STATE_DONE)
+		return true;
+	return !action->approval_count && !*action->undo_of && !action->written_ms &&
+		(action->state == STATE_PROPOSED || action->state == STATE_BLOCKED);
 }
 
 void engine_set_dirty(struct engine *engine, struct incident *incident, bool dirty)
@@ -317,6 +321,7 @@ static void take_over(struct engine *engine, struct incident *old, struct incide
 	}
 	event_fini(&old->event);
 	read->slot = old->slot;
+	read->live_place = old->live_place;
 	engine->dues[read->slot] = INT64_MIN;
 	read->next_same = old->next_same;
 	read->next_id = old->next_id;

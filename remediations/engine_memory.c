@@ -24,7 +24,7 @@ bool engine_allocate(struct engine *engine, unsigned incident_max)
 	engine->free_slots = mem_zalloc(slots, sizeof(*engine->free_slots));
 	engine->ended = mem_zalloc(slots, sizeof(*engine->ended));
 	engine->dues = mem_zalloc(slots, sizeof(*engine->dues));
-	engine->live = mem_zalloc(slots, sizeof(struct incident *));
+	engine->live = mem_zalloc(slots, sizeof(*engine->live));
 	engine->index = mem_zalloc(size, sizeof(struct incident *));
 	engine->ids = mem_zalloc(size, sizeof(struct incident *));
 	engine->companions = mem_zalloc(size, sizeof(struct companion *));
@@ -108,7 +108,7 @@ static void forget(struct engine *engine, struct incident *incident)
 
 	while (*at && *at != incident)
 		at = &(*at)->next_same;
-	CHECK(*at == incident && !incident->open);
+	CHECK(*at == incident && !incident->open && !incident->live_place);
 	*at = incident->next_same;
 	at = ids_of(engine, incident->id);
 	while (*at && *at != incident)
@@ -263,22 +263,44 @@ bool action_live(const struct action *action)
 			state == STATE_DONE || state == STATE_WATCHED);
 }
 
+static void add_live(struct engine *engine, struct incident *incident)
+{
+	engine->live[engine->live_count++].incident = incident;
+	incident->live_place = (uint32_t)engine->live_count;
+}
+
+/* The last one takes its place. */
+static void drop_live(struct engine *engine, struct incident *incident)
+{
+	struct live *last = &engine->live[--engine->live_count];
+
+	last->incident->live_place = incident->live_place;
+	engine->live[incident->live_place - 1] = *last;
+	incident->live_place = 0;
+}
+
 void engine_keep_live(struct engine *engine, struct incident *incident)
 {
 	const struct action *action = incident_action(incident);
-	bool live = incident->open && action && action->plan.kind != ACTION_TICKET &&
-		action_live(action);
-	size_t at = 0;
+	struct ledger_entry entry = {.object = 0};
+	struct live *live;
 
-	while (at < engine->live_count && engine->live[at] != incident)
-		at++;
-	if (live && at == engine->live_count) {
-		engine->live[engine->live_count++] = incident;
-	} else if (!live && at < engine->live_count) {
-		engine->live_count--;
-		memmove(&engine->live[at], &engine->live[at + 1],
-			(engine->live_count - at) * sizeof(engine->live[0]));
+	if (!incident->open || !action || action->plan.kind == ACTION_TICKET ||
+		!action_live(action)) {
+		if (incident->live_place)
+			drop_live(engine, incident);
+		return;
 	}
+	if (!incident->live_place)
+		add_live(engine, incident);
+	live = &engine->live[incident->live_place - 1];
+	ledger_key(&entry, &action->target);
+	live->object = entry.object;
+	live->owner = entry.owner;
+	live->cluster = entry.cluster;
+	live->kind = action->plan.kind;
+	live->watched = action->state == STATE_WATCHED;
+	live->dry_run = action->dry_run;
 }
 
 void engine_set_state(struct engine *engine, struct incident *incident, struct action *action,

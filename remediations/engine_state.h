@@ -13,6 +13,16 @@
 #define LOOKS_MAX 6
 #define LEDGER_MAX 16384
 
+/* An incident whose action may be changing the cluster or is being watched, and what the guard asks about
+ * all of them, as of its action's newest state: thousands are looked through at each decision without
+ * touching them. */
+struct live {
+	struct incident *incident;
+	uint64_t object, owner, cluster; /* as struct ledger_entry has them */
+	enum action_kind kind;
+	bool watched, dry_run;
+};
+
 struct engine {
 	struct engine_config config;
 	struct engine_ports ports;
@@ -41,7 +51,7 @@ struct engine {
 	struct companion **companions;
 	struct incident **places;
 	size_t index_size;
-	struct incident **live; /* whose action may be changing the cluster or is being watched */
+	struct live *live; /* [slot_max], in no order */
 	size_t live_count;
 
 	struct ledger ledger;
@@ -106,7 +116,7 @@ void engine_tell(struct engine *engine, const struct incident *incident,
 /* Sets an action's state, keeps the set of live ones, tells. format is the sentence. */
 void engine_set_state(struct engine *engine, struct incident *incident, struct action *action,
 	enum action_state state, const char *reason, const char *format, ...) PRINTF_LIKE(6, 7);
-/* Brings the list of live incidents in line with the incident's state. */
+/* Brings the list of live incidents in line with the incident's state and its action's. */
 void engine_keep_live(struct engine *engine, struct incident *incident);
 bool action_live(const struct action *action);
 enum mode engine_mode_at(const struct engine *engine, const char *playbook_name,

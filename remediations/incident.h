@@ -197,6 +197,7 @@ struct incident {
 	struct observation *observation; /* NULL until asked */
 	uint64_t decided; /* hash of the last decision record, so that repeats are left out */
 	uint32_t slot;
+	uint32_t live_place;         /* in the engine's list of live ones, from 1; 0: it is none */
 	struct incident *next_same;  /* in the engine's index by fingerprint */
 	struct incident *next_id;    /* and by id */
 	struct incident *next_place; /* and by target */

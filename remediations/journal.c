@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/thread_name.h"
 #include "base/turns.h"
 #include "remediations/journal_file.h"
 #include "remediations/journal_log.h"
@@ -442,6 +443,7 @@ static void *run_writer(void *argument)
 	struct journal *journal = argument;
 	bool ended = false;
 
+	thread_name("journal");
 	turns_shorten();
 	while (!ended) {
 		struct submission *group = take_group(journal, &ended);

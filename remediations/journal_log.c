@@ -20,6 +20,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/thread_name.h"
 
 #define LEFT_PAGES_MAX 400 /* that the writer copies by itself */
 #define QUIET_PAGES 100    /* so few are left where they are */
@@ -70,6 +71,7 @@ static void *run_copier(void *argument)
 	struct journal_log *log = argument;
 	struct error error;
 
+	thread_name("journal log");
 	pthread_mutex_lock(&log->lock);
 	for (;;) {
 		unsigned round, copied, left;

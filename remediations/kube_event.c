@@ -21,6 +21,7 @@
 #include "base/parse.h"
 #include "base/queue.h"
 #include "base/random.h"
+#include "base/thread_name.h"
 #include "remediations/kube_object.h"
 
 #define MS_NS INT64_C(1000000)
@@ -384,6 +385,7 @@ static void *run(void *argument)
 	struct note *note;
 	sigset_t pipe;
 
+	thread_name("kube events");
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe, NULL);

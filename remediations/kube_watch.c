@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/thread_name.h"
 #include "remediations/kube_watch_stream.h"
 
 #define MS_NS INT64_C(1000000)
@@ -88,6 +89,7 @@ static void *run(void *argument)
 	struct kube_watch *watch = argument;
 	sigset_t pipe;
 
+	thread_name("kube watch");
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe, NULL);

@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/random.h"
+#include "base/thread_name.h"
 
 #define NAMESPACE_FILE "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 #define MS_NS INT64_C(1000000)
@@ -140,6 +141,7 @@ static void *run(void *argument)
 	struct leader *leader = argument;
 	sigset_t pipe;
 
+	thread_name("lease");
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe, NULL);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/thread_name.h"
 #include "remediations/kube_observe.h"
 #include "remediations/kube_session.h"
 
@@ -215,6 +216,7 @@ static void *run(void *argument)
 	struct permission_watch *watch = argument;
 	sigset_t pipe;
 
+	thread_name("permissions");
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe, NULL);

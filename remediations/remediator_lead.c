@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/parse.h"
+#include "base/thread_name.h"
 #include "remediations/leader.h"
 #include "remediations/remediator_state.h"
 
@@ -339,6 +340,7 @@ static void *run(void *argument)
 	struct leading *leading = argument;
 	sigset_t pipe;
 
+	thread_name("leading");
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &pipe, NULL);

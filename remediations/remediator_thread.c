@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/thread_name.h"
 #include "base/turns.h"
 #include "remediations/leader.h"
 #include "remediations/remediator_state.h"
@@ -637,6 +638,7 @@ void *remediator_run(void *argument)
 	struct remediator *remediator = argument;
 	struct message messages[BATCH];
 
+	thread_name("engine");
 	turns_shorten();
 	while (!queue_ended(remediator->queue)) {
 		int64_t due = engine_due(remediator->engine) - clock_now_ms(remediator->clock);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "base/thread_name.h"
 #include "remediations/journal_file.h"
 #include "remediations/json_fields.h"
 #include "remediations/ticket_gates.h"
@@ -462,6 +463,7 @@ static void *run_worker(void *argument)
 	size_t slot;
 	bool skip;
 
+	thread_name("tickets");
 	while ((slot = next_entry(worker, &item, &skip)) != OUTBOX_NONE) {
 		struct ticket_result result = {.verdict = TICKET_REFUSED};
 

@@ -12,6 +12,7 @@
 #include "analyzers/forecast/lstm_tape.h"
 #include "analyzers/forecast/lstm_train.h"
 #include "base/mem.h"
+#include "base/thread_name.h"
 
 struct share {
 	struct lstm_tape tape;
@@ -98,6 +99,7 @@ static void *run(void *argument)
 	struct lstm_crew *crew = argument;
 	unsigned round = 0;
 
+	thread_name("lstm crew");
 	(void)kernels_flush_denormals();
 	pthread_mutex_lock(&crew->lock);
 	for (;;) {

@@ -19,14 +19,15 @@
  * 100 ms is one of a thousand in the list of syncs, and a hundred of ten thousand acknowledgements are late.
  *
  * On a machine that does other things as well most of the time goes by until the kernel runs a thread that
- * could run; what the service's threads waited for that is printed, as the kernel counts it.
+ * could run; what the service's threads waited for that is printed beside what they ran, as the kernel counts it,
+ * with all that they did meanwhile: there is a scan of the workloads each second, too.
  *
  * Bars: change p99 < 2 ms + 2 * sync p99; acknowledgement p99 < 5 ms + sync p99.
  * The folder is $TMPDIR or /tmp; a real disk is wanted. The program is nimbusguard of the same mode.
+ *
+ *     bench_actions [changes|acks|runner]
  */
-#include <dirent.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -43,6 +44,7 @@
 #include "remote_write/encode.h"
 #include "tests/support/bench_api.h"
 #include "tests/support/port.h"
+#include "tests/support/thread_turns.h"
 
 #define CHANGES 1000
 #define CHANGES_A_SECOND 40
@@ -489,48 +491,6 @@ static void print_stages(void)
 	free(page);
 }
 
-/* What all threads of the service ran, and waited for a processor while they could have run, in
- * nanoseconds since their start. */
-static void read_turns(int64_t *ran, int64_t *waited)
-{
-	char path[64], text[128];
-	struct dirent *entry;
-	DIR *tasks;
-
-	*ran = *waited = 0;
-	snprintf(path, sizeof(path), "/proc/%d/task", (int)service);
-	tasks = opendir(path);
-	while (tasks != NULL && (entry = readdir(tasks)) != NULL) {
-		int64_t thread_ran, thread_waited;
-		ssize_t size;
-		int fd;
-
-		snprintf(path, sizeof(path), "/proc/%d/task/%.20s/schedstat", (int)service,
-			entry->d_name);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		size = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
-		if (fd >= 0)
-			close(fd);
-		text[size > 0 ? size : 0] = '\0';
-		if (sscanf(text, "%" SCNd64 " %" SCNd64, &thread_ran, &thread_waited) == 2) {
-			*ran += thread_ran;
-			*waited += thread_waited;
-		}
-	}
-	if (tasks != NULL)
-		closedir(tasks);
-}
-
-static void print_turns(int64_t ran_before, int64_t waited_before, int count)
-{
-	int64_t ran, waited;
-
-	read_turns(&ran, &waited);
-	printf("  its threads ran %.3f ms and waited %.3f ms for a processor, an alert\n",
-		(double)(ran - ran_before) / 1e6 / count,
-		(double)(waited - waited_before) / 1e6 / count);
-}
-
 static const char playbook_text[] =
 	"playbook: bench\ntrigger:\n  alert: ['alertname=~\"Bench.*\"']\ntarget: {kind: Workload}\n"
 	"steps:\n- {action: scale, by: +1, max: 40}\n"
@@ -564,17 +524,18 @@ static void tell_bar(const char *what, double took, double bar)
 
 static void measure_changes(const char *program, const char *playbook)
 {
-	int64_t ran, waited;
+	struct thread_turns before, after;
 
 	start_service(program, playbook, false);
 	send_stream();
-	read_turns(&ran, &waited);
+	thread_turns_read(&before, service);
 	bench_all_changes();
+	thread_turns_read(&after, service);
 	print("bare fdatasync of 4 KiB, written over", &syncs);
 	print("bare fdatasync of 4 KiB, appended", &appends);
 	print("webhook to the change, mode auto", &changes);
 	print_stages();
-	print_turns(ran, waited, CHANGES);
+	thread_turns_print(&before, &after, CHANGES);
 	stop_service();
 	tell_bar("\nwebhook to the change, p99 < 2 ms + 2 sync p99", quantile(&changes, 99),
 		2 + 2 * quantile(&syncs, 99));
@@ -582,17 +543,18 @@ static void measure_changes(const char *program, const char *playbook)
 
 static void measure_acks(const char *program, const char *playbook)
 {
-	int64_t ran, waited;
+	struct thread_turns before, after;
 
 	start_service(program, playbook, true);
 	send_stream();
 	atomic_store(&syncs.count, 0);
 	atomic_store(&appends.count, 0);
 	bench_sync(SYNCS_BESIDE_ACKS);
-	read_turns(&ran, &waited);
+	thread_turns_read(&before, service);
 	bench_acks();
+	thread_turns_read(&after, service);
 	print_stages();
-	print_turns(ran, waited, ACKS_A_SECOND * ACK_SECONDS);
+	thread_turns_print(&before, &after, ACKS_A_SECOND * ACK_SECONDS);
 	bench_sync(SYNCS_BESIDE_ACKS);
 	note_arrivals(&syncs, &arrivals);
 	print("\nbare fdatasync of 4 KiB, written over", &syncs);
@@ -604,11 +566,23 @@ static void measure_acks(const char *program, const char *playbook)
 	stop_service();
 }
 
-int main(void)
+static void measure_runner(void)
 {
+	unsigned runner_port = bench_listen(run_webhooks);
+
+	atomic_store(&changes.count, 0);
+	bench_api_forget();
+	bench_changes(runner_port, 0, KUBECTL_CHANGES, 1, &changes);
+	print(kubectl != NULL ? "\nplain runner: webhook to kubectl replace --raw"
+			      : "\nplain runner: /bin/true only, no kubectl here",
+		&changes);
+}
+
+int main(int argc, char **argv)
+{
+	const char *only = argc > 1 ? argv[1] : NULL;
 	char program[2300], playbook[300], scale[300];
 	const char *parent = getenv("TMPDIR");
-	unsigned runner_port;
 
 	signal(SIGPIPE, SIG_IGN);
 	snprintf(folder, sizeof(folder), "%.200s/bench-actions-XXXXXX",
@@ -625,15 +599,12 @@ int main(void)
 	api_port = bench_api_start();
 	port_reserve(&service_port);
 
-	measure_changes(program, playbook);
-	measure_acks(program, playbook);
-	runner_port = bench_listen(run_webhooks);
-	atomic_store(&changes.count, 0);
-	bench_api_forget();
-	bench_changes(runner_port, 0, KUBECTL_CHANGES, 1, &changes);
-	print(kubectl != NULL ? "\nplain runner: webhook to kubectl replace --raw"
-			      : "\nplain runner: /bin/true only, no kubectl here",
-		&changes);
+	if (only == NULL || strcmp(only, "changes") == 0)
+		measure_changes(program, playbook);
+	if (only == NULL || strcmp(only, "acks") == 0)
+		measure_acks(program, playbook);
+	if (only == NULL || strcmp(only, "runner") == 0)
+		measure_runner();
 	printf("the folder was %s\n", folder);
 	return 0;
 }

@@ -241,9 +241,16 @@ void pass(struct bench *bench, int64_t ms)
 
 void alert(struct bench *bench, const char *name, bool firing, int64_t starts_ms)
 {
+	alert_on(bench, "web", name, firing, starts_ms);
+}
+
+void alert_on(struct bench *bench, const char *workload, const char *name, bool firing,
+	int64_t starts_ms)
+{
 	struct event event;
 	struct label pairs[] = {{"alertname", name, 9, (uint32_t)strlen(name)},
-		{"namespace", "shop", 9, 4}, {"pod", "web-1", 3, 5}, {"workload", "web", 8, 3},
+		{"namespace", "shop", 9, 4}, {"pod", "web-1", 3, 5},
+		{"workload", workload, 8, (uint32_t)strlen(workload)},
 		{"workload_kind", "Deployment", 13, 10}};
 
 	event_init(&event);

@@ -49,7 +49,10 @@ void answer_send(struct bench *bench, enum command_outcome outcome);
 /* Everything that is asked is answered well until nothing is asked any more. */
 void settle(struct bench *bench);
 void pass(struct bench *bench, int64_t ms);
+/* About the workload web of the namespace shop, or another one there. */
 void alert(struct bench *bench, const char *name, bool firing, int64_t starts_ms);
+void alert_on(struct bench *bench, const char *workload, const char *name, bool firing,
+	int64_t starts_ms);
 const struct incident *only(struct bench *bench);
 enum action_state state(struct bench *bench);
 bool refused_for(const struct bench *bench, const char *reason);
