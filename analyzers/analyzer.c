@@ -207,6 +207,20 @@ static enum status open_watcher(struct analyzer *analyzer, const struct analyzer
 	return STATUS_OK;
 }
 
+static enum status open_sizer(struct analyzer *analyzer, const struct analyzer_config *config,
+	struct error *error)
+{
+	const struct sizer_config sizer = {.store = analyzer->store,
+		.rollup = config->rollup,
+		.containers_max = config->containers_max,
+		.prices = config->prices};
+
+	if (config->containers_max == 0 || config->rollup == NULL)
+		return STATUS_OK;
+	analyzer->sizer = sizer_open(&sizer, error);
+	return analyzer->sizer != NULL ? STATUS_OK : error->code;
+}
+
 struct analyzer *analyzer_open(const struct analyzer_config *config, struct store *store,
 	struct error *error)
 {
@@ -246,7 +260,8 @@ struct analyzer *analyzer_open(const struct analyzer_config *config, struct stor
 		error_set(error, STATUS_NO_MEMORY, "out of memory");
 	else if (open_general(analyzer, config, error) == STATUS_OK &&
 		open_watcher(analyzer, config, error) == STATUS_OK &&
-		open_school(analyzer, config, error) == STATUS_OK)
+		open_school(analyzer, config, error) == STATUS_OK &&
+		open_sizer(analyzer, config, error) == STATUS_OK)
 		error_reset(error);
 	diagnostics_fini(&diagnostics);
 	if (error->code != STATUS_OK) {
@@ -282,6 +297,8 @@ enum status analyzer_reload(struct analyzer *analyzer, const struct analyzer_con
 	pthread_mutex_unlock(&analyzer->publish_lock);
 	keep_config(analyzer, config);
 	analyzer->bound_ns = 0;
+	if (analyzer->sizer != NULL)
+		sizer_set_prices(analyzer->sizer, &config->prices);
 	pthread_mutex_unlock(&analyzer->scan_lock);
 	signal_set_fini(&replaced);
 	return STATUS_OK;
@@ -305,6 +322,7 @@ void analyzer_close(struct analyzer *analyzer)
 		return;
 	analyzer_stop(analyzer);
 	school_close(analyzer->school);
+	sizer_close(analyzer->sizer);
 	if (analyzer->collected)
 		metrics_remove_collector(analyzer_collect, analyzer);
 	if (analyzer->published != NULL)
@@ -357,6 +375,13 @@ static void publish(struct analyzer *analyzer, int64_t now_ms)
 	snapshot_release(previous);
 }
 
+static bool minutes_wait(struct analyzer *analyzer)
+{
+	return analyzer->rollup == NULL ||
+		(analyzer->history_comes != NULL &&
+			analyzer->history_comes(analyzer->history_argument));
+}
+
 /* The complete minutes of all signals into the 1-minute tier. A signal that several series claim has no
  * value of its own: its minutes are gaps. */
 static void feed_minutes(struct analyzer *analyzer, int64_t now_ms)
@@ -367,9 +392,7 @@ static void feed_minutes(struct analyzer *analyzer, int64_t now_ms)
 	struct error error = {.code = STATUS_OK};
 	size_t refused = 0;
 
-	if (analyzer->rollup == NULL ||
-		(analyzer->history_comes != NULL &&
-			analyzer->history_comes(analyzer->history_argument)))
+	if (minutes_wait(analyzer))
 		return;
 	if (minute < analyzer->swept_minute || minute >= analyzer->swept_minute + SWEEP_MINUTES) {
 		size_t freed = rollup_sweep(analyzer->rollup, minute);
@@ -421,6 +444,8 @@ void analyzer_scan(struct analyzer *analyzer)
 	if (analyzer->scanned != NULL && analyzer->published->scanned_ms == now_ms)
 		analyzer->scanned(analyzer->scanned_argument, analyzer->published);
 	feed_minutes(analyzer, now_ms);
+	if (analyzer->sizer != NULL && !minutes_wait(analyzer))
+		sizer_step(analyzer->sizer, now_ms);
 	pthread_mutex_unlock(&analyzer->scan_lock);
 	metrics_observe(METRIC_SCAN_SECONDS,
 		(double)(clock_mono_ns(clock_system()) - started_ns) / 1e9);
@@ -517,4 +542,9 @@ enum status analyzer_pod_owner_matchers(struct analyzer *analyzer, struct matche
 	if (status != STATUS_OK)
 		matchers_fini(matchers);
 	return status;
+}
+
+struct sizer *analyzer_sizer(struct analyzer *analyzer)
+{
+	return analyzer->sizer;
 }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analyzers/rightsize/sizing.h"
 #include "analyzers/training.h"
 #include "base/buf.h"
 #include "base/clock.h"
@@ -60,6 +61,10 @@ struct analyzer_config {
 	 * then wait; NULL: never. Not changed by a reload. */
 	bool (*history_comes)(void *argument);
 	void *history_argument;
+	/* Of requests for containers (rightsize/sizer.h): how many; 0, or without a tier: none. Not changed by
+	 * a reload, but for the prices. */
+	size_t containers_max;
+	struct sizing_prices prices;
 	/* Called from the thread that trains, with each training; may be NULL. Must be short. */
 	training_told_fn *trained;
 	void *trained_argument;
@@ -76,6 +81,7 @@ void analyzer_config_default(struct analyzer_config *config);
 
 struct analyzer;
 struct prediction; /* forecast/forecaster.h */
+struct sizer;      /* rightsize/sizer.h */
 
 enum status analyzer_check(const struct analyzer_config *config,
 	struct diagnostics *diagnostics) MUST_CHECK;
@@ -106,6 +112,8 @@ void analyzer_read(struct analyzer *analyzer, const struct workload_key *workloa
  * the time is not among those that it forecasts (outlook.h, and between them). */
 bool analyzer_foresee(struct analyzer *analyzer, const struct workload_key *workload,
 	enum signal_role role, int64_t known_ms, int64_t at_ms, struct prediction *prediction);
+/* Requests for containers; NULL: none are recommended. */
+struct sizer *analyzer_sizer(struct analyzer *analyzer);
 bool analyzer_knows(struct analyzer *analyzer, const struct workload_key *workload);
 /* Of a namespace, as far as the newest scan saw. */
 unsigned analyzer_count_workloads(struct analyzer *analyzer, const char *cluster,

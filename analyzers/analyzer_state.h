@@ -10,6 +10,7 @@
 
 #include "analyzers/analyzer.h"
 #include "analyzers/derive.h"
+#include "analyzers/rightsize/sizer.h"
 #include "analyzers/school.h"
 #include "analyzers/snapshot.h"
 #include "analyzers/watcher.h"
@@ -40,6 +41,7 @@ struct analyzer {
 	struct lstm_shared *shared; /* the net for all workloads; NULL: none */
 	int64_t general_trained_ms; /* when it was, 0: elsewhere */
 	struct school *school;      /* NULL: it is not trained here */
+	struct sizer *sizer;        /* NULL: nothing is sized */
 	struct findings_log log;
 	pthread_mutex_t publish_lock; /* a leaf */
 	struct snapshot *published;

@@ -104,13 +104,10 @@ static int64_t latest(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-enum status minutes_feed(const struct minutes_source *source, const struct workload_key *workload,
-	enum signal_role role, const struct signal_binding *binding, uint32_t series, int64_t *fed,
-	struct error *error)
+enum status minutes_feed_key(const struct minutes_source *source, const char *key, size_t key_size,
+	const struct signal_binding *binding, uint32_t series, int64_t *fed, struct error *error)
 {
 	struct rollup_minute minutes[WINDOW_MINUTES];
-	char key[ROLLUP_KEY_MAX];
-	size_t key_size;
 	int64_t now = rollup_minute_of(source->now_ms), before, from, end;
 	int64_t back_ms = binding->type == SIGNAL_COUNTER ? binding->stale_ms : 0;
 	struct store_point newest;
@@ -124,7 +121,6 @@ enum status minutes_feed(const struct minutes_source *source, const struct workl
 	/* Looked at already; a clock that was set back gives that up. */
 	if (*fed >= end && *fed <= now + ROLLUP_AHEAD_MINUTES)
 		return STATUS_OK;
-	key_size = minutes_key(workload, role, key);
 	before = rollup_newest(source->rollup, key, key_size) + 1;
 	before = before > now + ROLLUP_AHEAD_MINUTES ? 0 : before;
 	from = latest(latest(before, *fed) - (int64_t)ROLLUP_LATE_MINUTES, now - REACH_MINUTES);
@@ -139,4 +135,14 @@ enum status minutes_feed(const struct minutes_source *source, const struct workl
 			(size_t)(to - from), now, error);
 	}
 	return status;
+}
+
+enum status minutes_feed(const struct minutes_source *source, const struct workload_key *workload,
+	enum signal_role role, const struct signal_binding *binding, uint32_t series, int64_t *fed,
+	struct error *error)
+{
+	char key[ROLLUP_KEY_MAX];
+	size_t key_size = minutes_key(workload, role, key);
+
+	return minutes_feed_key(source, key, key_size, binding, series, fed, error);
 }

@@ -44,5 +44,9 @@ struct minutes_source {
 enum status minutes_feed(const struct minutes_source *source, const struct workload_key *workload,
 	enum signal_role role, const struct signal_binding *binding, uint32_t series, int64_t *fed,
 	struct error *error) MUST_CHECK;
+/* The same under any other key of the tier. */
+enum status minutes_feed_key(const struct minutes_source *source, const char *key, size_t key_size,
+	const struct signal_binding *binding, uint32_t series, int64_t *fed,
+	struct error *error) MUST_CHECK;
 
 #endif

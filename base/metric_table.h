@@ -206,13 +206,30 @@
 		"Mean of |ln(most that came / most that was predicted)| over windows of ten minutes, of late.",                \
 		"namespace,workload_kind,workload")                                                                            \
 	METRIC(SCALER_POD_SECONDS, "nimbusguard_scaler_pod_seconds", METRIC_GAUGE,                                             \
-		"Pod-seconds of all workloads that are followed, since they are, by policy.", "policy")                        \
+		"Pod-seconds of all workloads that are followed, since they are, by policy.",                                  \
+		"policy")                                                                                                      \
 	METRIC(SCALER_LATE_SECONDS, "nimbusguard_scaler_violated_seconds", METRIC_GAUGE,                                       \
-		"Seconds of workloads in which more than 5 % of the requests were late or failed, likewise.", "policy")        \
+		"Seconds of workloads in which more than 5 % of the requests were late or failed, likewise.",                  \
+		"policy")                                                                                                      \
 	METRIC(SCALER_CUT, "nimbusguard_scaler_budget_cut_replicas", METRIC_GAUGE,                                             \
 		"Replicas that the shared budget does not leave to those who want them.", "")                                  \
 	METRIC(SCALER_PROPOSALS, "nimbusguard_scaler_proposals_total", METRIC_COUNTER,                                         \
 		"Proposals that began or grew, by direction.", "direction")                                                    \
+	METRIC(RIGHTSIZE_REQUEST, "nimbusguard_rightsize_request", METRIC_GAUGE,                                               \
+		"Request of a container, cores or bytes: now, vpa, peak, forecast; of the first 1,500.",                       \
+		"namespace,workload_kind,workload,container,resource,by")                                                      \
+	METRIC(RIGHTSIZE_LIMIT, "nimbusguard_rightsize_limit", METRIC_GAUGE,                                                   \
+		"Limit of a container, likewise, where one is set.",                                                           \
+		"namespace,workload_kind,workload,container,resource,by")                                                      \
+	METRIC(RIGHTSIZE_OVER, "nimbusguard_rightsize_over_ratio", METRIC_GAUGE,                                               \
+		"Part of the minutes in which a container used more than it requests now.",                                    \
+		"namespace,workload_kind,workload,container,resource")                                                         \
+	METRIC(RIGHTSIZE_COST, "nimbusguard_rightsize_month_cost", METRIC_GAUGE,                                               \
+		"What the requests cost a month by rightsize.price_*: now, vpa, peak, forecast.",                              \
+		"namespace,by")                                                                                                \
+	METRIC(RIGHTSIZE_CONTAINERS, "nimbusguard_rightsize_containers", METRIC_GAUGE,                                         \
+		"Containers by what can be said of them: ready, too_short (history), stale.",                                  \
+		"verdict")                                                                                                     \
 	METRIC(DATA_QUALITY, "nimbusguard_signal_quality", METRIC_GAUGE,                                                       \
 		"Signals by the verdict on their data at the last scan.", "verdict")                                           \
 	METRIC(ANOMALY_SCORE, "nimbusguard_anomaly_score", METRIC_GAUGE,                                                       \

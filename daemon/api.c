@@ -35,8 +35,7 @@ void api_reply(struct request *request, struct buf *json, enum status status,
 		request_reply_data(request, json);
 }
 
-/* limit=n, at most max. */
-static enum status read_limit(const struct request *request, size_t fallback, size_t max,
+enum status api_read_limit(const struct request *request, size_t fallback, size_t max,
 	size_t *limit, struct error *error)
 {
 	const char *text = request_query(request, "limit");
@@ -134,7 +133,7 @@ void route_series(struct request *request, void *argument)
 	struct error error;
 	struct buf json;
 	size_t limit, written = 0;
-	enum status status = read_limit(request, SERIES_LIMIT, 1000000, &limit, &error);
+	enum status status = api_read_limit(request, SERIES_LIMIT, 1000000, &limit, &error);
 
 	buf_init(&json, ANSWER_MAX);
 	if (status == STATUS_OK)
@@ -236,7 +235,7 @@ static enum status read_quantiles(struct series_query *query, const struct reque
 static enum status series_query_init(struct series_query *query, const struct request *request,
 	struct error *error)
 {
-	enum status status = read_limit(request, 11000, POINTS_MAX, &query->limit, error);
+	enum status status = api_read_limit(request, 11000, POINTS_MAX, &query->limit, error);
 
 	if (status == STATUS_OK)
 		status = api_read_range(request, clock_now_ms(service_clock(query->service)),
@@ -386,7 +385,7 @@ void route_signals(struct request *request, void *argument)
 	struct buf json;
 	size_t limit;
 	bool given = false;
-	enum status status = read_limit(request, 1000, 100000, &limit, &error);
+	enum status status = api_read_limit(request, 1000, 100000, &limit, &error);
 
 	buf_init(&json, ANSWER_MAX);
 	if (status == STATUS_OK)
@@ -410,7 +409,7 @@ static void reply_list(struct request *request, struct service *service, list_fn
 	struct error error;
 	struct buf json;
 	size_t limit;
-	enum status status = read_limit(request, 200, 100000, &limit, &error);
+	enum status status = api_read_limit(request, 200, 100000, &limit, &error);
 
 	buf_init(&json, ANSWER_MAX);
 	if (status == STATUS_OK) {

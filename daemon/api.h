@@ -18,6 +18,9 @@ void api_reply(struct request *request, struct buf *json, enum status status,
 /* namespace=, kind=, workload= (and cluster=): all of the first three, or none. */
 enum status api_read_workload(const struct request *request, struct workload_key *key, bool *given,
 	struct error *error) MUST_CHECK;
+/* limit=n, 1 to max; fallback where it is not given. */
+enum status api_read_limit(const struct request *request, size_t fallback, size_t max,
+	size_t *limit, struct error *error) MUST_CHECK;
 /* start= and end=; end is now and start default_ms before it where they are not given. */
 enum status api_read_range(const struct request *request, int64_t now_ms, int64_t default_ms,
 	int64_t *from_ms, int64_t *to_ms, struct error *error) MUST_CHECK;

@@ -97,6 +97,9 @@ void service_analyzer_config(const struct config *config, struct bundle *bundle,
 	general_config(config, bundle, analyzer);
 	analyzer->detector_probability =
 		pow(10, -config_double(config, SETTING_ANALYZE_DETECTOR_SURPRISE));
+	analyzer->containers_max = (size_t)config_int(config, SETTING_RIGHTSIZE_CONTAINERS_MAX);
+	analyzer->prices.core_hour = config_double(config, SETTING_RIGHTSIZE_PRICE_CORE_HOUR);
+	analyzer->prices.gib_hour = config_double(config, SETTING_RIGHTSIZE_PRICE_GIB_HOUR);
 	analyzer->learn_ms = config_int(config, SETTING_ANALYZE_LEARN);
 	analyzer->learn_min_ms = config_int(config, SETTING_ANALYZE_LEARN_MIN);
 	analyzer->learn_again_ms = config_int(config, SETTING_ANALYZE_LEARN_AGAIN);

@@ -198,6 +198,12 @@
 		"Price of a pod for an hour, to say savings in money; 0: not said.")                \
 	SETTING(SCALER_COST_MAX, "scaler.cost_max", DOUBLE, "0", 0, 1e12, NULL, true,               \
 		"What all its pods may cost an hour by that price; 0: no limit.")                   \
+	SETTING(RIGHTSIZE_PRICE_CORE_HOUR, "rightsize.price_core_hour", DOUBLE, "0.031611", 0,      \
+		1000000, NULL, true, "Price of a requested core for an hour, in any currency.")     \
+	SETTING(RIGHTSIZE_PRICE_GIB_HOUR, "rightsize.price_gib_hour", DOUBLE, "0.004237", 0,        \
+		1000000, NULL, true, "Price of a requested GiB of memory for an hour.")             \
+	SETTING(RIGHTSIZE_CONTAINERS_MAX, "rightsize.containers_max", INT, "10000", 0, 1000000,     \
+		NULL, false, "Containers that are sized, about 11 kB each; 0: none.")               \
 	SETTING(MODELS_MLFLOW_URL, "models.mlflow_url", TEXT, "", 0, 0, NULL, false,                \
 		"MLflow server that is told of trainings and of models put in place, "              \
 		"https:// (http:// to this machine or without a token); empty: none.")              \

@@ -261,6 +261,7 @@ struct route *routes_build(struct service *service, size_t *count, struct error 
 		READ("scaler", "/api/v1/scaler", route_scaler),
 		{"scaler_value", "GET", "/api/v1/scaler/", ROUTE_PREFIX, ACCESS_READ, 0, NULL,
 			route_scaler_value, NULL},
+		READ("rightsize", "/api/v1/rightsize", route_rightsize),
 		READ("workloads", "/api/v1/workloads", route_workloads),
 		READ("findings", "/api/v1/findings", route_findings),
 		READ("alerts", "/api/v1/alerts", route_alerts),

@@ -29,6 +29,7 @@ void route_detect(struct request *request, void *argument);
 void route_predict(struct request *request, void *argument);
 void route_scaler(struct request *request, void *argument);
 void route_scaler_value(struct request *request, void *argument);
+void route_rightsize(struct request *request, void *argument);
 void route_workloads(struct request *request, void *argument);
 void route_findings(struct request *request, void *argument);
 void route_alerts(struct request *request, void *argument);

@@ -285,6 +285,8 @@ void cluster_read(struct cluster *cluster, int index, struct sim_reading *readin
 		largest = fmax(largest, workload->pods[pod].memory_mib);
 	}
 	snprintf(reading->workload, sizeof(reading->workload), "%s", workload->name);
+	snprintf(reading->container, sizeof(reading->container), "%s", workload->container);
+	reading->cpu_request_cores = workload->cpu_request_cores;
 	reading->ready = workload->last.ready;
 	reading->wanted = workload->plant.wanted;
 	reading->latency_p99_s = workload->last.latency_p99_s;

@@ -64,11 +64,11 @@ void cluster_step(struct cluster *cluster, int64_t now_ms);
 
 /* What a scrape of one workload would give at the last slot. */
 struct sim_reading {
-	char workload[32];
+	char workload[32], container[32];
 	bool present[ROLE_COUNT]; /* false: the cluster has no such signal */
 	double values[ROLE_COUNT];
 	int ready, wanted;
-	double latency_p99_s, memory_limit_mib;
+	double latency_p99_s, memory_limit_mib, cpu_request_cores;
 };
 void cluster_read(struct cluster *cluster, int index, struct sim_reading *reading);
 

@@ -159,6 +159,36 @@ static enum status add_pod_owners(struct sender *sender, struct cluster *cluster
 	return status;
 }
 
+/* What is used and set of the one container, by its busiest pod. */
+static enum status add_container(struct sender *sender, const struct sim_reading *reading,
+	int64_t now_ms, struct error *error)
+{
+	double limit = reading->memory_limit_mib * 1048576;
+	const struct {
+		const char *series;
+		double value;
+	} all[] = {
+		{"nimbusguard:container_cpu_cores:max",
+			reading->values[ROLE_CPU_UTILIZATION] * reading->cpu_request_cores},
+		{"nimbusguard:container_memory_bytes:max",
+			reading->values[ROLE_MEMORY_UTILIZATION] * limit},
+		{"nimbusguard:container_oom_kills:increase", reading->values[ROLE_OOM_KILLS]},
+		{"nimbusguard:container_cpu_request_cores:max", reading->cpu_request_cores},
+		{"nimbusguard:container_cpu_limit_cores:max", reading->cpu_request_cores},
+		{"nimbusguard:container_memory_request_bytes:max", limit},
+		{"nimbusguard:container_memory_limit_bytes:max", limit},
+		{"nimbusguard:container_pods:count", reading->wanted},
+	};
+	const struct label labels[] = {label_of("namespace", CLUSTER_NAMESPACE),
+		label_of("workload_kind", "Deployment"), label_of("workload", reading->workload),
+		label_of("container", reading->container)};
+	enum status status = STATUS_OK;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]) && status == STATUS_OK; i++)
+		status = add_series(sender, all[i].series, labels, 4, now_ms, all[i].value, error);
+	return status;
+}
+
 enum status sender_write(struct sender *sender, struct cluster *cluster, int64_t now_ms,
 	struct error *error)
 {
@@ -182,6 +212,8 @@ enum status sender_write(struct sender *sender, struct cluster *cluster, int64_t
 			if (reading.present[role])
 				status = add_series(sender, role_series[role], labels, 3, now_ms,
 					reading.values[role], error);
+		if (status == STATUS_OK)
+			status = add_container(sender, &reading, now_ms, error);
 		if (status == STATUS_OK)
 			status = add_pod_owners(sender, cluster, i, now_ms, error);
 	}

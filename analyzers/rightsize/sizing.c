@@ -1,6 +1,7 @@
 #include "analyzers/rightsize/sizing.h"
 
 #include <math.h>
+#include <string.h>
 
 #define MINUTE_MS INT64_C(60000)
 #define WEEK_MS (7 * INT64_C(86400000))
@@ -24,6 +25,17 @@ static const char *const way_names[SIZING_WAYS] = {"now", "vpa", "peak", "foreca
 const char *sizing_way_name(enum sizing_way way)
 {
 	return way_names[way];
+}
+
+bool sizing_way_parse(const char *name, enum sizing_way *way)
+{
+	for (int i = SIZING_VPA; i < SIZING_WAYS; i++) {
+		if (strcmp(name, way_names[i]) == 0) {
+			*way = (enum sizing_way)i;
+			return true;
+		}
+	}
+	return false;
 }
 
 void sizing_init(struct sizing *sizing)

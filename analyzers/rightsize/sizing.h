@@ -63,6 +63,8 @@ struct sizing_prices {
 enum sizing_way { SIZING_NOW, SIZING_VPA, SIZING_PEAK, SIZING_OURS, SIZING_WAYS };
 
 const char *sizing_way_name(enum sizing_way way);
+/* The ways that recommend something: not NOW. */
+bool sizing_way_parse(const char *name, enum sizing_way *way);
 
 /* cores and bytes; NaN: none. */
 struct sizing_choice {
