@@ -124,7 +124,7 @@ void sizer_set_prices(struct sizer *sizer, const struct sizing_prices *prices)
 {
 	sizer->config.prices = *prices;
 	for (size_t i = 0; i < sizer->count; i++)
-		sizer->entries[i]->advised = INT64_MIN;
+		sizer->entries[i]->advised = INT64_MIN / 2;
 }
 
 /* ---- binding ---- */
@@ -160,7 +160,7 @@ static struct entry *entry_make(const struct sized *name)
 		return NULL;
 	for (int i = 0; i < SERIES_COUNT; i++)
 		entry->series[i] = STORE_NO_SERIES;
-	entry->learnt = entry->advised = INT64_MIN;
+	entry->learnt = entry->advised = INT64_MIN / 2;
 	sizing_init(&entry->sizing);
 	entry->row.workload = name->workload;
 	memcpy(entry->row.container, name->container, sizeof(name->container));
@@ -428,27 +428,33 @@ static bool same(double a, double b)
 	return a == b || (isnan(a) && isnan(b));
 }
 
-static void advise(struct sizer *sizer, struct entry *entry, int64_t now_ms)
+/* What is set now. True: it is not what was set before. */
+static bool look(struct sizer *sizer, struct entry *entry, int64_t now_ms)
 {
-	int64_t minute = rollup_minute_of(now_ms);
-	struct sizing_now now = {.containers = entry->row.now.containers};
-	struct sizing_advice advice;
+	const struct sizing_now *before = &entry->row.now;
+	struct sizing_now now = {.containers = before->containers};
+	bool changed = false;
 
-	now.request[SIZED_CPU] = set_value(sizer, entry->series[SERIES_CPU_REQUEST], now_ms);
-	now.request[SIZED_MEMORY] = set_value(sizer, entry->series[SERIES_MEMORY_REQUEST], now_ms);
-	now.limit[SIZED_CPU] = set_value(sizer, entry->series[SERIES_CPU_LIMIT], now_ms);
-	now.limit[SIZED_MEMORY] = set_value(sizer, entry->series[SERIES_MEMORY_LIMIT], now_ms);
+	for (int i = 0; i < SIZED_RESOURCES; i++) {
+		now.request[i] = set_value(sizer, entry->series[SERIES_CPU_REQUEST + i], now_ms);
+		now.limit[i] = set_value(sizer, entry->series[SERIES_CPU_LIMIT + i], now_ms);
+		changed = changed || !same(now.request[i], before->request[i]) ||
+			!same(now.limit[i], before->limit[i]);
+	}
 	now.replicas = newest_of(sizer, entry->series[SERIES_REPLICAS], now_ms);
-	if (minute < entry->advised + ADVISE_MINUTES && minute >= entry->advised &&
-		same(now.request[SIZED_CPU], entry->row.now.request[SIZED_CPU]) &&
-		same(now.request[SIZED_MEMORY], entry->row.now.request[SIZED_MEMORY]) &&
-		same(now.limit[SIZED_CPU], entry->row.now.limit[SIZED_CPU]) &&
-		same(now.limit[SIZED_MEMORY], entry->row.now.limit[SIZED_MEMORY]))
-		return;
-	sizing_advise(&entry->sizing, minute, &now, &sizer->config.prices, &advice);
-	entry->advised = minute;
 	pthread_mutex_lock(&sizer->lock);
 	entry->row.now = now;
+	pthread_mutex_unlock(&sizer->lock);
+	return changed;
+}
+
+static void advise(struct sizer *sizer, struct entry *entry, int64_t minute)
+{
+	struct sizing_advice advice;
+
+	sizing_advise(&entry->sizing, minute, &entry->row.now, &sizer->config.prices, &advice);
+	entry->advised = minute;
+	pthread_mutex_lock(&sizer->lock);
 	entry->row.advice = advice;
 	pthread_mutex_unlock(&sizer->lock);
 }
@@ -470,11 +476,14 @@ void sizer_step(struct sizer *sizer, int64_t now_ms)
 	}
 	for (size_t i = 0; i < sizer->count && budget > 0; i++) {
 		struct entry *entry = sizer->entries[i];
+		bool changed;
 
 		if (minute == sizer->minute && entry->learnt >= end)
 			continue;
-		advise(sizer, entry, now_ms);
+		changed = look(sizer, entry, now_ms);
 		budget = learn(sizer, entry, end, budget);
+		if (changed || minute >= entry->advised + ADVISE_MINUTES || minute < entry->advised)
+			advise(sizer, entry, minute);
 	}
 	sizer->minute = minute;
 }
