@@ -5,7 +5,7 @@
  *   26     one pod of shop/payments begins to crash at each start
  *   32     shop/cart needs more memory than its limit allows
  * What happens then depends on who acts: pods start late, a deleted pod comes back sound, a higher
- * limit rolls the pods.
+ * limit rolls the pods, one a slot.
  */
 #include "demo/cluster.h"
 
@@ -35,13 +35,29 @@ static const struct {
 	[CART] = {"cart", 60, 2, 150, 256},
 };
 
-static void make_uid(struct cluster *cluster, char uid[40])
+void cluster_make_uid(struct cluster *cluster, char uid[40])
 {
 	uint64_t a = random_u64(&cluster->random), b = random_u64(&cluster->random);
 
 	snprintf(uid, 40, "%08x-%04x-4%03x-a%03x-%012llx", (unsigned)(a >> 32),
 		(unsigned)(a >> 16) & 0xffff, (unsigned)a & 0xfff, (unsigned)(b >> 52),
 		(unsigned long long)b & 0xffffffffffffULL);
+}
+
+const char *cluster_node_name(int node)
+{
+	static const char *const names[CLUSTER_NODES] = {"node-1", "node-2"};
+
+	return names[node];
+}
+
+/* They take turns; -1 while all are cordoned. */
+static int choose_node(const struct cluster *cluster, unsigned turn)
+{
+	for (unsigned i = 0; i < CLUSTER_NODES; i++)
+		if (!cluster->node_closed[(turn + i) % CLUSTER_NODES])
+			return (int)((turn + i) % CLUSTER_NODES);
+	return -1;
 }
 
 static void make_pod(struct cluster *cluster, struct sim_workload *workload, int pod)
@@ -53,15 +69,13 @@ static void make_pod(struct cluster *cluster, struct sim_workload *workload, int
 	for (size_t i = 0; i < 5; i++)
 		suffix[i] = letters[random_below(&cluster->random, sizeof(letters) - 1)];
 	suffix[5] = '\0';
-	*made = (struct sim_pod){.memory_mib = 60};
+	*made = (struct sim_pod){.memory_mib = 60,
+		.memory_limit_mib = workload->memory_limit_mib,
+		.node = choose_node(cluster, workload->pod_serial)};
+	snprintf(made->replicaset, sizeof(made->replicaset), "%s", workload->replicaset);
 	snprintf(made->name, sizeof(made->name), "%s-%s", workload->replicaset, suffix);
-	make_uid(cluster, made->uid);
+	cluster_make_uid(cluster, made->uid);
 	workload->pod_serial++;
-}
-
-void cluster_touch(struct cluster *cluster, struct sim_workload *workload)
-{
-	workload->resource_version = ++cluster->version;
 }
 
 void cluster_init(struct cluster *cluster, int64_t start_ms, uint64_t seed)
@@ -81,9 +95,8 @@ void cluster_init(struct cluster *cluster, int64_t start_ms, uint64_t seed)
 		snprintf(workload->container, sizeof(workload->container), "app");
 		snprintf(workload->replicaset, sizeof(workload->replicaset), "%s-7d9c5b6f8",
 			story[i].name);
-		make_uid(cluster, workload->uid);
-		make_uid(cluster, workload->replicaset_uid);
-		workload->generation = 1;
+		cluster_make_uid(cluster, workload->uid);
+		cluster_make_uid(cluster, workload->replicaset_uid);
 		workload->cpu_request_cores = 1;
 		workload->memory_limit_mib = story[i].memory_limit_mib;
 		workload->memory_need_mib = story[i].memory_need_mib;
@@ -92,7 +105,6 @@ void cluster_init(struct cluster *cluster, int64_t start_ms, uint64_t seed)
 			make_pod(cluster, workload, pod);
 			workload->pods[pod].memory_mib = workload->memory_need_mib;
 		}
-		cluster_touch(cluster, workload);
 	}
 }
 
@@ -125,8 +137,6 @@ void cluster_scale(struct cluster *cluster, struct sim_workload *workload, int r
 	plant_want(plant, replicas);
 	for (int pod = before; pod < plant->wanted; pod++)
 		make_pod(cluster, workload, pod);
-	workload->generation++;
-	cluster_touch(cluster, workload);
 }
 
 static void start_pod(struct cluster *cluster, struct sim_workload *workload, int pod, int after)
@@ -143,23 +153,67 @@ static void start_pod(struct cluster *cluster, struct sim_workload *workload, in
 void cluster_delete_pod(struct cluster *cluster, struct sim_workload *workload, int pod)
 {
 	start_pod(cluster, workload, pod, 0);
-	cluster_touch(cluster, workload);
+}
+
+static bool is_old(const struct sim_workload *workload, int pod)
+{
+	return strcmp(workload->pods[pod].replicaset, workload->replicaset) != 0;
+}
+
+/* A rolling update keeps an old pod until the new one is ready; at this grain that is a short loss of
+ * one pod after the other. */
+static void replace_pod(struct cluster *cluster, struct sim_workload *workload, int pod, int slots)
+{
+	make_pod(cluster, workload, pod);
+	if (workload->plant.ready_at[pod] <= workload->plant.slot)
+		plant_lose(&workload->plant, pod, slots);
 }
 
 void cluster_roll(struct cluster *cluster, struct sim_workload *workload)
 {
-	make_uid(cluster, workload->replicaset_uid);
-	snprintf(workload->replicaset, sizeof(workload->replicaset), "%.30s-%08x", workload->name,
-		(unsigned)random_u64(&cluster->random));
-	/* A rolling update keeps an old pod until the new one is ready; at this grain that is a short
-	 * loss of one pod after the other. */
-	for (int pod = 0; pod < workload->plant.wanted; pod++) {
-		make_pod(cluster, workload, pod);
-		if (workload->plant.ready_at[pod] <= workload->plant.slot)
-			plant_lose(&workload->plant, pod, pod == 0 ? 1 : 0);
+	for (int pod = 0; pod < workload->plant.wanted; pod++)
+		if (is_old(workload, pod))
+			replace_pod(cluster, workload, pod, pod == 0 ? 1 : 0);
+}
+
+bool cluster_pod_ready(const struct sim_workload *workload, int pod)
+{
+	return workload->plant.ready_at[pod] <= workload->plant.slot &&
+		!workload->pods[pod].crash_looping && workload->pods[pod].node >= 0;
+}
+
+/* One more pod, once those that were made before are ready: with one that never is, it is stuck. */
+static void step_rollout(struct cluster *cluster, struct sim_workload *workload)
+{
+	int old = -1;
+
+	for (int pod = workload->plant.wanted - 1; pod >= 0; pod--) {
+		if (is_old(workload, pod))
+			old = pod;
+		else if (!cluster_pod_ready(workload, pod))
+			return;
 	}
-	workload->generation++;
-	cluster_touch(cluster, workload);
+	if (old >= 0 && !workload->paused)
+		replace_pod(cluster, workload, old, 1);
+}
+
+bool cluster_find_pod(struct cluster *cluster, const char *name, struct sim_workload **workload,
+	int *index)
+{
+	for (int i = 0; i < CLUSTER_WORKLOADS; i++) {
+		struct sim_workload *own = &cluster->workloads[i];
+
+		for (int pod = 0; pod < own->plant.wanted; pod++) {
+			if (strcmp(own->pods[pod].name, name) != 0)
+				continue;
+			if (workload != NULL)
+				*workload = own;
+			if (index != NULL)
+				*index = pod;
+			return true;
+		}
+	}
+	return false;
 }
 
 /* The daily curve, compressed so that an hour of it shows something, and bursts. */
@@ -188,7 +242,6 @@ static void record_restart(struct cluster *cluster, struct sim_workload *workloa
 	workload->restarts[slot].oom = oom;
 	workload->pods[pod].restarts++;
 	workload->pods[pod].oom_killed = oom;
-	cluster_touch(cluster, workload);
 }
 
 static void step_pod(struct cluster *cluster, struct sim_workload *workload, int pod)
@@ -196,6 +249,12 @@ static void step_pod(struct cluster *cluster, struct sim_workload *workload, int
 	struct sim_pod *state = &workload->pods[pod];
 	bool ready = workload->plant.ready_at[pod] <= workload->plant.slot;
 
+	if (state->node < 0)
+		state->node = choose_node(cluster, workload->pod_serial++);
+	if (state->node < 0) {
+		plant_lose(&workload->plant, pod, RESTART_SLOTS);
+		return;
+	}
 	if (state->crash_looping) {
 		plant_lose(&workload->plant, pod, RESTART_SLOTS);
 		if (cluster->now_ms >= state->next_crash_ms) {
@@ -209,7 +268,7 @@ static void step_pod(struct cluster *cluster, struct sim_workload *workload, int
 	/* Memory fills towards what the program needs, a fifth of the way each slot. */
 	state->memory_mib += (workload->memory_need_mib - state->memory_mib) * 0.2 +
 		random_normal(&cluster->random);
-	if (state->memory_mib < workload->memory_limit_mib)
+	if (state->memory_mib < state->memory_limit_mib)
 		return;
 	record_restart(cluster, workload, pod, true);
 	state->memory_mib = 60;
@@ -235,11 +294,13 @@ void cluster_step(struct cluster *cluster, int64_t now_ms)
 
 	pthread_mutex_lock(&cluster->lock);
 	cluster->now_ms = now_ms;
+	cluster->moves = true;
 	tell_story(cluster, minute);
 	for (int i = 0; i < CLUSTER_WORKLOADS; i++) {
 		struct sim_workload *workload = &cluster->workloads[i];
 
 		workload->demand = traffic(cluster, i, minute);
+		step_rollout(cluster, workload);
 		for (int pod = 0; pod < workload->plant.wanted; pod++)
 			step_pod(cluster, workload, pod);
 		plant_step(&workload->plant, plant_noisy_demand(&workload->plant, workload->demand),
@@ -281,8 +342,10 @@ void cluster_read(struct cluster *cluster, int index, struct sim_reading *readin
 	pthread_mutex_lock(&cluster->lock);
 	workload = &cluster->workloads[index];
 	for (int pod = 0; pod < workload->plant.wanted; pod++) {
-		memory += workload->pods[pod].memory_mib;
-		largest = fmax(largest, workload->pods[pod].memory_mib);
+		const struct sim_pod *own = &workload->pods[pod];
+
+		memory += own->memory_mib;
+		largest = fmax(largest, own->memory_mib / own->memory_limit_mib);
 	}
 	snprintf(reading->workload, sizeof(reading->workload), "%s", workload->name);
 	snprintf(reading->container, sizeof(reading->container), "%s", workload->container);
@@ -295,7 +358,7 @@ void cluster_read(struct cluster *cluster, int index, struct sim_reading *readin
 		workload->last.cpu * workload->cpu_request_cores * workload->last.ready);
 	show(reading, ROLE_CPU_UTILIZATION, workload->last.cpu);
 	show(reading, ROLE_MEMORY, memory * 1048576);
-	show(reading, ROLE_MEMORY_UTILIZATION, largest / workload->memory_limit_mib);
+	show(reading, ROLE_MEMORY_UTILIZATION, largest);
 	show(reading, ROLE_MEMORY_LIMIT, workload->memory_limit_mib * 1048576);
 	show(reading, ROLE_REQUEST_RATE, workload->last.demand);
 	if (workload->last.arrivals > 0)

@@ -19,10 +19,14 @@
 
 #define CLUSTER_WORKLOADS 3
 #define CLUSTER_NAMESPACE "shop"
+#define CLUSTER_NODES 2
 #define RESTARTS_KEPT 64
 
 struct sim_pod {
 	char name[64], uid[40];
+	char replicaset[48]; /* whose template it was made by */
+	int node;            /* -1: none takes it, and it waits */
+	double memory_limit_mib;
 	bool crash_looping; /* its container fails at each start until the pod is deleted */
 	bool oom_killed;    /* the last termination of its container */
 	int restarts;
@@ -32,10 +36,11 @@ struct sim_pod {
 
 struct sim_workload {
 	char name[32], container[32], uid[40], replicaset[48], replicaset_uid[40];
-	uint64_t resource_version, generation;
+	bool paused; /* pods of older templates stay */
 	struct plant plant;
-	struct sim_pod pods[PLANT_PODS_MAX]; /* beside plant.ready_at */
-	double cpu_request_cores, memory_limit_mib, memory_need_mib;
+	struct sim_pod pods[PLANT_PODS_MAX];        /* beside plant.ready_at */
+	double cpu_request_cores, memory_limit_mib; /* of new pods */
+	double memory_need_mib;
 	double demand; /* of the story, before noise */
 	struct plant_slot last;
 	struct {
@@ -43,15 +48,16 @@ struct sim_workload {
 		bool oom;
 	} restarts[RESTARTS_KEPT];
 	unsigned restart_count, pod_serial;
-	char restarted_at[64], action[128]; /* annotations written by a client */
-	char field_manager[64];             /* last writer of the template or the replicas */
+	char restarted_at[64]; /* of the template's annotations */
 };
 
 struct cluster {
 	pthread_mutex_t lock;
 	struct random random;
-	uint64_t version;
+	uint64_t version; /* of objects (demo/kube_store.h) */
 	int64_t start_ms, now_ms;
+	bool moves; /* cluster_step() was called: rollouts take their time */
+	bool node_closed[CLUSTER_NODES];
 	struct sim_workload workloads[CLUSTER_WORKLOADS];
 	double noise[CLUSTER_WORKLOADS];
 	bool crash_done;
@@ -76,8 +82,15 @@ void cluster_read(struct cluster *cluster, int index, struct sim_reading *readin
 struct sim_workload *cluster_find(struct cluster *cluster, const char *name);
 void cluster_scale(struct cluster *cluster, struct sim_workload *workload, int replicas);
 void cluster_delete_pod(struct cluster *cluster, struct sim_workload *workload, int pod);
-/* All pods are replaced, one start-up after another. */
+/* All pods of an older template are replaced at once. */
 void cluster_roll(struct cluster *cluster, struct sim_workload *workload);
-void cluster_touch(struct cluster *cluster, struct sim_workload *workload);
+void cluster_make_uid(struct cluster *cluster, char uid[40]);
+
+/* Questions; the caller holds the lock. */
+const char *cluster_node_name(int node);
+bool cluster_pod_ready(const struct sim_workload *workload, int pod);
+/* workload, index: NULL, or what is found. */
+bool cluster_find_pod(struct cluster *cluster, const char *name, struct sim_workload **workload,
+	int *index);
 
 #endif

@@ -158,6 +158,7 @@ static enum status run_slot(struct demo *demo, struct sender *sender, int64_t no
 	enum status status;
 
 	cluster_step(&demo->cluster, now_ms);
+	kube_api_step(demo->api);
 	for (int i = 0; i < CLUSTER_WORKLOADS; i++)
 		cluster_read(&demo->cluster, i, &readings[i]);
 	watch_cluster(demo, readings, now_ms);

@@ -4,134 +4,142 @@
  */
 #include "demo/kube_objects.h"
 
-#include <stdio.h>
+#include <inttypes.h>
+#include <string.h>
 
+#include "remediations/kube_object.h"
 #include "remediations/quantity.h"
-
-static void version_text(uint64_t version, char text[24])
-{
-	snprintf(text, 24, "%llu", (unsigned long long)version);
-}
 
 json_t *kube_namespace(const char *name)
 {
-	return json_pack("{s:s,s:s,s:{s:s,s:s,s:s},s:{s:s}}", "apiVersion", "v1", "kind",
-		"Namespace", "metadata", "name", name, "uid",
-		"00000000-0000-4000-a000-000000000001", "resourceVersion", "1", "status", "phase",
+	return json_pack("{s:{s:s},s:{s:s}}", "metadata", "name", name, "status", "phase",
 		"Active");
 }
 
-static json_t *template_of(const struct sim_workload *workload)
+json_t *kube_node(const char *name)
 {
-	char cpu[32], memory[32];
-	json_t *annotations = json_object();
+	return json_pack("{s:{s:s,s:{s:s},s:{s:s}},s:{},s:{s:[{s:s,s:s}]}}", "metadata", "name",
+		name, "labels", "kubernetes.io/hostname", name, "annotations",
+		"nimbusguard.io/managed", "true", "spec", "status", "conditions", "type", "Ready",
+		"status", "True");
+}
 
-	quantity_write_milli((int64_t)(workload->cpu_request_cores * 1000), cpu, sizeof(cpu));
-	quantity_write_bytes((int64_t)workload->memory_limit_mib * 1048576, memory, sizeof(memory));
-	if (annotations != NULL && workload->restarted_at[0] != '\0')
-		json_object_set_new(annotations, "kubectl.kubernetes.io/restartedAt",
-			json_string(workload->restarted_at));
-	return json_pack("{s:{s:{s:s},s:o},s:{s:[{s:s,s:s,s:{s:{s:s,s:s},s:{s:s,s:s}}}]}}",
-		"metadata", "labels", "app", workload->name, "annotations", annotations, "spec",
-		"containers", "name", workload->container, "image", "example/service:1",
-		"resources", "requests", "cpu", cpu, "memory", memory, "limits", "cpu", cpu,
-		"memory", memory);
+/* Half of the limit is asked for, so that a limit can be moved without a change of the QoS class. */
+static json_t *resources_of(const struct sim_workload *workload)
+{
+	int64_t milli = (int64_t)(workload->cpu_request_cores * 1000);
+	int64_t bytes = (int64_t)workload->memory_limit_mib * 1048576;
+	char cpu[2][32], memory[2][32];
+
+	for (int i = 0; i < 2; i++) {
+		quantity_write_milli(milli / (2 - i), cpu[i], sizeof(cpu[i]));
+		quantity_write_bytes(bytes / (2 - i), memory[i], sizeof(memory[i]));
+	}
+	return json_pack("{s:{s:s,s:s},s:{s:s,s:s}}", "requests", "cpu", cpu[0], "memory",
+		memory[0], "limits", "cpu", cpu[1], "memory", memory[1]);
 }
 
 json_t *kube_deployment(const struct sim_workload *workload)
 {
-	char version[24];
-	int wanted = workload->plant.wanted, ready = plant_ready(&workload->plant);
-	json_t *annotations = json_pack("{s:s}", "nimbusguard.io/managed", "true");
+	json_t *template = json_pack("{s:{s:{s:s}},s:{s:[{s:s,s:s,s:o}]}}", "metadata", "labels",
+		"app", workload->name, "spec", "containers", "name", workload->container, "image",
+		"example/service:1", "resources", resources_of(workload));
 
-	version_text(workload->resource_version, version);
-	if (annotations != NULL && workload->action[0] != '\0')
-		json_object_set_new(annotations, "nimbusguard.io/action",
-			json_string(workload->action));
-	return json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s,s:I,s:o},s:{s:i,s:{s:{s:s}},s:o},"
-			 "s:{s:I,s:i,s:i,s:i,s:i}}",
-		"apiVersion", "apps/v1", "kind", "Deployment", "metadata", "name", workload->name,
-		"namespace", CLUSTER_NAMESPACE, "uid", workload->uid, "resourceVersion", version,
-		"generation", (json_int_t)workload->generation, "annotations", annotations, "spec",
-		"replicas", wanted, "selector", "matchLabels", "app", workload->name, "template",
-		template_of(workload), "status", "observedGeneration",
-		(json_int_t)workload->generation, "replicas", wanted, "readyReplicas", ready,
-		"availableReplicas", ready, "updatedReplicas", wanted);
+	return json_pack("{s:{s:s,s:s,s:s,s:{s:s},s:{s:s}},s:{s:i,s:{s:{s:s}},s:o}}", "metadata",
+		"name", workload->name, "namespace", CLUSTER_NAMESPACE, "uid", workload->uid,
+		"labels", "app", workload->name, "annotations", "nimbusguard.io/managed", "true",
+		"spec", "replicas", workload->plant.wanted, "selector", "matchLabels", "app",
+		workload->name, "template", template);
 }
 
-json_t *kube_scale(const struct sim_workload *workload)
+json_t *kube_scale(const json_t *deployment)
 {
-	char version[24], selector[64];
+	json_t *metadata = json_object_get(deployment, "metadata");
+	const char *app = json_string_value(
+		kube_get(deployment, "spec", "selector", "matchLabels", "app", NULL));
 
-	version_text(workload->resource_version, version);
-	snprintf(selector, sizeof(selector), "app=%s", workload->name);
-	return json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s},s:{s:i},s:{s:i,s:s}}", "apiVersion",
-		"autoscaling/v1", "kind", "Scale", "metadata", "name", workload->name, "namespace",
-		CLUSTER_NAMESPACE, "uid", workload->uid, "resourceVersion", version, "spec",
-		"replicas", workload->plant.wanted, "status", "replicas", workload->plant.wanted,
-		"selector", selector);
+	return json_pack("{s:s,s:s,s:{s:O,s:O,s:O,s:O},s:{s:O},s:{s:O*,s:o}}", "apiVersion",
+		"autoscaling/v1", "kind", "Scale", "metadata", "name",
+		json_object_get(metadata, "name"), "namespace",
+		json_object_get(metadata, "namespace"), "uid", json_object_get(metadata, "uid"),
+		"resourceVersion", json_object_get(metadata, "resourceVersion"), "spec", "replicas",
+		kube_get(deployment, "spec", "replicas", NULL), "status", "replicas",
+		kube_get(deployment, "status", "replicas", NULL), "selector",
+		json_sprintf("app=%s", app != NULL ? app : ""));
 }
 
-json_t *kube_replicaset(const struct sim_workload *workload)
+static json_t *owned_by(const char *version, const char *kind, const json_t *owner)
 {
-	char version[24];
+	return json_pack("[{s:s,s:s,s:O,s:O,s:b,s:b}]", "apiVersion", version, "kind", kind, "name",
+		kube_get(owner, "metadata", "name", NULL), "uid",
+		kube_get(owner, "metadata", "uid", NULL), "controller", 1, "blockOwnerDeletion", 1);
+}
 
-	version_text(workload->resource_version, version);
-	return json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s,s:[{s:s,s:s,s:s,s:s,s:b}]},s:{s:i},s:{s:i}}",
-		"apiVersion", "apps/v1", "kind", "ReplicaSet", "metadata", "name",
+json_t *kube_replicaset(const struct sim_workload *workload, const json_t *deployment)
+{
+	json_t *template = json_deep_copy(kube_get(deployment, "spec", "template", NULL));
+	json_t *labels = kube_get(template, "metadata", "labels", NULL);
+	const char *hash = workload->replicaset + strlen(workload->name) + 1;
+
+	json_object_set_new(labels, "pod-template-hash", json_string(hash));
+	return json_pack("{s:{s:s,s:s,s:s,s:O,s:{},s:o},s:{s:i,s:O,s:o}}", "metadata", "name",
 		workload->replicaset, "namespace", CLUSTER_NAMESPACE, "uid",
-		workload->replicaset_uid, "resourceVersion", version, "ownerReferences",
-		"apiVersion", "apps/v1", "kind", "Deployment", "name", workload->name, "uid",
-		workload->uid, "controller", 1, "spec", "replicas", workload->plant.wanted,
-		"status", "replicas", workload->plant.wanted);
+		workload->replicaset_uid, "labels", labels, "annotations", "ownerReferences",
+		owned_by("apps/v1", "Deployment", deployment), "spec", "replicas",
+		workload->plant.wanted, "selector", kube_get(deployment, "spec", "selector", NULL),
+		"template", template);
 }
 
-static json_t *container_status(const struct sim_workload *workload, const struct sim_pod *state,
-	bool ready)
+json_t *kube_pod(const struct sim_pod *pod, const json_t *replicaset)
+{
+	json_t *template = kube_get(replicaset, "spec", "template", NULL);
+	json_t *annotations = kube_get(template, "metadata", "annotations", NULL);
+	json_t *spec = json_deep_copy(json_object_get(template, "spec"));
+
+	if (pod->node >= 0)
+		json_object_set_new(spec, "nodeName", json_string(cluster_node_name(pod->node)));
+	return json_pack("{s:{s:s,s:s,s:s,s:o,s:o*,s:o},s:o}", "metadata", "name", pod->name,
+		"namespace", CLUSTER_NAMESPACE, "uid", pod->uid, "labels",
+		json_deep_copy(kube_get(template, "metadata", "labels", NULL)), "annotations",
+		json_deep_copy(annotations), "ownerReferences",
+		owned_by("apps/v1", "ReplicaSet", replicaset), "spec", spec);
+}
+
+static json_t *container_status(const struct sim_pod *pod, const json_t *container, bool ready)
 {
 	json_t *current, *last = json_object();
 
-	if (state->crash_looping)
+	if (pod->crash_looping)
 		current = json_pack("{s:{s:s,s:s}}", "waiting", "reason", "CrashLoopBackOff",
 			"message", "back-off restarting failed container");
 	else
 		current = json_pack("{s:{}}", "running");
-	if (state->restarts > 0 && last != NULL)
+	if (pod->restarts > 0 && last != NULL)
 		json_object_set_new(last, "terminated",
-			json_pack("{s:s,s:i}", "reason", state->oom_killed ? "OOMKilled" : "Error",
-				"exitCode", state->oom_killed ? 137 : 1));
-	return json_pack("{s:s,s:b,s:i,s:o,s:o}", "name", workload->container, "ready", ready,
-		"restartCount", state->restarts, "state", current, "lastState", last);
+			json_pack("{s:s,s:i}", "reason", pod->oom_killed ? "OOMKilled" : "Error",
+				"exitCode", pod->oom_killed ? 137 : 1));
+	/* A resize is done as soon as it is asked for. */
+	return json_pack("{s:O,s:b,s:i,s:o,s:o,s:O*}", "name", json_object_get(container, "name"),
+		"ready", ready, "restartCount", pod->restarts, "state", current, "lastState", last,
+		"resources", json_object_get(container, "resources"));
 }
 
-json_t *kube_pod(const struct cluster *cluster, const struct sim_workload *workload, int pod)
+json_t *kube_pod_status(const struct sim_pod *pod, const json_t *spec, bool ready)
 {
-	const struct sim_pod *state = &workload->pods[pod];
-	bool ready = workload->plant.ready_at[pod] <= workload->plant.slot && !state->crash_looping;
-	json_t *template = template_of(workload), *spec;
-	char version[24];
+	const json_t *container = json_array_get(json_object_get(spec, "containers"), 0);
 
-	version_text(cluster->version, version);
-	spec = json_incref(json_object_get(json_object_get(template, "spec"), "containers"));
-	json_decref(template);
-	return json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s,s:{s:s},s:[{s:s,s:s,s:s,s:s,s:b}]},"
-			 "s:{s:s,s:o},s:{s:s,s:[{s:s,s:s}],s:[o]}}",
-		"apiVersion", "v1", "kind", "Pod", "metadata", "name", state->name, "namespace",
-		CLUSTER_NAMESPACE, "uid", state->uid, "resourceVersion", version, "labels", "app",
-		workload->name, "ownerReferences", "apiVersion", "apps/v1", "kind", "ReplicaSet",
-		"name", workload->replicaset, "uid", workload->replicaset_uid, "controller", 1,
-		"spec", "nodeName", "node-1", "containers", spec, "status", "phase", "Running",
-		"conditions", "type", "Ready", "status", ready ? "True" : "False",
-		"containerStatuses", container_status(workload, state, ready));
+	if (pod->node < 0)
+		return json_pack("{s:s,s:[{s:s,s:s,s:s}]}", "phase", "Pending", "conditions",
+			"type", "PodScheduled", "status", "False", "reason", "Unschedulable");
+	return json_pack("{s:s,s:[{s:s,s:s}],s:[o]}", "phase", "Running", "conditions", "type",
+		"Ready", "status", ready ? "True" : "False", "containerStatuses",
+		container_status(pod, container, ready));
 }
 
 json_t *kube_list(const char *kind, const char *api_version, json_t *items, uint64_t version)
 {
-	char text[24];
-
-	version_text(version, text);
-	return json_pack("{s:s,s:s,s:{s:s},s:o}", "apiVersion", api_version, "kind", kind,
-		"metadata", "resourceVersion", text, "items", items);
+	return json_pack("{s:s,s:s,s:{s:o},s:o}", "apiVersion", api_version, "kind", kind,
+		"metadata", "resourceVersion", json_sprintf("%" PRIu64, version), "items", items);
 }
 
 json_t *kube_status(int code, const char *reason, const char *message)

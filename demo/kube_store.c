@@ -1,379 +1,451 @@
 /*
- * One map from paths to objects. What a collection's path is, and what its objects are, stands in the
- * table. A patch is made on a copy, which takes the object's place when all of it was good.
+ * One map from paths to objects, and a ring of what became of them. A change is made on a copy, which is
+ * judged as a whole (kube_rules.h) and then takes the object's place; so a dry run is the same judgement.
+ *
+ * Each change takes the next number of the cluster as the object's version, and stands under it in the
+ * ring; a watch goes on from a number.
  */
 #include "demo/kube_store.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "demo/kube_objects.h"
+#include "demo/kube_rules.h"
+#include "remediations/kube_object.h"
 
-#define PATH_SIZE 512
-#define NODES 2
 /* A real server forgets Events after an hour; here the oldest makes room. */
 #define EVENTS_MAX 100
+#define LINE_MAX_BYTES (256 * 1024)
 
-static const struct collection {
-	const char *path, *version, *kind, *list;
-	bool made; /* by clients, too */
-	const char *namespace_name;
-} collections[] = {
-	{"/api/v1/nodes", "v1", "Node", "NodeList", false, NULL},
-	{"/apis/autoscaling/v2/namespaces/" CLUSTER_NAMESPACE "/horizontalpodautoscalers",
-		"autoscaling/v2", "HorizontalPodAutoscaler", "HorizontalPodAutoscalerList", true,
-		CLUSTER_NAMESPACE},
-	{"/apis/batch/v1/namespaces/" CLUSTER_NAMESPACE "/jobs", "batch/v1", "Job", "JobList", true,
-		CLUSTER_NAMESPACE},
-	{"/apis/events.k8s.io/v1/namespaces/" CLUSTER_NAMESPACE "/events", "events.k8s.io/v1",
-		"Event", "EventList", true, CLUSTER_NAMESPACE},
-	/* Those of nodes. */
-	{"/apis/events.k8s.io/v1/namespaces/default/events", "events.k8s.io/v1", "Event",
-		"EventList", true, "default"},
+struct happening {
+	uint64_t version;
+	const struct kube_resource *resource;
+	const char *type;
+	json_t *object; /* as it was then, or last */
 };
 
 struct kube_store {
 	struct cluster *cluster;
 	json_t *objects; /* path -> object, in the order of their making */
+	struct happening ring[KUBE_STORE_EVENTS];
+	uint64_t
+		happened; /* of all time; the newest is in slot (happened - 1) % KUBE_STORE_EVENTS */
+	uint64_t forgotten; /* the version of the newest that the ring lost */
 	unsigned serial;
 };
 
-static int refuse(json_t **answer, int code, const char *reason, const char *message)
+int kube_refuse(json_t **answer, int code, const char *reason, const char *message)
 {
 	*answer = kube_status(code, reason, message);
 	return code;
 }
 
-/* The collection of a path, and what stands behind it: "" or "/name". */
-static const struct collection *find_collection(const char *path, const char **rest)
+static int refuse_none(json_t **answer)
 {
-	for (size_t i = 0; i < sizeof(collections) / sizeof(collections[0]); i++) {
-		size_t length = strlen(collections[i].path);
-
-		*rest = path + length;
-		if (strncmp(path, collections[i].path, length) == 0 &&
-			(**rest == '\0' || (**rest == '/' && strchr(*rest + 1, '/') == NULL)))
-			return &collections[i];
-	}
-	return NULL;
+	return kube_refuse(answer, 404, "NotFound", "the simulated cluster has no such object");
 }
 
-static void set_version(struct kube_store *store, json_t *metadata)
+const json_t *kube_store_get(const struct kube_store *store, const char *key)
 {
+	return json_object_get(store->objects, key);
+}
+
+static const char *metadata_text(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(kube_get(object, "metadata", name, NULL));
+
+	return text != NULL ? text : "";
+}
+
+/* Whether an object of this path is one of the resource's. */
+static bool is_of(const struct kube_resource *resource, const char *space, const char *key,
+	const json_t *object)
+{
+	const char *name = metadata_text(object, "name"), *own = metadata_text(object, "namespace");
+	char wanted[KUBE_KEY_MAX];
+
+	return (*space == '\0' || strcmp(space, own) == 0) &&
+		kube_key_write(wanted, resource, own, name) && strcmp(wanted, key) == 0;
+}
+
+void kube_store_each(const struct kube_store *store, const struct kube_resource *resource,
+	const char *space, bool (*visit)(const json_t *object, void *argument), void *argument)
+{
+	const char *key;
+	json_t *object;
+
+	json_object_foreach(store->objects, key, object)
+	{
+		if (is_of(resource, space, key, object) && !visit(object, argument))
+			return;
+	}
+}
+
+/* ---- changes ---- */
+
+static void note(struct kube_store *store, const struct kube_resource *resource, const char *type,
+	json_t *object)
+{
+	struct happening *slot = &store->ring[store->happened++ % KUBE_STORE_EVENTS];
+
+	if (slot->object != NULL)
+		store->forgotten = slot->version;
+	json_decref(slot->object);
+	*slot = (struct happening){store->cluster->version, resource, type, json_incref(object)};
+}
+
+static json_t *set_version(struct kube_store *store, json_t *object)
+{
+	json_t *metadata = json_object_get(object, "metadata");
 	char text[24];
 
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)++store->cluster->version);
+	snprintf(text, sizeof(text), "%" PRIu64, ++store->cluster->version);
 	json_object_set_new(metadata, "resourceVersion", json_string(text));
+	return object;
 }
 
-/* ---- patches ---- */
-
-struct merging {
-	json_t *into, *fields; /* fields: of managedFields, "f:spec":{..} */
-	const json_t *patch;
-};
-
-static json_t *member_map(json_t *map, const char *key)
+/* What an API server fills in when an object is made. */
+static void complete(struct kube_store *store, const struct kube_resource *resource, json_t *object)
 {
-	json_t *member = json_object_get(map, key);
+	json_t *metadata = json_object_get(object, "metadata");
+	char text[40];
 
-	if (!json_is_object(member)) {
-		member = json_object();
-		if (json_object_set_new(map, key, member) != 0)
-			return NULL;
+	if (json_object_get(metadata, "uid") == NULL) {
+		snprintf(text, sizeof(text), "00000000-0000-4000-b000-%012x", ++store->serial);
+		json_object_set_new(metadata, "uid", json_string(text));
 	}
-	return member;
+	if (json_object_get(metadata, "creationTimestamp") == NULL) {
+		format_rfc3339(store->cluster->now_ms, text, sizeof(text));
+		json_object_set_new(metadata, "creationTimestamp", json_string(text));
+	}
+	json_object_set_new(object, "apiVersion", json_string(kube_resource_version_of(resource)));
+	json_object_set_new(object, "kind", json_string(resource->kind));
+	if (json_object_get(object, "spec") != NULL)
+		json_object_set_new(metadata, "generation", json_integer(1));
 }
 
-/* A merge patch (RFC 7396) of maps; what it sets is added to fields. False: it is too deep, or memory
- * is out. */
-static bool merge(json_t *into, const json_t *patch, json_t *fields)
+/* Whether there is any difference but in what the server counts. */
+static bool is_same(const json_t *before, const json_t *after)
 {
-	struct merging stack[KUBE_STORE_DEPTH] = {{into, fields, patch}};
-	size_t depth = 1;
+	static const char *const counted[] = {"resourceVersion", "managedFields"};
+	json_t *own = json_deep_copy(after);
+	bool same;
 
-	while (depth > 0) {
-		struct merging at = stack[--depth];
-		const char *key;
-		json_t *value;
-
-		json_object_foreach((json_t *)at.patch, key, value)
-		{
-			char field[256];
-			json_t *own, *owned;
-
-			snprintf(field, sizeof(field), "f:%.250s", key);
-			if (json_is_null(value)) {
-				json_object_del(at.into, key);
-				continue;
-			}
-			owned = member_map(at.fields, field);
-			if (!json_is_object(value)) {
-				json_object_set_new(at.into, key, json_deep_copy(value));
-				continue;
-			}
-			own = member_map(at.into, key);
-			if (own == NULL || owned == NULL || depth == KUBE_STORE_DEPTH)
-				return false;
-			stack[depth++] = (struct merging){own, owned, value};
-		}
-	}
-	return true;
+	for (size_t i = 0; i < ARRAY_COUNT(counted); i++)
+		json_object_set(json_object_get(own, "metadata"), counted[i],
+			kube_get(before, "metadata", counted[i], NULL));
+	if (kube_get(before, "metadata", "managedFields", NULL) == NULL)
+		json_object_del(json_object_get(own, "metadata"), "managedFields");
+	same = json_equal(before, own);
+	json_decref(own);
+	return same;
 }
 
-/* Who wrote what; the newest write of a manager takes the place of its former one. */
-static void note_manager(const struct kube_store *store, json_t *metadata, const char *manager,
-	const char *version, json_t *fields)
+static void count_generation(const json_t *before, json_t *after)
 {
-	json_t *list = json_object_get(metadata, "managedFields"), *entry;
-	char now[32];
-	size_t i;
+	json_t *metadata = json_object_get(after, "metadata");
+	json_int_t generation =
+		json_integer_value(kube_get(before, "metadata", "generation", NULL));
 
-	format_rfc3339(store->cluster->now_ms, now, sizeof(now));
-	if (!json_is_array(list)) {
-		list = json_array();
-		json_object_set_new(metadata, "managedFields", list);
+	if (json_object_get(after, "spec") == NULL)
+		return;
+	if (!json_equal(json_object_get(before, "spec"), json_object_get(after, "spec")))
+		generation++;
+	json_object_set_new(metadata, "generation", json_integer(generation));
+}
+
+const json_t *kube_store_put(struct kube_store *store, const struct kube_resource *resource,
+	const char *key, json_t *object, const struct kube_writer *writer)
+{
+	json_t *before = json_object_get(store->objects, key);
+
+	if (object == NULL)
+		return NULL;
+	if (before == NULL && json_object_size(store->objects) >= KUBE_STORE_MAX) {
+		json_decref(object);
+		return NULL;
 	}
-	json_array_foreach(list, i, entry)
+	if (before != NULL && is_same(before, object)) {
+		json_decref(object);
+		return before;
+	}
+	if (before == NULL)
+		complete(store, resource, object);
+	else
+		count_generation(before, object);
+	if (writer != NULL)
+		kube_patch_own(before, object, writer);
+	note(store, resource, before == NULL ? "ADDED" : "MODIFIED", set_version(store, object));
+	return json_object_set_new(store->objects, key, object) == 0 ? object : NULL;
+}
+
+void kube_store_remove(struct kube_store *store, const char *key)
+{
+	json_t *object = json_deep_copy(json_object_get(store->objects, key));
+	struct kube_place place;
+
+	if (object != NULL && kube_place_find(&place, key))
+		note(store, place.resource, "DELETED", set_version(store, object));
+	json_decref(object);
+	json_object_del(store->objects, key);
+}
+
+/* ---- clients' calls ---- */
+
+int kube_store_list(const struct kube_store *store, const struct kube_place *place,
+	const struct kube_selection *selection, json_t **answer)
+{
+	json_t *items = json_array(), *object;
+	const char *key;
+	char kind[64];
+
+	json_object_foreach(store->objects, key, object)
 	{
-		const char *name = json_string_value(json_object_get(entry, "manager"));
-
-		if (name != NULL && strcmp(name, manager) == 0) {
-			json_array_remove(list, i);
-			break;
-		}
+		if (is_of(place->resource, place->space, key, object) &&
+			kube_selected(selection, object))
+			json_array_append_new(items, json_deep_copy(object));
 	}
-	json_array_append_new(list,
-		json_pack("{s:s,s:s,s:s,s:s,s:s,s:O}", "manager", manager, "operation", "Update",
-			"apiVersion", version, "time", now, "fieldsType", "FieldsV1", "fieldsV1",
-			fields));
-}
-
-static bool is_text(const json_t *map, const char *name, const char *wanted)
-{
-	const char *text = json_string_value(json_object_get(map, name));
-
-	return text != NULL && strcmp(text, wanted) == 0;
-}
-
-/* Whether the version and uid that the body names, if it does, are the object's. */
-static bool is_meant(const json_t *object, const json_t *body)
-{
-	static const char *const names[] = {"resourceVersion", "uid"};
-	const json_t *own = json_object_get(object, "metadata");
-	const json_t *named = json_object_get(body, "metadata");
-
-	for (size_t i = 0; i < 2; i++) {
-		const char *name = json_string_value(json_object_get(named, names[i]));
-
-		if (name != NULL && !is_text(own, names[i], name))
-			return false;
-	}
-	return true;
-}
-
-static int patch(struct kube_store *store, const struct collection *collection,
-	const struct kube_store_call *call, json_t *object, json_t **answer)
-{
-	json_t *copy, *fields, *metadata;
-	bool good;
-
-	if (!is_meant(object, call->body))
-		return refuse(answer, 409, "Conflict",
-			"the object has been modified; please apply your changes to the latest "
-			"version");
-	copy = json_deep_copy(object);
-	fields = json_object();
-	good = copy != NULL && fields != NULL && merge(copy, call->body, fields);
-	metadata = json_object_get(copy, "metadata");
-	if (good && !call->dry) {
-		set_version(store, metadata);
-		note_manager(store, metadata, call->manager != NULL ? call->manager : "unknown",
-			collection->version, fields);
-		json_object_set(store->objects, call->path, copy);
-	}
-	json_decref(fields);
-	if (!good) {
-		json_decref(copy);
-		return refuse(answer, 400, "BadRequest", "the patch is too deep");
-	}
-	/* The caller writes it without the lock. */
-	*answer = json_deep_copy(copy);
-	json_decref(copy);
+	snprintf(kind, sizeof(kind), "%sList", place->resource->kind);
+	*answer = kube_list(kind, kube_resource_version_of(place->resource), items,
+		store->cluster->version);
 	return 200;
 }
 
-/* ---- the other calls ---- */
-
-static json_t *list_of(const struct kube_store *store, const struct collection *collection)
+static struct kube_writer writer_of(const struct kube_store *store,
+	const struct kube_store_call *call, char time[32])
 {
-	size_t length = strlen(collection->path);
-	json_t *items = json_array(), *object;
-	const char *path;
+	format_rfc3339(store->cluster->now_ms, time, 32);
+	return (struct kube_writer){.manager = call->manager != NULL ? call->manager : "unknown",
+		.part = call->place->part,
+		.version = kube_resource_version_of(call->place->resource),
+		.time = time};
+}
 
-	json_object_foreach(store->objects, path, object)
-	{
-		if (strncmp(path, collection->path, length) == 0)
-			json_array_append_new(items, json_deep_copy(object));
+/* Takes the object; answers it as it is then, or would be. */
+static int keep(struct kube_store *store, const struct kube_store_call *call, const char *key,
+	json_t *object, json_t **answer)
+{
+	char time[32];
+	struct kube_writer writer = writer_of(store, call, time);
+	const json_t *kept;
+
+	if (call->dry) {
+		*answer = object;
+		return 200;
 	}
-	return kube_list(collection->list, collection->version, items, store->cluster->version);
+	kept = kube_store_put(store, call->place->resource, key, object, &writer);
+	/* The caller writes it without the lock. */
+	*answer = json_deep_copy(kept);
+	return kept != NULL ? 200 : kube_refuse(answer, 403, "Forbidden", "the cluster is full");
 }
 
-/* What an API server fills in. */
-static void complete(struct kube_store *store, const struct collection *collection, json_t *object)
+/* The oldest Events of the namespace go, so that one more has a place. */
+static void forget_events(struct kube_store *store, const struct kube_place *place)
 {
-	json_t *metadata = member_map(object, "metadata");
-	char uid[40];
-
-	snprintf(uid, sizeof(uid), "00000000-0000-4000-b000-%012x", ++store->serial);
-	json_object_set_new(object, "apiVersion", json_string(collection->version));
-	json_object_set_new(object, "kind", json_string(collection->kind));
-	json_object_set_new(metadata, "uid", json_string(uid));
-	if (collection->namespace_name != NULL)
-		json_object_set_new(metadata, "namespace", json_string(collection->namespace_name));
-	if (strcmp(collection->kind, "Job") == 0)
-		json_object_set_new(object, "status",
-			json_pack("{s:i,s:[{s:s,s:s}]}", "succeeded", 1, "conditions", "type",
-				"Complete", "status", "True"));
-	set_version(store, metadata);
-}
-
-/* What a server asks of an Event; NULL: it has all. */
-static const char *event_lacks(const json_t *event)
-{
-	static const char *const names[] = {"eventTime", "reportingController", "reportingInstance",
-		"action", "reason", "type"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		const char *text = json_string_value(json_object_get(event, names[i]));
-
-		if (text == NULL || *text == '\0')
-			return names[i];
-	}
-	return NULL;
-}
-
-/* The oldest Events of the collection go, so that one more has a place. */
-static void forget_events(struct kube_store *store, const struct collection *collection)
-{
-	size_t length = strlen(collection->path), count = 0;
-	const char *path, *oldest = NULL;
+	const char *key, *oldest = NULL;
+	size_t count = 0;
 	json_t *object;
 
-	json_object_foreach(store->objects, path, object)
+	json_object_foreach(store->objects, key, object)
 	{
-		if (strncmp(path, collection->path, length) != 0)
-			continue;
-		if (count++ == 0)
-			oldest = path;
+		if (is_of(place->resource, place->space, key, object) && count++ == 0)
+			oldest = key;
 	}
 	if (count >= EVENTS_MAX)
 		json_object_del(store->objects, oldest);
 }
 
-static int create(struct kube_store *store, const struct collection *collection,
-	const struct kube_store_call *call, json_t **answer)
+int kube_store_create(struct kube_store *store, const struct kube_store_call *call, json_t **answer)
 {
-	const char *name =
-		json_string_value(json_object_get(json_object_get(call->body, "metadata"), "name"));
-	char path[PATH_SIZE];
+	const struct kube_place *place = call->place;
+	const char *name = metadata_text(call->body, "name");
+	char key[KUBE_KEY_MAX];
+	struct error error;
 	json_t *object;
+	int code;
 
-	if (!collection->made)
-		return refuse(answer, 405, "MethodNotAllowed", "nodes are not made here");
-	if (name == NULL ||
-		(size_t)snprintf(path, sizeof(path), "%s/%s", collection->path, name) >=
-			sizeof(path))
-		return refuse(answer, 422, "Invalid", "metadata.name: Required value");
-	if (json_object_get(store->objects, path) != NULL)
-		return refuse(answer, 409, "AlreadyExists", "there is one of this name");
-	if (strcmp(collection->kind, "Event") == 0) {
-		const char *lacks = event_lacks(call->body);
-		char words[96];
-
-		snprintf(words, sizeof(words), "%s: Required value", lacks != NULL ? lacks : "");
-		if (lacks != NULL)
-			return refuse(answer, 422, "Invalid", words);
-		if (!call->dry)
-			forget_events(store, collection);
-	}
-	if (json_object_size(store->objects) >= KUBE_STORE_MAX)
-		return refuse(answer, 403, "Forbidden", "the simulated cluster is full");
+	*answer = NULL;
+	if ((place->resource->verbs & VERB_CREATE) == 0)
+		return kube_refuse(answer, 405, "MethodNotAllowed", "it is not made by clients");
+	if (*name == '\0' || !kube_key_write(key, place->resource, place->space, name))
+		return kube_refuse(answer, 422, "Invalid", "metadata.name: Required value");
+	if (json_object_get(store->objects, key) != NULL)
+		return kube_refuse(answer, 409, "AlreadyExists", "there is one of this name");
 	object = json_deep_copy(call->body);
 	if (object == NULL)
 		return 500;
-	complete(store, collection, object);
-	*answer = json_deep_copy(object);
-	if (!call->dry)
-		json_object_set(store->objects, path, object);
-	json_decref(object);
-	return 201;
+	if (*place->space != '\0')
+		json_object_set_new(json_object_get(object, "metadata"), "namespace",
+			json_string(place->space));
+	if (!kube_rules_hold(place, NULL, object, &error)) {
+		json_decref(object);
+		return kube_refuse(answer, 422, "Invalid", error.text);
+	}
+	if (strcmp(place->resource->kind, "Event") == 0 && !call->dry)
+		forget_events(store, place);
+	code = keep(store, call, key, object, answer);
+	return code == 200 ? 201 : code;
 }
 
-static int end(struct kube_store *store, const struct collection *collection,
-	const struct kube_store_call *call, const json_t *object, json_t **answer)
+/* The object as it was, where a change may not touch it. */
+static void put_back(const json_t *before, json_t *after)
 {
-	if (!collection->made)
-		return refuse(answer, 405, "MethodNotAllowed", "nodes are not deleted here");
-	if (call->uid != NULL && !is_text(json_object_get(object, "metadata"), "uid", call->uid))
-		return refuse(answer, 409, "Conflict",
+	static const char *const kept[] = {"creationTimestamp", "generation", "managedFields"};
+	json_t *metadata = json_object_get(after, "metadata");
+
+	for (size_t i = 0; i < ARRAY_COUNT(kept); i++) {
+		json_t *own = kube_get(before, "metadata", kept[i], NULL);
+
+		if (own != NULL)
+			json_object_set_new(metadata, kept[i], json_deep_copy(own));
+	}
+	if (json_object_get(before, "status") != NULL)
+		json_object_set_new(after, "status",
+			json_deep_copy(json_object_get(before, "status")));
+}
+
+/* Judges an object that shall take the place of what is there; takes it. */
+static int judge(struct kube_store *store, const struct kube_store_call *call, const json_t *before,
+	json_t *after, json_t **answer)
+{
+	struct error error;
+	int code = 0;
+
+	if (strcmp(kube_uid(before), kube_uid(after)) != 0)
+		code = kube_refuse(answer, 409, "Conflict",
+			"Precondition failed: UID in precondition differs");
+	else if (strcmp(kube_resource_version(before), kube_resource_version(after)) != 0)
+		code = kube_refuse(answer, 409, "Conflict",
+			"the object has been modified; please apply your changes to the latest "
+			"version");
+	else if (strcmp(metadata_text(before, "name"), metadata_text(after, "name")) != 0)
+		code = kube_refuse(answer, 400, "BadRequest", "the name of an object stays");
+	if (code == 0) {
+		put_back(before, after);
+		if (!kube_rules_hold(call->place, before, after, &error))
+			code = kube_refuse(answer, 422, "Invalid", error.text);
+	}
+	if (code == 0)
+		return keep(store, call, call->place->key, after, answer);
+	json_decref(after);
+	return code;
+}
+
+int kube_store_patch(struct kube_store *store, const struct kube_store_call *call, json_t **answer)
+{
+	json_t *before = json_object_get(store->objects, call->place->key), *after;
+	struct error error = {0};
+	enum status status;
+
+	*answer = NULL;
+	if (before == NULL)
+		return refuse_none(answer);
+	if ((call->place->resource->verbs & VERB_PATCH) == 0)
+		return kube_refuse(answer, 405, "MethodNotAllowed", "it is not changed by clients");
+	after = json_deep_copy(before);
+	if (after == NULL)
+		return 500;
+	status = kube_patch_apply(after, call->body, call->patch, &error);
+	if (status == STATUS_OK && json_is_object(json_object_get(after, "metadata")))
+		return judge(store, call, before, after, answer);
+	json_decref(after);
+	if (status == STATUS_CONFLICT)
+		return kube_refuse(answer, 422, "Invalid", error.text);
+	return kube_refuse(answer, 400, "BadRequest",
+		status == STATUS_OK ? "the patch takes the metadata away" : error.text);
+}
+
+int kube_store_replace(struct kube_store *store, const struct kube_store_call *call,
+	json_t **answer)
+{
+	json_t *before = json_object_get(store->objects, call->place->key), *after;
+
+	*answer = NULL;
+	if (before == NULL)
+		return refuse_none(answer);
+	if ((call->place->resource->verbs & VERB_REPLACE) == 0)
+		return kube_refuse(answer, 405, "MethodNotAllowed",
+			"it is not replaced as a whole here");
+	after = json_deep_copy(call->body);
+	if (after == NULL)
+		return 500;
+	/* A replacement may leave the uid out. */
+	if (*kube_uid(after) == '\0')
+		json_object_set(json_object_get(after, "metadata"), "uid",
+			kube_get(before, "metadata", "uid", NULL));
+	return judge(store, call, before, after, answer);
+}
+
+int kube_store_delete(struct kube_store *store, const struct kube_store_call *call, json_t **answer)
+{
+	const json_t *object = json_object_get(store->objects, call->place->key);
+
+	*answer = NULL;
+	if (object == NULL)
+		return refuse_none(answer);
+	if ((call->place->resource->verbs & VERB_DELETE) == 0)
+		return kube_refuse(answer, 405, "MethodNotAllowed", "it is not deleted by clients");
+	if (call->uid != NULL && strcmp(kube_uid(object), call->uid) != 0)
+		return kube_refuse(answer, 409, "Conflict",
 			"Precondition failed: UID in precondition differs");
 	*answer = kube_status(200, "", "");
 	if (!call->dry)
-		json_object_del(store->objects, call->path);
+		kube_store_remove(store, call->place->key);
 	return 200;
 }
 
-int kube_store_serve(struct kube_store *store, const struct kube_store_call *call, json_t **answer)
-{
-	const char *rest;
-	const struct collection *collection = find_collection(call->path, &rest);
-	json_t *object = json_object_get(store->objects, call->path);
+/* ---- what happened ---- */
 
-	*answer = NULL;
-	if (collection == NULL)
-		return 0;
-	if (*rest == '\0') {
-		if (strcmp(call->method, "POST") == 0)
-			return create(store, collection, call, answer);
-		if (strcmp(call->method, "GET") != 0)
-			return refuse(answer, 405, "MethodNotAllowed",
-				"not with all objects at once");
-		*answer = list_of(store, collection);
-		return 200;
+static void write_line(struct buf *lines, const char *type, const json_t *object)
+{
+	char *text = kube_dump(object, LINE_MAX_BYTES);
+
+	if (text != NULL)
+		buf_printf(lines, "{\"type\":\"%s\",\"object\":%s}\n", type, text);
+	mem_free(text);
+}
+
+bool kube_store_events(const struct kube_store *store, const struct kube_place *place,
+	uint64_t *version, struct buf *lines)
+{
+	uint64_t first =
+		store->happened > KUBE_STORE_EVENTS ? store->happened - KUBE_STORE_EVENTS : 0;
+
+	if (*version < store->forgotten)
+		return false;
+	for (uint64_t i = first; i < store->happened; i++) {
+		const struct happening *at = &store->ring[i % KUBE_STORE_EVENTS];
+		const char *space = metadata_text(at->object, "namespace");
+
+		if (at->version <= *version || at->resource != place->resource ||
+			(*place->space != '\0' && strcmp(place->space, space) != 0) ||
+			(*place->name != '\0' &&
+				strcmp(place->name, metadata_text(at->object, "name")) != 0))
+			continue;
+		write_line(lines, at->type, at->object);
 	}
-	if (strcmp(call->method, "POST") == 0)
-		return refuse(answer, 405, "MethodNotAllowed", "objects are made by their list");
-	if (object == NULL)
-		return refuse(answer, 404, "NotFound", "the simulated cluster has no such object");
-	if (strcmp(call->method, "PATCH") == 0)
-		return patch(store, collection, call, object, answer);
-	if (strcmp(call->method, "DELETE") == 0)
-		return end(store, collection, call, object, answer);
-	*answer = json_deep_copy(object);
-	return 200;
+	*version = store->cluster->version;
+	return true;
+}
+
+void kube_store_bookmark(const struct kube_store *store, const struct kube_place *place,
+	uint64_t *version, struct buf *lines)
+{
+	json_t *object = json_pack("{s:s,s:s,s:{s:o}}", "apiVersion",
+		kube_resource_version_of(place->resource), "kind", place->resource->kind,
+		"metadata", "resourceVersion", json_sprintf("%" PRIu64, store->cluster->version));
+
+	*version = store->cluster->version;
+	write_line(lines, "BOOKMARK", object);
+	json_decref(object);
 }
 
 /* ---- life ---- */
-
-static bool add_node(struct kube_store *store, int number)
-{
-	char name[16], path[PATH_SIZE];
-	json_t *node;
-
-	snprintf(name, sizeof(name), "node-%d", number);
-	snprintf(path, sizeof(path), "%s/%s", collections[0].path, name);
-	node = json_pack("{s:{s:s,s:{s:s},s:{s:s}},s:{},s:{s:[{s:s,s:s}]}}", "metadata", "name",
-		name, "labels", "kubernetes.io/hostname", name, "annotations",
-		"nimbusguard.io/managed", "true", "spec", "status", "conditions", "type", "Ready",
-		"status", "True");
-	if (node == NULL)
-		return false;
-	complete(store, &collections[0], node);
-	return json_object_set_new(store->objects, path, node) == 0;
-}
 
 struct kube_store *kube_store_open(struct cluster *cluster)
 {
@@ -383,18 +455,18 @@ struct kube_store *kube_store_open(struct cluster *cluster)
 		return NULL;
 	store->cluster = cluster;
 	store->objects = json_object();
-	for (int i = 1; i <= NODES; i++)
-		if (store->objects == NULL || !add_node(store, i)) {
-			kube_store_close(store);
-			return NULL;
-		}
-	return store;
+	if (store->objects != NULL)
+		return store;
+	mem_free(store);
+	return NULL;
 }
 
 void kube_store_close(struct kube_store *store)
 {
 	if (store == NULL)
 		return;
+	for (size_t i = 0; i < KUBE_STORE_EVENTS; i++)
+		json_decref(store->ring[i].object);
 	json_decref(store->objects);
 	mem_free(store);
 }

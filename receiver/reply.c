@@ -155,6 +155,15 @@ void request_reply(struct request *request, int http_status, const char *content
 	atomic_store(&request->state, REQUEST_ANSWERED);
 }
 
+void request_finish_head(struct request *request, int http_status, const char *content_type)
+{
+	add_route_headers(request, request->response);
+	add_headers(request->server, request->response, content_type);
+	request->http_status = http_status;
+	release_slot(request);
+	atomic_store(&request->state, REQUEST_ANSWERED);
+}
+
 bool request_abandon(struct request *request)
 {
 	static const char text[] = "the service is shutting down, send it again\n";

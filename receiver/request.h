@@ -1,6 +1,6 @@
 /*
- * The inside of the server, shared by server.c (start, stop, watch), request.c (a request's life)
- * and reply.c (answers). Nobody outside of these includes it.
+ * The inside of the server, shared by server.c (start, stop, watch), request.c (a request's life),
+ * reply.c (answers) and stream.c (answers without an end). Nobody outside of these includes it.
  *
  * States of a request:
  *   RUNNING   from the headers on; request_reply() -> ANSWERED, request_suspend() -> SUSPENDED
@@ -53,8 +53,9 @@ struct server {
 	_Atomic unsigned next_thread;
 	_Atomic bool quiescing, stopping;
 
-	pthread_mutex_t lock; /* guards first and its links, watch_ended */
+	pthread_mutex_t lock; /* guards first, first_stream and their links, watch_ended */
 	struct request *first;
+	struct reply_stream *first_stream;
 	bool watch_ended;
 	pthread_cond_t watch_wake;
 	pthread_t watch;
@@ -103,6 +104,10 @@ struct peer *request_peer_of(struct MHD_Connection *connection);
 void request_unref(struct request *request);
 /* Answers 503 in the place of an owner that did not; false when the state is not SUSPENDED. */
 bool request_abandon(struct request *request);
+/* Gives request->response its headers and ends the route's part; the body's slot is free then. */
+void request_finish_head(struct request *request, int http_status, const char *content_type);
+/* Streams look whether the server is quiescing. */
+void streams_wake_all(struct server *server);
 /* A refusal before the route ran: metric HTTP_REJECTED, JSON under /api/, else plain text. */
 void request_refuse(struct request *request, int http_status, const char *reason, const char *text);
 

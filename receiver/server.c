@@ -334,6 +334,7 @@ void server_quiesce(struct server *server)
 	acceptor_stop(server->acceptor);
 	/* Without this the kernel would still take connections. */
 	shutdown(server->listener.fd, SHUT_RDWR);
+	streams_wake_all(server);
 }
 
 static bool idle(struct server *server)

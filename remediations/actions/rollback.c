@@ -166,9 +166,12 @@ static enum status prepare(struct sending *sending, struct error *error)
 	sending->prepared = NULL;
 	if (status != STATUS_OK)
 		return status;
-	status = kube_revisions_read(sending->session, object, sending->object.kind, wanted,
-		&revisions, error);
-	if (status == STATUS_OK) {
+	/* Sent anew after it was done: the numbers have moved on by itself. */
+	sending->already = has_key(sending, object);
+	if (!sending->already)
+		status = kube_revisions_read(sending->session, object, sending->object.kind, wanted,
+			&revisions, error);
+	if (status == STATUS_OK && !sending->already) {
 		status = take_revision(sending, object, &revisions, error);
 		kube_revisions_fini(&revisions);
 	}

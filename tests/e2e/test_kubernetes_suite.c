@@ -57,6 +57,7 @@ static int setup(void **state)
 		session = kube_session_open(client);
 		assert_non_null(session);
 		suite.session = session;
+		suite.client = client;
 	}
 	action_suite_use(&suite);
 	return 0;

@@ -210,16 +210,21 @@ const char *scene_plan(struct scene *scene)
 	return scene->plan.refusal.reason;
 }
 
-void scene_send(struct scene *scene, const char *id)
+void scene_again(struct scene *scene, const char *id)
 {
 	struct target target = scene->target;
 
-	plan_command(&scene->plan, &scene->target, &scene->command);
-	snprintf(scene->command.action_id, sizeof(scene->command.action_id), "%s", id);
-	kube_send(scene->session, &scene->clock.clock, &scene->command, &scene->result);
 	target.uid[0] = target.resource_version[0] = '\0';
 	snprintf(scene->purpose.action_id, sizeof(scene->purpose.action_id), "%s", id);
 	kube_observe(&scene->look, &target, &scene->purpose, &scene->observation);
+}
+
+void scene_send(struct scene *scene, const char *id)
+{
+	plan_command(&scene->plan, &scene->target, &scene->command);
+	snprintf(scene->command.action_id, sizeof(scene->command.action_id), "%s", id);
+	kube_send(scene->session, &scene->clock.clock, &scene->command, &scene->result);
+	scene_again(scene, id);
 	if (scene->result.outcome == COMMAND_DONE)
 		scene->done = scene->plan;
 }

@@ -74,6 +74,8 @@ bool scene_try_look(struct scene *scene, enum target_kind kind, const char *name
 const char *scene_plan(struct scene *scene);
 /* Sends the plan under the id and looks again. */
 void scene_send(struct scene *scene, const char *id);
+/* Looks again at what was sent under the id; scene_send() has done so. */
+void scene_again(struct scene *scene, const char *id);
 /* Plans the inverse of what was sent under `id`; the refusal's reason. */
 const char *scene_undo(struct scene *scene, const char *id);
 /* plan_applied() of the plan by what was seen last. */

@@ -13,113 +13,7 @@
 #include "remediations/job_template.h"
 #include "remediations/kube_object.h"
 #include "remediations/kube_observe.h"
-#include "tests/support/action_scene.h"
-#include "tests/support/servers.h"
-
-#define WEB "/apis/apps/v1/namespaces/shop/deployments/web"
-#define PODS "/api/v1/namespaces/shop/pods"
-#define HPAS "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers"
-#define JOBS "/apis/batch/v1/namespaces/shop/jobs"
-#define EVENTS "/apis/events.k8s.io/v1/namespaces/shop/events"
-#define NODE "/api/v1/nodes/node-1"
-#define JSON "application/json"
-#define MERGE "application/merge-patch+json"
-#define DELETE_OPTIONS "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\"}"
-#define WAIT_S 120
-#define NAMES_MAX 6
-
-static struct action_suite suite;
-static struct scene *scene;
-
-void action_suite_use(const struct action_suite *used)
-{
-	suite = *used;
-}
-
-/* ---- calls ---- */
-
-static enum status call(enum kube_method method, const char *path, const char *type,
-	const char *body, struct kube_answer *answer, struct error *error)
-{
-	const struct kube_request request = {.method = method,
-		.path = path,
-		.content_type = type,
-		.body = body};
-
-	return kube_session_call(suite.session, &request, answer, error);
-}
-
-int action_suite_code(enum kube_method method, const char *path, const char *type, const char *body)
-{
-	struct kube_answer answer;
-	struct error error = {0};
-	int code;
-
-	(void)!call(method, path, type, body, &answer, &error);
-	code = answer.code;
-	kube_answer_fini(&answer);
-	return code;
-}
-
-static json_t *read_object(const char *path)
-{
-	struct error error;
-	json_t *object;
-
-	if (kube_read(suite.session, path, &object, &error) != STATUS_OK)
-		fail_msg("GET %s: %s", path, error.text);
-	return object;
-}
-
-static bool is_there(const char *path)
-{
-	struct error error;
-	json_t *object;
-	enum status status = kube_read(suite.session, path, &object, &error);
-
-	json_decref(object);
-	return status == STATUS_OK;
-}
-
-static void must(enum kube_method method, const char *path, const char *type, const char *body)
-{
-	struct kube_answer answer;
-	struct error error = {0};
-
-	if (call(method, path, type, body, &answer, &error) != STATUS_OK)
-		fail_msg("%s: %s", path, error.text);
-	kube_answer_fini(&answer);
-}
-
-static json_t *member(json_t *object, const char *const names[NAMES_MAX])
-{
-	for (size_t i = 0; i < NAMES_MAX && names[i] != NULL; i++)
-		object = json_is_array(object) ? json_array_get(object, 0)
-					       : json_object_get(object, names[i]);
-	return object;
-}
-
-/* As JSON (free); "null" for what is absent, or false, which a server leaves out. */
-static char *value_at(const char *path, const char *const names[NAMES_MAX])
-{
-	json_t *object = read_object(path), *value = member(object, names);
-	char *text = value == NULL || json_is_false(value)
-		? strdup("null")
-		: json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-
-	json_decref(object);
-	assert_non_null(text);
-	return text;
-}
-
-static void value_is(const char *path, const char *const names[NAMES_MAX], const char *wanted)
-{
-	char *text = value_at(path, names);
-
-	if (strcmp(text, wanted) != 0)
-		fail_msg("%s: %s, wanted: %s", path, text, wanted);
-	free(text);
-}
+#include "tests/support/action_suite_calls.h"
 
 /* ---- steps that change a value ---- */
 
@@ -132,14 +26,16 @@ struct change_case {
 	bool key;                     /* the object carries the action's key */
 	bool undone;
 	void (*before)(void);
+	void (*between)(void); /* what must have come to rest before the undo */
+	void (*after)(void);
 };
 
 #define LIMITS "spec", "template", "spec", "containers", "0", "resources"
 
 static void make_autoscaler(void)
 {
-	if (!is_there(HPAS "/web"))
-		must(KUBE_POST, HPAS, JSON,
+	if (!suite_has(HPAS "/web"))
+		suite_must(KUBE_POST, HPAS, JSON,
 			"{\"metadata\":{\"name\":\"web\"},\"spec\":{\"scaleTargetRef\":{"
 			"\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"name\":\"web\"},"
 			"\"minReplicas\":1,\"maxReplicas\":6}}");
@@ -147,8 +43,51 @@ static void make_autoscaler(void)
 
 static void remove_autoscaler(void)
 {
-	if (is_there(HPAS "/web"))
-		must(KUBE_DELETE, HPAS "/web", JSON, DELETE_OPTIONS);
+	if (suite_has(HPAS "/web"))
+		suite_must(KUBE_DELETE, HPAS "/web", JSON, DELETE_OPTIONS);
+}
+
+static void turn_revision(void)
+{
+	static unsigned turn;
+	char body[128];
+
+	snprintf(body, sizeof(body),
+		"{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"suite\":\"%u\"}}}}}",
+		++turn);
+	suite_must(KUBE_PATCH, WEB "?fieldManager=somebody", MERGE, body);
+}
+
+static void make_revisions(void)
+{
+	remove_autoscaler();
+	for (int i = 0; i < 2; i++) {
+		turn_revision();
+		suite_settle();
+	}
+}
+
+static void set_cordons(const char *value)
+{
+	char body[64];
+
+	snprintf(body, sizeof(body), "{\"spec\":{\"unschedulable\":%s}}", value);
+	suite_must(KUBE_PATCH, NODE, MERGE, body);
+	suite_must(KUBE_PATCH, NODES "/node-2", MERGE, body);
+}
+
+/* A rollout whose new pods find no node does not end. */
+static void stick_rollout(void)
+{
+	suite_settle();
+	set_cordons("true");
+	turn_revision();
+}
+
+static void free_rollout(void)
+{
+	set_cordons("null");
+	suite_settle();
 }
 
 static const struct change_case changes[] = {
@@ -205,6 +144,29 @@ static const struct change_case changes[] = {
 		.key = true,
 		.undone = true,
 		.before = make_autoscaler},
+	{.claim = "a_revision_is_rolled_back_and_put_back",
+		.kind = TARGET_DEPLOYMENT,
+		.name = "web",
+		.step = "{action: rollback}",
+		.path = WEB,
+		.names = {"spec", "template", "metadata", "annotations", "suite"},
+		.wanted = "",
+		.key = true,
+		.undone = true,
+		.before = make_revisions,
+		.between = suite_settle,
+		.after = suite_settle},
+	{.claim = "a_rollout_is_paused_and_goes_on",
+		.kind = TARGET_DEPLOYMENT,
+		.name = "web",
+		.step = "{action: pause_rollout}",
+		.path = WEB,
+		.names = {"spec", "paused"},
+		.wanted = "true",
+		.key = true,
+		.undone = true,
+		.before = stick_rollout,
+		.after = free_rollout},
 	{.claim = "a_node_is_cordoned_and_uncordoned",
 		.kind = TARGET_NODE,
 		.name = "node-1",
@@ -216,46 +178,22 @@ static const struct change_case changes[] = {
 		.undone = true},
 };
 
-static bool looked(enum target_kind kind, const char *name)
-{
-	return scene_try_look(scene, kind, name);
-}
-
-static void plan_step(enum target_kind kind, const char *name, const char *step)
-{
-	scene_step(scene, target_kind_name(kind), step);
-	for (int i = 0; !looked(kind, name); i++) {
-		if (i > WAIT_S * 10)
-			fail_msg("%s: %s", name, scene->observation.error.text);
-		clock_sleep_ms(100);
-	}
-	if (*scene_plan(scene) != '\0')
-		fail_msg("%s: %s", scene->plan.refusal.reason, scene->plan.refusal.sentence);
-}
-
-static void expect_done(bool already)
-{
-	if (scene->result.outcome != COMMAND_DONE)
-		fail_msg("%s", scene->result.error.text);
-	assert_int_equal(strstr(scene->result.detail, "already so") != NULL, already);
-}
-
 /* A dry run is judged and keeps nothing. */
 static void try_dry(const struct change_case *at, const char *before)
 {
 	struct command command;
 
-	plan_command(&scene->plan, &scene->target, &command);
+	plan_command(&suite_scene->plan, &suite_scene->target, &command);
 	snprintf(command.action_id, sizeof(command.action_id), "dry");
 	command.server_dry_run = true;
-	kube_send(suite.session, &scene->clock.clock, &command, &scene->result);
-	expect_done(false);
-	value_is(at->path, at->names, before);
+	kube_send(suite_used.session, &suite_scene->clock.clock, &command, &suite_scene->result);
+	suite_done(false);
+	suite_value_is(at->path, at->names, before);
 }
 
 static void expect_changed(const struct change_case *at, const char *before)
 {
-	char *after = value_at(at->path, at->names), one_more[32];
+	char *after = suite_value(at->path, at->names), one_more[32];
 
 	snprintf(one_more, sizeof(one_more), "%ld", strtol(before, NULL, 10) + 1);
 	if (at->wanted != NULL && *at->wanted == '\0')
@@ -267,7 +205,7 @@ static void expect_changed(const struct change_case *at, const char *before)
 
 static void expect_key(const struct change_case *at, const char *id)
 {
-	json_t *object = read_object(at->path);
+	json_t *object = suite_read(at->path);
 
 	assert_string_equal(kube_annotation(object, ANNOTATION_ACTION), id);
 	json_decref(object);
@@ -275,13 +213,18 @@ static void expect_key(const struct change_case *at, const char *id)
 
 static void change_undo(const struct change_case *at, const char *before)
 {
-	const char *reason = scene_undo(scene, "s-1");
+	const char *reason;
 
+	if (at->between != NULL) {
+		at->between();
+		scene_again(suite_scene, suite_ids[0]);
+	}
+	reason = scene_undo(suite_scene, suite_ids[0]);
 	if (*reason != '\0')
-		fail_msg("%s: %s", reason, scene->plan.refusal.sentence);
-	scene_send(scene, "s-2");
-	expect_done(false);
-	value_is(at->path, at->names, before);
+		fail_msg("%s: %s", reason, suite_scene->plan.refusal.sentence);
+	scene_send(suite_scene, suite_ids[1]);
+	suite_done(false);
+	suite_value_is(at->path, at->names, before);
 }
 
 static void change_is_made_and_undone(void **state)
@@ -289,25 +232,27 @@ static void change_is_made_and_undone(void **state)
 	const struct change_case *at = *state;
 	char *before;
 
-	if (suite.session == NULL)
+	if (suite_used.session == NULL)
 		skip();
 	if (at->before != NULL)
 		at->before();
-	before = value_at(at->path, at->names);
-	plan_step(at->kind, at->name, at->step);
+	before = suite_value(at->path, at->names);
+	suite_plan(at->kind, at->name, at->step);
 	try_dry(at, before);
-	scene_send(scene, "s-1");
-	expect_done(false);
+	scene_send(suite_scene, suite_ids[0]);
+	suite_done(false);
 	expect_changed(at, before);
 	if (at->key)
-		expect_key(at, "s-1");
-	assert_int_equal(scene_applied(scene, "s-1"), 1);
+		expect_key(at, suite_ids[0]);
+	assert_int_equal(scene_applied(suite_scene, suite_ids[0]), 1);
 	/* The same command, with the version of before it. */
-	scene_send(scene, "s-1");
-	expect_done(true);
+	scene_send(suite_scene, suite_ids[0]);
+	suite_done(true);
 	expect_changed(at, before);
 	if (at->undone)
 		change_undo(at, before);
+	if (at->after != NULL)
+		at->after();
 	free(before);
 }
 
@@ -319,85 +264,47 @@ static void another_state_is_not_written_over(void **state)
 	static const char *const replicas[NAMES_MAX] = {"spec", "replicas"};
 	char *before, body[64], other[32];
 
-	if (suite.session == NULL)
+	if (suite_used.session == NULL)
 		skip();
 	remove_autoscaler();
-	before = value_at(WEB, replicas);
-	plan_step(TARGET_DEPLOYMENT, "web", "{action: scale, by: +1}");
+	before = suite_value(WEB, replicas);
+	suite_plan(TARGET_DEPLOYMENT, "web", "{action: scale, by: +1}");
 	snprintf(other, sizeof(other), "%ld", strtol(before, NULL, 10) + 2);
 	snprintf(body, sizeof(body), "{\"spec\":{\"replicas\":%s}}", other);
-	must(KUBE_PATCH, WEB "/scale?fieldManager=somebody", MERGE, body);
-	scene_send(scene, "s-1");
-	assert_int_equal(scene->result.outcome, COMMAND_FAILED);
-	assert_int_equal(scene->result.error.code, STATUS_CONFLICT);
-	value_is(WEB, replicas, other);
+	suite_must(KUBE_PATCH, WEB "/scale?fieldManager=somebody", MERGE, body);
+	scene_send(suite_scene, suite_ids[0]);
+	assert_int_equal(suite_scene->result.outcome, COMMAND_FAILED);
+	assert_int_equal(suite_scene->result.error.code, STATUS_CONFLICT);
+	suite_value_is(WEB, replicas, other);
 	snprintf(body, sizeof(body), "{\"spec\":{\"replicas\":%s}}", before);
-	must(KUBE_PATCH, WEB "/scale?fieldManager=somebody", MERGE, body);
+	suite_must(KUBE_PATCH, WEB "/scale?fieldManager=somebody", MERGE, body);
 	free(before);
-}
-
-static json_int_t web_number(const json_t *web, const char *part, const char *name)
-{
-	return json_integer_value(kube_get(web, part, name, NULL));
-}
-
-/* Whether the controller has seen web as it is and takes no more pods away. */
-static bool web_is_settled(void)
-{
-	json_t *web = read_object(WEB);
-	json_int_t wanted = web_number(web, "spec", "replicas");
-	bool settled = web_number(web, "status", "observedGeneration") >=
-			web_number(web, "metadata", "generation") &&
-		web_number(web, "status", "replicas") == wanted &&
-		web_number(web, "status", "updatedReplicas") == wanted;
-
-	json_decref(web);
-	return settled;
-}
-
-/* One of web's pods that is not on its way out, once the changes before are carried out. */
-static void find_pod(char name[OBJECT_NAME_MAX])
-{
-	json_t *list, *pod;
-	size_t i;
-
-	for (int tries = 0; !web_is_settled(); tries++) {
-		assert_true(tries < WAIT_S * 10);
-		clock_sleep_ms(100);
-	}
-	list = read_object(PODS "?labelSelector=app%3Dweb");
-	*name = '\0';
-	json_array_foreach(json_object_get(list, "items"), i, pod) if (!kube_terminating(pod))
-		snprintf(name, OBJECT_NAME_MAX, "%s",
-			json_string_value(kube_get(pod, "metadata", "name", NULL)));
-	json_decref(list);
-	assert_string_not_equal(name, "");
 }
 
 static void restart_pod(const char *step)
 {
 	char name[OBJECT_NAME_MAX], uid[UID_MAX], path[512];
 
-	if (suite.session == NULL)
+	if (suite_used.session == NULL)
 		skip();
-	find_pod(name);
+	suite_pod(name);
 	snprintf(path, sizeof(path), PODS "/%s", name);
-	plan_step(TARGET_POD, name, step);
+	suite_plan(TARGET_POD, name, step);
 	/* One of another uid is left alone. */
-	memcpy(uid, scene->target.uid, sizeof(uid));
-	snprintf(scene->target.uid, sizeof(scene->target.uid), "another");
-	scene_send(scene, "s-1");
-	expect_done(true);
-	assert_true(is_there(path));
-	memcpy(scene->target.uid, uid, sizeof(uid));
-	scene_send(scene, "s-2");
-	expect_done(false);
-	for (int i = 0; is_there(path); i++) {
+	memcpy(uid, suite_scene->target.uid, sizeof(uid));
+	snprintf(suite_scene->target.uid, sizeof(suite_scene->target.uid), "another");
+	scene_send(suite_scene, suite_ids[0]);
+	suite_done(true);
+	assert_true(suite_has(path));
+	memcpy(suite_scene->target.uid, uid, sizeof(uid));
+	scene_send(suite_scene, suite_ids[1]);
+	suite_done(false);
+	for (int i = 0; suite_has(path); i++) {
 		assert_true(i < WAIT_S * 10);
 		clock_sleep_ms(100);
 	}
-	scene_send(scene, "s-2");
-	expect_done(true);
+	scene_send(suite_scene, suite_ids[1]);
+	suite_done(true);
 }
 
 static void a_pod_is_deleted_by_its_uid(void **state)
@@ -417,30 +324,30 @@ static void a_pod_is_evicted_by_its_uid(void **state)
 
 static void send_job(const char *id, const char *job)
 {
-	const struct plan_question question = {.playbook = playbooks_at(scene->playbooks, 0),
-		.step = &playbooks_at(scene->playbooks, 0)->steps[0],
-		.event = &scene->event,
-		.target = &scene->target,
-		.observation = &scene->observation,
+	const struct plan_question question = {.playbook = playbooks_at(suite_scene->playbooks, 0),
+		.step = &playbooks_at(suite_scene->playbooks, 0)->steps[0],
+		.event = &suite_scene->event,
+		.target = &suite_scene->target,
+		.observation = &suite_scene->observation,
 		.reason = ""};
 	struct command command;
 	struct sending sending;
 	int64_t again_ms;
 	char *payload;
 
-	plan_command(&scene->plan, &scene->target, &command);
+	plan_command(&suite_scene->plan, &suite_scene->target, &command);
 	snprintf(command.action_id, sizeof(command.action_id), "%s", id);
 	payload = plan_payload(&question, id);
 	assert_non_null(payload);
 	command.payload = payload;
-	kube_send_begin(&sending, suite.session, &scene->clock.clock, &command);
-	while (!kube_send_go_on(&sending, &again_ms, &scene->result)) {
-		if (suite.while_job_runs != NULL)
-			suite.while_job_runs(job);
+	kube_send_begin(&sending, suite_used.session, &suite_scene->clock.clock, &command);
+	while (!kube_send_go_on(&sending, &again_ms, &suite_scene->result)) {
+		if (suite_used.while_job_runs != NULL)
+			suite_used.while_job_runs(job);
 		clock_sleep_ms(again_ms < 200 ? again_ms : 200);
 	}
 	mem_free(payload);
-	expect_done(false);
+	suite_done(false);
 }
 
 static void a_job_is_run_once(void **state)
@@ -448,18 +355,18 @@ static void a_job_is_run_once(void **state)
 	char name[64], path[256];
 	json_t *job;
 
-	if (suite.session == NULL)
+	if (suite_used.session == NULL)
 		skip();
-	job_name("s-1", name, sizeof(name));
+	job_name(suite_ids[0], name, sizeof(name));
 	snprintf(path, sizeof(path), JOBS "/%s", name);
-	plan_step(TARGET_DEPLOYMENT, "web", "{action: run_job, template: " JOB "}");
-	send_job("s-1", name);
-	job = read_object(path);
+	suite_plan(TARGET_DEPLOYMENT, "web", "{action: run_job, template: " JOB "}");
+	send_job(suite_ids[0], name);
+	job = suite_read(path);
 	assert_string_equal(kube_label(job, JOB_LABEL_OWNER), "nimbusguard");
 	json_decref(job);
 	/* It is found, and there is one. */
-	send_job("s-1", name);
-	job = read_object(JOBS);
+	send_job(suite_ids[0], name);
+	job = suite_read(JOBS);
 	assert_int_equal(json_array_size(json_object_get(job, "items")), 1);
 	json_decref(job);
 	snprintf(path, sizeof(path),
@@ -482,18 +389,18 @@ static void an_event_is_made_and_counted_on(void **state)
 {
 	static const char *const count[NAMES_MAX] = {"series", "count"};
 
-	if (suite.session == NULL)
+	if (suite_used.session == NULL)
 		skip();
-	must(KUBE_POST, EVENTS, JSON, EVENT("web.suite", ",\"reason\":\"Scaled\""));
-	value_is(EVENTS "/web.suite", count, "null");
-	must(KUBE_PATCH, EVENTS "/web.suite", MERGE,
+	suite_must(KUBE_POST, EVENTS, JSON, EVENT("web.suite", ",\"reason\":\"Scaled\""));
+	suite_value_is(EVENTS "/web.suite", count, "null");
+	suite_must(KUBE_PATCH, EVENTS "/web.suite", MERGE,
 		"{\"series\":{\"count\":2,\"lastObservedTime\":\"2026-01-02T03:05:05.000000Z\"}}");
-	value_is(EVENTS "/web.suite", count, "2");
+	suite_value_is(EVENTS "/web.suite", count, "2");
 	assert_int_equal(action_suite_code(KUBE_POST, EVENTS, JSON,
 				 EVENT("web.suite", ",\"reason\":\"Scaled\"")),
 		409);
 	assert_int_equal(action_suite_code(KUBE_POST, EVENTS, JSON, EVENT("web.other", "")), 422);
-	assert_false(is_there(EVENTS "/web.other"));
+	assert_false(suite_has(EVENTS "/web.other"));
 }
 
 static void bad_calls_are_refused_alike(void **state)
@@ -523,7 +430,7 @@ static void bad_calls_are_refused_alike(void **state)
 		{KUBE_PATCH, NODE, MERGE, "{\"metadata\":{\"resourceVersion\":\"1\"}}", 409},
 	};
 
-	if (suite.session == NULL)
+	if (suite_used.session == NULL)
 		skip();
 	for (size_t i = 0; i < ARRAY_COUNT(calls); i++) {
 		int code = action_suite_code(calls[i].method, calls[i].path, calls[i].type,
@@ -536,27 +443,31 @@ static void bad_calls_are_refused_alike(void **state)
 
 /* ---- the tests ---- */
 
-static int open_scene(void **state)
+int suite_open_scene(void **state)
 {
+	static unsigned serial;
 	void *made;
 
+	serial++;
+	for (unsigned i = 0; i < ARRAY_COUNT(suite_ids); i++)
+		snprintf(suite_ids[i], sizeof(suite_ids[i]), "s-%u-%u", serial, i + 1);
 	scene_setup(&made);
-	scene = made;
-	if (suite.session != NULL)
-		scene_attach(scene, suite.session);
+	suite_scene = made;
+	if (suite_used.session != NULL)
+		scene_attach(suite_scene, suite_used.session);
 	return 0;
 }
 
-static int close_scene(void **state)
+int suite_close_scene(void **state)
 {
-	void *made = scene;
+	void *made = suite_scene;
 
 	return scene_teardown(&made);
 }
 
 size_t action_suite_fill(struct CMUnitTest tests[ACTION_SUITE_TESTS_MAX], size_t count)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, open_scene, close_scene)
+#define T(name) cmocka_unit_test_setup_teardown(name, suite_open_scene, suite_close_scene)
 	static const struct CMUnitTest others[] = {T(another_state_is_not_written_over),
 		T(a_pod_is_deleted_by_its_uid), T(a_pod_is_evicted_by_its_uid),
 		T(a_job_is_run_once), T(an_event_is_made_and_counted_on),
@@ -566,10 +477,10 @@ size_t action_suite_fill(struct CMUnitTest tests[ACTION_SUITE_TESTS_MAX], size_t
 	for (size_t i = 0; i < ARRAY_COUNT(changes); i++)
 		tests[count++] = (struct CMUnitTest){.name = changes[i].claim,
 			.test_func = change_is_made_and_undone,
-			.setup_func = open_scene,
-			.teardown_func = close_scene,
+			.setup_func = suite_open_scene,
+			.teardown_func = suite_close_scene,
 			.initial_state = (void *)(uintptr_t)&changes[i]};
 	for (size_t i = 0; i < ARRAY_COUNT(others); i++)
 		tests[count++] = others[i];
-	return count;
+	return action_suite_fill_more(tests, count);
 }

@@ -4,8 +4,9 @@
  * test_demo_suite.c), so that the simulation stays honest.
  *
  * Each scenario plans a step on what is seen, sends it as a dry run, for real and once more, reads the
- * object back, and undoes it. The cluster has Deployment shop/web, one container `app` with limits, and
- * Node node-1; nothing is rolled out at the beginning.
+ * object back, and undoes it. The cluster has Deployment shop/web of at least two pods, one container `app`
+ * with limits, and nodes node-1 and node-2, on which pods come to run; nothing is rolled out at the
+ * beginning.
  *
  * Usage: action_suite_use() in the group's setup, and action_suite_fill() for its tests.
  * Ownership: what is used is borrowed.
@@ -23,10 +24,11 @@
 
 #include "remediations/kube_client.h"
 
-#define ACTION_SUITE_TESTS_MAX 32
+#define ACTION_SUITE_TESTS_MAX 40
 
 struct action_suite {
 	struct kube_session *session; /* of somebody who may do all of it; NULL: all is skipped */
+	struct kube_client *client;   /* the session's, for a watch */
 	/* Called while a Job is waited for: something has to end its pods. May be NULL. */
 	void (*while_job_runs)(const char *job);
 };
