@@ -50,6 +50,7 @@ const char models_flags[] =
 	"                      dataset\n\nflags:\n"
 	"  --holdout=PART      last part of the rows, which nothing learns from (default 0.2)\n"
 	"  --seed=N            of train: of first weights, of the order of windows, of dropout (default 1)\n"
+	"  --from=FILE         of train: the net that learns on; without it a new one\n"
 	"  --hidden=N, --layers=N  of train: cells of a layer (a multiple of 32, default 128), layers\n"
 	"                      (default 3)\n"
 	"  --window=N, --epochs=N  of train: rows of a window (default 60), epochs at most (default 20)\n"
@@ -59,6 +60,7 @@ const char models_flags[] =
 	"  nimbusguard models list /var/lib/nimbusguard/models\n"
 	"  nimbusguard models train web.model --namespace=shop --workload=web\n"
 	"  nimbusguard models train web.model --path=web.csv --hidden=32 --layers=1\n"
+	"  nimbusguard models train web.model --from=general.model --path=web.csv\n"
 	"  nimbusguard models evaluate web.model general.model --path=web.csv\n"
 	"  nimbusguard models promote web.model /var/lib/nimbusguard/models/web.model --path=web.csv\n"
 	"  nimbusguard models rollback /var/lib/nimbusguard/models/web.model\n";

@@ -144,12 +144,28 @@ static enum status measure_others(struct contest *contest, struct error *error)
 	return STATUS_OK;
 }
 
+/* lstm_fini() it when STATUS_OK. Of files of another kind it is said what can be done with them. */
+static enum status net_read(const char *path, struct lstm *lstm, struct model_info *info,
+	struct error *error)
+{
+	enum status status;
+
+	memset(info, 0, sizeof(*info));
+	status = lstm_file_read(path, kernels_best(), lstm, info, error);
+	if (status == STATUS_OK || info->kind[0] == '\0' || strcmp(info->kind, "lstm") == 0)
+		return status;
+	return error_set(error, STATUS_UNSUPPORTED,
+		"%s: of kind %s: only nets (lstm) learn from rows and are measured on them; list, show, "
+		"import, export, rollback and promote --force take every kind",
+		path, info->kind);
+}
+
 /* A net in a file joins. */
 static enum status measure_file(struct contest *contest, const char *path, struct model_info *info,
 	struct error *error)
 {
 	struct lstm lstm;
-	enum status status = lstm_file_read(path, kernels_best(), &lstm, info, error);
+	enum status status = net_read(path, &lstm, info, error);
 
 	if (status != STATUS_OK)
 		return status;
@@ -320,6 +336,11 @@ static bool read_training(const struct command_line *line, struct trial *trial,
 	size_t seed = 1;
 
 	lstm_training_default(training);
+	if (command_flag(line, "from") != NULL &&
+		(command_flag(line, "hidden") != NULL || command_flag(line, "layers") != NULL)) {
+		usage("--from and --hidden or --layers do not go together: the file has its shape");
+		return false;
+	}
 	if (!read_count(line, "hidden", LSTM_HIDDEN_STEP, LSTM_HIDDEN_MAX,
 		    &trial->config.lstm_hidden) ||
 		!read_count(line, "layers", 1, LSTM_LAYERS_MAX, &trial->config.lstm_layers) ||
@@ -375,26 +396,46 @@ static void tell_trained(const struct command_line *line, const char *path, int6
 	models_tell_mlflow(line, path, &info, count, started_ms, MODELS_CHALLENGER);
 }
 
-int models_train(const struct command_line *line, const char *to)
+/* With the rows there; exit status. */
+static int train_here(const struct command_line *line, struct contest *contest, const char *to)
 {
 	int64_t started_ms = clock_now_ms(clock_system());
-	struct contest contest = {.count = 0};
+	const char *from = command_flag(line, "from");
 	struct lstm_training training;
-	struct model_info info = {.seed = 0};
+	struct model_info info = {.seed = 0}, start_info;
+	struct lstm start = {0};
 	struct error error;
 	size_t numbers = 0;
+	enum status status = STATUS_OK;
+	int exit_status;
+
+	if (!read_training(line, &contest->trial, &training))
+		return EXIT_USAGE;
+	if (from != NULL) {
+		status = net_read(from, &start, &start_info, &error);
+		if (status != STATUS_OK)
+			return models_refused(&error);
+		status = trial_start_from(&contest->trial, from, &start, &start_info, &error);
+	}
+	if (status == STATUS_OK)
+		status = train_and_write(contest, &training, to, &info, &numbers, &error);
+	if (from != NULL)
+		lstm_fini(&start);
+	if (status != STATUS_OK)
+		return models_refused(&error);
+	exit_status = say(line, to, &info, numbers, contest, "written", EXIT_GOOD);
+	tell_trained(line, to, started_ms);
+	return exit_status;
+}
+
+int models_train(const struct command_line *line, const char *to)
+{
+	struct contest contest = {.count = 0};
 	int status = open_trial(line, &contest.trial);
 
 	if (status != EXIT_GOOD)
 		return status;
-	if (!read_training(line, &contest.trial, &training))
-		status = EXIT_USAGE;
-	else if (train_and_write(&contest, &training, to, &info, &numbers, &error) != STATUS_OK)
-		status = models_refused(&error);
-	else {
-		status = say(line, to, &info, numbers, &contest, "written", EXIT_GOOD);
-		tell_trained(line, to, started_ms);
-	}
+	status = train_here(line, &contest, to);
 	trial_fini(&contest.trial);
 	return status;
 }
@@ -473,7 +514,7 @@ static bool serves(const char *path)
 	struct model_info info;
 	struct error error;
 	struct lstm lstm;
-	enum status status = lstm_file_read(path, kernels_best(), &lstm, &info, &error);
+	enum status status = net_read(path, &lstm, &info, &error);
 
 	if (status == STATUS_OK) {
 		lstm_fini(&lstm);

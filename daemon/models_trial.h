@@ -11,7 +11,7 @@
 
 /* All flags that one of them takes. */
 #define MODELS_TRIAL_FLAGS                                                                         \
-	"path", "holdout", "seed", "hidden", "layers", "window", "epochs", "force", "reason"
+	"path", "holdout", "seed", "hidden", "layers", "window", "epochs", "force", "reason", "from"
 
 /* Exit statuses; what is wrong was said. */
 int models_train(const struct command_line *line, const char *to) MUST_CHECK;

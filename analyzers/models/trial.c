@@ -15,9 +15,11 @@
 #include "analyzers/evaluate/backtest.h"
 #include "analyzers/forecast/lstm_series.h"
 #include "analyzers/forecast/lstm_shared.h"
+#include "analyzers/models/general_file.h"
 #include "base/mem.h"
 
 #define DAY_MS 86400000
+#define MINUTE_MS 60000
 #define HOLDOUT_ROWS_MIN 60
 
 const char *const trial_baselines[] = {"naive", "seasonal_naive", "ewma", "holt_winters",
@@ -142,27 +144,64 @@ static enum status train_on(const struct trial *trial, const struct lstm_trainin
 	return status;
 }
 
-enum status trial_train(const struct trial *trial, const struct lstm_training *training,
-	struct lstm *lstm, struct lstm_training_result *result, struct model_info *info,
+static enum status net_begin(const struct trial *trial, uint64_t seed, struct lstm *lstm,
 	struct error *error)
 {
-	struct lstm_shape shape = lstm_net_shape(&trial->config);
+	struct lstm_shape shape =
+		trial->start != NULL ? trial->start->shape : lstm_net_shape(&trial->config);
 	struct random random;
 	enum status status = lstm_init(lstm, &shape, kernels_best(), error);
 
 	if (status != STATUS_OK)
 		return status;
-	random_init(&random, training->seed);
+	random_init(&random, seed);
 	lstm_seed(lstm, &random);
+	if (trial->start != NULL) {
+		memcpy(lstm->parameters, trial->start->parameters,
+			lstm->parameter_count * sizeof(*lstm->parameters));
+		lstm_prepare(lstm);
+	}
+	return STATUS_OK;
+}
+
+/* The data of the net that training began with are the next one's, too: it must not be asked about them. */
+static void info_fill(const struct trial *trial, uint64_t seed, struct model_info *info)
+{
+	const struct model_info *start = trial->start_info;
+
+	info->data_from_ms = trial->from_ms;
+	info->data_to_ms = trial->split_ms - trial->config.step_ms;
+	info->data_rows = trial->learnt_rows;
+	info->seed = seed;
+	if (start != NULL && start->data_rows > 0) {
+		if (start->data_from_ms < info->data_from_ms)
+			info->data_from_ms = start->data_from_ms;
+		if (start->data_to_ms > info->data_to_ms)
+			info->data_to_ms = start->data_to_ms;
+		info->data_rows += start->data_rows;
+	}
+	if (trial->config.step_ms != MINUTE_MS)
+		return;
+	info->shapes[GENERAL_LAYOUT] = LSTM_SERIES_LAYOUT;
+	info->shapes[GENERAL_BESIDE] = (uint32_t)trial->config.lstm_beside;
+	info->shapes[GENERAL_NEAR] = (uint32_t)trial->config.horizons[0];
+	info->shapes[GENERAL_FAR] = (uint32_t)trial->config.horizons[1];
+}
+
+enum status trial_train(const struct trial *trial, const struct lstm_training *training,
+	struct lstm *lstm, struct lstm_training_result *result, struct model_info *info,
+	struct error *error)
+{
+	enum status status = net_begin(trial, training->seed, lstm, error);
+
+	if (status != STATUS_OK)
+		return status;
 	status = train_on(trial, training, lstm, result, error);
 	if (status != STATUS_OK) {
 		lstm_fini(lstm);
 		return status;
 	}
-	info->data_from_ms = trial->from_ms;
-	info->data_to_ms = trial->split_ms - trial->config.step_ms;
-	info->data_rows = trial->learnt_rows;
-	info->seed = training->seed;
+	info_fill(trial, training->seed, info);
 	return STATUS_OK;
 }
 
@@ -285,6 +324,19 @@ static enum status net_check(const struct trial *trial, const char *name, const 
 	return error_set(error, STATUS_BAD_INPUT,
 		"%s: a net of %zu inputs and %zu outputs, and this version feeds %zu and reads %zu",
 		name, lstm->shape.inputs, lstm->shape.outputs, inputs, outputs);
+}
+
+enum status trial_start_from(struct trial *trial, const char *name, const struct lstm *start,
+	const struct model_info *info, struct error *error)
+{
+	enum status status = net_check(trial, name, start, error);
+
+	if (status != STATUS_OK)
+		return status;
+	(void)beside_of_inputs(trial, start->shape.inputs, &trial->config.lstm_beside);
+	trial->start = start;
+	trial->start_info = info;
+	return STATUS_OK;
 }
 
 static struct accuracy *accuracies_make(const struct trial *trial, struct error *error)

@@ -29,6 +29,9 @@ struct trial {
 	struct forecaster_config config;  /* the same for all columns */
 	int64_t from_ms, split_ms, to_ms; /* first row, first of the holdout, last */
 	size_t learnt_rows;               /* measurements of all columns before the holdout */
+	/* What training begins with (trial_start_from()); NULL: seeded weights. */
+	const struct lstm *start;
+	const struct model_info *start_info;
 };
 
 /* How one forecaster did on the holdout of all columns. */
@@ -45,9 +48,14 @@ enum status trial_init(struct trial *trial, struct entity *entity, double holdou
 	struct error *error) MUST_CHECK;
 void trial_fini(struct trial *trial);
 
-/* Begins the net (lstm_fini) by trial->config's shape and seed and trains it on the rows before the
- * holdout, of which lstm_train() keeps the last part to stop by. info: kind, times, rows and seed are
- * filled in, the scores are the caller's (trial_scores()). */
+/* Training goes on from this net, whose shape and data become those of the next one; both are borrowed.
+ * STATUS_BAD_INPUT: as of trial_measure_net(), name: of the net in it. */
+enum status trial_start_from(struct trial *trial, const char *name, const struct lstm *start,
+	const struct model_info *info, struct error *error) MUST_CHECK;
+/* Begins the net (lstm_fini) by trial->config's shape and seed, or with the net to start from, and trains
+ * it on the rows before the holdout, of which lstm_train() keeps the last part to stop by. info: shapes
+ * behind the first four, times, rows and seed are filled in, the scores are the caller's (trial_scores()).
+ * Where the rows are minutes the shapes are those of a net for all workloads (models/general_file.h). */
 enum status trial_train(const struct trial *trial, const struct lstm_training *training,
 	struct lstm *lstm, struct lstm_training_result *result, struct model_info *info,
 	struct error *error) MUST_CHECK;

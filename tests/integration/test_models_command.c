@@ -240,6 +240,57 @@ static void a_model_is_judged_beside_baselines_and_others(void **state)
 	folder_remove(folder);
 }
 
+static void a_trained_net_learns_on_and_serves_all_workloads(void **state)
+{
+	static const char *const train[] = {"train", "a.model", "--path=wave.csv", SMALL, NULL};
+	static const char *const further[] = {"train", "b.model", "--from=a.model",
+		"--path=wave.csv", "--epochs=1", NULL};
+	static const char *const shaped[] = {"train", "b.model", "--from=a.model",
+		"--path=wave.csv", "--hidden=64", NULL};
+	static const char *const missing[] = {"train", "b.model", "--from=none.model",
+		"--path=wave.csv", NULL};
+	static const char *const show[] = {"show", "b.model", NULL};
+	char folder[FOLDER_PATH_MAX];
+
+	folder_make(folder);
+	write_wave(folder, "wave.csv", 9);
+	say_and_check(folder, train, 0, "a.model: written");
+	say_and_check(folder, shaped, 2, "--from and --hidden or --layers do not go together");
+	say_and_check(folder, missing, 1, "none.model");
+	say_and_check(folder, further, 0, "b.model: written");
+	/* 560 minutes each. */
+	say_and_check(folder, show, 0, "1120");
+	folder_remove(folder);
+}
+
+static void what_another_kind_cannot_is_said(void **state)
+{
+	static const char *const evaluate[] = {"evaluate", "p.model", "--path=wave.csv", NULL};
+	static const char *const further[] = {"train", "b.model", "--from=p.model",
+		"--path=wave.csv", NULL};
+	static const char *const promote[] = {"promote", "p.model", "s.model", "--path=wave.csv",
+		NULL};
+	static const char *const force[] = {"promote", "p.model", "s.model", "--force",
+		"--reason=a drill", NULL};
+	static const char *const show[] = {"show", "s.model", NULL};
+	static const char only[] = "p.model: of kind scaler: only nets (lstm) learn from rows";
+	struct model_info info = {.kind = "scaler", .shapes = {3}};
+	const float numbers[] = {1, 2, 3};
+	char folder[FOLDER_PATH_MAX], path[FOLDER_PATH_MAX];
+	struct error error;
+
+	folder_make(folder);
+	write_wave(folder, "wave.csv", 9);
+	folder_path(path, sizeof(path), folder, "p.model");
+	assert_int_equal(model_file_write(path, &info, numbers, 3, &error), STATUS_OK);
+	say_and_check(folder, evaluate, 1, only);
+	say_and_check(folder, further, 1, only);
+	say_and_check(folder, promote, 1, only);
+	say_and_check(folder, force, 0, "s.model: promoted");
+	say_and_check(folder, show, 0, "a drill");
+	folder_remove(folder);
+}
+
 static void what_is_wrong_is_named(void **state)
 {
 	static const char *const no_rows[] = {"train", "a.model", NULL};
@@ -300,6 +351,8 @@ int main(void)
 		cmocka_unit_test(what_was_there_before_an_import_comes_back),
 		cmocka_unit_test(a_model_is_promoted_only_when_it_is_better),
 		cmocka_unit_test(a_model_is_judged_beside_baselines_and_others),
+		cmocka_unit_test(a_trained_net_learns_on_and_serves_all_workloads),
+		cmocka_unit_test(what_another_kind_cannot_is_said),
 		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(an_export_is_a_model_again),
 	};

@@ -14,8 +14,11 @@
 #include <string.h>
 
 #include "analyzers/forecast/lstm_series.h"
+#include "analyzers/models/general_file.h"
+#include "analyzers/models/lstm_file.h"
 #include "analyzers/models/trial.h"
 #include "base/mem.h"
+#include "tests/support/folder.h"
 
 #define ROWS 1500
 #define MINUTE_MS 60000
@@ -176,6 +179,9 @@ static void a_model_that_saw_the_holdout_is_known(void **state)
 	assert_false(trial_seen(&trial, &info));
 	info.data_to_ms = trial.split_ms;
 	assert_true(trial_seen(&trial, &info));
+	/* The holdout's last row alone. */
+	info.data_from_ms = trial.to_ms;
+	assert_true(trial_seen(&trial, &info));
 	/* Of another time altogether. */
 	info.data_from_ms = trial.to_ms + 1;
 	info.data_to_ms = trial.to_ms + 2;
@@ -192,6 +198,13 @@ static void what_cannot_be_judged_is_refused(void **state)
 	struct error error;
 	struct lstm lstm;
 
+	table_make(&entity, 299, 1);
+	assert_int_equal(trial_init(&trial, &entity, .2, &error), STATUS_BAD_INPUT);
+	entity_fini(&entity);
+	table_make(&entity, 300, 1);
+	assert_int_equal(trial_init(&trial, &entity, .2, &error), STATUS_OK);
+	trial_fini(&trial);
+	entity_fini(&entity);
 	table_make(&entity, 100, 1);
 	assert_int_equal(trial_init(&trial, &entity, .2, &error), STATUS_BAD_INPUT);
 	assert_non_null(strstr(error.text, "100 rows"));
@@ -246,9 +259,113 @@ static void without_memory_it_says_so(void **state)
 	}
 }
 
+static void quantiles_that_cross_are_no_interval(void **state)
+{
+	struct lstm_shape shape = {LSTM_SERIES_INPUTS(2, 0), 32, 1, 6};
+	struct trial_figures figures;
+	struct trial trial;
+	struct error error;
+	struct lstm lstm;
+
+	trial_make(&trial, 1);
+	assert_int_equal(lstm_init(&lstm, &shape, kernels_best(), &error), STATUS_OK);
+	/* Of the near horizon .1 lies above .9; of the far one all that comes lies between them. */
+	lstm.head_bias[0] = lstm.head_bias[5] = 100;
+	lstm.head_bias[2] = lstm.head_bias[3] = -100;
+	lstm_prepare(&lstm);
+	assert_int_equal(trial_measure_net(&trial, "net", &lstm, &figures, &error), STATUS_OK);
+	assert_true(isnan(figures.coverage80[0]));
+	assert_true(figures.coverage80[1] == 1);
+	lstm_fini(&lstm);
+	trial_fini(&trial);
+}
+
+static void a_net_that_learns_on_begins_where_it_was(void **state)
+{
+	struct model_info info, next_info;
+	struct trial trial;
+	struct error error;
+	struct lstm lstm, next;
+	double loss;
+
+	trial_make(&trial, 1);
+	loss = train(&trial, &lstm, &info);
+	/* As if from elsewhere, and with data of its own. */
+	info.data_from_ms -= 1000 * (int64_t)MINUTE_MS;
+	assert_int_equal(trial_start_from(&trial, "net", &lstm, &info, &error), STATUS_OK);
+	/* The shape is the file's, whatever was asked for. */
+	trial.config.lstm_hidden = 64;
+	assert_true(train(&trial, &next, &next_info) <= loss);
+	assert_int_equal(next.shape.hidden, 32);
+	assert_int_equal(next_info.data_from_ms, START_MS - 1000 * (int64_t)MINUTE_MS);
+	assert_int_equal(next_info.data_to_ms, info.data_to_ms);
+	assert_int_equal(next_info.data_rows, 2 * info.data_rows);
+	lstm_fini(&next);
+	/* What it saw of the holdout before is not forgotten. */
+	info.data_to_ms = trial.split_ms;
+	(void)train(&trial, &next, &next_info);
+	assert_true(trial_seen(&trial, &next_info));
+	lstm_fini(&next);
+	lstm_fini(&lstm);
+	trial_fini(&trial);
+}
+
+static void a_net_of_other_outputs_is_no_beginning(void **state)
+{
+	struct lstm_shape shape = {LSTM_SERIES_INPUTS(2, 0), 32, 1, 3};
+	struct model_info info = {.seed = 0};
+	struct trial trial;
+	struct error error;
+	struct lstm lstm;
+
+	trial_make(&trial, 1);
+	assert_int_equal(lstm_init(&lstm, &shape, kernels_best(), &error), STATUS_OK);
+	assert_int_equal(trial_start_from(&trial, "other.model", &lstm, &info, &error),
+		STATUS_BAD_INPUT);
+	assert_non_null(strstr(error.text, "other.model: a net of"));
+	lstm_fini(&lstm);
+	trial_fini(&trial);
+}
+
+/* Only then it may serve in place of the one that comes with the program. */
+static void of_minutes_it_is_a_net_for_all_workloads(void **state)
+{
+	char folder[FOLDER_PATH_MAX], path[FOLDER_PATH_MAX];
+
+	folder_make(folder);
+	folder_path(path, sizeof(path), folder, "net");
+	for (int minutes = 1; minutes <= 5; minutes += 4) {
+		struct model_info info;
+		struct lstm_net *net;
+		struct trial trial;
+		struct error error;
+		struct lstm lstm;
+		enum status status;
+
+		trial_make(&trial, 1);
+		trial.config.step_ms = minutes * MINUTE_MS;
+		(void)train(&trial, &lstm, &info);
+		assert_int_equal(lstm_file_write(path, &lstm, &info, &error), STATUS_OK);
+		status = general_file_read(path, &net, &info, &error);
+		assert_int_equal(status, minutes == 1 ? STATUS_OK : STATUS_BAD_INPUT);
+		if (minutes == 1) {
+			assert_true(lstm_net_fits(net, &trial.config));
+			assert_int_equal(net->beside, 0);
+		}
+		lstm_net_release(net);
+		lstm_fini(&lstm);
+		trial_fini(&trial);
+	}
+	folder_remove(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(quantiles_that_cross_are_no_interval),
+		cmocka_unit_test(a_net_that_learns_on_begins_where_it_was),
+		cmocka_unit_test(a_net_of_other_outputs_is_no_beginning),
+		cmocka_unit_test(of_minutes_it_is_a_net_for_all_workloads),
 		cmocka_unit_test(nothing_of_the_holdout_is_learnt),
 		cmocka_unit_test(what_says_the_last_value_is_as_good_as_it),
 		cmocka_unit_test(a_net_that_learnt_is_better_than_the_last_value),
