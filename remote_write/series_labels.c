@@ -104,17 +104,20 @@ static void sort_pairs(struct label *pairs, uint32_t count)
 	}
 }
 
-/* Each name after the one before it and none twice: how every honest sender has them. Two that were
- * seen side by side before are not compared again. known: may be NULL. */
-static bool is_strictly_sorted(const struct label *pairs, uint32_t count,
-	const struct label_bytes *known)
+/* Places of labels that were not seen side by side before: [from, to). */
+struct label_range {
+	uint32_t from, to;
+};
+
+/* Each name after the one before it and none twice: how every honest sender has them. Two that are both
+ * out of the range are not compared again. */
+static bool is_strictly_sorted(const struct label *pairs, uint32_t count, struct label_range fresh)
 {
-	for (uint32_t i = 1; i < count; i++) {
-		if (known != NULL && known[i - 1].valid && known[i].valid)
-			continue;
+	uint32_t end = fresh.to < count ? fresh.to + 1 : count;
+
+	for (uint32_t i = fresh.from > 0 ? fresh.from : 1; i < end; i++)
 		if (compare_names(&pairs[i - 1], &pairs[i]) >= 0)
 			return false;
-	}
 	return true;
 }
 
@@ -289,23 +292,19 @@ static enum refusal check_label(const struct series_labels *labels, uint32_t ind
 	return REFUSAL_NONE;
 }
 
-/* Absent labels leave the set only after all were checked. */
-static void drop_empty(struct series_labels *labels)
+/* Absent labels leave the set only after all were checked. Those out of the range have a value. */
+static void drop_empty(struct series_labels *labels, struct label_range fresh)
 {
-	uint32_t kept = 0;
+	uint32_t kept = fresh.from;
 
-	for (uint32_t i = 0; i < labels->count; i++)
+	while (kept < fresh.to && labels->pairs[kept].value_size > 0)
+		kept++;
+	if (kept == fresh.to)
+		return;
+	for (uint32_t i = kept; i < labels->count; i++)
 		if (labels->pairs[i].value_size > 0)
 			labels->pairs[kept++] = labels->pairs[i];
 	labels->count = kept;
-}
-
-/* All that were read stand sorted and as they came. */
-static void remember(struct series_labels *labels)
-{
-	labels->known_count = labels->count;
-	for (uint32_t i = 0; i < labels->count; i++)
-		labels->known[i].valid = true;
 }
 
 static void begin(struct series_labels *labels, bool any_name)
@@ -315,9 +314,9 @@ static void begin(struct series_labels *labels, bool any_name)
 }
 
 /* All labels are there (those past the room are only counted in `found`): are they a valid set?
- * known: NULL, or what is known of each of them. */
+ * Out of the range stand labels of the set read before, each in the place it had there. */
 static enum refusal check_set(struct series_labels *labels, uint32_t found,
-	struct label_bytes *known, struct error *error)
+	struct label_range fresh, struct error *error)
 {
 	bool distinct;
 
@@ -327,19 +326,19 @@ static enum refusal check_set(struct series_labels *labels, uint32_t found,
 			labels->count_max);
 		return refuse(labels, REFUSAL_LABEL_COUNT, error);
 	}
-	distinct = is_strictly_sorted(labels->pairs, labels->count, known);
-	if (!distinct)
+	distinct = is_strictly_sorted(labels->pairs, labels->count, fresh);
+	if (!distinct) {
 		sort_pairs(labels->pairs, labels->count);
-	for (uint32_t i = 0; i < labels->count; i++) {
-		enum refusal refusal = REFUSAL_NONE;
-		if (!distinct || known == NULL || !known[i].valid)
-			refusal = check_label(labels, i, distinct, error);
+		fresh = (struct label_range){0, labels->count};
+	}
+	for (uint32_t i = fresh.from; i < fresh.to; i++) {
+		enum refusal refusal = check_label(labels, i, distinct, error);
 		if (refusal != REFUSAL_NONE)
 			return refusal;
 	}
-	drop_empty(labels);
-	if (known != NULL && distinct && labels->count == found)
-		remember(labels);
+	drop_empty(labels, fresh);
+	if (distinct && labels->count == found && !labels->any_name)
+		labels->known_count = found;
 	if (labels->count == 0) {
 		error_set(error, STATUS_BAD_INPUT, "a series has no labels");
 		return REFUSAL_NO_LABELS;
@@ -363,27 +362,73 @@ static bool take_known(struct series_labels *labels, uint32_t place, struct wire
 	return true;
 }
 
-/* All labels up to the end or a fault of `rest`; returns how many there are. only: stops where
- * something else than a label begins. */
-static uint32_t read_all(struct series_labels *labels, struct wire *rest, bool only)
+/* The same for all labels that are left, where those of the series before stood together: after the one
+ * that differs, mostly the metric's name, the rest is the same in one comparison. */
+static bool take_known_rest(struct series_labels *labels, uint32_t place, struct wire *rest)
 {
+	const struct label_bytes *first, *last;
+	size_t size;
+
+	if (place < labels->known_together || place >= labels->known_count)
+		return false;
+	first = &labels->known[place];
+	last = &labels->known[labels->known_count - 1];
+	size = (size_t)(last->at + last->size - first->at);
+	if (wire_left(rest) != size || memcmp(rest->at, first->at, size) != 0)
+		return false;
+	for (uint32_t i = place; i < labels->known_count; i++)
+		labels->pairs[labels->count++] = labels->known[i].pair;
+	rest->at = rest->end;
+	return true;
+}
+
+/* Labels that were read: how many, those that were not known, and from where on to the end they stand side
+ * by side in labels->known. */
+struct labels_found {
+	uint32_t count;
+	struct label_range fresh;
+	uint32_t together;
+};
+
+static void note_fresh(struct labels_found *found)
+{
+	if (found->fresh.to == 0)
+		found->fresh.from = found->count;
+	if (found->fresh.to != found->count || found->count == 0)
+		found->together = found->count;
+	found->fresh.to = ++found->count;
+}
+
+/* All labels up to the end or a fault of `rest`. only: stops where something else than a label begins. */
+static struct labels_found read_all(struct series_labels *labels, struct wire *rest, bool only)
+{
+	struct labels_found found = {.count = 0};
 	struct label label;
-	uint32_t found = 0;
 
 	begin(labels, false);
-	for (; !only || (rest->at < rest->end && *rest->at == SERIES_LABEL_TAG); found++) {
+	while (!only || (rest->at < rest->end && *rest->at == SERIES_LABEL_TAG)) {
 		const uint8_t *start = rest->at;
-		if (take_known(labels, found, rest))
+		if (take_known(labels, found.count, rest)) {
+			found.count++;
 			continue;
+		}
 		if (!series_view_label(rest, &label))
 			break;
+		note_fresh(&found);
 		/* The rest is read even when there are too many: it may be malformed. */
-		if (found >= labels->count_max)
+		if (found.count > labels->count_max)
 			continue;
 		labels->pairs[labels->count++] = label;
-		labels->known[found] =
-			(struct label_bytes){start, (size_t)(rest->at - start), false, label};
+		labels->known[found.count - 1] =
+			(struct label_bytes){start, (size_t)(rest->at - start), label};
+		if (only && take_known_rest(labels, found.count, rest))
+			found.count = labels->count;
 	}
+	/* When the last ones are those of before, they stand as they stood. */
+	if (found.fresh.to < found.count)
+		found.together = found.fresh.to > labels->known_together ? found.fresh.to
+									 : labels->known_together;
+	labels->known_together = only ? found.together : UINT32_MAX;
 	labels->known_count = 0;
 	return found;
 }
@@ -391,21 +436,21 @@ static uint32_t read_all(struct series_labels *labels, struct wire *rest, bool o
 enum refusal series_labels_read(struct series_labels *labels, const struct series_view *view,
 	struct wire *rest, struct error *error)
 {
-	uint32_t found;
+	struct labels_found found;
 
 	*rest = view->frame;
 	found = read_all(labels, rest, false);
 	if (rest->fault != NULL)
 		return REFUSAL_PROTOBUF;
-	return check_set(labels, found, labels->known, error);
+	return check_set(labels, found.count, found.fresh, error);
 }
 
 bool series_labels_read_run(struct series_labels *labels, struct wire run)
 {
-	uint32_t found = read_all(labels, &run, true);
+	struct labels_found found = read_all(labels, &run, true);
 
 	return run.at == run.end && run.fault == NULL &&
-		check_set(labels, found, labels->known, NULL) == REFUSAL_NONE;
+		check_set(labels, found.count, found.fresh, NULL) == REFUSAL_NONE;
 }
 
 /* Half a label, or one of a symbol that is not there: named by what can be read of it. */
@@ -450,7 +495,7 @@ enum refusal series_labels_of_references(struct series_labels *labels,
 	}
 	if (count / 2 == kept && count % 2 != 0)
 		return refuse_reference(labels, symbols, references + count - 1, true, error);
-	return check_set(labels, count / 2, NULL, error);
+	return check_set(labels, count / 2, (struct label_range){0, kept}, error);
 }
 
 void series_labels_remove(struct series_labels *labels, uint32_t index)

@@ -24,7 +24,6 @@
 struct label_bytes {
 	const uint8_t *at;
 	size_t size;
-	bool valid; /* and in its place of a sorted set */
 	struct label pair;
 };
 
@@ -35,6 +34,7 @@ struct series_labels {
 	 * than reading and checking them. */
 	struct label_bytes *known; /* room for count_max */
 	uint32_t known_count;
+	uint32_t known_together; /* from this one on they stood side by side, and nothing between */
 	uint32_t count, count_max, name_max, value_max;
 	bool any_name; /* names are any UTF-8, as in 2.0; else the ASCII of 1.0 */
 };

@@ -85,6 +85,15 @@ static bool pair_is(const struct index *index, uint32_t handle, const struct lab
 		memcmp(name->text, label->name, label->name_size) == 0;
 }
 
+static void last_set(struct index *index, const struct label *sorted, const uint32_t *pairs,
+	uint32_t count)
+{
+	memcpy(index->last, pairs, count * sizeof(*pairs));
+	index->last_count = count;
+	index->last_epoch = index->epoch;
+	index->last_sorted = sorted;
+}
+
 static uint32_t label_find(const struct index *index, const struct label *label)
 {
 	uint32_t name = index_find_name(index, label->name, label->name_size);
@@ -92,31 +101,30 @@ static uint32_t label_find(const struct index *index, const struct label *label)
 	return name == 0 ? 0 : index_find_pair(index, name, label->value, label->value_size);
 }
 
-static bool same_bytes(const struct label *a, const struct label *b)
-{
-	return a->name == b->name && a->value == b->value && a->name_size == b->name_size &&
-		a->value_size == b->value_size;
-}
-
 bool index_find_pairs(struct index *index, const struct label *sorted, uint32_t count,
-	const struct label *before, uint32_t before_count, uint32_t *pairs)
+	const struct label *before, uint32_t shared, uint32_t *pairs)
 {
 	uint32_t last_count = index->last_epoch == index->epoch ? index->last_count : 0;
+	uint32_t own = count;
 	bool complete = true;
 
-	for (uint32_t i = 0; i < count; i++) {
-		if (i < last_count &&
-			((i < before_count && same_bytes(&before[i], &sorted[i])) ||
-				(index->last[i] != 0 &&
-					pair_is(index, index->last[i], &sorted[i]))))
+	if (before != NULL && before == index->last_sorted && last_count == count)
+		own = count - shared;
+	for (uint32_t i = 0; i < own; i++) {
+		if (i < last_count && index->last[i] != 0 &&
+			pair_is(index, index->last[i], &sorted[i]))
 			pairs[i] = index->last[i];
 		else
 			pairs[i] = label_find(index, &sorted[i]);
 		complete = complete && pairs[i] != 0;
 	}
-	memcpy(index->last, pairs, count * sizeof(*pairs));
-	index->last_count = count;
-	index->last_epoch = index->epoch;
+	for (uint32_t i = own; i < count; i++) {
+		pairs[i] = index->last[i];
+		if (pairs[i] == 0)
+			pairs[i] = label_find(index, &sorted[i]);
+		complete = complete && pairs[i] != 0;
+	}
+	last_set(index, sorted, pairs, count);
 	return complete;
 }
 
@@ -246,34 +254,122 @@ undo:
 	return false;
 }
 
-uint32_t index_add(struct index *index, const struct label *sorted, uint32_t count, uint32_t *pairs,
-	uint32_t series)
+/* The cell of a set whose key has room in the table; 0 when memory is out. */
+static uint32_t set_make(struct index *index, const uint32_t *pairs, uint32_t count,
+	struct store_key key, uint32_t series)
 {
-	size_t bytes = sizeof(struct index_set) + count * sizeof(uint32_t);
-	uint32_t handle;
+	uint32_t handle = 0;
 	struct index_set *set;
 
-	CHECK(count > 0 && count <= INDEX_LABELS_MAX);
-	if (!pairs_take(index, sorted, count, pairs, series))
-		return 0;
-	handle = classes_take(&index->cells, bytes);
+	if (keys_reserve(&index->sets, key))
+		handle = classes_take(&index->cells,
+			sizeof(struct index_set) + count * sizeof(uint32_t));
 	if (handle == 0)
-		goto release;
-	if (!keys_insert(&index->sets, set_key(index, pairs, count), series))
-		goto give;
+		return 0;
+	keys_put(&index->sets, key, series);
 	set = slab_at(index->slabs, handle);
 	set->count = count;
 	memcpy(set->pairs, pairs, count * sizeof(*pairs));
-	for (uint32_t i = 0; i < count; i++)
-		posting_add(&pair_at(index, pairs[i])->posting, &index->cells, series);
-	memcpy(index->last, pairs, count * sizeof(*pairs));
 	return handle;
-give:
-	classes_give(&index->cells, handle, bytes);
-release:
-	for (uint32_t i = 0; i < count; i++)
-		pair_release(index, pairs[i]);
-	return 0;
+}
+
+uint32_t index_add(struct index *index, const struct label *sorted, uint32_t count, uint32_t *pairs,
+	uint32_t series)
+{
+	uint32_t handle;
+
+	CHECK(count > 0 && count <= INDEX_LABELS_MAX);
+	index_settle(index);
+	if (!pairs_take(index, sorted, count, pairs, series))
+		return 0;
+	handle = set_make(index, pairs, count, set_key(index, pairs, count), series);
+	for (uint32_t i = 0; i < count; i++) {
+		if (handle == 0)
+			pair_release(index, pairs[i]);
+		else
+			posting_add(&pair_at(index, pairs[i])->posting, &index->cells, series);
+	}
+	if (handle != 0)
+		last_set(index, sorted, pairs, count);
+	return handle;
+}
+
+static void place_settle(struct index *index, struct index_place *place)
+{
+	struct index_run *run = &index->run;
+	uint32_t count = run->series_count - place->from;
+	struct index_pair *pair;
+
+	if (place->pair == 0 || count == 0)
+		return;
+	pair = pair_at(index, place->pair);
+	pair->references += count;
+	posting_add_many(&pair->posting, &index->cells, run->series + place->from, count);
+	place->from = run->series_count;
+}
+
+void index_settle(struct index *index)
+{
+	struct index_run *run = &index->run;
+
+	for (uint32_t i = 0; i < run->place_count; i++)
+		place_settle(index, &run->places[i]);
+	run->place_count = run->series_count = 0;
+}
+
+/* Whether each pair has room to be told of the series. The pairs that have changed are told first and
+ * begun afterwards, so that one that moved to another place is in the run once at any time. */
+static bool run_reserve(struct index *index, const uint32_t *pairs, uint32_t count, uint32_t series)
+{
+	struct index_run *run = &index->run;
+	uint32_t size = 0;
+
+	if (run->series_count == INDEX_RUN_MAX || run->place_count != count) {
+		index_settle(index);
+		memset(run->places, 0, count * sizeof(run->places[0]));
+		run->place_count = count;
+	}
+	if (run->series_count > 0)
+		size = posting_delta_size(series, run->series[run->series_count - 1]);
+	for (uint32_t i = 0; i < count; i++) {
+		struct index_place *place = &run->places[i];
+
+		if (place->pair == pairs[i] && place->room > size) {
+			place->room -= size;
+			continue;
+		}
+		place_settle(index, place);
+		place->pair = 0;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		struct index_place *place = &run->places[i];
+
+		if (place->pair != 0)
+			continue;
+		place->from = run->series_count;
+		place->room =
+			posting_room(&pair_at(index, pairs[i])->posting, &index->cells, series);
+		if (place->room == 0)
+			return false;
+		place->pair = pairs[i];
+	}
+	return true;
+}
+
+uint32_t index_add_known(struct index *index, const struct label *sorted, uint32_t count,
+	const uint32_t *pairs, struct store_key key, uint32_t series)
+{
+	uint32_t handle;
+
+	CHECK(count > 0 && count <= INDEX_LABELS_MAX);
+	if (!run_reserve(index, pairs, count, series))
+		return 0;
+	handle = set_make(index, pairs, count, key, series);
+	if (handle == 0)
+		return 0;
+	index->run.series[index->run.series_count++] = series;
+	last_set(index, sorted, pairs, count);
+	return handle;
 }
 
 void index_remove(struct index *index, uint32_t handle)

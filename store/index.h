@@ -48,6 +48,20 @@ struct index_set {
 	uint32_t pairs[];
 };
 
+/* Series made one after the other mostly share all pairs but one or two. What the shared ones are told is
+ * gathered here, place by place, and told in one go: each pair is then touched once for many series. */
+#define INDEX_RUN_MAX 64
+struct index_run {
+	uint32_t place_count; /* 0: nothing is gathered */
+	uint32_t series_count;
+	uint32_t series[INDEX_RUN_MAX];
+	struct index_place {
+		uint32_t pair; /* 0: none */
+		uint32_t from; /* the first of series[] that the pair has not been told of */
+		uint32_t room; /* bytes that its posting has for more of them */
+	} places[INDEX_LABELS_MAX];
+};
+
 struct index {
 	struct slabs *slabs;
 	const struct hash_secret *secret;
@@ -59,6 +73,8 @@ struct index {
 	 * and comparing is cheaper than hashing. Void when `epoch` moves on. */
 	uint32_t last[INDEX_LABELS_MAX], last_count;
 	uint64_t last_epoch;
+	const struct label *last_sorted; /* whose they are; not followed, it may be gone */
+	struct index_run run;
 };
 
 /* STATUS_NO_MEMORY. */
@@ -73,10 +89,11 @@ uint32_t index_find_set(struct index *index, const struct label *sorted, uint32_
 	uint32_t *pairs);
 
 /* The same in steps, so that the cache misses of several sets come together. Whether all pairs are
- * known. before: the labels of the call before this one when they are still there, or NULL: where the
- * next ones are the very same bytes in memory they are not compared. Nothing may be added between. */
+ * known. The last `shared` labels are the very same bytes in memory as those in these places of `before`,
+ * which has as many labels: where `before` was the set that was looked up or added last, their pairs are
+ * known without a look. */
 bool index_find_pairs(struct index *index, const struct label *sorted, uint32_t count,
-	const struct label *before, uint32_t before_count, uint32_t *pairs);
+	const struct label *before, uint32_t shared, uint32_t *pairs);
 /* The key of a set of known pairs; what is needed to look it up in index->sets, and to put it there, is
  * on its way into the cache. */
 struct store_key index_set_key(const struct index *index, const uint32_t *pairs, uint32_t count);
@@ -84,6 +101,12 @@ struct store_key index_set_key(const struct index *index, const uint32_t *pairs,
  * handle of its index_set, or 0 when memory is out; then nothing has changed. */
 uint32_t index_add(struct index *index, const struct label *sorted, uint32_t count, uint32_t *pairs,
 	uint32_t series);
+/* The same for a set all of whose pairs are known, and its key: cheaper for several in a row, as the
+ * postings are told later. index_settle() must come before anything but finding and adding, and before
+ * the lock is given up. 0: not done, and index_add() may still do it. */
+uint32_t index_add_known(struct index *index, const struct label *sorted, uint32_t count,
+	const uint32_t *pairs, struct store_key key, uint32_t series);
+void index_settle(struct index *index);
 /* Takes a label set (the handle of index_add()) out of all tables, but not yet its series out of the postings: that is done
  * pair by pair by index_clean_one(), until it returns false. The number of the series must not be
  * used again before. */

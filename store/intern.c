@@ -30,14 +30,17 @@ static int name_compare(const struct label *a, const struct label *b)
 	return a->name_size < b->name_size ? -1 : a->name_size > b->name_size;
 }
 
-/* As senders have them: sorted, no name twice, nothing empty. */
-static bool labels_ready(const struct label *pairs, size_t count)
+/* As senders have them: sorted, no name twice, nothing empty. The last `known` are known to be so. */
+static bool labels_ready(const struct label *pairs, size_t count, size_t known)
 {
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count - known; i++) {
 		if (pairs[i].name_size == 0 || pairs[i].value_size == 0 ||
 			(i > 0 && name_compare(&pairs[i - 1], &pairs[i]) >= 0))
 			return false;
 	}
+	if (known > 0 && known < count &&
+		name_compare(&pairs[count - known - 1], &pairs[count - known]) >= 0)
+		return false;
 	return count > 0 && count <= INDEX_LABELS_MAX;
 }
 
@@ -148,6 +151,7 @@ static void alias_add(struct store *store, struct store_key key, uint32_t id)
 	}
 }
 
+/* There is room for the key. Who calls it counts it, by series_settle(). */
 static void series_make(struct store *store, struct store_key key, uint32_t id, uint32_t set,
 	uint32_t tick)
 {
@@ -158,20 +162,31 @@ static void series_make(struct store *store, struct store_key key, uint32_t id, 
 	slot->key_count = 1;
 	atomic_store_explicit(&ring->life, ring_life(tick, RING_LIVE), memory_order_release);
 	/* Last, so that whoever finds it by its key may append at once. */
-	CHECK(keys_insert(&store->keys, key, id));
+	keys_put(&store->keys, key, id);
 	follow_set(follow_of(store, id), key);
 	/* A guess until the series has come for the second time. */
 	atomic_store_explicit(&follow_of(store, id)->next, id + 1, memory_order_relaxed);
-	atomic_fetch_add(&store->live, 1);
-	atomic_fetch_add(&store->created, 1);
-	atomic_fetch_add(&store->generation, 1);
+}
+
+/* At the end of the index's lock: what is counted and told for all series made under it. */
+static void series_settle(struct store *store, uint32_t made)
+{
+	index_settle(&store->index);
+	if (made == 0)
+		return;
+	atomic_fetch_add(&store->live, made);
+	atomic_fetch_add(&store->created, made);
+	atomic_fetch_add(&store->generation, made);
 }
 
 /* A series that is looked for. */
 struct sought {
 	struct store_key key;
 	const struct label *sorted;
-	uint32_t count;
+	/* The one looked for before it, when it has as many labels and the last `shared` are the same bytes
+	 * in memory; else NULL. */
+	const struct label *before;
+	uint32_t count, shared;
 	bool ready; /* labels_ready(), of newcomers */
 	/* pairs[] are its labels and `set` is the key of their set, if nothing was freed since. */
 	bool complete;
@@ -180,17 +195,47 @@ struct sought {
 	uint32_t pairs[INDEX_LABELS_MAX];
 };
 
+/* Under one lock. */
+struct making {
+	uint32_t tick;
+	uint32_t made;
+	bool retry; /* an id has to be made ready first */
+};
+
+static void find_pairs(struct store *store, struct sought *sought)
+{
+	struct index *index = &store->index;
+
+	sought->complete = index_find_pairs(index, sought->sorted, sought->count, sought->before,
+		sought->shared, sought->pairs);
+	sought->epoch = index->epoch;
+	if (sought->complete)
+		sought->set = index_set_key(index, sought->pairs, sought->count);
+}
+
 /* The series of these labels, or KEYS_NONE. */
 static uint32_t find_labels(struct store *store, struct sought *sought)
 {
-	if (sought->complete && sought->epoch == store->index.epoch)
-		return keys_find(&store->index.sets, sought->set);
-	return index_find_set(&store->index, sought->sorted, sought->count, sought->pairs);
+	if (!sought->complete || sought->epoch != store->index.epoch)
+		find_pairs(store, sought);
+	return sought->complete ? keys_find(&store->index.sets, sought->set) : KEYS_NONE;
 }
 
-/* Under the index's lock. *retry: an id has to be made ready first. */
-static enum status series_find_or_make(struct store *store, struct sought *sought, uint32_t tick,
-	uint32_t *series, bool *retry, struct error *error)
+/* The handle of its label set, or 0 when memory is out. */
+static uint32_t labels_add(struct store *store, struct sought *sought, uint32_t id)
+{
+	struct index *index = &store->index;
+	uint32_t set = 0;
+
+	if (sought->complete)
+		set = index_add_known(index, sought->sorted, sought->count, sought->pairs,
+			sought->set, id);
+	return set != 0 ? set : index_add(index, sought->sorted, sought->count, sought->pairs, id);
+}
+
+/* Under the index's lock. */
+static enum status series_find_or_make(struct store *store, struct sought *sought,
+	struct making *making, uint32_t *series, struct error *error)
 {
 	uint32_t id = keys_find(&store->keys, sought->key);
 	bool aliased = id != KEYS_NONE;
@@ -199,29 +244,30 @@ static enum status series_find_or_make(struct store *store, struct sought *sough
 	if (!aliased)
 		id = find_labels(store, sought);
 	if (id != KEYS_NONE) {
-		CHECK(series_revive(store, ring_of(store, id), tick));
+		CHECK(series_revive(store, ring_of(store, id), making->tick));
 		if (!aliased)
 			alias_add(store, sought->key, id);
 		*series = id;
 		return STATUS_OK;
 	}
-	if (atomic_load(&store->live) >= store->limits.series_max)
+	if (atomic_load(&store->live) + making->made >= store->limits.series_max)
 		return error_set(error, STATUS_LIMIT,
 			"the store holds %u series, its maximum (storage.series_max)",
 			store->limits.series_max);
 	id = list_pop(store, &store->ready);
-	*retry = id == NO_ID;
-	if (*retry)
+	making->retry = id == NO_ID;
+	if (making->retry)
 		return STATUS_OK;
 	if (keys_reserve(&store->keys, sought->key))
-		set = index_add(&store->index, sought->sorted, sought->count, sought->pairs, id);
+		set = labels_add(store, sought, id);
 	if (set == 0) {
 		list_push(store, &store->ready, id);
 		return error_set(error, STATUS_LIMIT,
 			"the store holds %llu bytes, its maximum (storage.memory_max)",
 			(unsigned long long)store->limits.memory_max);
 	}
-	series_make(store, sought->key, id, set, tick);
+	series_make(store, sought->key, id, set, making->tick);
+	making->made++;
 	*series = id;
 	return STATUS_OK;
 }
@@ -232,20 +278,20 @@ enum status store_intern(struct store *store, struct store_key key, const struct
 	struct sought sought = {.key = key, .sorted = pairs, .count = (uint32_t)count};
 	struct label copies[INDEX_LABELS_MAX];
 	enum status status = STATUS_OK;
-	uint32_t tick = store_tick(store);
-	bool retry = true;
+	struct making making = {.tick = store_tick(store), .retry = true};
 
 	*series = STORE_NO_SERIES;
-	if (!labels_ready(pairs, count)) {
+	if (!labels_ready(pairs, count, 0)) {
 		status = labels_sort(pairs, count, copies, &sought.count, error);
 		sought.sorted = copies;
 	}
-	while (status == STATUS_OK && retry) {
-		retry = false;
+	while (status == STATUS_OK && making.retry) {
+		making.retry = false;
 		(void)pthread_mutex_lock(&store->index_lock);
-		status = series_find_or_make(store, &sought, tick, series, &retry, error);
+		status = series_find_or_make(store, &sought, &making, series, error);
+		series_settle(store, making.made);
 		(void)pthread_mutex_unlock(&store->index_lock);
-		if (retry && !ids_make_ready(store))
+		if (making.retry && !ids_make_ready(store))
 			return error_set(error, STATUS_LIMIT,
 				"the store has no room for another series in its %llu bytes "
 				"(storage.memory_max)",
@@ -254,14 +300,28 @@ enum status store_intern(struct store *store, struct store_key key, const struct
 	return status;
 }
 
+/* How many of the last labels are the very same bytes in memory in both. */
+static uint32_t labels_shared(const struct label *a, const struct label *b, uint32_t count)
+{
+	uint32_t from = 1;
+
+	if (count == 0)
+		return 0;
+	/* Mostly only the metric's name differs, which stands first. */
+	if (memcmp(a + 1, b + 1, (count - 1) * sizeof(*a)) != 0) {
+		for (from = count; from > 1; from--) {
+			if (memcmp(&a[from - 1], &b[from - 1], sizeof(*a)) != 0)
+				break;
+		}
+	}
+	return count - from;
+}
+
 /* Looks their labels up, one after the other, and fetches what it takes to look up the sets. Pairs that
  * one of them will make are not known to the others yet. */
 static void newcomers_seek(struct store *store, const struct store_newcomer *newcomers,
-	uint32_t count, struct sought *sought)
+	uint32_t count, const struct sought *before, struct sought *sought)
 {
-	const struct label *before = NULL;
-	uint32_t before_count = 0;
-
 	for (uint32_t i = 0; i < count; i++) {
 		struct sought *one = &sought[i];
 
@@ -269,35 +329,52 @@ static void newcomers_seek(struct store *store, const struct store_newcomer *new
 		one->sorted = newcomers[i].pairs;
 		one->count = newcomers[i].count;
 		one->complete = false;
-		one->ready = labels_ready(one->sorted, one->count);
-		if (!one->ready)
-			continue;
-		one->complete = index_find_pairs(&store->index, one->sorted, one->count, before,
-			before_count, one->pairs);
-		one->epoch = store->index.epoch;
-		if (one->complete)
-			one->set = index_set_key(&store->index, one->pairs, one->count);
-		before = one->sorted;
-		before_count = one->count;
+		one->before = NULL;
+		one->shared = 0;
+		if (before != NULL && before->ready && before->count == one->count) {
+			one->shared = labels_shared(before->sorted, one->sorted, one->count);
+			one->before = before->sorted;
+		}
+		one->ready = labels_ready(one->sorted, one->count, one->shared);
+		if (one->ready)
+			find_pairs(store, one);
+		before = one;
 	}
 }
 
 /* Under the index's lock. Returns how many are done with: all, or as many as there were ids. */
 static uint32_t newcomers_make(struct store *store, struct store_newcomer *newcomers,
-	uint32_t count, uint32_t tick)
+	uint32_t count, struct sought *sought, struct making *making)
 {
-	struct sought sought[NEWCOMERS_STEP];
-	bool retry = false;
-
-	newcomers_seek(store, newcomers, count, sought);
 	for (uint32_t i = 0; i < count; i++) {
 		if (sought[i].ready)
-			(void)series_find_or_make(store, &sought[i], tick, &newcomers[i].series,
-				&retry, NULL);
-		if (retry)
+			(void)series_find_or_make(store, &sought[i], making, &newcomers[i].series,
+				NULL);
+		if (making->retry)
 			return i;
 	}
 	return count;
+}
+
+/* Under the index's lock, as many as NEWCOMERS_PER_LOCK. */
+static uint32_t newcomers_take(struct store *store, struct store_newcomer *newcomers, size_t count,
+	struct making *making)
+{
+	struct sought sought[2][NEWCOMERS_STEP];
+	const struct sought *before = NULL;
+	uint32_t held = 0;
+
+	for (bool turn = false; held < count && held < NEWCOMERS_PER_LOCK && !making->retry;
+		turn = !turn) {
+		uint32_t step =
+			count - held < NEWCOMERS_STEP ? (uint32_t)(count - held) : NEWCOMERS_STEP;
+
+		newcomers_seek(store, newcomers + held, step, before, sought[turn]);
+		held += newcomers_make(store, newcomers + held, step, sought[turn], making);
+		before = &sought[turn][step - 1];
+	}
+	series_settle(store, making->made);
+	return held;
 }
 
 void store_intern_many(struct store *store, struct store_newcomer *newcomers, size_t count)
@@ -308,17 +385,15 @@ void store_intern_many(struct store *store, struct store_newcomer *newcomers, si
 	for (size_t i = 0; i < count; i++)
 		newcomers[i].series = STORE_NO_SERIES;
 	while (count > 0 && room) {
-		uint32_t step = 0, done = 0, held = 0;
+		struct making making = {.tick = tick};
+		uint32_t taken;
 
 		(void)pthread_mutex_lock(&store->index_lock);
-		for (; count > 0 && done == step && held < NEWCOMERS_PER_LOCK; held += done) {
-			step = count < NEWCOMERS_STEP ? (uint32_t)count : NEWCOMERS_STEP;
-			done = newcomers_make(store, newcomers, step, tick);
-			newcomers += done;
-			count -= done;
-		}
+		taken = newcomers_take(store, newcomers, count, &making);
 		(void)pthread_mutex_unlock(&store->index_lock);
-		room = done == step || ids_make_ready(store);
+		newcomers += taken;
+		count -= taken;
+		room = !making.retry || ids_make_ready(store);
 	}
 }
 

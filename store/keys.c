@@ -276,14 +276,19 @@ bool keys_reserve(struct key_table *table, struct store_key key)
 	return true;
 }
 
-bool keys_insert(struct key_table *table, struct store_key key, uint32_t number)
+void keys_put(struct key_table *table, struct store_key key, uint32_t number)
 {
 	CHECK(number != KEYS_NONE);
-	if (!keys_reserve(table, key))
-		return false;
 	page_put(page_of(table, key.high), key.high,
 		(uint64_t)(number + 1) << 32 | (uint32_t)key.low);
 	table->count++;
+}
+
+bool keys_insert(struct key_table *table, struct store_key key, uint32_t number)
+{
+	if (!keys_reserve(table, key))
+		return false;
+	keys_put(table, key, number);
 	return true;
 }
 

@@ -54,6 +54,8 @@ void keys_find_many(const struct key_table *table, const struct store_key *keys,
 
 /* Makes room for one key, so that keys_insert() of it cannot fail; false when there is none. */
 bool keys_reserve(struct key_table *table, struct store_key key);
+/* keys_insert() right after keys_reserve(). */
+void keys_put(struct key_table *table, struct store_key key, uint32_t number);
 /* key: not in the table; number: not KEYS_NONE. false when the table or the memory is full. */
 bool keys_insert(struct key_table *table, struct store_key key, uint32_t number);
 /* false when it was not there. */

@@ -119,6 +119,48 @@ void posting_add(struct posting *posting, struct cell_classes *cells, uint32_t n
 	posting->count++;
 }
 
+uint32_t posting_delta_size(uint32_t number, uint32_t previous)
+{
+	return varint_size(zigzag(number, previous));
+}
+
+uint32_t posting_room(struct posting *posting, struct cell_classes *cells, uint32_t number)
+{
+	uint32_t first = posting_delta_size(number, posting->last_number);
+	const struct cell *last;
+	uint32_t room;
+
+	if (posting->count < 2 || !posting_reserve(posting, cells, number))
+		return 0;
+	last = cell_at(cells, posting->last);
+	room = last->room - posting->used;
+	if (last->next != 0)
+		room += cell_at(cells, last->next)->room;
+	return room - first + 1;
+}
+
+/* Most numbers are one more than the one before them: a byte each, written in one go as far as the cell
+ * goes. */
+void posting_add_many(struct posting *posting, struct cell_classes *cells, const uint32_t *numbers,
+	uint32_t count)
+{
+	for (uint32_t i = 0; i < count;) {
+		struct cell *last = cell_at(cells, posting->last);
+		uint32_t used = posting->used, number = posting->last_number, begun = i;
+
+		while (i < count && posting->count > 1 && used < last->room &&
+			zigzag(numbers[i], number) < 0x80) {
+			last->bytes[used++] = (uint8_t)zigzag(numbers[i], number);
+			number = numbers[i++];
+		}
+		posting->used = used;
+		posting->last_number = number;
+		posting->count += i - begun;
+		if (i < count)
+			posting_add(posting, cells, numbers[i++]);
+	}
+}
+
 static void chain_free(struct cell_classes *cells, uint32_t handle)
 {
 	while (handle != 0) {

@@ -23,6 +23,14 @@ struct posting {
 /* Takes the memory that adding `number` needs, so that posting_add() cannot fail. */
 bool posting_reserve(struct posting *posting, struct cell_classes *cells, uint32_t number);
 void posting_add(struct posting *posting, struct cell_classes *cells, uint32_t number);
+/* The same for several numbers to come, the first of which is `number`: how many bytes their deltas may
+ * take, those of posting_delta_size() for each after the first; 0: memory is out, or the posting is so
+ * short that it is not worth the trouble. */
+uint32_t posting_room(struct posting *posting, struct cell_classes *cells, uint32_t number);
+uint32_t posting_delta_size(uint32_t number, uint32_t previous);
+/* Adds numbers for which posting_room() was enough. */
+void posting_add_many(struct posting *posting, struct cell_classes *cells, const uint32_t *numbers,
+	uint32_t count);
 void posting_free(struct posting *posting, struct cell_classes *cells);
 
 /* Removes the numbers for which gone() holds, in place and without taking memory. */

@@ -18,8 +18,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "demo/loadgen.h"
 #include "tests/support/http_client.h"
+#include "tests/support/load.h"
 #include "tests/support/servers.h"
 
 #define SLOTS 4
@@ -109,34 +109,9 @@ static bool slots_busy(int count)
 	return metric("nimbusguard_http_slots_busy") == count;
 }
 
-/* A load of 10,000 samples that must be taken whole. Returns the 99 % latency in seconds. */
 static double send_load(uint64_t seed)
 {
-	static struct loadgen_result result;
-	char url[128];
-	atomic_bool stop = false;
-	struct error error = {.text = ""};
-	const struct loadgen_config config = {.target = {.url = url},
-		.shape = {.series_count = 2000,
-			.label_count = 10,
-			.seed = seed,
-			.start_ms = clock_now_ms(clock_system()) - 100000,
-			.interval_ms = 15000},
-		.round_count = 5,
-		.batch_series = 200,
-		.connection_count = 2,
-		.body_memory_max = 1 << 24};
-
-	snprintf(url, sizeof(url), "%s/api/v1/write", nimbusguard->url);
-	if (loadgen_run(&config, &stop, &result, &error) != STATUS_OK)
-		fail_msg("%s", error.text);
-	if (!loadgen_good(&result)) {
-		loadgen_write_report(stderr, &result);
-		servers_tell(&servers);
-		fail_msg("the load was not taken whole");
-	}
-	assert_int_equal(loadgen_verdict(&result), LOADGEN_COMPLETE);
-	return (double)latency_quantile_ns(&result.latency, 0.99) / 1e9;
+	return load_send(&servers, nimbusguard, seed);
 }
 
 static void the_limit_of_open_files_is_raised_for_the_connections_allowed(void **state)

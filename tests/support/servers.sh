@@ -1,17 +1,24 @@
 #!/bin/bash
 # Fetches the servers that the tests talk to (Prometheus, promtool, Alertmanager) as Debian packages and unpacks them
 # under the given folder. Nothing is installed and no root is needed.
+#
+# Usage: servers.sh FOLDER [PACKAGE...]    other packages, each with a program of its name
 set -euo pipefail
 
 dest=$1
 packages=(prometheus prometheus-alertmanager)
+programs=("${packages[@]}" promtool)
+if [ $# -gt 1 ]; then
+	packages=("${@:2}")
+	programs=("${packages[@]}")
+fi
 stamp=$dest/.unpacked
 
 # Debian's Alertmanager looks for its templates under /usr/share, where it is not installed. The same path with one slash
 # moved is as long and relative: started in the folder where it was unpacked, it finds them.
 relocate() {
 	local program=$1/usr/bin/prometheus-alertmanager
-	if LC_ALL=C grep -q /usr/share/prometheus/alertmanager "$program"; then
+	if [ -e "$program" ] && LC_ALL=C grep -q /usr/share/prometheus/alertmanager "$program"; then
 		LC_ALL=C sed -i 's|/usr/share/prometheus/alertmanager|usr/share//prometheus/alertmanager|g' "$program"
 	fi
 }
@@ -49,7 +56,7 @@ done
 rm -rf "$dest/apt" "$dest/usr/share/doc"
 relocate "$dest"
 
-for program in prometheus promtool prometheus-alertmanager; do
+for program in "${programs[@]}"; do
 	if ! "$dest/usr/bin/$program" --version >"$fetched/version" 2>&1; then
 		cat "$fetched/version" >&2
 		ldd "$dest/usr/bin/$program" >&2 || true

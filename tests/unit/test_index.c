@@ -181,6 +181,126 @@ static void without_memory_nothing_changes(void **state)
 	fixture_close(&fixture);
 }
 
+/* Sets of two to four labels of few values, so that a pair stands in one place and then in another. */
+#define RUN_LABELS 5
+#define RUN_SERIES 1500
+
+struct run_set {
+	struct label labels[RUN_LABELS];
+	uint32_t count, values;
+};
+
+static void run_set_make(struct run_set *set, struct random *random)
+{
+	static const char *const values[] = {"u", "v", "w", "x", "y", "z"};
+
+	for (uint32_t i = 0; i < RUN_LABELS; i++) {
+		/* The first one changes mostly, as metrics' names do. */
+		if (i > 0 && random_below(random, 6) > 0)
+			continue;
+		set->values &= ~(7u << 3 * i);
+		set->values |= (uint32_t)random_below(random, 7) << 3 * i;
+	}
+	set->count = 0;
+	for (uint32_t i = 0; i < RUN_LABELS; i++) {
+		uint32_t value = set->values >> 3 * i & 7;
+
+		if (value < 6)
+			set->labels[set->count++] =
+				(struct label){&"abcde"[i], values[value], 1, 1};
+	}
+}
+
+/* As intern.c does it. Returns the handle, 0 when the set is there. */
+static uint32_t run_add(struct index *index, const struct run_set *set, uint32_t series)
+{
+	uint32_t pairs[RUN_LABELS], handle = 0;
+	struct store_key key;
+
+	if (set->count == 0)
+		return 0;
+	if (!index_find_pairs(index, set->labels, set->count, NULL, 0, pairs))
+		return index_add(index, set->labels, set->count, pairs, series);
+	key = index_set_key(index, pairs, set->count);
+	if (keys_find(&index->sets, key) != KEYS_NONE)
+		return 0;
+	handle = index_add_known(index, set->labels, set->count, pairs, key, series);
+	return handle != 0 ? handle : index_add(index, set->labels, set->count, pairs, series);
+}
+
+static void assert_told(const struct fixture *fixture, uint32_t handle, uint32_t series)
+{
+	const struct index_set *set = index_set_at(&fixture->index, handle);
+
+	for (uint32_t i = 0; i < set->count; i++) {
+		const struct index_pair *pair = index_pair_at(&fixture->index, set->pairs[i]);
+		struct posting_cursor cursor;
+		uint32_t number, times = 0;
+
+		posting_cursor_init(&cursor, &pair->posting, &fixture->index.cells);
+		while (posting_next(&cursor, &number))
+			times += number == series;
+		assert_int_equal(times, 1);
+		assert_int_equal(pair->references, pair->posting.count);
+	}
+}
+
+static void each_pair_is_told_of_all_series_of_a_run_once(void **state)
+{
+	static uint32_t handles[RUN_SERIES];
+	static bool gone[RUN_SERIES];
+
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		struct run_set set = {.values = 0};
+		struct fixture fixture;
+		struct random random;
+
+		fixture_open(&fixture, 1 << 20);
+		random_init(&random, seed);
+		for (uint32_t series = 0; series < RUN_SERIES; series++) {
+			run_set_make(&set, &random);
+			handles[series] = run_add(&fixture.index, &set, series);
+			gone[series] = true;
+			if (random_below(&random, 40) == 0)
+				index_settle(&fixture.index);
+		}
+		index_settle(&fixture.index);
+		for (uint32_t series = 0; series < RUN_SERIES; series++) {
+			if (handles[series] != 0)
+				assert_told(&fixture, handles[series], series);
+		}
+		for (uint32_t series = 0; series < RUN_SERIES; series++) {
+			if (handles[series] != 0)
+				index_remove(&fixture.index, handles[series]);
+		}
+		while (index_clean_one(&fixture.index, gone_in, gone))
+			;
+		assert_int_equal(cells_used(&fixture), 0);
+		fixture_close(&fixture);
+	}
+}
+
+static void labels_shared_with_the_set_before_are_not_looked_up_again(void **state)
+{
+	struct label first[2] = {{"a", "1", 1, 1}, {"b", "2", 1, 1}};
+	struct label second[2] = {{"a", "3", 1, 1}, first[1]};
+	struct fixture fixture;
+	uint32_t pairs[2];
+
+	fixture_open(&fixture, 1 << 20);
+	assert_int_not_equal(add(&fixture, 1, 2, 0), 0);
+	assert_int_not_equal(add(&fixture, 3, 4, 1), 0);
+	assert_true(index_find_pairs(&fixture.index, first, 2, NULL, 0, pairs));
+	assert_true(index_find_pairs(&fixture.index, second, 2, first, 1, pairs));
+	assert_int_equal(pairs[1], fixture.index.last[1]);
+	/* What was asked before is not what the caller had before: each is looked up. */
+	assert_true(index_find_pairs(&fixture.index, (struct label[2]){second[0], {"b", "4", 1, 1}},
+		2, NULL, 0, pairs));
+	assert_true(index_find_pairs(&fixture.index, second, 2, first, 1, pairs));
+	assert_string_equal(index_pair_at(&fixture.index, pairs[1])->text, "2");
+	fixture_close(&fixture);
+}
+
 static void failed_allocations_are_answers(void **state)
 {
 	struct fixture fixture;
@@ -208,6 +328,8 @@ int main(void)
 		cmocka_unit_test(removed_sets_leave_nothing_behind),
 		cmocka_unit_test(a_pair_that_waits_for_cleaning_is_used_again),
 		cmocka_unit_test(without_memory_nothing_changes),
+		cmocka_unit_test(each_pair_is_told_of_all_series_of_a_run_once),
+		cmocka_unit_test(labels_shared_with_the_set_before_are_not_looked_up_again),
 		cmocka_unit_test(failed_allocations_are_answers),
 	};
 

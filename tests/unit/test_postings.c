@@ -46,6 +46,21 @@ static bool add(struct fixture *fixture, uint32_t number)
 	return true;
 }
 
+/* In one go as far as the room goes that was asked for; returns how many. */
+static uint32_t add_many(struct fixture *fixture, const uint32_t *numbers, uint32_t count)
+{
+	uint32_t room = posting_room(&fixture->posting, &fixture->cells, numbers[0]), fit = 1;
+
+	if (room == 0)
+		return add(fixture, numbers[0]) ? 1 : 0;
+	while (fit < count && room > posting_delta_size(numbers[fit], numbers[fit - 1])) {
+		room -= posting_delta_size(numbers[fit], numbers[fit - 1]);
+		fit++;
+	}
+	posting_add_many(&fixture->posting, &fixture->cells, numbers, fit);
+	return fit;
+}
+
 static void expect(const struct fixture *fixture, const uint32_t *numbers, uint32_t count)
 {
 	struct posting_cursor cursor;
@@ -81,7 +96,7 @@ static void random_changes_match_a_model(void **state)
 		memset(present, 0, sizeof(present));
 		for (int round = 0; round < 20; round++) {
 			uint32_t adding = (uint32_t)random_below(&random, round % 5 == 0 ? 4 : 200);
-			uint32_t kept = 0;
+			uint32_t kept = 0, added = count;
 
 			for (uint32_t i = 0; i < adding; i++) {
 				uint32_t number =
@@ -90,8 +105,14 @@ static void random_changes_match_a_model(void **state)
 				if (present[number])
 					continue;
 				present[number] = true;
-				assert_true(add(&fixture, number));
 				numbers[count++] = number;
+			}
+			while (added < count) {
+				uint32_t fit = add_many(&fixture, numbers + added,
+					seed % 3 ? count - added : 1);
+
+				assert_true(fit > 0);
+				added += fit;
 			}
 			expect(&fixture, numbers, count);
 			memset(gone, 0, sizeof(gone));
@@ -157,6 +178,26 @@ static void consecutive_numbers_take_little(void **state)
 	slabs_fini(&fixture.slabs);
 }
 
+/* What was promised to fit needs no memory, and what one by one would take is not exceeded. */
+static void numbers_in_one_go_take_no_more_than_one_by_one(void **state)
+{
+	static uint32_t numbers[20000];
+	struct fixture single, many;
+
+	fixture_open(&single, 1 << 20);
+	fixture_open(&many, 1 << 20);
+	for (uint32_t i = 0; i < 20000; i++) {
+		numbers[i] = i + (i / 50 % 3) * 1000000;
+		assert_true(add(&single, numbers[i]));
+	}
+	for (uint32_t at = 0; at < 20000;)
+		at += add_many(&many, numbers + at, 64 < 20000 - at ? 64 : 20000 - at);
+	expect(&many, numbers, 20000);
+	assert_int_equal(cells_used(&many), cells_used(&single));
+	slabs_fini(&many.slabs);
+	slabs_fini(&single.slabs);
+}
+
 static void without_memory_nothing_changes(void **state)
 {
 	static uint32_t numbers[100000];
@@ -180,6 +221,7 @@ int main(void)
 		cmocka_unit_test(one_number_takes_no_cell),
 		cmocka_unit_test(a_reservation_may_go_unused),
 		cmocka_unit_test(consecutive_numbers_take_little),
+		cmocka_unit_test(numbers_in_one_go_take_no_more_than_one_by_one),
 		cmocka_unit_test(without_memory_nothing_changes),
 	};
 
