@@ -169,7 +169,7 @@ static void learn_outcome(struct foresight_state *state, const struct traffic *t
 			state->shift[a][h][q] =
 				foresight_shift(state->shift[a][h][q], (double)foresight_levels[q],
 					high > (double)said->foresight.rates[a][h][q]);
-	foresight_residual_add(state, h, said->context,
+	foresight_residual_add(state, h, (int)said->foresight.context,
 		traffic_ratio(&(struct traffic_memory){.slow = (double)said->slow},
 			(double)said->level, high) -
 			(double)said->ridge[h]);
@@ -201,13 +201,13 @@ static void say(const struct foresight_model *model, struct foresight_state *sta
 	traffic_features(traffic, &state->memory, at, foresight_horizons, FORESIGHT_HORIZONS, rows);
 	said->level = (float)level;
 	said->slow = (float)state->memory.slow;
-	said->context = foresight_context(model, traffic_unrest(traffic, at));
+	said->foresight.context = (uint8_t)foresight_context(model, traffic_unrest(traffic, at));
 	for (size_t h = 0; h < FORESIGHT_HORIZONS; h++) {
 		float ratios[FORESIGHT_ARMS][FORESIGHT_LEVELS];
 		double mean = foresight_ridge_mean(&model->ridges[h], rows[h]);
 
 		said->ridge[h] = (float)mean;
-		ridge_quantiles(state, h, said->context, ratios[FORESIGHT_RIDGE]);
+		ridge_quantiles(state, h, said->foresight.context, ratios[FORESIGHT_RIDGE]);
 		quantile_net_predict(&model->nets[h], rows[h], ratios[FORESIGHT_NET]);
 		for (size_t q = 0; q < FORESIGHT_LEVELS; q++) {
 			ratios[FORESIGHT_RIDGE][q] += (float)mean;

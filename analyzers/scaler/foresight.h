@@ -62,6 +62,7 @@ struct foresight_model {
 /* What is said at a slot: rates; all 0 and known false: nothing. */
 struct foresight {
 	bool known;
+	uint8_t context; /* of unrest */
 	float rates[FORESIGHT_ARMS][FORESIGHT_HORIZONS][FORESIGHT_LEVELS];
 };
 
@@ -70,7 +71,6 @@ struct foresight_said {
 	struct foresight foresight;
 	float level, slow;               /* of that slot */
 	float ridge[FORESIGHT_HORIZONS]; /* its mean, a log ratio */
-	int context;
 };
 
 struct foresight_state {

@@ -16,6 +16,10 @@
 #define NO_HPA_PODS 1e30f
 #define DAY_MINUTES (DAY / POLICY_SLOTS_PER_MINUTE)
 
+/* A setting that costs so many times the cheapest one's pods avoids nothing that has to be avoided: one
+ * event that only twice the pods would have met must not be paid for all week. */
+#define DEAR 1.8f
+
 static const uint8_t arms[NIGHTLY_FORECAST_ARMS] = {FORESIGHT_NET, FORESIGHT_ENS};
 static const uint8_t windows[NIGHTLY_WINDOWS] = {20, 40, 80};
 static const float loads[NIGHTLY_LOADS] = {.75f, .80f, .85f};
@@ -44,20 +48,25 @@ void nightly_sum_up(const struct nightly_day *const *days, size_t day_count,
 
 	memset(sums, 0, policy_count * sizeof(*sums));
 	for (size_t d = 0; d < day_count; d++) {
-		float violated = INFINITY, bad = INFINITY;
+		float violated = INFINITY, bad = INFINITY, dear = INFINITY;
+
+		for (size_t p = 0; p < policy_count; p++)
+			dear = fminf(dear, outcomes[d][p].pod_slots * DEAR);
 
 		minutes += (double)days[d]->minutes;
 		requests += (double)days[d]->requests;
 		slots += (double)days[d]->slots;
 		for (size_t p = 0; p < policy_count; p++) {
+			if (outcomes[d][p].pod_slots > dear)
+				continue;
 			violated = fminf(violated, outcomes[d][p].violated);
 			bad = fminf(bad, outcomes[d][p].bad);
 		}
 		for (size_t p = 0; p < policy_count; p++) {
 			const struct nightly_outcome *outcome = &outcomes[d][p];
 
-			sums[p].violated += (double)(outcome->violated - violated);
-			sums[p].bad += (double)(outcome->bad - bad);
+			sums[p].violated += fmax((double)(outcome->violated - violated), 0);
+			sums[p].bad += fmax((double)(outcome->bad - bad), 0);
 			sums[p].pod_slots += (double)outcome->pod_slots;
 			sums[p].events += (double)outcome->events;
 		}
@@ -93,6 +102,32 @@ size_t nightly_choose(const struct nightly_sum *sums, size_t count)
 	return best;
 }
 
+void nightly_advantage(const struct nightly_day *days, size_t day_count, size_t policy,
+	size_t other, struct nightly_advantage *advantage)
+{
+	/* Student's t at .95, by degrees of freedom. */
+	static const double t[NIGHTLY_DAYS] = {0, 6.314, 2.920, 2.353, 2.132, 2.015, 1.943};
+	double mean = 0, square = 0, n = 0, half;
+
+	for (size_t d = 0; d < day_count; d++) {
+		const struct nightly_outcome *one = &days[d].outcomes[policy];
+		const struct nightly_outcome *two = &days[d].outcomes[other];
+		double sample = log(
+			((double)one->pod_slots * (1 + NIGHTLY_EVENT_PRICE * (double)one->events)) /
+			((double)two->pod_slots * (1 + NIGHTLY_EVENT_PRICE * (double)two->events)));
+		double apart = sample - mean;
+
+		n++;
+		mean += apart / n;
+		square += apart * (sample - mean);
+	}
+	*advantage = (struct nightly_advantage){NAN, NAN, NAN};
+	if (day_count < 2 || day_count > NIGHTLY_DAYS)
+		return;
+	half = t[day_count - 1] * sqrt(square / (n - 1) / n);
+	*advantage = (struct nightly_advantage){mean, mean - half, mean + half};
+}
+
 /* ---- a day as the simulator takes it ---- */
 
 enum status replay_init(struct replay *replay, struct error *error)
@@ -105,13 +140,14 @@ enum status replay_init(struct replay *replay, struct error *error)
 	replay->draw.oracle = mem_zalloc(DAY, sizeof(int));
 	replay->draw.observed = mem_zalloc(DAY, sizeof(float));
 	replay->draw.cpu = mem_zalloc(DAY, sizeof(float));
+	replay->contexts = mem_zalloc(DAY, 1);
 	replay->rates =
 		mem_zalloc(NIGHTLY_FORECAST_ARMS * FORESIGHT_HORIZONS * FORESIGHT_LEVELS * DAY,
 			sizeof(float));
 	if (replay->load.demand == NULL || replay->load.events == NULL ||
 		replay->load.known == NULL || replay->draw.arrivals == NULL ||
 		replay->draw.oracle == NULL || replay->draw.observed == NULL ||
-		replay->draw.cpu == NULL || replay->rates == NULL) {
+		replay->draw.cpu == NULL || replay->contexts == NULL || replay->rates == NULL) {
 		replay_fini(replay);
 		return error_set(error, STATUS_NO_MEMORY, "no memory for the replay of a day");
 	}
@@ -122,6 +158,7 @@ void replay_fini(struct replay *replay)
 {
 	load_fini(&replay->load);
 	draw_fini(&replay->draw);
+	mem_free(replay->contexts);
 	mem_free(replay->rates);
 	*replay = (struct replay){0};
 }
@@ -170,6 +207,7 @@ void replay_foresee(struct replay *replay, const struct foresight_model *model,
 		struct foresight foresight;
 
 		foresight_step(model, state, traffic, from + i, &foresight);
+		replay->contexts[i] = foresight.context;
 		for (size_t a = 0; a < NIGHTLY_FORECAST_ARMS; a++)
 			for (size_t h = 0; h < FORESIGHT_HORIZONS; h++)
 				for (size_t q = 0; q < FORESIGHT_LEVELS; q++)
@@ -251,5 +289,104 @@ void replay_settings(const struct replay *replay, const struct plant_config *pla
 			return;
 		replay_policy(replay, plant, &own, &day->outcomes[NIGHTLY_HPA], day);
 		policy_close(&own);
+	}
+}
+
+/* ---- the learner ---- */
+
+struct replayed_chooser {
+	struct control control;
+	const struct replay *replay;
+	size_t arm;
+	struct chooser *chooser;
+	double objective, inverse; /* 1 / (what a pod serves at the highest load) */
+	bool learns;
+	struct random random;
+	int state, action; /* of the minute under way; -1: none yet */
+	struct chooser_minute minute;
+	int wanted;
+};
+
+static void begin_chooser(void *state, int replicas)
+{
+	struct replayed_chooser *at = state;
+
+	control_begin(&at->control);
+	at->state = at->action = -1;
+	at->minute = (struct chooser_minute){0};
+	at->wanted = replicas;
+}
+
+/* A minute is over: what came of it is learned, and the next level is chosen. */
+static void end_minute(struct replayed_chooser *at, const struct chooser_view *view)
+{
+	int state = chooser_state(view);
+	uint8_t level = chooser_best(at->chooser, state, at->control.setting.level);
+
+	if (at->learns && at->action >= 0)
+		chooser_learn(at->chooser, at->state, at->action,
+			chooser_reward(&at->minute, at->objective), state);
+	if (at->learns && random_unit(&at->random) < CHOOSER_EXPLORED)
+		level = (uint8_t)(1 + random_below(&at->random, CHOOSER_ACTIONS));
+	at->state = state;
+	at->action = level - 1;
+	at->minute = (struct chooser_minute){0};
+}
+
+static int decide_chooser(void *state, const struct policy_view *view)
+{
+	struct replayed_chooser *at = state;
+	const struct replay *replay = at->replay;
+	int64_t seen = view->slot - POLICY_DELAY_SLOTS;
+	const double part = 1. / POLICY_SLOTS_PER_MINUTE;
+	double up = NAN, down = NAN;
+
+	control_capacity_step(&at->control, view);
+	if (view->slot % POLICY_SLOTS_PER_MINUTE == 0 && seen >= 0) {
+		struct chooser_view now = {.middle = series(replay, at->arm, 0, 1)[seen],
+			.high = series(replay, at->arm, 0, 5)[seen],
+			.far = series(replay, at->arm, 1, 5)[seen],
+			.context = replay->contexts[seen],
+			.slot = view->slot};
+
+		if (!isnan(now.middle))
+			end_minute(at, &now);
+	}
+	if (seen >= 0) {
+		uint8_t level =
+			(uint8_t)(at->action < 0 ? at->control.setting.level : at->action + 1);
+
+		up = (double)series(replay, at->arm, FORESIGHT_UP, level)[seen];
+		down = (double)series(replay, at->arm, at->control.setting.down, level)[seen];
+	}
+	at->minute.changes += view->wanted != at->wanted ? 1 : 0;
+	at->wanted = view->wanted;
+	at->minute.pods += part * view->wanted;
+	if (view->rate >= 0) {
+		at->minute.need += part * ceil(view->rate * at->inverse);
+		at->minute.late += part * view->latency;
+	}
+	return control_decide(&at->control, view, up, down, NULL);
+}
+
+void replay_chooser(const struct replay *replay, const struct plant_config *plant, double idle,
+	const struct control_setting *setting, double objective, struct chooser *chooser,
+	struct nightly_day *day)
+{
+	struct replayed_chooser state = {.replay = replay,
+		.arm = setting->arm == arms[0] ? 0 : 1,
+		.chooser = chooser,
+		.objective = objective,
+		.inverse = 1 / load_pods_rate(plant, 1)};
+	struct policy policy = {.state = &state, .begin = begin_chooser, .decide = decide_chooser};
+	struct nightly_outcome ignored;
+
+	random_init(&state.random, (uint64_t)day->day);
+	/* Judged first: of a day that it has learned from it would know too much. */
+	for (size_t pass = 0; pass <= NIGHTLY_PASSES; pass++) {
+		state.learns = pass > 0;
+		control_init(&state.control, setting, plant->service_rate, idle);
+		replay_policy(replay, plant, &policy,
+			pass == 0 ? &day->outcomes[NIGHTLY_CHOOSER] : &ignored, day);
 	}
 }

@@ -6,7 +6,8 @@
  * the estimate of that night; forecasts are those of the day, worked out once for all settings and from
  * the model that served that day, which had not seen it.
  *
- * What no setting could avoid (the least of a day over all of them) is not held against any. Chosen is the
+ * What could not be avoided (the least of a day over all settings of at most 1.8 times the cheapest one's
+ * pods) is not held against any. Chosen is the
  * cheapest, by pods and (1 + .0004 changes a day), among those whose violated minutes and bad requests are
  * within .8 of the objective; where none is, the one that comes nearest to it.
  *
@@ -24,6 +25,7 @@
 #include "analyzers/scaler/foresight.h"
 #include "analyzers/scaler/hpa.h"
 #include "analyzers/scaler/load.h"
+#include "analyzers/scaler/quantile_chooser.h"
 #include "analyzers/scaler/quantile_control.h"
 #include "analyzers/scaler/simulate.h"
 #include "base/error.h"
@@ -38,7 +40,11 @@
 	(NIGHTLY_FORECAST_ARMS * NIGHTLY_DOWNS * NIGHTLY_LEVELS * NIGHTLY_WINDOWS * NIGHTLY_LOADS)
 /* Behind the settings: the user's own HPA. */
 #define NIGHTLY_HPA NIGHTLY_SETTINGS
-#define NIGHTLY_POLICIES (NIGHTLY_SETTINGS + 1)
+/* And the learner on top of the setting that served that day (quantile_chooser.h). */
+#define NIGHTLY_CHOOSER (NIGHTLY_SETTINGS + 1)
+#define NIGHTLY_POLICIES (NIGHTLY_SETTINGS + 2)
+/* Passes of the learner over a day that ended. */
+#define NIGHTLY_PASSES 4
 #define NIGHTLY_PART .8
 #define NIGHTLY_EVENT_PRICE .0004
 
@@ -77,12 +83,22 @@ bool nightly_better(const struct nightly_sum *one, const struct nightly_sum *oth
 /* The index of the best of sums[count]. */
 size_t nightly_choose(const struct nightly_sum *sums, size_t count);
 
+/* By how much one policy's days were dearer than another's: logarithm of the prices, a day a sample, with
+ * an interval of 90 % by Student's t. The days were served by neither alone: both are replayed on what was
+ * observed, which is the estimate off policy. NaN with less than two days. */
+struct nightly_advantage {
+	double mean, low, high;
+};
+void nightly_advantage(const struct nightly_day *days, size_t day_count, size_t policy,
+	size_t other, struct nightly_advantage *advantage);
+
 /* ---- replaying ---- */
 
 /* A day of observed traffic as the simulator takes it, and the forecasts of its slots. */
 struct replay {
 	struct load load;
 	struct draw draw;
+	uint8_t *contexts; /* of unrest, [slot] */
 	float *rates; /* forecasts, [NIGHTLY_FORECAST_ARMS][horizon][level][slot]; NaN: nothing said */
 	size_t slots_max;
 };
@@ -101,5 +117,9 @@ void replay_policy(const struct replay *replay, const struct plant_config *plant
 /* All settings, and the HPA if there is one (NULL: its outcome costs infinitely much). */
 void replay_settings(const struct replay *replay, const struct plant_config *plant, double idle,
 	const struct hpa_config *hpa, struct nightly_day *day);
+/* The learner on top of a setting: how it would have done, and then what it learns from the day. */
+void replay_chooser(const struct replay *replay, const struct plant_config *plant, double idle,
+	const struct control_setting *setting, double objective, struct chooser *chooser,
+	struct nightly_day *day);
 
 #endif

@@ -132,3 +132,10 @@ enum status quantile_arm_open(struct policy *policy, const struct quantile_polic
 	policy->close = arm_close;
 	return STATUS_OK;
 }
+
+void quantile_arm_aim(struct policy *policy, double objective)
+{
+	struct quantile_arm *arm = policy->state;
+
+	quantile_policy_aim(arm->learned, objective);
+}

@@ -126,6 +126,8 @@ static void walk_policy(struct walk *walk, struct quantile_policy *policy)
 	walk_whole(walk, &promoted);
 	policy->standing.promoted = promoted != 0;
 	walk_days(walk, policy);
+	walk_floats(walk, &policy->chooser.values[0][0], CHOOSER_STATES * CHOOSER_ACTIONS);
+	walk_floats(walk, &policy->chooser.visits[0][0], CHOOSER_STATES * CHOOSER_ACTIONS);
 }
 
 static size_t number_count(struct quantile_policy *policy)

@@ -19,6 +19,8 @@ struct quantile_night {
 	int64_t slot; /* the first of the day */
 	bool replayed;
 	struct nightly_day day;
+	struct chooser chooser;
+	struct control_setting setting;
 };
 
 bool quantile_policy_night_due(const struct quantile_policy *policy)
@@ -59,6 +61,8 @@ struct quantile_night *quantile_night_begin(struct quantile_policy *policy, stru
 	memcpy(night->traffic.slots, policy->traffic.slots, policy->traffic.count * sizeof(float));
 	night->state = policy->due_state;
 	night->slot = policy->due_slot;
+	night->chooser = policy->chooser;
+	night->setting = policy->standing.setting;
 	policy->due_slot = -1;
 	return night;
 }
@@ -78,6 +82,8 @@ void quantile_night_run(struct quantile_night *night)
 	night->day.day = night->slot / DAY;
 	replay_settings(&night->replay, plant, plant->cpu_idle,
 		night->config.has_hpa ? &night->config.hpa : NULL, &night->day);
+	replay_chooser(&night->replay, plant, plant->cpu_idle, &night->setting,
+		night->config.objective, &night->chooser, &night->day);
 	night->replayed = true;
 }
 
@@ -103,8 +109,17 @@ void quantile_policy_judge(struct quantile_policy *policy)
 	standing->policy = sums[best];
 	standing->hpa = sums[NIGHTLY_HPA];
 	policy->control.setting = standing->setting;
+	/* The learner serves only where it is surely cheaper and within the objective as well. */
+	nightly_advantage(policy->days, policy->day_count, NIGHTLY_CHOOSER, best,
+		&standing->chooser_advantage);
+	nightly_advantage(policy->days, policy->day_count, best, NIGHTLY_HPA,
+		&standing->hpa_advantage);
+	standing->chooses = nightly_better(&sums[NIGHTLY_CHOOSER], &sums[best]) &&
+		sums[NIGHTLY_CHOOSER].kept && standing->chooser_advantage.high < 0;
+	if (standing->chooses)
+		standing->policy = sums[NIGHTLY_CHOOSER];
 	standing->promoted = policy->day_count >= QUANTILE_PROMOTION_DAYS &&
-		(!policy->config.has_hpa || nightly_better(&sums[best], &sums[NIGHTLY_HPA]));
+		(!policy->config.has_hpa || nightly_better(&standing->policy, &standing->hpa));
 }
 
 void quantile_night_end(struct quantile_night *night, struct quantile_policy *policy)
@@ -116,6 +131,7 @@ void quantile_night_end(struct quantile_night *night, struct quantile_policy *po
 				policy->day_count * sizeof(policy->days[0]));
 		}
 		policy->days[policy->day_count++] = night->day;
+		policy->chooser = night->chooser;
 		quantile_policy_judge(policy);
 	}
 	night_close(night);
@@ -136,6 +152,12 @@ void quantile_policy_standing(const struct quantile_policy *policy,
 	struct quantile_standing *standing)
 {
 	*standing = policy->standing;
+}
+
+void quantile_policy_aim(struct quantile_policy *policy, double objective)
+{
+	policy->config.objective = objective;
+	quantile_policy_judge(policy);
 }
 
 void quantile_policy_demote(struct quantile_policy *policy)

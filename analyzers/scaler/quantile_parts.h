@@ -25,6 +25,8 @@ struct quantile_policy {
 	/* The days that were replayed, the oldest first. */
 	struct nightly_day days[NIGHTLY_DAYS];
 	size_t day_count;
+	struct chooser chooser;
+	uint8_t chosen; /* level of this minute; 0: none yet */
 	struct quantile_standing standing;
 };
 

@@ -73,6 +73,8 @@ static void policy_reset(struct quantile_policy *policy)
 	policy->foresight.known = false;
 	policy->stepped = policy->day_slot = policy->due_slot = -1;
 	policy->day_count = 0;
+	policy->chosen = 0;
+	memset(&policy->chooser, 0, sizeof(policy->chooser));
 	policy->standing = (struct quantile_standing){.setting = setting};
 }
 
@@ -201,6 +203,28 @@ static void observe(const struct policy_view *view, enum quantile_reason reason,
 	wish->parts.guard = control_guard(view);
 }
 
+/* The level that serves: the setting's, or the learner's of this minute. */
+static uint8_t level_now(struct quantile_policy *policy, int64_t slot)
+{
+	const struct foresight *foresight = &policy->foresight;
+	uint8_t usual = policy->control.setting.level;
+
+	if (!policy->standing.chooses)
+		return usual;
+	if (foresight->known && slot % POLICY_SLOTS_PER_MINUTE == 0) {
+		const float(*rates)[FORESIGHT_LEVELS] =
+			foresight->rates[policy->control.setting.arm];
+		struct chooser_view now = {.middle = rates[FORESIGHT_UP][1],
+			.high = rates[FORESIGHT_UP][5],
+			.far = rates[FORESIGHT_DOWN][5],
+			.context = foresight->context,
+			.slot = slot};
+
+		policy->chosen = chooser_best(&policy->chooser, chooser_state(&now), usual);
+	}
+	return policy->chosen > 0 ? policy->chosen : usual;
+}
+
 void quantile_policy_step(struct quantile_policy *policy, const struct policy_view *view,
 	struct quantile_wish *wish)
 {
@@ -208,10 +232,10 @@ void quantile_policy_step(struct quantile_policy *policy, const struct policy_vi
 	const struct control_setting *setting = &control->setting;
 	struct policy_view seen = *view;
 	double up = NAN, down = NAN;
+	uint8_t level;
 	int wanted;
 
 	*wish = (struct quantile_wish){.serves = policy->standing.promoted,
-		.quantile = (double)foresight_levels[setting->level],
 		.load = (double)setting->load};
 	if (control_contradicts(control, view)) {
 		seen.rate = NAN;
@@ -219,6 +243,8 @@ void quantile_policy_step(struct quantile_policy *policy, const struct policy_vi
 	}
 	control_capacity_step(control, &seen);
 	quantile_policy_take_slot(policy, view->slot - POLICY_DELAY_SLOTS, seen.rate);
+	level = level_now(policy, view->slot);
+	wish->quantile = (double)foresight_levels[level];
 	wish->foresight = policy->foresight;
 	wish->capacity = control_capacity(control);
 	if (isnan(wish->capacity)) {
@@ -231,8 +257,8 @@ void quantile_policy_step(struct quantile_policy *policy, const struct policy_vi
 	}
 	/* What was said of an older slot is not of this one. */
 	if (policy->foresight.known && !isnan(seen.rate)) {
-		up = (double)policy->foresight.rates[setting->arm][FORESIGHT_UP][setting->level];
-		down = (double)policy->foresight.rates[setting->arm][setting->down][setting->level];
+		up = (double)policy->foresight.rates[setting->arm][FORESIGHT_UP][level];
+		down = (double)policy->foresight.rates[setting->arm][setting->down][level];
 	}
 	wanted = control_decide(control, &seen, up, down, &wish->parts);
 	wish->wanted = bounded(&policy->config.plant, wanted);

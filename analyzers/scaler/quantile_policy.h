@@ -121,10 +121,15 @@ struct quantile_standing {
 	size_t days; /* replayed; 0: nothing else is known */
 	bool promoted;
 	struct control_setting setting;
+	bool chooses; /* the learner chooses the quantile, once a minute */
 	struct nightly_sum policy, hpa;
+	/* Price of the best setting against the HPA's, of the learner against the best setting's. */
+	struct nightly_advantage hpa_advantage, chooser_advantage;
 };
 void quantile_policy_standing(const struct quantile_policy *policy,
 	struct quantile_standing *standing);
+/* Another objective, per cent above 0; the days that were replayed are judged anew. */
+void quantile_policy_aim(struct quantile_policy *policy, double objective);
 /* Back to shadow, as after drift; the next night may promote it anew. */
 void quantile_policy_demote(struct quantile_policy *policy);
 
@@ -154,5 +159,7 @@ enum status quantile_policy_load(struct quantile_policy *policy, const char *pat
 /* `ours`: learns from the days before the judged part, then nights and lessons as live. */
 enum status quantile_arm_open(struct policy *policy, const struct quantile_policy_config *config,
 	const struct policy_scene *scene, struct error *error) MUST_CHECK;
+/* The next run is for another objective. */
+void quantile_arm_aim(struct policy *policy, double objective);
 
 #endif

@@ -6,7 +6,7 @@
  * the same draws: HPAs at 50, 60 and 70 %, and an HPA whose target (25 to 90 % by 2.5) and window (2, 5, 10,
  * 20, 30 min) are chosen anew each night by replay of the last seven days.
  *
- * Usage: bench_scaler [--seeds=N] [--trace=NAME] [--develop] [--no-stress]
+ * Usage: bench_scaler [--seeds=N] [--trace=NAME] [--develop] [--no-stress] [--stress]
  *   --develop: without the last third; two thirds of the rest are history. For choosing what is built in.
  */
 #include <dirent.h>
@@ -218,47 +218,48 @@ static void run_hpa(struct scene *scene, const struct draw *draw, uint64_t seed,
 	policy_close(&policy);
 }
 
-static void run_column(struct scene *scene, const struct draw *draws, enum column column)
+/* Learned once for all objectives. */
+static void ours_open(struct policy *policy, const struct scene *scene,
+	const struct policy_scene *known)
+{
+	struct quantile_policy_config config;
+	struct error error;
+
+	quantile_policy_config_default(&config);
+	config.plant = scene->plant;
+	config.capacity_factor = scene->capacity_factor;
+	hpa_setting(scene, 1, &config.hpa);
+	config.hpa.target_percent = 60;
+	if (quantile_arm_open(policy, &config, known, &error) != STATUS_OK) {
+		fprintf(stderr, "%s: %s\n", scene->name, error.text);
+		exit(1);
+	}
+}
+
+static void run_column(struct scene *scene, const struct draw *draws, enum column column,
+	struct policy *ours)
 {
 	struct figures *figures = &scene->figures[column];
-	struct policy policy = {.name = "policy"};
-	struct policy_scene known = {.load = &scene->load,
-		.plant = &scene->plant,
-		.first_slot = scene->history,
-		.hpa_whole_percent = true};
 	static struct tuned tuned;
+	struct policy tuned_policy = {.state = &tuned,
+		.begin = tuned_begin,
+		.decide = tuned_decide};
 
 	*figures = (struct figures){0};
-	if (column == TUNED_5 || column == TUNED_1) {
+	if (column == TUNED_5 || column == TUNED_1)
 		tuned_open(&tuned, scene, objectives[column]);
-		policy.state = &tuned;
-		policy.begin = tuned_begin;
-		policy.decide = tuned_decide;
-	} else if (column >= OURS_5) {
-		struct quantile_policy_config config;
-		struct error error;
-
-		quantile_policy_config_default(&config);
-		config.plant = scene->plant;
-		config.objective = objectives[column];
-		config.capacity_factor = scene->capacity_factor;
-		hpa_setting(scene, 1, &config.hpa);
-		config.hpa.target_percent = 60;
-		if (quantile_arm_open(&policy, &config, &known, &error) != STATUS_OK) {
-			fprintf(stderr, "%s: %s\n", scene->name, error.text);
-			exit(1);
-		}
-	}
+	else if (column >= OURS_5)
+		quantile_arm_aim(ours, objectives[column]);
 	for (size_t seed = 0; seed < seeds; seed++) {
-		tuned.draw = known.draw = &draws[seed];
+		tuned.draw = &draws[seed];
 		if (column <= HPA_70)
 			run_hpa(scene, &draws[seed], seed + 1, 50 + 10 * (double)column, figures);
 		else
-			add_run(scene, &draws[seed], seed + 1, &policy, figures);
+			add_run(scene, &draws[seed], seed + 1,
+				column >= OURS_5 ? ours : &tuned_policy, figures);
 	}
 	if (column == TUNED_5 || column == TUNED_1)
 		tuned_close(&tuned);
-	policy_close(&policy);
 }
 
 static void draws_make(const struct scene *scene, struct draw *draws)
@@ -271,11 +272,18 @@ static void draws_make(const struct scene *scene, struct draw *draws)
 static void run_columns(struct scene *scene, const enum column *columns, size_t count)
 {
 	struct draw *draws = mem_zalloc(seeds, sizeof(*draws));
+	struct policy ours = {.name = "ours"};
+	struct policy_scene known = {.load = &scene->load,
+		.plant = &scene->plant,
+		.first_slot = scene->history,
+		.hpa_whole_percent = true};
 
 	CHECK(draws != NULL);
 	draws_make(scene, draws);
+	ours_open(&ours, scene, &known);
 	for (size_t i = 0; i < count; i++)
-		run_column(scene, draws, columns[i]);
+		run_column(scene, draws, columns[i], &ours);
+	policy_close(&ours);
 	for (size_t seed = 0; seed < seeds; seed++)
 		draw_fini(&draws[seed]);
 	mem_free(draws);
@@ -549,7 +557,7 @@ static void run_stress(struct scene *scenes, size_t count)
 /* ---- all ---- */
 
 struct wishes {
-	bool develop, stress;
+	bool develop, stress, stress_alone;
 	const char *trace;
 };
 
@@ -590,6 +598,8 @@ int main(int argc, char **argv)
 			wishes.develop = true;
 		else if (strcmp(argv[i], "--no-stress") == 0)
 			wishes.stress = false;
+		else if (strcmp(argv[i], "--stress") == 0)
+			wishes.stress_alone = true;
 		else if (strncmp(argv[i], "--trace=", 8) == 0)
 			wishes.trace = argv[i] + 8;
 		else if (strncmp(argv[i], "--seeds=", 8) == 0)
@@ -600,7 +610,7 @@ int main(int argc, char **argv)
 		puts("bench_scaler: no traces (NIMBUSGUARD_DATA), nothing compared");
 		return 0;
 	}
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; !wishes.stress_alone && i < count; i++) {
 		int64_t start_ns = clock_thread_cpu_ns();
 
 		scene_load(&scenes[i]);
@@ -609,8 +619,11 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: %.0f s\n", scenes[i].name,
 			(double)(clock_thread_cpu_ns() - start_ns) * 1e-9);
 	}
-	print_traces(scenes, count);
-	print_targets(scenes, count);
+	if (!wishes.stress_alone) {
+		print_traces(scenes, count);
+		print_targets(scenes, count);
+		(void)fflush(stdout);
+	}
 	if (wishes.stress)
 		run_stress(scenes, count);
 	for (size_t i = 0; i < count; i++)

@@ -217,12 +217,12 @@ static void the_cheapest_within_the_objective_is_chosen(void **state)
 	static struct nightly_day days[2];
 	const struct nightly_day *day_list[2] = {&days[0], &days[1]};
 	/* Of 1430 minutes each day, at .5 %: 11.4 may be violated in two days. */
-	struct nightly_outcome outcomes[2][5] = {{outcome_of(0, 0, 20, 10),
+	struct nightly_outcome outcomes[2][5] = {{outcome_of(0, 0, 19, 10),
 							 outcome_of(4, 40, 15, 10),
 							 outcome_of(9, 90, 12, 10),
 							 outcome_of(4, 40, 15, 400),
 							 outcome_of(1, 400, 11, 10)},
-		{outcome_of(3, 30, 20, 10), outcome_of(8, 80, 15, 10), outcome_of(9, 90, 12, 10),
+		{outcome_of(3, 30, 19, 10), outcome_of(8, 80, 15, 10), outcome_of(9, 90, 12, 10),
 			outcome_of(8, 80, 15, 400), outcome_of(4, 400, 11, 10)}};
 	const struct nightly_outcome *outcome_list[2] = {outcomes[0], outcomes[1]};
 	struct nightly_sum sums[5];
@@ -250,6 +250,23 @@ static void the_cheapest_within_the_objective_is_chosen(void **state)
 	assert_int_equal(nightly_choose(sums, 5), 0);
 	nightly_sum_up(day_list, 2, outcome_list, 4, .5, sums + 1);
 	assert_int_equal(nightly_choose(sums + 2, 3), 0);
+}
+
+static void what_only_twice_the_pods_would_have_met_counts_against_none(void **state)
+{
+	static struct nightly_day day = {.minutes = 1430, .requests = 30000, .slots = 5720};
+	const struct nightly_day *days[1] = {&day};
+	struct nightly_outcome outcomes[3] = {outcome_of(60, 600, 10, 10),
+		outcome_of(50, 500, 15, 10), outcome_of(0, 0, 19, 10)};
+	const struct nightly_outcome *list[1] = {outcomes};
+	struct nightly_sum sums[3];
+
+	(void)state;
+	nightly_sum_up(days, 1, list, 3, .5, sums);
+	assert_false(sums[0].kept);
+	assert_true(sums[1].kept && sums[2].kept);
+	assert_true(near(sums[2].violated, 0));
+	assert_int_equal(nightly_choose(sums, 3), 1);
 }
 
 static void every_setting_of_the_grid_is_another_one(void **state)
@@ -281,6 +298,7 @@ int main(void)
 		cmocka_unit_test(without_readings_there_is_no_capacity),
 		cmocka_unit_test(a_rate_against_the_cpu_is_not_believed_for_five_minutes),
 		cmocka_unit_test(the_cheapest_within_the_objective_is_chosen),
+		cmocka_unit_test(what_only_twice_the_pods_would_have_met_counts_against_none),
 		cmocka_unit_test(every_setting_of_the_grid_is_another_one),
 	};
 
