@@ -290,8 +290,9 @@ lint: ## every check of the source that needs no run
 format: ## lay out all C files by .clang-format
 	@find $(ROOMS) tests -name '*.[ch]' -exec clang-format -i {} +
 
-docs: release ## the generated tables of docs/configuration.md and docs/metrics.md
+docs: release ## what is generated: tables of docs/configuration.md and docs/metrics.md, roles and rules in deploy/
 	@tests/support/docs.sh build/release/nimbusguard
+	@tests/support/manifests.sh build/release/nimbusguard deploy
 
 # ---- installing and releasing -----------------------------------------------------------------------------------------
 
@@ -302,7 +303,8 @@ unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 install: release ## install under PREFIX [PREFIX=/usr/local DESTDIR=]
 	install -D -m 755 $(B)/release/nimbusguard $(bindir)/nimbusguard
-	@for f in $$(find rules dashboards deploy -type f -not -path '*/tests/*' -not -path 'deploy/systemd/*'); do \
+	@for f in $$(find -L rules dashboards deploy -type f -not -path '*/tests/*' \
+		-not -path 'deploy/systemd/*' -not -path 'deploy/debian/*' -not -path 'deploy/docker/*' -not -name sbom.sh); do \
 		install -D -m 644 $$f $(sharedir)/$$f || exit 1; done
 	@for f in $$(find README.md LICENSE docs -type f); do install -D -m 644 $$f $(docdir)/$$f || exit 1; done
 	@mkdir -p $(unitdir)
@@ -314,7 +316,19 @@ uninstall: ## remove what install put under PREFIX
 dist: ## a source tarball, the same bytes for the same commit
 	@tests/support/dist.sh $(B)/dist nimbusguard-$(VERSION)
 
+deb: release ## a Debian package in build/dist/, the same bytes for the same program and commit
+	@rm -rf $(B)/dist/deb && $(MAKE) -s --no-print-directory install PREFIX=/usr DESTDIR=$(B)/dist/deb >/dev/null
+	@deploy/debian/build.sh $(B)/dist/deb $(B)/dist $(VERSION)
+
+sbom: release ## the bill of materials of the program, CycloneDX, in build/dist/
+	@mkdir -p $(B)/dist
+	@deploy/sbom.sh $(B)/release/nimbusguard $(VERSION) > $(B)/dist/nimbusguard-$(VERSION).cdx.json
+	@echo $(B)/dist/nimbusguard-$(VERSION).cdx.json
+
+chart: ## the Helm chart packed, in build/dist/; needs helm
+	@helm package deploy/helm/nimbusguard --destination $(B)/dist
+
 clean: ## remove build/
 	rm -rf $(B)
 
-.PHONY: help all release debug deps run test train-models check-one e2e fuzz bench bench-actions bench-analyzers bench-ingest bench-scaler coverage lint format install uninstall dist clean docs
+.PHONY: help all release debug deps run test train-models check-one e2e fuzz bench bench-actions bench-analyzers bench-ingest bench-scaler coverage lint format install uninstall dist deb sbom chart clean docs

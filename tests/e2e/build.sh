@@ -1,7 +1,7 @@
 #!/bin/bash
-# Builds what the end-to-end tests need and Debian does not have, from Go modules: Kubernetes' control plane and a
-# current Prometheus; takes KEDA's definition of ScaledObjects out of its module; and Python packages, each test's in an
-# environment of its own. Usage: build.sh FOLDER TEST...   The folder gets the programs that the named tests need; what is
+# Builds what the end-to-end tests need and Debian does not have, from Go modules: Kubernetes' control plane, Helm and a
+# current Prometheus; takes definitions of KEDA's and the Prometheus Operator's objects out of their modules; and Python
+# packages, each test's in an environment of its own. Usage: build.sh FOLDER TEST...   The folder gets what the named tests need; what is
 # there and up to date is left alone. Without a Go toolchain nothing is built, and the tests say that they skip.
 set -euo pipefail
 
@@ -70,8 +70,19 @@ case $tests in
 	minor=${version#v*.}
 	symbols=k8s.io/component-base/version
 	take keda github.com/kedacore/keda/v2 config/crd/bases/keda.sh_scaledobjects.yaml keda-scaledobjects.yaml
+	take operator github.com/prometheus-operator/prometheus-operator \
+		example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml servicemonitors.yaml
+	take operator github.com/prometheus-operator/prometheus-operator \
+		example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml prometheusrules.yaml
 	CGO_ENABLED=0 build kubernetes "Kubernetes $version" . -buildvcs=false -trimpath -ldflags "-s -w \
 		-X $symbols.gitVersion=$version -X $symbols.gitMajor=1 -X $symbols.gitMinor=${minor%%.*}"
+	;;
+esac
+# With the flags and versions of Kubernetes above, so that what both are made of is compiled once.
+case $tests in
+*deploy*)
+	module=helm.sh/helm/v3
+	CGO_ENABLED=0 build helm "Helm $(version_of helm $module)" $module/cmd/helm -buildvcs=false -trimpath -ldflags "-s -w"
 	;;
 esac
 case $tests in

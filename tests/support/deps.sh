@@ -11,7 +11,7 @@ packages_of() {
 			libxxhash-dev libyaml-dev zlib1g-dev libcrypt-dev
 		;;
 	test) echo libcmocka-dev libprotobuf-c-dev protobuf-c-compiler ;;
-	e2e) echo curl jq ;;
+	e2e) echo curl jq dpkg-dev ;;
 	fuzz) echo clang libclang-rt-14-dev llvm ;;
 	lint) echo clang clang-tidy clang-format cppcheck shellcheck ;;
 	coverage) echo gcovr ;;
