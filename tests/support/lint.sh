@@ -22,7 +22,7 @@ mapfile -t tests < <(find_files tests -name '*.c')
 mapfile -t test_headers < <(find_files tests -name '*.h')
 mapfile -t scripts < <(find_files . -name '*.sh' && find_files .ci -name run)
 mapfile -t documents < <(
-	git ls-files -co --exclude-standard 2>/dev/null | grep -v '^\.ci/' || find_files . -name '*.md'
+	git ls-files -co --exclude-standard 2>/dev/null | grep -v -e '^\.ci/' -e '^deploy/helm/nimbusguard/files/' || find_files . -name '*.md'
 )
 code=("${product[@]}" "${product_headers[@]}" "${tests[@]}" "${test_headers[@]}")
 
