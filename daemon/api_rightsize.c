@@ -1,6 +1,6 @@
 /*
- * GET /api/v1/rightsize: the requests and limits that are recommended for containers, as data, or
- * (format=manifest) as a manifest for kubectl.
+ * GET /api/v1/rightsize: the requests and limits that are recommended for containers, as data, as text for
+ * people (format=text), or as a manifest for kubectl (format=manifest).
  */
 #include <string.h>
 
@@ -16,7 +16,7 @@
 
 struct rightsize_query {
 	struct workload_key workload;
-	bool given, manifest;
+	bool given, manifest, text;
 	enum sizing_way way; /* of the manifest */
 	size_t limit;
 };
@@ -31,14 +31,38 @@ static enum status read_query(const struct request *request, struct rightsize_qu
 	query->manifest = format != NULL && strcmp(format, "manifest") == 0;
 	if (status == STATUS_OK)
 		status = api_read_limit(request, LIMIT_DEFAULT, LIMIT_MAX, &query->limit, error);
-	if (status == STATUS_OK && format != NULL && !query->manifest &&
+	query->text = format != NULL && strcmp(format, "text") == 0;
+	if (status == STATUS_OK && format != NULL && !query->manifest && !query->text &&
 		strcmp(format, "json") != 0)
 		status = error_set(error, STATUS_BAD_INPUT,
-			"format \"%.40s\" is neither json nor manifest", format);
+			"format \"%.40s\" is none of json, text, manifest", format);
 	if (status == STATUS_OK && by != NULL && !sizing_way_parse(by, &query->way))
 		status = error_set(error, STATUS_BAD_INPUT,
 			"by \"%.40s\" is none of vpa, peak, forecast", by);
 	return status;
+}
+
+static void write_list(const struct sized *rows, size_t count, struct buf *json)
+{
+	buf_add_char(json, '[');
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			buf_add_char(json, ',');
+		sized_write_json(&rows[i], json);
+	}
+	buf_add_char(json, ']');
+}
+
+static void write_text(const struct sized *rows, size_t count, struct buf *text)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			buf_add_char(text, '\n');
+		sized_write_text(&rows[i], text);
+	}
+	if (count == 0)
+		buf_add_text(text,
+			"There are no containers in the stream (the rules nimbusguard:container_*).\n");
 }
 
 static enum status list(struct service *service, const struct rightsize_query *query,
@@ -58,12 +82,10 @@ static enum status list(struct service *service, const struct rightsize_query *q
 		return error_set(error, STATUS_NO_MEMORY, "out of memory");
 	if (query->manifest)
 		sized_write_manifest(rows, count, query->way, text);
-	for (size_t i = 0; i < count && !query->manifest; i++) {
-		buf_add_char(text, i == 0 ? '[' : ',');
-		sized_write_json(&rows[i], text);
-	}
-	if (!query->manifest)
-		buf_add_text(text, count == 0 ? "[]" : "]");
+	else if (query->text)
+		write_text(rows, count, text);
+	else
+		write_list(rows, count, text);
 	mem_free(rows);
 	return STATUS_OK;
 }
@@ -78,9 +100,11 @@ void route_rightsize(struct request *request, void *argument)
 	buf_init(&text, ANSWER_MAX);
 	if (status == STATUS_OK)
 		status = list(argument, &query, &text, &error);
-	if (status == STATUS_OK && buf_ok(&text) && query.manifest)
-		request_reply(request, 200, "application/yaml; charset=utf-8", text.data,
-			text.size);
+	if (status == STATUS_OK && buf_ok(&text) && (query.manifest || query.text))
+		request_reply(request, 200,
+			query.text ? "text/plain; charset=utf-8"
+				   : "application/yaml; charset=utf-8",
+			text.data, text.size);
 	else
 		api_reply(request, &text, status, &error);
 	buf_fini(&text);

@@ -48,11 +48,16 @@ int command_replay(const struct command_line *line);
 int command_evaluate(const struct command_line *line);
 int command_dataset(const struct command_line *line);
 int command_simulate(const struct command_line *line);
+int command_rightsize(const struct command_line *line);
 int command_models(const struct command_line *line);
 /* Their usage texts, with a newline at the end. That of serve is followed by its settings. */
 extern const char serve_flags[], check_flags[], demo_flags[], actions_flags[], loadgen_flags[],
 	test_flags[], explain_flags[], rbac_flags[], replay_flags[], audit_flags[],
-	evaluate_flags[], dataset_flags[], models_flags[], simulate_flags[];
+	evaluate_flags[], dataset_flags[], models_flags[], simulate_flags[], rightsize_flags[];
+
+struct sizing_prices; /* analyzers/rightsize/sizing.h */
+/* rightsize.price_* by the layers of configuration; an exit status. */
+int command_prices(const struct command_line *line, struct sizing_prices *prices);
 
 /* Signals of serve and demo: SIGTERM and SIGINT end, SIGHUP reloads. Blocked in all threads and
  * waited for by the main thread. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "analyzers/rightsize/sizing_replay.h"
 #include "analyzers/scaler/compare.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -18,6 +19,7 @@
 #define POLICIES_TEXT_MAX 2048
 #define MINUTE_MS INT64_C(60000)
 #define PEAK_QUANTILE 0.999
+#define RESOURCES_HISTORY_DAYS 7
 
 const char simulate_flags[] =
 	"usage: nimbusguard simulate --trace=FILE|--shape=NAME|--from-prometheus=URL [flags]\n\n"
@@ -55,6 +57,9 @@ const char simulate_flags[] =
 	"  --price=N           of a pod-hour, in any currency\n"
 	"  --no-advice         without the search for the best HPA settings\n"
 	"  --hpa-fractions     the HPA does not cut the utilization to whole per cents as Kubernetes does\n"
+	"  --resources=FILE    CSV of one container (nimbusguard help rightsize, --trace): what requests by\n"
+	"                      the rule of the Vertical Pod Autoscaler, the peak and our forecast would\n"
+	"                      have cost, and the minutes they would have throttled or killed\n"
 	"output:\n"
 	"  --format=FORMAT     text (the default) or json\n"
 	"  --report=FILE       write an HTML page with the table and drawings\n\n"
@@ -306,7 +311,43 @@ static void show_progress(void *user, double part, const char *what)
 	fprintf(stderr, "\r\033[K%s", words);
 }
 
-static int write_out(const struct comparison *comparison, bool json, const char *report)
+/* What requests by each way would have done, behind the comparison of replicas. */
+static int add_resources(const struct command_line *line, bool json, struct buf *text)
+{
+	const char *path = command_flag(line, "resources");
+	struct sizing_prices prices;
+	struct sizing_trace trace;
+	struct sizing_replay replay;
+	struct error error;
+	enum status status;
+
+	if (path == NULL)
+		return EXIT_GOOD;
+	if (command_prices(line, &prices) != EXIT_GOOD)
+		return EXIT_FAILED;
+	status = sizing_trace_read_csv(&trace, path, &error);
+	if (status == STATUS_OK)
+		status = sizing_replay(&trace, RESOURCES_HISTORY_DAYS, &prices, &replay, &error);
+	sizing_trace_fini(&trace);
+	if (status != STATUS_OK)
+		return failed(&error);
+	if (json && buf_ok(text)) {
+		/* The object goes on. */
+		while (text->size > 0 && text->data[text->size - 1] != '}')
+			text->size--;
+		text->size -= text->size > 0;
+		buf_add_text(text, ",\"requests\":");
+		sizing_replay_write_json(&replay, text);
+		buf_add_text(text, "}\n");
+	} else {
+		buf_printf(text, "\nRequests of the container in %.200s. ", path);
+		sizing_replay_write_text(&replay, text);
+	}
+	return EXIT_GOOD;
+}
+
+static int write_out(const struct command_line *line, const struct comparison *comparison,
+	bool json, const char *report)
 {
 	int status = EXIT_GOOD;
 	struct error error;
@@ -317,7 +358,8 @@ static int write_out(const struct comparison *comparison, bool json, const char 
 		comparison_write_json(comparison, &text);
 	else
 		comparison_write_text(comparison, &text);
-	if (buf_ok(&text) && text.data != NULL)
+	status = add_resources(line, json, &text);
+	if (status == EXIT_GOOD && buf_ok(&text) && text.data != NULL)
 		fputs(text.data, stdout);
 	buf_reset(&text);
 	if (report != NULL) {
@@ -351,7 +393,7 @@ static int simulate_and_tell(struct simulate_command *at, bool json)
 		fputs("\r\033[K", stderr);
 	if (status != STATUS_OK)
 		return failed(&error);
-	result = write_out(&comparison, json, command_flag(at->line, "report"));
+	result = write_out(at->line, &comparison, json, command_flag(at->line, "report"));
 	comparison_fini(&comparison);
 	return result;
 }
@@ -361,7 +403,7 @@ int command_simulate(const struct command_line *line)
 	static const char *const known[] = {"trace", "unit", "keep-odd", "shape", "days",
 		"from-prometheus", "target", "query", "start", "end", "pod-rate", "peak-pods",
 		"pods", "startup", "policy", "history", "seeds", "seed", "objective", "price",
-		"no-advice", "hpa-fractions", "format", "report", NULL};
+		"no-advice", "hpa-fractions", "format", "report", "resources", NULL};
 	const char *format = command_flag(line, "format");
 	struct simulate_command *at;
 	int result;

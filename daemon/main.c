@@ -42,6 +42,8 @@ static const struct {
 		dataset_flags},
 	{"simulate", "autoscalers on one's own traffic: cost, late requests, advice for the HPA",
 		command_simulate, simulate_flags},
+	{"rightsize", "requests and limits for containers, what they cost and risk",
+		command_rightsize, rightsize_flags},
 	{"loadgen", "send a load by remote write, measure and verify", command_loadgen,
 		loadgen_flags},
 };
@@ -131,6 +133,8 @@ static const struct {
 	{"keep-odd", true},
 	{"no-advice", true},
 	{"hpa-fractions", true},
+	{"by", false},
+	{"resources", false},
 	{"from", false},
 	{"to", false},
 };

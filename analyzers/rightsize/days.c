@@ -12,6 +12,7 @@
 /* With fewer trials, or within the first week, the margin is at least that of the VPA. */
 #define TRIALS_MIN 3
 #define WEEK 7
+#define TODAY_MINUTES 60
 #define MARGIN_DEFAULT 1.15
 #define MARGIN_LEAST 0.9
 #define MARGIN_MOST 3.0
@@ -208,6 +209,11 @@ bool days_forecast(const struct days *days, enum day_level level, double missed,
 		forecast->by = forecasters[i].name;
 	}
 	return true;
+}
+
+double days_today(const struct days *days, enum day_level level)
+{
+	return days->minutes >= TODAY_MINUTES ? (double)level_of(days, day_levels[level]) : NAN;
 }
 
 double days_peak(const struct days *days)

@@ -59,6 +59,8 @@ struct day_forecast {
 /* missed: the part of the days on which more may be needed, 0 to 1. False: fewer than DAYS_MIN days. */
 bool days_forecast(const struct days *days, enum day_level level, double missed,
 	struct day_forecast *forecast);
+/* Of today so far; NaN: less than an hour of it is known. */
+double days_today(const struct days *days, enum day_level level);
 /* The highest peak of all days and today; NaN: no day yet. */
 double days_peak(const struct days *days);
 /* The part of the days whose peak was above a value; NaN: no day yet. */

@@ -28,9 +28,9 @@ void sized_quantity(enum sized_resource resource, double value, char *text, size
 	if (isnan(value))
 		snprintf(text, size, "-");
 	else if (resource == SIZED_MEMORY)
-		snprintf(text, size, "%.0fMi", ceil(value / MIB - 1e-9));
+		snprintf(text, size, "%.0fMi", ceil(value / MIB - 1e-3));
 	else
-		snprintf(text, size, "%.0fm", ceil(value * 1000 - 1e-9));
+		snprintf(text, size, "%.0fm", ceil(value * 1000 - 1e-3));
 }
 
 static const char *verdict_name(enum sizing_verdict verdict)
@@ -123,8 +123,7 @@ static void add_percent(struct buf *text, double part)
 		buf_printf(text, " %8.2f %%", part * 100);
 }
 
-static void write_line(const struct sized *sized, enum sizing_way way, bool prices,
-	struct buf *text)
+static void write_line(const struct sized *sized, enum sizing_way way, struct buf *text)
 {
 	static const char *const words[SIZING_WAYS] = {"as it is", "VPA's rule", "peak",
 		"forecast"};
@@ -142,7 +141,7 @@ static void write_line(const struct sized *sized, enum sizing_way way, bool pric
 		add_percent(text, choice->over[resource]);
 	}
 	add_percent(text, choice->kill_risk);
-	if (prices && !isnan(choice->month))
+	if (!isnan(choice->month))
 		buf_printf(text, " %10.2f", choice->month * replicas_of(sized));
 	buf_add_char(text, '\n');
 }
@@ -159,7 +158,7 @@ static void write_reason(const struct sizing_advice *advice, struct buf *text)
 			"  Nothing is recommended: there were no measurements in the last hour.\n");
 }
 
-void sized_write_text(const struct sized *sized, bool prices, struct buf *text)
+void sized_write_text(const struct sized *sized, struct buf *text)
 {
 	const struct sizing_advice *advice = &sized->advice;
 	char name[WORKLOAD_TEXT_MAX];
@@ -172,11 +171,11 @@ void sized_write_text(const struct sized *sized, bool prices, struct buf *text)
 		buf_printf(text, ", killed %u times for lack of memory", advice->kills);
 	buf_add_char(text, '\n');
 	write_reason(advice, text);
-	buf_printf(text, "  %-10s %9s %9s %10s %9s %9s %10s %10s%s\n", "", "CPU", "limit", "over",
-		"memory", "limit", "over", "kill risk", prices ? "    a month" : "");
+	buf_printf(text, "  %-10s %9s %9s %10s %9s %9s %10s %10s %10s\n", "", "CPU", "limit",
+		"over", "memory", "limit", "over", "kill risk", "a month");
 	for (int way = 0; way < SIZING_WAYS; way++)
 		if (way == SIZING_NOW || advice->verdict == SIZING_READY)
-			write_line(sized, (enum sizing_way)way, prices, text);
+			write_line(sized, (enum sizing_way)way, text);
 	if (advice->verdict == SIZING_READY)
 		buf_printf(text,
 			"  Forecasts: CPU by %s with a margin of %.2f, memory by %s with %.2f; %zu full "

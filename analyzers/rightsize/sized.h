@@ -28,8 +28,8 @@ int sized_compare(const void *left, const void *right);
 
 /* One object. month is that of all replicas, where their number is known, else of one. */
 void sized_write_json(const struct sized *sized, struct buf *json);
-/* A paragraph with a table; says why where nothing is recommended. prices: whether money is shown. */
-void sized_write_text(const struct sized *sized, bool prices, struct buf *text);
+/* A paragraph with a table; says why where nothing is recommended. */
+void sized_write_text(const struct sized *sized, struct buf *text);
 /* Of containers in the order of sized_compare(): one document a workload with what is recommended by that
  * way, for `kubectl apply --server-side`. What nothing is recommended for stands in comments. */
 void sized_write_manifest(const struct sized *sized, size_t count, enum sizing_way way,

@@ -12,9 +12,14 @@
 #define MEMORY_MISSED 0.05
 /* A kill is remembered as long as the VPA keeps peaks. */
 #define KILL_KEPT_MS (8 * INT64_C(86400000))
+/* What comes this close to a CPU limit may have wanted more. */
+#define HELD_BACK 0.95
+#define HELD_BACK_MARGIN 1.15
 #define MEMORY_LIMIT_ROOM 1.2
 #define CPU_LIMIT_ROOM 1.1
 #define CORES_LEAST 0.001
+/* Of a millicore or a MiB: what days remember is rounded. */
+#define NEARLY 1e-3
 
 static const struct decay_scale minute_scales[SIZED_RESOURCES] = {
 	{.first = 0.01, .growth = 1.05, .most = 1000, .half_life_ms = WEEK_MS, .epsilon = 1e-4},
@@ -91,17 +96,25 @@ void sizing_add(struct sizing *sizing, int64_t minute, const struct sizing_minut
 static double rounded(enum sized_resource resource, double value)
 {
 	if (resource == SIZED_CPU)
-		return fmax(CORES_LEAST, ceil(value * 1000 - 1e-9) / 1000);
-	return fmax(MIB, ceil(value / MIB - 1e-9) * MIB);
+		return fmax(CORES_LEAST, ceil(value * 1000 - NEARLY) / 1000);
+	return fmax(MIB, ceil(value / MIB - NEARLY) * MIB);
+}
+
+/* A bucket tells no more than that a minute was within it; what no minute was above is known. */
+static double part_over(const struct sizing *sizing, int resource, double request)
+{
+	if (isnan(request))
+		return NAN;
+	if (request * (1 + 1e-6) >= days_peak(&sizing->days[resource]))
+		return 0;
+	return decay_above(&sizing->minutes[resource], request);
 }
 
 void sizing_judge(const struct sizing *sizing, const struct sizing_prices *prices,
 	struct sizing_choice *choice)
 {
-	for (int resource = 0; resource < SIZED_RESOURCES; resource++)
-		choice->over[resource] = isnan(choice->request[resource])
-			? NAN
-			: decay_above(&sizing->minutes[resource], choice->request[resource]);
+	for (int i = 0; i < SIZED_RESOURCES; i++)
+		choice->over[i] = part_over(sizing, i, choice->request[i]);
 	choice->kill_risk = isnan(choice->limit[SIZED_MEMORY])
 		? NAN
 		: days_above(&sizing->days[SIZED_MEMORY], choice->limit[SIZED_MEMORY]);
@@ -134,6 +147,17 @@ static void choose(struct sizing_choice *choice, const struct sizing_now *now,
 	}
 }
 
+/* The forecast, but no less than today has needed so far; and where a limit held back what could be seen,
+ * the VPA's margin above that. */
+static double needed(const struct days *days, enum day_level level, double forecast, double limit)
+{
+	double today = days_today(days, level), peak = days_today(days, DAY_PEAK);
+
+	if (!isnan(limit) && peak >= HELD_BACK * limit)
+		today *= HELD_BACK_MARGIN;
+	return fmax(forecast, today);
+}
+
 static void choose_ours(struct sizing_choice *choice, const struct sizing *sizing, int64_t minute,
 	const struct sizing_now *now, struct sizing_advice *advice)
 {
@@ -146,8 +170,10 @@ static void choose_ours(struct sizing_choice *choice, const struct sizing *sizin
 			&advice->forecasts[SIZED_MEMORY]) ||
 		!days_forecast(&sizing->days[SIZED_CPU], DAY_PEAK, MEMORY_MISSED, &peak))
 		return;
-	for (int resource = 0; resource < SIZED_RESOURCES; resource++)
-		request[resource] = advice->forecasts[resource].value;
+	request[SIZED_CPU] = needed(&sizing->days[SIZED_CPU], DAY_P95,
+		advice->forecasts[SIZED_CPU].value, now->limit[SIZED_CPU]);
+	request[SIZED_MEMORY] = needed(&sizing->days[SIZED_MEMORY], DAY_PEAK,
+		advice->forecasts[SIZED_MEMORY].value, NAN);
 	if (!isnan(sizing->kill_need) && minute * MINUTE_MS - sizing->kill_ms < KILL_KEPT_MS)
 		request[SIZED_MEMORY] = fmax(request[SIZED_MEMORY], sizing->kill_need);
 	for (int resource = 0; resource < SIZED_RESOURCES; resource++)

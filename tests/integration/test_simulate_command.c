@@ -28,11 +28,12 @@ static struct servers servers;
 static struct server *prometheus;
 static int64_t start_s;
 static bool fetched_from; /* Prometheus is there */
+static const char *command = "simulate";
 
 /* The output of the command with these arguments; errors are in it, too. */
 static char *simulate(const char *const *more, int wanted)
 {
-	const char *argv[24] = {getenv("NIMBUSGUARD_TEST_BIN"), "simulate"};
+	const char *argv[24] = {getenv("NIMBUSGUARD_TEST_BIN"), command};
 	char log[SERVER_PATH_MAX + 32], *output;
 	size_t count = 2;
 	int status;
@@ -221,6 +222,90 @@ static void what_prometheus_does_not_know_is_said(void **state)
 		"--end=50");
 }
 
+static void the_containers_of_a_workload_are_sized_from_prometheus(void **state)
+{
+	char from[160], start[64], end[64];
+	const char *const arguments[] = {from, "--target=shop/Deployment/web", start, end,
+		"--format=json", NULL};
+	json_t *report, *container, *now;
+
+	if (!fetched_from)
+		skip();
+	command = "rightsize";
+	snprintf(from, sizeof(from), "--from-prometheus=%s", prometheus->url);
+	snprintf(start, sizeof(start), "--start=%lld", (long long)start_s);
+	snprintf(end, sizeof(end), "--end=%lld", (long long)start_s + MINUTES * 60);
+	report = simulate_json(arguments);
+	assert_int_equal(json_array_size(report), 1);
+	container = json_array_get(report, 0);
+	assert_string_equal(json_string_value(json_object_get(container, "container")), "c");
+	/* Two days and no memory: nothing is recommended. */
+	assert_string_equal(json_string_value(json_object_get(container, "verdict")), "too_short");
+	assert_true(json_integer_value(
+			    json_object_get(json_object_get(container, "memory"), "days")) == 0);
+	now = json_object_get(json_object_get(container, "choices"), "now");
+	assert_true(fabs(json_number_value(json_object_get(now, "cpu_request")) - .5) < 1e-9);
+	assert_true(json_is_null(json_object_get(now, "memory_request")));
+	/* By day the busier pod uses .6 cores, more than it requests; by night .15. */
+	assert_true(fabs(json_number_value(json_object_get(now, "cpu_over")) - .5) < .05);
+	json_decref(report);
+	REFUSED(1, "has no CPU usage of pods", from, "--target=shop/Deployment/other");
+	command = "simulate";
+}
+
+/* Twelve days of a container, a row each quarter of an hour. */
+static char *write_resources(void)
+{
+	struct buf text;
+	char *path;
+
+	buf_init(&text, 1 << 20);
+	buf_add_text(&text, "time,cpu,memory_mib\n");
+	for (int i = 0; i < 12 * 96; i++)
+		buf_printf(&text, "%lld,%.3f,%d\n", 1767225600LL + i * 900LL, i % 96 < 48 ? .4 : .1,
+			300 + i % 96);
+	path = strdup(servers_write(&servers, "resources.csv", text.data));
+	buf_fini(&text);
+	return path;
+}
+
+static void a_recording_is_sized_and_each_way_held_against_it(void **state)
+{
+	char trace[SERVER_PATH_MAX + 32], *path = write_resources(), *output;
+	const char *const as_text[] = {trace, NULL};
+	const char *const as_manifest[] = {trace, "--target=shop/StatefulSet/db", "--name=server",
+		"--format=manifest", "--by=peak", NULL};
+	json_t *report, *replay;
+
+	command = "rightsize";
+	snprintf(trace, sizeof(trace), "--trace=%s", path);
+	output = simulate(as_text, 0);
+	assert_non_null(strstr(output, "Followed for the last 5.0 days"));
+	assert_non_null(strstr(output, "  VPA's rule"));
+	free(output);
+	output = simulate(as_manifest, 0);
+	assert_non_null(strstr(output, "kind: StatefulSet\nmetadata:\n  namespace: \"shop\"\n"));
+	assert_non_null(strstr(output,
+		"      - name: \"server\"\n        resources:\n          requests:\n"
+		"            cpu: 400m\n            memory: 395Mi\n"));
+	free(output);
+	REFUSED(2, "--by is forecast, vpa or peak", trace, "--by=now");
+	REFUSED(2, "--history is a duration of at least 4d", trace, "--history=1h");
+	REFUSED(2, "one of --trace and --from-prometheus", trace, "--from-prometheus=http://x");
+	REFUSED(2, "--format is text, json or manifest", trace, "--format=yaml");
+	REFUSED(2, "--workload is no name: a&b", "--workload=a&b");
+	command = "simulate";
+	snprintf(trace, sizeof(trace), "--resources=%s", path);
+	report = simulate_json((const char *const[]){"--shape=steady", "--days=1", "--no-advice",
+		"--policy=oracle", "--format=json", trace, NULL});
+	replay = json_object_get(report, "requests");
+	assert_true(json_number_value(json_object_get(replay, "judged_minutes")) > 7000);
+	assert_true(json_number_value(
+			    json_object_get(json_object_get(replay, "vpa"), "core_hours")) > 0);
+	json_decref(report);
+	free(path);
+}
+
 static void wrong_words_are_refused(void **state)
 {
 	REFUSED(2, "say which traffic", "--policy=oracle");
@@ -265,6 +350,8 @@ int main(void)
 		cmocka_unit_test(the_traffic_of_a_workload_comes_from_prometheus),
 		cmocka_unit_test(an_own_query_is_taken),
 		cmocka_unit_test(what_prometheus_does_not_know_is_said),
+		cmocka_unit_test(the_containers_of_a_workload_are_sized_from_prometheus),
+		cmocka_unit_test(a_recording_is_sized_and_each_way_held_against_it),
 		cmocka_unit_test(wrong_words_are_refused),
 		cmocka_unit_test(one_seed_gives_one_output_and_a_page),
 	};

@@ -193,6 +193,26 @@ static void a_kill_raises_memory_and_is_told_once(void **state)
 	assert_within(advice.choices[SIZING_OURS].request[SIZED_MEMORY], 512 * MEBI, 600 * MEBI);
 }
 
+static void a_day_that_needs_more_is_answered_on_that_day(void **state)
+{
+	struct sizing_advice advice;
+	const struct sizing_now limited = {{.4, GIBI}, {.8, GIBI}, 1, 1};
+	const struct sizing_minute busy = {.8, 900 * MEBI, 0, NAN};
+
+	add_days(0, 10, .4, 512 * MEBI);
+	for (int i = 0; i < 59; i++)
+		sizing_add(&sizing, M0 + 10 * 1440 + i, &busy);
+	sizing_advise(&sizing, M0 + 10 * 1440 + 58, &now, &prices, &advice);
+	assert_true(advice.choices[SIZING_OURS].request[SIZED_CPU] < .45);
+	sizing_add(&sizing, M0 + 10 * 1440 + 59, &busy);
+	sizing_advise(&sizing, M0 + 10 * 1440 + 59, &now, &prices, &advice);
+	assert_within(advice.choices[SIZING_OURS].request[SIZED_CPU], .8, .801);
+	assert_within(advice.choices[SIZING_OURS].request[SIZED_MEMORY], 900 * MEBI, 901 * MEBI);
+	/* At its limit it may have wanted more. */
+	sizing_advise(&sizing, M0 + 10 * 1440 + 59, &limited, &prices, &advice);
+	assert_within(advice.choices[SIZING_OURS].request[SIZED_CPU], .8 * 1.15, .8 * 1.15 + .002);
+}
+
 static void risk_is_told_of_what_is_set(void **state)
 {
 	struct sizing_advice advice;
@@ -244,6 +264,7 @@ int main(void)
 		cmocka_unit_test_setup(growth_is_followed_ahead_of_it, setup),
 		cmocka_unit_test_setup(a_busy_day_of_the_week_is_remembered, setup),
 		cmocka_unit_test_setup(a_kill_raises_memory_and_is_told_once, setup),
+		cmocka_unit_test_setup(a_day_that_needs_more_is_answered_on_that_day, setup),
 		cmocka_unit_test_setup(risk_is_told_of_what_is_set, setup),
 		cmocka_unit_test_setup(what_is_not_set_has_no_price_and_no_limit, setup),
 		cmocka_unit_test_setup(a_minute_twice_counts_once, setup),
