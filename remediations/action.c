@@ -63,6 +63,11 @@ unsigned action_kind_looks(enum action_kind kind)
 	return action_class(kind)->looks;
 }
 
+bool action_kind_looks_for_itself(enum action_kind kind)
+{
+	return action_class(kind)->kube != NULL && action_class(kind)->kube->look != NULL;
+}
+
 bool action_kind_reads_back(enum action_kind kind)
 {
 	return action_class(kind)->reads_back;

@@ -56,6 +56,8 @@ bool action_kind_has_inverse(enum action_kind kind);
 bool action_kind_cordons(enum action_kind kind);
 /* What it has to know of its target beyond the usual: bits of LOOK_... */
 unsigned action_kind_looks(enum action_kind kind);
+/* Whether its look is for one action alone, and not for all of its kind on the target. */
+bool action_kind_looks_for_itself(enum action_kind kind);
 /* Whether what it wrote can be read back from its target later, to see that nobody changed it. */
 bool action_kind_reads_back(enum action_kind kind);
 /* Whether a restart in the middle goes on with it. */

@@ -106,6 +106,7 @@ void engine_close(struct engine *engine)
 	if (!engine)
 		return;
 	engine_forget_all(engine);
+	engine_ahead_forget(engine);
 	seen_fini(&engine->seen);
 	storm_fini(&engine->storm);
 	ledger_fini(&engine->ledger);
@@ -267,6 +268,25 @@ static void open_incident(struct engine *engine, const struct event *event,
 	engine_begin_step(engine, incident);
 }
 
+struct playbook *engine_would_open(struct engine *engine, const struct event *event,
+	struct target *target)
+{
+	struct playbook *playbook = playbooks_match(engine->config.playbooks, event);
+	struct refusal refusal;
+
+	if (!event->firing || !playbook ||
+		seen_has(&engine->seen,
+			engine_resolved_key(event->fingerprint, event->starts_ms)) ||
+		!target_resolve(&playbook->target, &event->labels, &engine->config.signals, target,
+			&refusal) ||
+		find_open(engine, event->fingerprint, target) ||
+		engine_find_companion(engine, event, target) ||
+		seen_has(&engine->seen, engine_event_key(event, playbook->name, target)) ||
+		engine_find_alike(engine, event, playbook, target))
+		return NULL;
+	return playbook;
+}
+
 static void handle_firing(struct engine *engine, const struct event *event)
 {
 	struct playbook *playbook;
@@ -417,16 +437,9 @@ bool engine_drain(struct engine *engine)
 	return true;
 }
 
-void engine_observed(struct engine *engine, uint64_t ticket, const struct observation *observation,
-	int64_t now_ms)
+void engine_take_look(struct engine *engine, struct incident *incident,
+	const struct observation *observation)
 {
-	uint64_t slot = ticket & ((1u << SLOT_BITS) - 1);
-	struct incident *incident = slot < engine->slot_max ? engine->slots[slot] : NULL;
-
-	engine->now_ms = now_ms;
-	if (engine->standby || !incident || !incident->open || !incident->observe_asked ||
-		incident->observe_ticket != ticket)
-		return;
 	incident->observe_asked = false;
 	if (!incident->observation)
 		incident->observation = mem_alloc(sizeof(*observation));
@@ -442,6 +455,21 @@ void engine_observed(struct engine *engine, uint64_t ticket, const struct observ
 	} else if (incident->wait == WAIT_VERIFY) {
 		engine_verify(engine, incident);
 	}
+}
+
+void engine_observed(struct engine *engine, uint64_t ticket, const struct observation *observation,
+	int64_t now_ms)
+{
+	uint64_t slot = ticket & ((1u << SLOT_BITS) - 1);
+	struct incident *incident = slot < engine->slot_max ? engine->slots[slot] : NULL;
+
+	engine->now_ms = now_ms;
+	if (slot == AHEAD_SLOT)
+		incident = engine_ahead_observed(engine, ticket, observation);
+	if (engine->standby || !incident || !incident->open || !incident->observe_asked ||
+		incident->observe_ticket != ticket)
+		return;
+	engine_take_look(engine, incident, observation);
 	engine_settle(engine);
 }
 

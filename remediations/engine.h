@@ -120,6 +120,11 @@ enum status engine_replay(struct engine *engine, const struct record *record,
 	struct error *error) MUST_CHECK;
 void engine_start(struct engine *engine, int64_t now_ms);
 
+/* The event is on its way into the journal: where it would open an incident whose target is looked at first,
+ * that look begins now, and nothing else does. It is used when engine_event() comes with it within a second. */
+void engine_look_ahead(struct engine *engine, const struct event *event, int64_t now_ms);
+/* Whether that is worth while: not in a storm, or where nothing would be decided now. */
+bool engine_looks_ahead(const struct engine *engine);
 /* number: the event's record, 0 when it has none. */
 void engine_event(struct engine *engine, const struct event *event, uint64_t number,
 	int64_t now_ms);

@@ -19,18 +19,22 @@ const struct playbook_step *engine_step_of(const struct playbook *playbook,
 	return &playbook->steps[action->step];
 }
 
-/* Whether the guard will refuse whatever the cluster says: then it is left in peace. A storm of
- * alerts must not become a storm of questions to the API server. */
-static bool is_premature(const struct engine *engine, const struct incident *incident)
+bool engine_premature(const struct engine *engine, const struct guard_limits *limits)
 {
-	const struct playbook *playbook = engine_playbook(engine, incident);
-	const struct guard_limits *limits = playbook ? &playbook->guard : &engine->config.limits;
-
 	return engine->paused || freeze_until(engine->config.freeze, engine->now_ms, NULL) ||
 		engine->now_ms < engine->started_ms + limits->startup_grace_ms ||
 		engine->expected +
 			storm_count(&engine->storm, engine->now_ms - limits->storm_window_ms) >
 		limits->storm_alerts;
+}
+
+unsigned engine_looks_of(enum action_kind kind, const struct guard_limits *limits)
+{
+	unsigned looks = action_kind_looks(kind);
+
+	if (action_kind_cordons(kind) && limits->nodes_percent < 100)
+		looks |= LOOK_NODES;
+	return looks;
 }
 
 static const struct guard_limits *limits_of(const struct engine *engine,
@@ -75,11 +79,13 @@ void engine_begin_step(struct engine *engine, struct incident *incident)
 		engine_decide(engine, incident);
 		return;
 	}
-	engine_ask(engine, incident, WAIT_OBSERVATION);
+	if (!engine_ahead_claim(engine, incident))
+		engine_ask(engine, incident, WAIT_OBSERVATION);
 	if (incident->not_looked)
 		return;
 	/* The event's checkpoint may move on only over an incident that is in the journal. */
 	engine_record(engine, incident, NULL);
+	engine_ahead_take(engine, incident);
 }
 
 void engine_ask(struct engine *engine, struct incident *incident, enum wait wait)
@@ -96,17 +102,15 @@ void engine_ask(struct engine *engine, struct incident *incident, enum wait wait
 		memcpy(purpose.action_id, action->id, sizeof(purpose.action_id));
 		purpose.begun = action->written_ms != 0;
 	}
-	incident->not_looked = wait == WAIT_OBSERVATION && is_premature(engine, incident);
+	incident->not_looked =
+		wait == WAIT_OBSERVATION && engine_premature(engine, limits_of(engine, incident));
 	if (incident->not_looked) {
 		engine_decide(engine, incident);
 		return;
 	}
 	incident->observe_asked = true;
 	incident->observe_ticket = ticket;
-	target.looks = action ? action_kind_looks(action->plan.kind) : 0;
-	if (action && action_kind_cordons(action->plan.kind) &&
-		limits_of(engine, incident)->nodes_percent < 100)
-		target.looks |= LOOK_NODES;
+	target.looks = action ? engine_looks_of(action->plan.kind, limits_of(engine, incident)) : 0;
 	status = engine->ports.observe(engine->ports.self, ticket, &target, &purpose);
 	if (status) {
 		incident->observe_asked = false;

@@ -46,6 +46,7 @@ void engine_stand_by(struct engine *engine, int64_t now_ms)
 {
 	engine->now_ms = now_ms;
 	engine->standby = engine->elected = true;
+	engine_ahead_forget(engine);
 	for (size_t i = 0; i < engine->slot_max; i++) {
 		struct incident *incident = engine->slots[i];
 

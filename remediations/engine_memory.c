@@ -14,8 +14,8 @@ bool engine_allocate(struct engine *engine, unsigned incident_max)
 {
 	size_t slots = incident_max ? incident_max : 1, size = 16;
 
-	if (slots > (1u << SLOT_BITS))
-		slots = 1u << SLOT_BITS;
+	if (slots > AHEAD_SLOT)
+		slots = AHEAD_SLOT;
 	while (size < slots)
 		size *= 2;
 	engine->slot_max = engine->free_count = slots;

@@ -9,9 +9,11 @@
 #include "remediations/seen.h"
 
 #define SLOT_BITS 20
+#define AHEAD_SLOT ((1u << SLOT_BITS) - 1) /* in the ticket of a look ahead */
 #define TRIES_MAX 3
 #define LOOKS_MAX 6
 #define LEDGER_MAX 16384
+#define AHEAD_MAX 4
 
 /* An incident whose action may be changing the cluster or is being watched, and what the guard asks about
  * all of them, as of its action's newest state: thousands are looked through at each decision without
@@ -21,6 +23,16 @@ struct live {
 	uint64_t object, owner, cluster; /* as struct ledger_entry has them */
 	enum action_kind kind;
 	bool watched, dry_run;
+};
+
+/* A look at a target for an event that is not in the journal yet: engine_ahead.c. */
+struct look_ahead {
+	uint64_t ticket; /* of the observation; 0: a free place */
+	int64_t asked_ms;
+	struct target target;
+	enum action_kind kind;
+	char incident[INCIDENT_ID_MAX];  /* that waits for it; "" none yet */
+	struct observation *observation; /* NULL: not there yet */
 };
 
 struct engine {
@@ -54,6 +66,8 @@ struct engine {
 	struct live *live; /* [slot_max], in no order */
 	size_t live_count;
 
+	struct look_ahead ahead[AHEAD_MAX];
+
 	struct ledger ledger;
 	struct tracks tracks;
 	int64_t ledger_keep_ms;
@@ -81,6 +95,24 @@ uint64_t engine_resolved_key(uint64_t fingerprint, int64_t starts_ms);
 void engine_event_id(const struct event *event, const char *playbook, const struct target *target,
 	char id[INCIDENT_ID_MAX]);
 bool engine_same_object(const struct target *a, const struct target *b);
+
+/* The playbook by which the event would open an incident of its own, and its target. NULL: it would not, or
+ * nobody knows the target. */
+struct playbook *engine_would_open(struct engine *engine, const struct event *event,
+	struct target *target);
+/* The answer to the look that the incident waits for. */
+void engine_take_look(struct engine *engine, struct incident *incident,
+	const struct observation *observation);
+
+/* engine_ahead.c */
+/* The incident waits from now on for a look that began before it was opened. False: there is none. */
+bool engine_ahead_claim(struct engine *engine, struct incident *incident);
+/* What was claimed is taken when it is there already. */
+void engine_ahead_take(struct engine *engine, struct incident *incident);
+/* An observation of such a look came: the incident that waits for it, or NULL. */
+struct incident *engine_ahead_observed(struct engine *engine, uint64_t ticket,
+	const struct observation *observation);
+void engine_ahead_forget(struct engine *engine);
 
 /* engine_join.c */
 /* The incident is found by its target and its companions, or no longer. */
@@ -157,6 +189,11 @@ bool engine_done_before(struct engine *engine, struct incident *incident);
 const struct playbook_step *engine_step_of(const struct playbook *playbook,
 	const struct action *action);
 void engine_begin_step(struct engine *engine, struct incident *incident);
+/* Whether the guard will refuse whatever the cluster says: then it is left in peace. A storm of alerts must
+ * not become a storm of questions to the API server. */
+bool engine_premature(const struct engine *engine, const struct guard_limits *limits);
+/* What an observation of the target tells for an action of this kind. */
+unsigned engine_looks_of(enum action_kind kind, const struct guard_limits *limits);
 void engine_ask(struct engine *engine, struct incident *incident, enum wait wait);
 void engine_decide(struct engine *engine, struct incident *incident);
 void engine_expire(struct engine *engine, struct incident *incident);

@@ -385,7 +385,8 @@ static enum status open_parts(struct remediator *remediator, const struct remedi
 	remediator->board = board_open(remediator->config.incident_max);
 	remediator->stages = stages_open(remediator->config.incident_max);
 	remediator->queue = queue_open(sizeof(struct message),
-		remediator->event_queue_max + answers + CONTROLS_MAX + TICKET_MESSAGES_MAX);
+		remediator->event_queue_max + answers + CONTROLS_MAX + TICKET_MESSAGES_MAX +
+			AHEAD_MESSAGES_MAX);
 	remediator->engine =
 		engine_open(&remediator->config, &ports, clock_now_ms(remediator->clock));
 	if (!remediator->board || !remediator->queue || !remediator->engine || !remediator->stages)
@@ -683,6 +684,25 @@ static enum status submission_open(struct remediator *remediator, const struct e
 	return STATUS_OK;
 }
 
+/* While the event is written into the journal the engine may look at its target. One that finds no room is
+ * looked at later. */
+static void look_ahead(struct remediator *remediator, const struct event *event)
+{
+	struct message message = {.kind = MESSAGE_AHEAD};
+
+	if (atomic_fetch_add(&remediator->ahead_messages, 1) < AHEAD_MESSAGES_MAX)
+		message.with.event = mem_alloc(sizeof(*event));
+	if (message.with.event && event_clone(message.with.event, event)) {
+		mem_free(message.with.event);
+		message.with.event = NULL;
+	}
+	if (message.with.event && !queue_push(remediator->queue, &message))
+		return;
+	atomic_fetch_sub(&remediator->ahead_messages, 1);
+	if (message.with.event)
+		message_fini(&message);
+}
+
 enum status remediator_submit(struct remediator *remediator, const struct event *events,
 	size_t count, remediator_done_fn *done, void *argument)
 {
@@ -700,6 +720,8 @@ enum status remediator_submit(struct remediator *remediator, const struct event 
 	status = journal_submit_events(remediator->journal, events, count, events_done, submission);
 	if (status)
 		submission_close(submission);
+	else if (count == 1 && events->firing && atomic_load(&remediator->looks_ahead))
+		look_ahead(remediator, events);
 	return status;
 }
 

@@ -23,8 +23,10 @@
 #include "remediations/tickets.h"
 
 #define TICKET_MESSAGES_MAX 1024
+#define AHEAD_MESSAGES_MAX 4
 
 enum message_kind {
+	MESSAGE_AHEAD, /* an event that is on its way into the journal */
 	MESSAGE_EVENT,
 	MESSAGE_JOURNALED,
 	MESSAGE_OBSERVED,
@@ -101,6 +103,8 @@ struct remediator {
 	unsigned event_queue_max;
 	atomic_uint events_waiting;
 	atomic_uint ticket_messages; /* in the queue, at most TICKET_MESSAGES_MAX */
+	atomic_uint ahead_messages;  /* in the queue, at most AHEAD_MESSAGES_MAX */
+	atomic_bool looks_ahead;     /* what engine_looks_ahead() said last */
 
 	struct control *words; /* that wait for their commit; the engine's thread only */
 

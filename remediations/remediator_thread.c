@@ -26,6 +26,7 @@
 void message_fini(struct message *message)
 {
 	switch (message->kind) {
+	case MESSAGE_AHEAD:
 	case MESSAGE_EVENT:
 		event_fini(message->with.event);
 		mem_free(message->with.event);
@@ -597,6 +598,10 @@ static void take(struct remediator *remediator, struct message *message)
 
 	engine_expect(engine, atomic_load(&remediator->events_waiting));
 	switch (message->kind) {
+	case MESSAGE_AHEAD:
+		atomic_fetch_sub(&remediator->ahead_messages, 1);
+		engine_look_ahead(engine, message->with.event, now_ms);
+		break;
 	case MESSAGE_EVENT:
 		take_event(remediator, message, now_ms);
 		break;
@@ -655,6 +660,7 @@ void *remediator_run(void *argument)
 				take(remediator, &messages[i]);
 		}
 		engine_expect(remediator->engine, atomic_load(&remediator->events_waiting));
+		atomic_store(&remediator->looks_ahead, engine_looks_ahead(remediator->engine));
 		engine_tick(remediator->engine, clock_now_ms(remediator->clock));
 	}
 	for (size_t count; (count = queue_pop_many(remediator->queue, messages, BATCH, 0)) != 0;)

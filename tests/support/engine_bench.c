@@ -239,6 +239,20 @@ void pass(struct bench *bench, int64_t ms)
 	engine_tick(bench->engine, bench->now_ms);
 }
 
+static void make_event(struct event *event, const struct bench *bench, const char *workload,
+	const char *name)
+{
+	struct label pairs[] = {{"alertname", name, 9, (uint32_t)strlen(name)},
+		{"namespace", "shop", 9, 4}, {"pod", "web-1", 3, 5},
+		{"workload", workload, 8, (uint32_t)strlen(workload)},
+		{"workload_kind", "Deployment", 13, 10}};
+
+	event_init(event);
+	assert_int_equal(labels_init(&event->labels, pairs, 5, NULL), STATUS_OK);
+	event->fingerprint = labels_fingerprint(&event->labels);
+	event->received_ms = bench->now_ms;
+}
+
 void alert(struct bench *bench, const char *name, bool firing, int64_t starts_ms)
 {
 	alert_on(bench, "web", name, firing, starts_ms);
@@ -248,18 +262,22 @@ void alert_on(struct bench *bench, const char *workload, const char *name, bool 
 	int64_t starts_ms)
 {
 	struct event event;
-	struct label pairs[] = {{"alertname", name, 9, (uint32_t)strlen(name)},
-		{"namespace", "shop", 9, 4}, {"pod", "web-1", 3, 5},
-		{"workload", workload, 8, (uint32_t)strlen(workload)},
-		{"workload_kind", "Deployment", 13, 10}};
 
-	event_init(&event);
-	assert_int_equal(labels_init(&event.labels, pairs, 5, NULL), STATUS_OK);
+	make_event(&event, bench, workload, name);
 	event.firing = firing;
-	event.fingerprint = labels_fingerprint(&event.labels);
 	event.starts_ms = starts_ms;
-	event.received_ms = bench->now_ms;
 	engine_event(bench->engine, &event, 0, bench->now_ms);
+	event_fini(&event);
+}
+
+void look_ahead_on(struct bench *bench, const char *workload, const char *name, int64_t starts_ms)
+{
+	struct event event;
+
+	make_event(&event, bench, workload, name);
+	event.firing = true;
+	event.starts_ms = starts_ms;
+	engine_look_ahead(bench->engine, &event, bench->now_ms);
 	event_fini(&event);
 }
 

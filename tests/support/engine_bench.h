@@ -53,6 +53,8 @@ void pass(struct bench *bench, int64_t ms);
 void alert(struct bench *bench, const char *name, bool firing, int64_t starts_ms);
 void alert_on(struct bench *bench, const char *workload, const char *name, bool firing,
 	int64_t starts_ms);
+/* Such a firing is on its way into the journal. */
+void look_ahead_on(struct bench *bench, const char *workload, const char *name, int64_t starts_ms);
 const struct incident *only(struct bench *bench);
 enum action_state state(struct bench *bench);
 bool refused_for(const struct bench *bench, const char *reason);
