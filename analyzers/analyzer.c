@@ -166,6 +166,8 @@ static enum status open_school(struct analyzer *analyzer, const struct analyzer_
 	school.again_rows = config->general_again_ms / MINUTE_MS;
 	school.signals = school_signals;
 	school.argument = analyzer;
+	school.told = config->trained;
+	school.told_argument = config->trained_argument;
 	analyzer->school = school_open(&school, analyzer->general_trained_ms, error);
 	return analyzer->school != NULL ? STATUS_OK : error->code;
 }

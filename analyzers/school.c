@@ -405,10 +405,31 @@ static enum status exams(struct school *school, int64_t end, double *relative, s
 	return status;
 }
 
+static void tell(const struct school *school, enum school_outcome outcome, enum status status,
+	const double *relative, int64_t started_ms, int64_t end)
+{
+	struct training_report report = {.kind = "general",
+		.method = "lstm_general",
+		.status = status,
+		.started_ms = started_ms,
+		.ended_ms = clock_now_ms(school->config.clock),
+		.end_minute = end,
+		.rows_max = (int64_t)school->rows,
+		.skill = {NAN, NAN},
+		.outcome = outcomes[outcome],
+		.file = outcome == SCHOOL_PROMOTED ? school->path : NULL,
+		.signals = school->signal_count};
+
+	memcpy(report.relative_error, relative, sizeof(report.relative_error));
+	if (school->config.told != NULL)
+		school->config.told(school->config.told_argument, &report);
+}
+
 static enum school_outcome learn(struct school *school, const struct lstm_net *serving, int64_t end)
 {
+	int64_t started_ms = clock_now_ms(school->config.clock);
 	enum school_outcome outcome = SCHOOL_KEPT;
-	double relative[3];
+	double relative[3] = {NAN, NAN, NAN};
 	struct error error;
 	enum status status = train(school, serving, end, &error);
 
@@ -436,6 +457,7 @@ static enum school_outcome learn(struct school *school, const struct lstm_net *s
 		outcome = SCHOOL_FAILED;
 	}
 	checkpoint_remove(school);
+	tell(school, outcome, status, relative, started_ms, end);
 	return outcome;
 }
 

@@ -24,6 +24,7 @@
 #include <stdbool.h>
 
 #include "analyzers/forecast/lstm_shared.h"
+#include "analyzers/training.h"
 #include "base/clock.h"
 #include "base/workload.h"
 #include "store/rollup.h"
@@ -52,6 +53,9 @@ struct school_config {
 	/* Signals that are forecast now: [max], returns how many there are. Called by its thread. */
 	size_t (*signals)(void *argument, struct school_signal *signals, size_t max);
 	void *argument;
+	/* Told of each training that was not ended; NULL: nobody is. */
+	training_told_fn *told;
+	void *told_argument;
 };
 
 enum school_outcome {

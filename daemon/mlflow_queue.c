@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "analyzers/models/model_file.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -24,7 +25,9 @@
 
 struct entry {
 	struct mlflow_run run; /* its texts are those below */
-	char key[TEXT_SIZE], name[2 * TEXT_SIZE];
+	uint64_t checksum;     /* of the artifact */
+	const char *alias;
+	char key[TEXT_SIZE], name[2 * TEXT_SIZE], *artifact;
 	struct mlflow_param params[MLFLOW_QUEUE_PARAMS];
 	struct mlflow_metric metrics[MLFLOW_QUEUE_METRICS];
 };
@@ -40,6 +43,13 @@ struct mlflow_queue {
 	atomic_bool stop;
 	int64_t told_ns; /* when a failure was last written to the log; 0: never */
 };
+
+static void entry_free(struct entry *entry)
+{
+	if (entry != NULL)
+		mem_free(entry->artifact);
+	mem_free(entry);
+}
 
 /* Failures of an hour are a few lines. */
 static void tell(struct mlflow_queue *queue, const struct error *error)
@@ -90,7 +100,32 @@ static void take_out(struct mlflow_queue *queue)
 	count = --queue->count;
 	pthread_mutex_unlock(&queue->lock);
 	metrics_set(METRIC_MLFLOW_QUEUE, (double)count);
-	mem_free(entry);
+	entry_free(entry);
+}
+
+/* What was trained since then has taken the file's place and is a run of its own. */
+static bool artifact_there(const struct entry *entry)
+{
+	struct model_info info;
+	struct error error;
+	float *numbers;
+	size_t count;
+
+	if (model_file_read(entry->artifact, &info, &numbers, &count, &error) != STATUS_OK)
+		return false;
+	mem_free(numbers);
+	return info.checksum == entry->checksum;
+}
+
+static enum status tell_one(struct mlflow_queue *queue, const struct entry *entry,
+	struct error *error)
+{
+	struct mlflow_run run = entry->run;
+
+	if (entry->artifact == NULL || !artifact_there(entry))
+		return mlflow_log(queue->mlflow, &run, error);
+	run.artifact = entry->artifact;
+	return mlflow_register(queue->mlflow, &run, entry->alias, error);
 }
 
 static void *work(void *argument)
@@ -102,7 +137,7 @@ static void *work(void *argument)
 	thread_name("mlflow");
 	while ((entry = next(queue)) != NULL) {
 		struct error error;
-		enum status status = mlflow_log(queue->mlflow, &entry->run, &error);
+		enum status status = tell_one(queue, entry, &error);
 
 		if (status == STATUS_OK) {
 			metrics_inc(METRIC_MLFLOW_RUNS, "told");
@@ -126,7 +161,7 @@ static void *work(void *argument)
 static void queue_free(struct mlflow_queue *queue)
 {
 	for (; queue->count > 0; queue->count--) {
-		mem_free(queue->ring[queue->first]);
+		entry_free(queue->ring[queue->first]);
 		queue->first = (queue->first + 1) % MLFLOW_QUEUE_MAX;
 	}
 	mlflow_close(queue->mlflow);
@@ -179,7 +214,7 @@ void mlflow_queue_close(struct mlflow_queue *queue)
 	queue_free(queue);
 }
 
-static struct entry *entry_make(const struct mlflow_run *run)
+static struct entry *entry_make(const struct mlflow_run *run, uint64_t checksum, const char *alias)
 {
 	struct entry *entry = mem_zalloc(1, sizeof(*entry));
 
@@ -198,12 +233,22 @@ static struct entry *entry_make(const struct mlflow_run *run)
 	entry->run.params = entry->params;
 	entry->run.metrics = entry->metrics;
 	entry->run.artifact = NULL;
+	entry->checksum = checksum;
+	entry->alias = alias;
+	if (run->artifact != NULL) {
+		entry->artifact = mem_strdup(run->artifact);
+		if (entry->artifact == NULL) {
+			mem_free(entry);
+			return NULL;
+		}
+	}
 	return entry;
 }
 
-void mlflow_queue_add(struct mlflow_queue *queue, const struct mlflow_run *run)
+void mlflow_queue_add(struct mlflow_queue *queue, const struct mlflow_run *run, uint64_t checksum,
+	const char *alias)
 {
-	struct entry *entry = entry_make(run);
+	struct entry *entry = entry_make(run, checksum, alias);
 	bool room;
 
 	pthread_mutex_lock(&queue->lock);
@@ -215,6 +260,6 @@ void mlflow_queue_add(struct mlflow_queue *queue, const struct mlflow_run *run)
 	pthread_mutex_unlock(&queue->lock);
 	if (room)
 		return;
-	mem_free(entry);
+	entry_free(entry);
 	metrics_inc(METRIC_MLFLOW_RUNS, "dropped");
 }

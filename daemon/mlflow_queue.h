@@ -23,8 +23,10 @@ struct mlflow_queue *mlflow_queue_open(const struct mlflow_config *config, int64
 	struct error *error) MUST_CHECK;
 /* Ends the thread, within a call's end. NULL is allowed. */
 void mlflow_queue_close(struct mlflow_queue *queue);
-/* A run without artifact, of at most MLFLOW_QUEUE_PARAMS parameters and MLFLOW_QUEUE_METRICS metrics; their
- * keys are constants of the program. */
-void mlflow_queue_add(struct mlflow_queue *queue, const struct mlflow_run *run);
+/* A run of at most MLFLOW_QUEUE_PARAMS parameters and MLFLOW_QUEUE_METRICS metrics; their keys are constants of
+ * the program. With an artifact, a model file whose checksum is given, the run becomes a version with that
+ * alias (a constant, too); where the file is another one by then, it goes without both. */
+void mlflow_queue_add(struct mlflow_queue *queue, const struct mlflow_run *run, uint64_t checksum,
+	const char *alias);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/parse.h"
 #include "daemon/mlflow_queue.h"
 
@@ -137,6 +138,51 @@ void models_tell_mlflow(const struct command_line *line, const char *path,
 	diagnostics_fini(&diagnostics);
 }
 
+/* A promoted net is told of under the key that the commands give its file, so that it is one run. */
+static void tell_general(struct mlflow_queue *queue, const struct training_report *report)
+{
+	const size_t size = MLFLOW_VALUE_MAX + 1;
+	struct mlflow_param params[MLFLOW_QUEUE_PARAMS];
+	struct model_info info = {.checksum = 0};
+	char key[64], name[128];
+	const struct mlflow_metric metrics[] = {
+		{"seconds", (double)(report->ended_ms - report->started_ms) / 1000},
+		{"relative_error", report->relative_error[0]},
+		{"relative_error_serving", report->relative_error[1]},
+		{"relative_error_yesterday", report->relative_error[2]},
+	};
+	struct mlflow_run run = {.key = key,
+		.name = name,
+		.start_ms = report->started_ms,
+		.end_ms = report->ended_ms,
+		.failed = report->status != STATUS_OK,
+		.params = params,
+		.metrics = metrics,
+		.metric_count = sizeof(metrics) / sizeof(*metrics)};
+	float *numbers = NULL;
+	struct error error;
+	size_t count;
+
+	snprintf(key, sizeof(key), "general-%lld", (long long)report->started_ms);
+	snprintf(name, sizeof(name), "general %s", report->outcome);
+	if (report->file != NULL &&
+		model_file_read(report->file, &info, &numbers, &count, &error) == STATUS_OK) {
+		run.artifact = report->file;
+		snprintf(key, sizeof(key), "%016llx", (unsigned long long)info.checksum);
+		snprintf(param_add(params, &run.param_count, "checksum"), size, "%s", key);
+	}
+	mem_free(numbers);
+	snprintf(param_add(params, &run.param_count, "kind"), size, "%s", report->kind);
+	snprintf(param_add(params, &run.param_count, "method"), size, "%s", report->method);
+	snprintf(param_add(params, &run.param_count, "outcome"), size, "%s", report->outcome);
+	snprintf(param_add(params, &run.param_count, "signals"), size, "%zu", report->signals);
+	format_rfc3339(report->end_minute * 60000, param_add(params, &run.param_count, "data_to"),
+		size);
+	snprintf(param_add(params, &run.param_count, "rows_max"), size, "%lld",
+		(long long)report->rows_max);
+	mlflow_queue_add(queue, &run, info.checksum, MODELS_CHAMPION);
+}
+
 void mlflow_tell_training(void *queue, const struct training_report *report)
 {
 	const struct workload_key *workload = report->workload;
@@ -160,6 +206,10 @@ void mlflow_tell_training(void *queue, const struct training_report *report)
 
 	if (report->status == STATUS_UNAVAILABLE)
 		return;
+	if (workload == NULL) {
+		tell_general(queue, report);
+		return;
+	}
 	snprintf(name, sizeof(name), "%s %.40s/%.60s", report->kind, workload->namespace_name,
 		workload->name);
 	snprintf(param_add(params, &count, "kind"), size, "%s", report->kind);
@@ -175,5 +225,5 @@ void mlflow_tell_training(void *queue, const struct training_report *report)
 	/* Of the workload, the kind and the time: a training is told once. */
 	snprintf(key, sizeof(key), "%s-%016llx-%lld", report->kind,
 		(unsigned long long)workload_key_hash(workload), (long long)report->started_ms);
-	mlflow_queue_add(queue, &run);
+	mlflow_queue_add(queue, &run, 0, NULL);
 }

@@ -106,6 +106,23 @@ static void net_put(float units)
 
 static size_t signal_count;
 
+/* What was told of the last training; its texts are copies. */
+static struct training_report told;
+static char told_outcome[16], told_file[sizeof(path)];
+static unsigned told_count;
+
+static void note_told(void *argument, const struct training_report *report)
+{
+	assert_ptr_equal(argument, &told);
+	assert_null(report->workload);
+	assert_string_equal(report->kind, "general");
+	told = *report;
+	told_count++;
+	(void)snprintf(told_outcome, sizeof(told_outcome), "%s", report->outcome);
+	(void)snprintf(told_file, sizeof(told_file), "%s",
+		report->file != NULL ? report->file : "");
+}
+
 static int setup(void **state)
 {
 	static const struct rollup_limits limits = {.retention_ms = INT64_C(14) * 86400000,
@@ -130,6 +147,9 @@ static int setup(void **state)
 	config.epochs_max = 3;
 	config.signals = signals_tell;
 	config.argument = &signal_count;
+	config.told = note_told;
+	config.told_argument = &told;
+	told_count = 0;
 	return 0;
 }
 
@@ -171,6 +191,13 @@ static void what_is_better_serves_and_is_a_file(void **state)
 	print_message("%s %.3f, %s %.3f\n", info.score_names[0], info.scores[0],
 		info.score_names[1], info.scores[1]);
 	assert_true(info.scores[0] < info.scores[1] && info.scores[0] < 1);
+	assert_int_equal(told_count, 1);
+	assert_string_equal(told_outcome, "promoted");
+	assert_string_equal(told_file, path);
+	assert_int_equal(told.status, STATUS_OK);
+	assert_int_equal(told.signals, SIGNALS);
+	assert_int_equal(told.end_minute, M0 + DAYS * DAY + 5);
+	assert_memory_equal(told.relative_error, info.scores, sizeof(told.relative_error));
 	lstm_net_release(net);
 	(void)snprintf(checkpoint, sizeof(checkpoint), "%s.checkpoint", path);
 	assert_true(access(checkpoint, F_OK) != 0);
@@ -193,6 +220,9 @@ static void what_is_not_better_is_not_served(void **state)
 	assert_int_equal(lstm_shared_generation(shared), generation);
 	assert_true(access(path, F_OK) != 0);
 	assert_true(metrics_get(METRIC_LSTM_TRAININGS, "kept") == 1);
+	assert_int_equal(told_count, 1);
+	assert_string_equal(told_outcome, "kept");
+	assert_string_equal(told_file, "");
 	/* It does not try again before a week. */
 	assert_int_equal(school_look(school), SCHOOL_IDLE);
 	school_close(school);
