@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "analyzers/analyzer_state.h"
+#include "analyzers/learnt_file.h"
 #include "analyzers/minutes.h"
 #include "analyzers/models/general_file.h"
 #include "base/check.h"
@@ -27,6 +28,8 @@
 #define FORECAST_ROWS_MIN 240
 /* What is usual is looked up anew once an hour a signal: 30,000 signals are 125 a scan. */
 #define PROFILES_A_SCAN 256
+/* Files of what was learnt that nobody wrote for so long are of workloads that are gone. */
+#define LEARNT_UNUSED_MS (INT64_C(7) * 86400000)
 
 void analyzer_config_default(struct analyzer_config *config)
 {
@@ -76,7 +79,7 @@ static void keep_config(struct analyzer *analyzer, const struct analyzer_config 
 	analyzer->config.signal_paths = NULL;
 	analyzer->config.signal_path_count = 0;
 	analyzer->config.detector = analyzer->config.forecaster = NULL;
-	analyzer->config.general_learnt = NULL;
+	analyzer->config.general_learnt = analyzer->config.learnt_folder = NULL;
 	analyzer->config.general_models[0] = analyzer->config.general_models[1] = NULL;
 }
 
@@ -206,6 +209,11 @@ static enum status open_watcher(struct analyzer *analyzer, const struct analyzer
 	if (watcher->trainer == NULL)
 		return error->code;
 	trainer_tell(watcher->trainer, config->trained, config->trained_argument);
+	if (named(config->learnt_folder)) {
+		trainer_keep_in(watcher->trainer, config->learnt_folder);
+		(void)learnt_file_sweep(config->learnt_folder,
+			clock_now_ms(config->clock) - LEARNT_UNUSED_MS);
+	}
 	return STATUS_OK;
 }
 

@@ -49,6 +49,9 @@ struct analyzer_config {
 	 * none is. */
 	const char *general_learnt;
 	int64_t general_again_ms;
+	/* Folder of files of what was learnt of each workload (analyzers/learnt_file.h), which a start goes on
+	 * with; NULL: none. Not changed by a reload. */
+	const char *learnt_folder;
 	double detector_probability; /* a usual minute scores as high as a finding no more often */
 	int64_t learn_ms, learn_min_ms, learn_again_ms;
 	uint64_t models_bytes_max;

@@ -18,6 +18,7 @@
 #include "store/rollup.h"
 
 #define OUTLOOK_TRAIN_ROWS_MAX 20160
+#define OUTLOOK_RESTORE_ROWS_MAX 2880
 #define OUTLOOK_HORIZONS 2
 #define OUTLOOK_BEYOND 2
 
@@ -42,6 +43,14 @@ extern const int outlook_minutes[OUTLOOK_HORIZONS];
 enum status outlook_train(const struct outlook_spec *spec, struct rollup *rollup,
 	const struct workload_key *workload, uint32_t roles, int64_t end, struct outlook **outlook,
 	struct error *error) MUST_CHECK;
+/* Goes on with what outlook_write() wrote: steps along the minutes from where it stood to before `end`, out
+ * of the tier. STATUS_BAD_INPUT: the bytes are of other settings or signals, or none;
+ * STATUS_UNAVAILABLE: it stood further behind than OUTLOOK_RESTORE_ROWS_MAX; STATUS_NO_MEMORY. */
+enum status outlook_restore(const struct outlook_spec *spec, struct rollup *rollup,
+	const struct workload_key *workload, uint32_t roles, int64_t end, const void *bytes,
+	size_t size, struct outlook **outlook, struct error *error) MUST_CHECK;
+/* All of it as bytes (mem_free); NULL: memory is out, or a class that cannot be packed. */
+void *outlook_write(struct outlook *outlook, size_t *size) MUST_CHECK;
 /* NULL is allowed. */
 void outlook_close(struct outlook *outlook);
 size_t outlook_bytes(const struct outlook *outlook);

@@ -80,6 +80,7 @@ static enum status add_workload(struct roster *roster, const struct workload_key
 	workload->key = *key;
 	workload->row.row = GRID_NEVER;
 	workload->outlook_tried = ROLLUP_NEVER;
+	workload->kept = ROLLUP_NEVER;
 	workload->watched.quarantine = ALARM_UNFITTED;
 	for (int role = 0; role < ROLE_COUNT; role++) {
 		workload->signals[role].series = STORE_NO_SERIES;

@@ -33,9 +33,10 @@ struct watched_workload {
 	struct sight *sight;
 	struct watch *watch;
 	struct outlook *outlook;
-	int64_t outlook_tried;      /* minute; ROLLUP_NEVER: not yet */
-	uint32_t outlook_roles;     /* that were asked for */
-	struct grid_row row;        /* the last closed minute */
+	int64_t outlook_tried;  /* minute; ROLLUP_NEVER: not yet */
+	uint32_t outlook_roles; /* that were asked for */
+	int64_t kept;           /* minute of the last state that was written; ROLLUP_NEVER: none */
+	struct grid_row row;    /* the last closed minute */
 	struct watch_state watched; /* as of then */
 	bool watch_told;            /* its episode is a finding of its own */
 	struct watched_signal signals[ROLE_COUNT];

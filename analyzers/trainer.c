@@ -7,10 +7,12 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "analyzers/learnt_file.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -30,7 +32,9 @@ struct trainer {
 	pthread_cond_t changed;
 	pthread_t thread;
 	bool runs, stopping;
-	training_told_fn *told; /* NULL: nobody */
+	char folder[LEARNT_PATH_MAX]; /* empty: nothing is kept */
+	size_t keeping;               /* orders of KEEP_* that wait */
+	training_told_fn *told;       /* NULL: nobody */
 	void *told_argument;
 	struct job jobs[TRAINER_QUEUE_MAX];
 	size_t taken, done, asked;
@@ -67,6 +71,8 @@ void trainer_close(struct trainer *trainer)
 	if (trainer == NULL)
 		return;
 	trainer_stop(trainer);
+	for (; trainer->asked > trainer->done; trainer->asked--)
+		mem_free(trainer->jobs[(trainer->asked - 1) % TRAINER_QUEUE_MAX].order.kept);
 	for (; trainer->taken < trainer->done; trainer->taken++) {
 		struct job *job = &trainer->jobs[trainer->taken % TRAINER_QUEUE_MAX];
 
@@ -82,6 +88,16 @@ static struct job *next_job(struct trainer *trainer)
 {
 	return trainer->done < trainer->asked ? &trainer->jobs[trainer->done % TRAINER_QUEUE_MAX]
 					      : NULL;
+}
+
+void trainer_keep_in(struct trainer *trainer, const char *folder)
+{
+	snprintf(trainer->folder, sizeof(trainer->folder), "%.4000s", folder);
+}
+
+bool trainer_keeps(const struct trainer *trainer)
+{
+	return trainer->folder[0] != '\0';
 }
 
 void trainer_tell(struct trainer *trainer, training_told_fn *told, void *argument)
@@ -133,16 +149,74 @@ static void tell(const struct trainer *trainer, const struct job *job, const cha
 	trainer->told(trainer->told_argument, &report);
 }
 
-static void work(struct trainer *trainer, struct job *job)
+static const char *const kinds[] = {"detect", "forecast", "detect", "forecast"};
+
+/* Before what was learnt is handed over: its state is nobody else's yet. */
+static void keep(const struct trainer *trainer, const struct workload_key *workload,
+	const char *kind, const void *bytes, size_t size)
+{
+	struct error error = {.code = STATUS_OK};
+	enum status status = STATUS_NO_MEMORY;
+
+	if (bytes != NULL)
+		status = learnt_file_write(trainer->folder, kind, workload, bytes, size, &error);
+	metrics_inc(METRIC_MODELS_KEPT, kind, status_label(status));
+	if (status != STATUS_OK && bytes != NULL)
+		LOG_WARN("what was learnt of a workload is not kept",
+			LOG_TEXT("workload", workload->name), LOG_ERROR_FIELD(&error));
+}
+
+static void keep_trained(const struct trainer *trainer, struct trained *trained)
+{
+	void *bytes = NULL;
+	size_t size = 0;
+
+	if (!trainer_keeps(trainer))
+		return;
+	bytes = trained->model != NULL ? watch_model_write(trained->model, &size)
+				       : outlook_write(trained->outlook, &size);
+	keep(trainer, &trained->workload, kinds[trained->kind], bytes, size);
+	mem_free(bytes);
+}
+
+/* What a file tells; false: it is to be learnt anew. */
+static bool restore(struct trainer *trainer, const struct train_order *order,
+	struct trained *trained)
+{
+	const char *kind = kinds[order->kind];
+	const void *body;
+	struct error error;
+	struct buf bytes;
+	enum status status;
+	size_t size;
+
+	if (!order->restore || !trainer_keeps(trainer))
+		return false;
+	buf_init(&bytes, LEARNT_BYTES_MAX);
+	status = learnt_file_read(trainer->folder, kind, &order->workload, &bytes, &body, &size,
+		&error);
+	if (status == STATUS_OK)
+		status = order->kind == TRAIN_WATCH
+			? watch_restore(&order->watch, trainer->rollup, &order->workload,
+				  order->roles, order->end, body, size, &trained->model, &error)
+			: outlook_restore(&order->outlook, trainer->rollup, &order->workload,
+				  order->roles, order->end, body, size, &trained->outlook, &error);
+	buf_fini(&bytes);
+	metrics_inc(METRIC_MODELS_RESTORED, kind, status_label(status));
+	if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+		LOG_WARN("what was learnt of a workload before is refused, it is learnt anew",
+			LOG_TEXT("workload", order->workload.name), LOG_ERROR_FIELD(&error));
+	return status == STATUS_OK;
+}
+
+static void learn(struct trainer *trainer, struct job *job)
 {
 	int64_t started_ms = clock_now_ms(clock_system());
-	static const char *const kinds[] = {"detect", "forecast"};
 	int64_t started_ns = clock_mono_ns(clock_system());
 	const struct train_order *order = &job->order;
 	struct trained *trained = &job->trained;
 	enum status status;
 
-	*trained = (struct trained){.kind = order->kind, .workload = order->workload};
 	if (order->kind == TRAIN_WATCH)
 		status = watch_train(&order->watch, trainer->rollup, &order->workload, order->roles,
 			order->end, &trained->model, &trained->error);
@@ -150,12 +224,28 @@ static void work(struct trainer *trainer, struct job *job)
 		status = outlook_train(&order->outlook, trainer->rollup, &order->workload,
 			order->roles, order->end, &trained->outlook, &trained->error);
 	metrics_inc(METRIC_MODEL_FITS, kinds[order->kind], status_label(status));
-	if (status == STATUS_OK)
+	if (status == STATUS_OK) {
 		metrics_observe(METRIC_TRAINING_SECONDS,
 			(double)(clock_mono_ns(clock_system()) - started_ns) / 1e9,
 			kinds[order->kind]);
+		keep_trained(trainer, trained);
+	}
 	tell(trainer, job, kinds[order->kind], status, started_ms);
+}
+
+static void work(struct trainer *trainer, struct job *job)
+{
+	struct train_order *order = &job->order;
+
+	job->trained = (struct trained){.kind = order->kind, .workload = order->workload};
+	if (order->kept != NULL)
+		keep(trainer, &order->workload, kinds[order->kind], order->kept, order->kept_size);
+	else if (!restore(trainer, order, &job->trained))
+		learn(trainer, job);
 	pthread_mutex_lock(&trainer->lock);
+	trainer->keeping -= order->kept != NULL ? 1 : 0;
+	mem_free(order->kept);
+	order->kept = NULL;
 	trainer->done++;
 	pthread_mutex_unlock(&trainer->lock);
 }
@@ -208,8 +298,10 @@ bool trainer_ask(struct trainer *trainer, const struct train_order *order)
 	bool room;
 
 	pthread_mutex_lock(&trainer->lock);
-	room = trainer->asked - trainer->taken < TRAINER_QUEUE_MAX;
+	room = trainer->asked - trainer->taken < TRAINER_QUEUE_MAX &&
+		(order->kept == NULL || trainer->keeping < TRAINER_KEEP_MAX);
 	if (room) {
+		trainer->keeping += order->kept != NULL ? 1 : 0;
 		trainer->jobs[trainer->asked % TRAINER_QUEUE_MAX] = (struct job){.order = *order};
 		trainer->asked++;
 		pthread_cond_signal(&trainer->changed);

@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "analyzers/minutes.h"
+#include "analyzers/pack.h"
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -19,7 +20,6 @@
 struct watch {
 	struct watch_model *model;
 	struct watch_state state;
-	int64_t next;       /* minute */
 	int64_t over_since; /* first of the rows over the threshold at the end; ROLLUP_NEVER: none */
 };
 
@@ -107,17 +107,25 @@ static size_t columns_of(uint32_t roles)
 	return columns;
 }
 
+static enum status model_open(const struct watch_spec *spec, struct watch_model *model,
+	struct error *error)
+{
+	const struct detector_config config = {.rows_per_day = 1440, .seed = spec->seed};
+	const struct alarm_config alarm = {.rows_min = spec->rows_min};
+
+	model->detector = model->class->open(&config, model->columns, error);
+	alarm_init(&model->alarm, &alarm);
+	return model->detector != NULL ? STATUS_OK : error->code;
+}
+
 /* The detector and what its scores mean. train: the rows from the first with a value on. */
 static enum status fit(const struct watch_spec *spec, struct watch_model *model,
 	const struct detector_rows *train, double *scores, struct error *error)
 {
-	const struct detector_config config = {.rows_per_day = 1440, .seed = spec->seed};
-	const struct alarm_config alarm = {.rows_min = spec->rows_min};
-	enum status status;
+	enum status status = model_open(spec, model, error);
 
-	model->detector = model->class->open(&config, model->columns, error);
-	if (model->detector == NULL)
-		return error->code;
+	if (status != STATUS_OK)
+		return status;
 	status = model->class->fit(model->detector, train, error);
 	if (status != STATUS_OK)
 		return status;
@@ -125,7 +133,6 @@ static enum status fit(const struct watch_spec *spec, struct watch_model *model,
 	detector_score(model->class, model->detector, train, scores);
 	for (size_t i = 0; i < WARM_ROWS && i < train->count; i++)
 		scores[i] = NAN;
-	alarm_init(&model->alarm, &alarm);
 	(void)alarm_fit(&model->alarm, scores, train->count, scores + train->count);
 	model->bytes = sizeof(*model) + model->class->size(model->detector);
 	return STATUS_OK;
@@ -155,6 +162,7 @@ enum status watch_train(const struct watch_spec *spec, struct rollup *rollup,
 		.end = end};
 	there = read_rows(rollup, workload, roles, columns, end - count, end, scores, rows, &first);
 	made->first = end - count + (int64_t)first;
+	made->next = end;
 	made->rows = there;
 	if (end - made->first < spec->train_rows_min || 2 * (int64_t)there < end - made->first) {
 		status = error_set(error, STATUS_UNAVAILABLE,
@@ -176,6 +184,105 @@ done:
 	mem_free(rows);
 	mem_free(scores);
 	return status;
+}
+
+/* ---- keeping ---- */
+
+static void model_pack(struct watch_model *model, struct pack *pack)
+{
+	const char *name = model->class->name;
+
+	for (size_t i = 0; i == 0 || name[i - 1] != '\0'; i++)
+		pack_same(pack, (unsigned char)name[i]);
+	pack_same(pack, model->roles);
+	pack_value(pack, &model->first);
+	pack_value(pack, &model->end);
+	pack_value(pack, &model->next);
+	pack_value(pack, &model->rows);
+	if (!pack->failed)
+		model->class->pack(model->detector, pack);
+	alarm_pack(&model->alarm, pack);
+}
+
+void *watch_model_write(struct watch_model *model, size_t *size)
+{
+	struct pack pack;
+	void *bytes;
+
+	pack_measure(&pack);
+	model_pack(model, &pack);
+	*size = pack.done;
+	bytes = pack_ok(&pack) ? mem_alloc(*size) : NULL;
+	if (bytes == NULL)
+		return NULL;
+	pack_write(&pack, bytes, *size);
+	model_pack(model, &pack);
+	CHECK(pack_ok(&pack));
+	return bytes;
+}
+
+void *watch_write(struct watch *watch, size_t *size)
+{
+	return watch->model != NULL ? watch_model_write(watch->model, size) : NULL;
+}
+
+/* The rows that it has missed, so many at a time. */
+static void catch_up(struct watch_model *model, struct rollup *rollup,
+	const struct workload_key *workload, int64_t end)
+{
+	double rows[WATCH_BEHIND_ROWS_MAX * ROLE_COUNT], column[WATCH_BEHIND_ROWS_MAX];
+	size_t first;
+
+	while (model->next < end) {
+		int64_t from = model->next, to = from + WATCH_BEHIND_ROWS_MAX;
+
+		to = to < end ? to : end;
+		(void)read_rows(rollup, workload, model->roles, model->columns, from, to, column,
+			rows, &first);
+		for (; model->next < to; model->next++)
+			(void)alarm_step(&model->alarm,
+				model->class->step(model->detector,
+					rows + (size_t)(model->next - from) * model->columns,
+					NULL));
+	}
+}
+
+enum status watch_restore(const struct watch_spec *spec, struct rollup *rollup,
+	const struct workload_key *workload, uint32_t roles, int64_t end, const void *bytes,
+	size_t size, struct watch_model **model, struct error *error)
+{
+	struct watch_model *made = mem_zalloc(1, sizeof(*made));
+	enum status status;
+	struct pack pack;
+
+	*model = NULL;
+	if (made == NULL)
+		return error_set(error, STATUS_NO_MEMORY, "out of memory");
+	*made = (struct watch_model){.class = spec->class,
+		.probability_max = spec->probability_max,
+		.roles = roles,
+		.columns = columns_of(roles)};
+	status = model_open(spec, made, error);
+	pack_read(&pack, bytes, size);
+	if (status == STATUS_OK) {
+		model_pack(made, &pack);
+		if (!pack_ok(&pack) || made->first > made->end || made->end > made->next ||
+			made->next > end)
+			status = error_set(error, STATUS_BAD_INPUT,
+				"what was learnt before is of other settings or signals, or of a time to come");
+		else if (end - made->next > WATCH_RESTORE_ROWS_MAX)
+			status = error_set(error, STATUS_UNAVAILABLE,
+				"what was learnt before ends %lld minutes ago",
+				(long long)(end - made->next));
+	}
+	if (status != STATUS_OK) {
+		watch_model_close(made);
+		return status;
+	}
+	catch_up(made, rollup, workload, end);
+	made->bytes = sizeof(*made) + made->class->size(made->detector);
+	*model = made;
+	return STATUS_OK;
 }
 
 bool watch_wants_model(const struct watch *watch, uint32_t roles, int64_t minute,
@@ -238,25 +345,24 @@ void watch_adopt(struct watch *watch, struct watch_model *model, struct rollup *
 	struct alarm_answer alarm;
 	size_t first;
 
-	if (next < model->end || next - model->end > WATCH_BEHIND_ROWS_MAX) {
+	if (next < model->next || next - model->next > WATCH_BEHIND_ROWS_MAX) {
 		watch_model_close(model);
 		return;
 	}
 	let_go(watch);
 	watch->model = model;
-	watch->next = next;
 	watch->state.fitted = true;
 	watch->state.first = model->first;
 	watch->state.end = model->end;
 	watch->state.rows = model->rows;
 	watch->state.bytes = model->bytes;
 	watch->state.quarantine = model->alarm.quarantine;
-	if (next == model->end)
+	if (next == model->next)
 		return;
-	(void)read_rows(rollup, workload, model->roles, model->columns, model->end, next, column,
+	(void)read_rows(rollup, workload, model->roles, model->columns, model->next, next, column,
 		rows, &first);
-	for (int64_t i = 0; i < next - model->end; i++)
-		answer_of(watch, model->end + i, rows + (size_t)i * model->columns, &alarm);
+	for (size_t i = 0; model->next < next; i++)
+		answer_of(watch, model->next++, rows + i * model->columns, &alarm);
 }
 
 /* Whose the rows over the threshold are, from the first of them on. */
@@ -286,7 +392,7 @@ enum watch_change watch_step(struct watch *watch, int64_t minute, uint32_t roles
 	struct watch_state *state = &watch->state;
 	struct alarm_answer alarm;
 
-	if (watch->model != NULL && (minute != watch->next || roles != watch->model->roles))
+	if (watch->model != NULL && (minute != watch->model->next || roles != watch->model->roles))
 		let_go(watch);
 	if (watch->model == NULL) {
 		bool ended = state->active;
@@ -296,7 +402,7 @@ enum watch_change watch_step(struct watch *watch, int64_t minute, uint32_t roles
 		watch->over_since = ROLLUP_NEVER;
 		return ended ? WATCH_ENDED : WATCH_NONE;
 	}
-	watch->next = minute + 1;
+	watch->model->next = minute + 1;
 	answer_of(watch, minute, values, &alarm);
 	track_over(watch, &alarm, minute);
 	if (!state->active && watch->model->alarm.open && alarm.over &&

@@ -24,6 +24,8 @@
 #define WATCH_TRAIN_ROWS_MAX 40320 /* four weeks of minutes */
 /* A model that is further behind the clock than this when it comes is thrown away. */
 #define WATCH_BEHIND_ROWS_MAX 240
+/* One that is read from a file may be two days behind. */
+#define WATCH_RESTORE_ROWS_MAX 2880
 
 struct watch_spec {
 	const struct detector_class *class; /* NULL: no watch */
@@ -43,6 +45,7 @@ struct watch_model {
 	uint32_t roles; /* columns, bit 1 << role, in the order of roles */
 	size_t columns;
 	int64_t first, end; /* minutes learnt from: [first, end) */
+	int64_t next;       /* the minute before which its state stands */
 	size_t rows;        /* of them with a value */
 	size_t bytes;
 };
@@ -52,6 +55,14 @@ struct watch_model {
 enum status watch_train(const struct watch_spec *spec, struct rollup *rollup,
 	const struct workload_key *workload, uint32_t roles, int64_t end,
 	struct watch_model **model, struct error *error) MUST_CHECK;
+/* Goes on with what watch_model_write() or watch_write() wrote: steps along the minutes from where it stood
+ * to before `end`, out of the tier. STATUS_BAD_INPUT: the bytes are of other settings or signals, or
+ * none; STATUS_UNAVAILABLE: it stood further behind than WATCH_RESTORE_ROWS_MAX; STATUS_NO_MEMORY. */
+enum status watch_restore(const struct watch_spec *spec, struct rollup *rollup,
+	const struct workload_key *workload, uint32_t roles, int64_t end, const void *bytes,
+	size_t size, struct watch_model **model, struct error *error) MUST_CHECK;
+/* All of a model as bytes (mem_free); NULL: memory is out. */
+void *watch_model_write(struct watch_model *model, size_t *size) MUST_CHECK;
 /* NULL is allowed. */
 void watch_model_close(struct watch_model *model);
 
@@ -83,6 +94,8 @@ struct watch;
 struct watch *watch_open(void) MUST_CHECK;
 void watch_close(struct watch *watch);
 const struct watch_state *watch_state(const struct watch *watch);
+/* What it serves with, as watch_model_write(); NULL also without a model. */
+void *watch_write(struct watch *watch, size_t *size) MUST_CHECK;
 size_t watch_bytes(const struct watch *watch);
 
 /* Whether it is time to learn (anew): no model, other columns, or one older than refit_rows. After

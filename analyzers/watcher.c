@@ -5,10 +5,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/metrics.h"
 
 #define TELL_FULL_MINUTES 60
 #define RETRY_MINUTES 60
+/* How often states are written: what a restart has to step through again. */
+#define KEEP_MINUTES 180
 
 static const char *const states[] = {"learning", "serving", "quarantined"};
 
@@ -135,7 +138,8 @@ static void learn(struct watcher *watcher, struct watched_workload *workload, ui
 		.workload = workload->key,
 		.roles = roles,
 		.end = minute + 1,
-		.watch = watcher->spec};
+		.watch = watcher->spec,
+		.restore = watch_state(workload->watch)->tried == ROLLUP_NEVER};
 
 	if (watch_wants_model(workload->watch, roles, minute, watcher->refit_rows) &&
 		(!has_room(watcher, minute) || trainer_ask(watcher->trainer, &order)))
@@ -150,7 +154,8 @@ static void learn_outlook(struct watcher *watcher, struct watched_workload *work
 		.workload = workload->key,
 		.roles = roles,
 		.end = minute + 1,
-		.outlook = watcher->outlook};
+		.outlook = watcher->outlook,
+		.restore = workload->outlook_tried == ROLLUP_NEVER};
 	int64_t since = minute - workload->outlook_tried;
 
 	if ((workload->outlook != NULL && workload->outlook_roles == roles) || roles == 0)
@@ -241,6 +246,46 @@ static void follow_watch(struct watcher *watcher, struct watched_workload *workl
 	learn(watcher, workload, roles, sight_row(workload->sight)->row);
 }
 
+/* false: not now, the queue is full. */
+static bool keep(struct watcher *watcher, const struct watched_workload *workload,
+	enum train_kind kind, void *bytes, size_t size)
+{
+	const struct train_order order = {.kind = kind,
+		.workload = workload->key,
+		.kept = bytes,
+		.kept_size = size};
+
+	/* Nothing learnt yet, or no memory: the next time. */
+	if (bytes == NULL)
+		return true;
+	if (trainer_ask(watcher->trainer, &order))
+		return true;
+	mem_free(bytes);
+	return false;
+}
+
+/* Each workload's states once in KEEP_MINUTES, the workloads evenly over that time. */
+static void keep_states(struct watcher *watcher, struct watched_workload *workload, int64_t minute)
+{
+	int64_t since = minute - workload->kept;
+	size_t size = 0;
+	void *bytes;
+
+	if (!trainer_keeps(watcher->trainer))
+		return;
+	if (workload->kept == ROLLUP_NEVER)
+		workload->kept =
+			minute - (int64_t)(workload_key_hash(&workload->key) % KEEP_MINUTES);
+	else if (since >= KEEP_MINUTES || since < 0) {
+		bytes = workload->watch != NULL ? watch_write(workload->watch, &size) : NULL;
+		if (!keep(watcher, workload, KEEP_WATCH, bytes, size))
+			return;
+		bytes = workload->outlook != NULL ? outlook_write(workload->outlook, &size) : NULL;
+		if (keep(watcher, workload, KEEP_OUTLOOK, bytes, size))
+			workload->kept = minute;
+	}
+}
+
 void watcher_follow(struct watcher *watcher, struct watched_workload *workload,
 	const struct sight_scratch *scratch, int64_t now_ms, watcher_tell_fn *tell, void *argument)
 {
@@ -250,6 +295,7 @@ void watcher_follow(struct watcher *watcher, struct watched_workload *workload,
 		follow_outlook(watcher, workload, scratch);
 	if (watcher->spec.class != NULL)
 		follow_watch(watcher, workload, scratch, now_ms, tell, argument);
+	keep_states(watcher, workload, sight_row(workload->sight)->row);
 }
 
 void watcher_count(struct watcher *watcher, const struct watched_workload *workload)

@@ -280,8 +280,12 @@ static enum status open_scaler(struct service *service, struct error *error)
 static enum status open_analyzer(struct service *service, struct error *error)
 {
 	struct analyzer_config config;
+	char learnt[4352];
 
 	service_analyzer_config(service->config, &service->bundle, service->clock, &config);
+	if ((size_t)snprintf(learnt, sizeof(learnt), "%s/models/learnt",
+		    config_text(service->config, SETTING_STORAGE_PATH)) < sizeof(learnt))
+		config.learnt_folder = learnt;
 	config.found = submit_finding;
 	config.found_argument = service;
 	if (open_rollup(service, error) != STATUS_OK)

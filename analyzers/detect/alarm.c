@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+#include "analyzers/pack.h"
+
 static const char *const reasons[] = {
 	[ALARM_SERVING] = NULL,
 	[ALARM_FLAGS_EVERYTHING] = "it flags half of all rows or more: what it learnt no longer "
@@ -42,6 +44,29 @@ bool alarm_fit(struct alarm *alarm, double *scores, size_t count, double *scratc
 	}
 	alarm->quarantine = ALARM_SERVING;
 	return true;
+}
+
+void alarm_pack(struct alarm *alarm, struct pack *pack)
+{
+	size_t quarantine = alarm->quarantine;
+
+	pack_same(pack, alarm->config.rows_min);
+	pack_value(pack, &alarm->track.threshold);
+	pack_value(pack, &alarm->track.least);
+	pack_value(pack, &alarm->track.step);
+	tail_pack(&alarm->tail, pack);
+	pack_index(pack, &quarantine, ALARM_UNFITTED);
+	alarm->quarantine = (enum alarm_quarantine)quarantine;
+	pack_flag(pack, &alarm->open);
+	pack_value(pack, &alarm->opened_at);
+	pack_value(pack, &alarm->over_rows);
+	pack_value(pack, &alarm->quiet_rows);
+	pack_value(pack, &alarm->rest_rows);
+	pack_value(pack, &alarm->lost_rows);
+	pack_index(pack, &alarm->watched, ALARM_WATCH_ROWS - 1);
+	pack_value(pack, &alarm->watched_over);
+	pack_value(pack, &alarm->watched_changes);
+	pack_value(pack, &alarm->last_score);
 }
 
 /* Counts the row and, when the window is full, decides on the detector. */

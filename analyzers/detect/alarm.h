@@ -67,6 +67,8 @@ void alarm_init(struct alarm *alarm, const struct alarm_config *config);
 /* scores: [count] of training, oldest first; their order is changed. scratch: [count]. Ends what is
  * open. False when nothing can be learnt from them: the alarm is in quarantine. */
 bool alarm_fit(struct alarm *alarm, double *scores, size_t count, double *scratch);
+/* All but the configuration, which must be the same; a moving mean cannot be packed. */
+void alarm_pack(struct alarm *alarm, struct pack *pack);
 struct alarm_answer alarm_step(struct alarm *alarm, double score);
 /* Why it raises no alarms, as a sentence; NULL while it serves. */
 const char *alarm_reason(enum alarm_quarantine quarantine);

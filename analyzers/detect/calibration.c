@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "analyzers/pack.h"
+
 #define SCORES_MIN 50
 #define EXCESSES_MAX 1024
 
@@ -53,6 +55,13 @@ void calibration_fit(struct calibration *calibration, double *scores, size_t cou
 	/* All of the highest alike: their distance from the lowest must do for a scale. */
 	if (calibration->tail.scale <= 0)
 		calibration->tail.scale = (threshold - scores[0]) / 2;
+}
+
+void calibration_pack(struct calibration *calibration, struct pack *pack)
+{
+	pack_flag(pack, &calibration->flat);
+	pack_value(pack, &calibration->points);
+	pack_value(pack, &calibration->tail);
 }
 
 /* Where the score lies between the quantiles, 0 to CALIBRATION_POINTS - 1; equal ones count half. */

@@ -19,6 +19,8 @@
 #define CALIBRATION_SURPRISE_SURE 6.0
 #define CALIBRATION_SURPRISE_MAX 30.0
 
+struct pack;
+
 struct calibration {
 	bool flat; /* training's scores were all the same: nothing is told apart */
 	double points
@@ -29,6 +31,7 @@ struct calibration {
 /* scores: [count], their order is changed; those that are not finite are left out. With less than 50
  * the calibration is flat. */
 void calibration_fit(struct calibration *calibration, double *scores, size_t count);
+void calibration_pack(struct calibration *calibration, struct pack *pack);
 /* P(a usual score is at least this), in (0, 1]; NaN for NaN and when flat. */
 double calibration_tail(const struct calibration *calibration, double score);
 /* -log10 of that, 0 to CALIBRATION_SURPRISE_MAX: the decades of surprise. */

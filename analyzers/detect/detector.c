@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "analyzers/pack.h"
 #include "base/check.h"
 
 #define TREES_DEFAULT 100
@@ -100,6 +101,18 @@ enum status detector_check_rows(const struct detector *detector, const struct de
 			"%zu rows to learn from: %d to %d are possible", train->count,
 			DETECTOR_ROWS_MIN, DETECTOR_ROWS_MAX);
 	return STATUS_OK;
+}
+
+void detector_pack(struct detector *detector, struct pack *pack)
+{
+	const struct detector_config *config = &detector->config;
+
+	pack_same(pack, detector->columns);
+	pack_same(pack, config->trees);
+	pack_same(pack, config->sample);
+	pack_same(pack, config->rows_per_day);
+	pack_same(pack, config->seed);
+	pack_flag(pack, &detector->fitted);
 }
 
 double detector_value(double value)

@@ -27,6 +27,7 @@
 #define DETECTOR_VALUE_MAX 1e100
 
 struct detector;
+struct pack; /* analyzers/pack.h */
 
 /* values: [count][columns] row-major, oldest first, one row a step of the grid; NaN: missing. */
 struct detector_rows {
@@ -58,6 +59,8 @@ struct detector_class {
 	/* The contributions of the row that was stepped through last, as step() gives them, for who
 	 * only then knows that they are wanted: they cost several times what the score does. */
 	void (*explain)(struct detector *detector, double *contributions);
+	/* All of the state, from and to a detector opened with the same configuration. */
+	void (*pack)(struct detector *detector, struct pack *pack);
 	/* Bytes of memory held. */
 	size_t (*size)(const struct detector *detector);
 	void (*close)(struct detector *detector); /* NULL is allowed */

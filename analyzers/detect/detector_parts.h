@@ -30,6 +30,9 @@ enum status detector_init(struct detector *detector, const struct detector_confi
 enum status detector_check_rows(const struct detector *detector, const struct detector_rows *train,
 	struct error *error) MUST_CHECK;
 
+/* The common beginning; read, it must be of the same configuration. */
+void detector_pack(struct detector *detector, struct pack *pack);
+
 /* The value, or NaN for what is no measurement. */
 double detector_value(double value);
 

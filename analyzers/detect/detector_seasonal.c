@@ -14,6 +14,7 @@
 
 #include "analyzers/detect/quantize.h"
 #include "analyzers/detect/standard.h"
+#include "analyzers/pack.h"
 #include "analyzers/robust.h"
 #include "base/mem.h"
 
@@ -226,6 +227,25 @@ static double seasonal_step(struct detector *detector, const double *row, double
 	return score;
 }
 
+static void seasonal_pack(struct detector *detector, struct pack *pack)
+{
+	struct seasonal *self = seasonal_of(detector);
+	size_t columns = detector->columns;
+
+	detector_pack(detector, pack);
+	pack_same(pack, self->day);
+	pack_index(pack, &self->known, columns);
+	pack_index(pack, &self->next, self->day > 0 ? self->day - 1 : 0);
+	pack_index(pack, &self->seen, self->day);
+	pack_bytes(pack, self->center, columns * sizeof(*self->center));
+	pack_bytes(pack, self->inverse, columns * sizeof(*self->inverse));
+	pack_bytes(pack, self->ring, self->day * columns * sizeof(*self->ring));
+	if (detector->fitted)
+		standard_pack(&self->standard, columns, pack);
+	if (pack_reads(pack))
+		self->judged = false;
+}
+
 static size_t seasonal_size(const struct detector *detector)
 {
 	const struct seasonal *self = (const struct seasonal *)(const void *)detector;
@@ -240,5 +260,6 @@ const struct detector_class detector_seasonal = {.name = "seasonal",
 	.fit = seasonal_fit,
 	.step = seasonal_step,
 	.explain = seasonal_explain,
+	.pack = seasonal_pack,
 	.size = seasonal_size,
 	.close = seasonal_close};

@@ -21,6 +21,7 @@
 
 #include "analyzers/detect/calibration.h"
 #include "analyzers/detect/pipeline.h"
+#include "analyzers/pack.h"
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -202,6 +203,22 @@ static double ensemble_step(struct detector *detector, const double *row, double
 	return whole > 0 ? sum / whole : NAN;
 }
 
+static void ensemble_pack(struct detector *detector, struct pack *pack)
+{
+	struct ensemble *self = ensemble_of(detector);
+
+	detector_pack(detector, pack);
+	pack_same(pack, MEMBERS);
+	pack_flag(pack, &self->rolled_fitted);
+	pack_flag(pack, &self->seasonal_fitted);
+	pipeline_pack(self->rolled, pack);
+	detector_seasonal.pack(self->seasonal, pack);
+	for (size_t i = 0; i < MEMBERS; i++)
+		calibration_pack(&self->calibrations[i], pack);
+	for (size_t i = 0; i < MEMBERS && pack_reads(pack); i++)
+		self->surprises[i] = NAN;
+}
+
 static size_t ensemble_size(const struct detector *detector)
 {
 	const struct ensemble *self = (const struct ensemble *)(const void *)detector;
@@ -216,5 +233,6 @@ const struct detector_class detector_ensemble = {.name = "ensemble",
 	.fit = ensemble_fit,
 	.step = ensemble_step,
 	.explain = ensemble_explain,
+	.pack = ensemble_pack,
 	.size = ensemble_size,
 	.close = ensemble_close};

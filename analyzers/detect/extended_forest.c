@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "analyzers/detect/forest_parts.h"
+#include "analyzers/pack.h"
 #include "base/mem.h"
 #include "base/random.h"
 
@@ -64,9 +65,9 @@ struct planting {
 	const double *rows;
 	size_t count;
 	struct random dice;
-	uint32_t *shuffled; /* [count] */
-	float *values;      /* [SAMPLE_MAX][padded] */
-	float *intercept;   /* [padded] */
+	uint32_t *shuffled;                  /* [count] */
+	float *values;                       /* [SAMPLE_MAX][padded] */
+	float *intercept, *least, *greatest; /* [padded], one behind the other */
 	struct forest_codes codes;
 	uint16_t order[SAMPLE_MAX];
 	uint16_t first[2 * SLOTS], last[2 * SLOTS];
@@ -149,20 +150,25 @@ static void lay_out(const struct extended_forest *forest, struct planting *plant
 static bool draw_intercept(const struct extended_forest *forest, struct planting *planting,
 	size_t first, size_t last)
 {
+	float *least = planting->least, *greatest = planting->greatest;
 	bool varies = false;
 
-	for (size_t f = 0; f < forest->features; f++) {
-		float least = INFINITY, greatest = -INFINITY;
+	memcpy(least, planting->values + planting->order[first] * forest->padded,
+		forest->padded * sizeof(*least));
+	memcpy(greatest, least, forest->padded * sizeof(*least));
+	/* Row by row, so that a compiler may take eight features at a time. */
+	for (size_t i = first + 1; i < last; i++) {
+		const float *row = planting->values + planting->order[i] * forest->padded;
 
-		for (size_t i = first; i < last; i++) {
-			float value = planting->values[planting->order[i] * forest->padded + f];
-
-			least = fminf(least, value);
-			greatest = fmaxf(greatest, value);
+		for (size_t f = 0; f < forest->padded; f++) {
+			least[f] = row[f] < least[f] ? row[f] : least[f];
+			greatest[f] = row[f] > greatest[f] ? row[f] : greatest[f];
 		}
-		varies = varies || least < greatest;
+	}
+	for (size_t f = 0; f < forest->features; f++) {
+		varies = varies || least[f] < greatest[f];
 		planting->intercept[f] =
-			least + (greatest - least) * (float)random_unit(&planting->dice);
+			least[f] + (greatest[f] - least[f]) * (float)random_unit(&planting->dice);
 	}
 	return varies;
 }
@@ -257,9 +263,11 @@ static void *fit_extended(const struct detector_config *config, const double *ro
 	random_init(&planting->dice, config->seed);
 	planting->shuffled = mem_zalloc(count, sizeof(*planting->shuffled));
 	planting->values = mem_zalloc(SAMPLE_MAX * forest->padded, sizeof(*planting->values));
-	planting->intercept = mem_zalloc(forest->padded, sizeof(*planting->intercept));
+	planting->intercept = mem_zalloc(3 * forest->padded, sizeof(*planting->intercept));
 	if (planting->shuffled == NULL || planting->values == NULL || planting->intercept == NULL)
 		goto no_memory;
+	planting->least = planting->intercept + forest->padded;
+	planting->greatest = planting->least + forest->padded;
 	grow(forest, planting);
 	goto out;
 
@@ -361,6 +369,31 @@ static double score_extended(const void *model, const double *row, double *parts
 	return exp2(forest->exponent * (double)walk_all(forest));
 }
 
+static void pack_extended(void **model, const struct detector_config *config, size_t features,
+	struct pack *pack)
+{
+	struct extended_forest *forest = *model;
+	size_t sample = forest != NULL ? forest->sample : 0, slots;
+
+	pack_index(pack, &sample, config->sample);
+	if (pack_reads(pack) && sample >= 2 && features <= FEATURES_MAX) {
+		(void)pthread_once(&normals_once, draw_normals);
+		*model = forest = forest_alloc(config, sample, features);
+	}
+	if (forest == NULL || pack->failed) {
+		pack_fail(pack);
+		return;
+	}
+	slots = forest->trees * SLOTS;
+	pack_bytes(pack, forest->nodes, slots * sizeof(*forest->nodes));
+	pack_bytes(pack, forest->leaves, slots);
+	pack_value(pack, &forest->lengths);
+	if (pack_reads(pack) &&
+		!forest_sound(forest->nodes, forest->leaves, &forest->lengths, forest->trees, TABLE,
+			sample))
+		pack_fail(pack);
+}
+
 static size_t size_extended(const void *model)
 {
 	const struct extended_forest *forest = model;
@@ -369,5 +402,5 @@ static size_t size_extended(const void *model)
 		forest->trees * SLOTS * (sizeof(uint32_t) + 1);
 }
 
-const struct model_class model_extended_forest = {fit_extended, score_extended, size_extended,
-	close_extended};
+const struct model_class model_extended_forest = {fit_extended, score_extended, pack_extended,
+	size_extended, close_extended};

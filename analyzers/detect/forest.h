@@ -31,12 +31,16 @@ struct forest_config {
 };
 
 struct forest;
+struct pack;
 
 /* rows: [count][columns] row-major, within +-DETECTOR_VALUE_MAX or NaN, which counts as the column's
  * median. The same seed and rows give the same forest on every machine. NULL: STATUS_BAD_INPUT,
  * STATUS_NO_MEMORY. */
 struct forest *forest_fit(const struct forest_config *config, const double *rows, size_t count,
 	size_t columns, struct error *error);
+/* *forest: NULL when it is read, then a new one of that configuration, or NULL when the pack failed. */
+void forest_pack(struct forest **forest, const struct forest_config *config, size_t columns,
+	struct pack *pack);
 void forest_close(struct forest *forest);
 size_t forest_size(const struct forest *forest);
 

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "analyzers/pack.h"
 #include "analyzers/robust.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -371,6 +372,47 @@ struct forest *forest_fit(const struct forest_config *config, const double *rows
 	mem_free(growth.drawn);
 	mem_free(growth.varying);
 	return forest;
+}
+
+bool forest_sound(const uint32_t *nodes, const uint8_t *leaves,
+	const struct forest_lengths *lengths, size_t trees, size_t features, size_t sample)
+{
+	size_t rows = sample;
+
+	for (size_t i = 0; i < trees * FOREST_SLOTS; i++) {
+		rows = i % FOREST_SLOTS == 0 ? 0 : rows;
+		rows += lengths->rows[leaves[i]];
+		if (FOREST_NODE_FEATURE(nodes[i]) >= features ||
+			(i % FOREST_SLOTS == FOREST_SLOTS - 1 && rows != sample))
+			return false;
+	}
+	return sample <= FOREST_SAMPLE_MAX;
+}
+
+void forest_pack(struct forest **forest, const struct forest_config *config, size_t columns,
+	struct pack *pack)
+{
+	size_t sample = *forest != NULL ? (*forest)->sample : 0, slots;
+	struct forest *self;
+
+	pack_index(pack, &sample, config->sample);
+	if (pack_reads(pack) && sample >= 2)
+		*forest = forest_alloc(config, sample, columns);
+	self = *forest;
+	if (self == NULL || pack->failed) {
+		pack_fail(pack);
+		return;
+	}
+	slots = self->trees * FOREST_SLOTS;
+	pack_bytes(pack, self->center, columns * sizeof(*self->center));
+	pack_bytes(pack, self->inverse, columns * sizeof(*self->inverse));
+	pack_bytes(pack, self->nodes, slots * sizeof(*self->nodes));
+	pack_bytes(pack, self->leaves, slots);
+	pack_value(pack, &self->lengths);
+	if (pack_reads(pack) &&
+		!forest_sound(self->nodes, self->leaves, &self->lengths, self->trees, columns,
+			sample))
+		pack_fail(pack);
 }
 
 void forest_close(struct forest *forest)

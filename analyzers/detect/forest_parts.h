@@ -14,6 +14,7 @@
 #ifndef NIMBUSGUARD_ANALYZERS_DETECT_FOREST_PARTS_H
 #define NIMBUSGUARD_ANALYZERS_DETECT_FOREST_PARTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "analyzers/detect/forest.h"
@@ -65,6 +66,11 @@ struct forest_walk {
 };
 
 extern const struct forest_walk forest_walk_avx512;
+
+/* That no node looks at what is none of the features, and each tree's leaves tell of `sample` rows, at
+ * most FOREST_SAMPLE_MAX. nodes, leaves: [trees][FOREST_SLOTS]. */
+bool forest_sound(const uint32_t *nodes, const uint8_t *leaves,
+	const struct forest_lengths *lengths, size_t trees, size_t features, size_t sample);
 
 /* What a leaf of that depth and that many rows is to hold, whose path is that long. Where there are more
  * different lengths than a byte tells apart, the nearest. */

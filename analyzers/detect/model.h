@@ -16,6 +16,10 @@ struct model_class {
 	/* row: [features], finite. parts: [features], to which each feature's part in the score is
 	 * added in any unit, or NULL. */
 	double (*score)(const void *model, const double *row, double *parts);
+	/* All of it; *model: NULL when it is read, then a new one, or NULL when the pack failed. config,
+	 * features: as of the fit. */
+	void (*pack)(void **model, const struct detector_config *config, size_t features,
+		struct pack *pack);
 	size_t (*size)(const void *model);
 	void (*close)(void *model);
 };

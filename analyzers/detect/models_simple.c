@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "analyzers/detect/forest.h"
+#include "analyzers/pack.h"
 #include "base/mem.h"
 
 struct mean_z {
@@ -46,7 +47,19 @@ static size_t mean_z_size(const void *model)
 	return sizeof(struct mean_z);
 }
 
-const struct model_class model_mean_z = {mean_z_fit, mean_z_score, mean_z_size, mem_free};
+static void mean_z_pack(void **model, const struct detector_config *config, size_t features,
+	struct pack *pack)
+{
+	struct error error;
+
+	if (pack_reads(pack))
+		*model = mean_z_fit(config, NULL, 0, features, &error);
+	if (*model == NULL)
+		pack_fail(pack);
+}
+
+const struct model_class model_mean_z = {mean_z_fit, mean_z_score, mean_z_pack, mean_z_size,
+	mem_free};
 
 static void *fit_forest(const struct detector_config *config, const double *rows, size_t count,
 	size_t features, struct error *error)
@@ -63,6 +76,16 @@ static double score_forest(const void *model, const double *row, double *parts)
 	return forest_row(model, row);
 }
 
+static void pack_forest(void **model, const struct detector_config *config, size_t features,
+	struct pack *pack)
+{
+	const struct forest_config forest = {config->trees, config->sample, config->seed};
+	struct forest *packed = *model;
+
+	forest_pack(&packed, &forest, features, pack);
+	*model = packed;
+}
+
 static size_t size_forest(const void *model)
 {
 	return forest_size(model);
@@ -73,4 +96,5 @@ static void close_forest(void *model)
 	forest_close(model);
 }
 
-const struct model_class model_forest = {fit_forest, score_forest, size_forest, close_forest};
+const struct model_class model_forest = {fit_forest, score_forest, pack_forest, size_forest,
+	close_forest};

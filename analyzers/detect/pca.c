@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "analyzers/detect/eigen.h"
+#include "analyzers/pack.h"
 #include "base/mem.h"
 
 #define VARIANCE_KEPT 0.9
@@ -74,14 +75,14 @@ static size_t count_components(const double *values, size_t features)
 	return count;
 }
 
-static struct pca *make_pca(const double *values, const double *vectors, size_t features)
+static struct pca *open_pca(size_t features, size_t components)
 {
 	struct pca *pca = mem_zalloc(1, sizeof(*pca));
 
 	if (pca == NULL)
 		return NULL;
 	pca->features = features;
-	pca->components = count_components(values, features);
+	pca->components = components;
 	pca->vectors = mem_zalloc(pca->components * features, sizeof(*pca->vectors));
 	pca->left = mem_zalloc(features, sizeof(*pca->left));
 	pca->residual = mem_zalloc(features, sizeof(*pca->residual));
@@ -89,6 +90,15 @@ static struct pca *make_pca(const double *values, const double *vectors, size_t 
 		close_pca(pca);
 		return NULL;
 	}
+	return pca;
+}
+
+static struct pca *make_pca(const double *values, const double *vectors, size_t features)
+{
+	struct pca *pca = open_pca(features, count_components(values, features));
+
+	if (pca == NULL)
+		return NULL;
 	for (size_t i = 0; i < pca->components * features; i++)
 		pca->vectors[i] = (float)vectors[i];
 	for (size_t i = 0; i < features; i++) {
@@ -151,6 +161,24 @@ static double score_pca(const void *model, const double *row, double *parts)
 	return sum / (double)pca->features;
 }
 
+static void pack_pca(void **model, const struct detector_config *config, size_t features,
+	struct pack *pack)
+{
+	struct pca *pca = *model;
+	size_t components = pca != NULL ? pca->components : 0;
+
+	(void)config;
+	pack_index(pack, &components, features);
+	if (pack_reads(pack))
+		*model = pca = open_pca(features, components);
+	if (pca == NULL) {
+		pack_fail(pack);
+		return;
+	}
+	pack_bytes(pack, pca->vectors, components * features * sizeof(*pca->vectors));
+	pack_bytes(pack, pca->left, features * sizeof(*pca->left));
+}
+
 static size_t size_pca(const void *model)
 {
 	const struct pca *pca = model;
@@ -159,4 +187,4 @@ static size_t size_pca(const void *model)
 		pca->features * (pca->components * sizeof(float) + 2 * sizeof(double));
 }
 
-const struct model_class model_pca = {fit_pca, score_pca, size_pca, close_pca};
+const struct model_class model_pca = {fit_pca, score_pca, pack_pca, size_pca, close_pca};

@@ -13,6 +13,7 @@
 #include "analyzers/detect/detector_parts.h"
 #include "analyzers/detect/roll.h"
 #include "analyzers/detect/standard.h"
+#include "analyzers/pack.h"
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -156,20 +157,51 @@ static size_t look_at_all(struct pipeline *pipeline, const struct detector_rows 
 	return kept;
 }
 
+/* What one part of the models is fitted with. */
+static struct detector_config part_config(const struct pipeline *pipeline, size_t part)
+{
+	struct detector_config config = pipeline->detector.config;
+	size_t divisor = pipeline->parts[part].trees_divisor;
+
+	config.trees = (config.trees + divisor - 1) / divisor;
+	return config;
+}
+
+void pipeline_pack(struct detector *detector, struct pack *pack)
+{
+	struct pipeline *pipeline = pipeline_of(detector);
+
+	detector_pack(detector, pack);
+	pack_same(pack, pipeline->part_count);
+	for (size_t i = 0; i < pipeline->part_count; i++) {
+		struct detector_config config = part_config(pipeline, i);
+		bool there = pipeline->models[i] != NULL;
+
+		pack_flag(pack, &there);
+		if (there && !pack->failed)
+			pipeline->parts[i].model->pack(&pipeline->models[i], &config,
+				pipeline->features, pack);
+	}
+	if (detector->fitted)
+		standard_pack(&pipeline->standard, pipeline->features, pack);
+	if (pipeline->roll != NULL)
+		roll_pack(pipeline->roll, pack);
+	pack_index(pack, &pipeline->known, detector->columns);
+	if (pack_reads(pack))
+		pipeline->judged = false;
+}
+
 /* rows: [count][features], standardised. models: [part_count], NULL for one that cannot be fitted;
  * without any, or without memory, that is the status, and all are NULL. */
 static enum status fit_models(const struct pipeline *pipeline, const double *rows, size_t count,
 	void **models, struct error *error)
 {
-	const struct detector_config *all = &pipeline->detector.config;
 	enum status status = STATUS_OK;
 	size_t fitted = 0;
 
 	for (size_t i = 0; i < pipeline->part_count && status != STATUS_NO_MEMORY; i++) {
-		struct detector_config own = *all;
+		struct detector_config own = part_config(pipeline, i);
 
-		own.trees = (all->trees + pipeline->parts[i].trees_divisor - 1) /
-			pipeline->parts[i].trees_divisor;
 		models[i] =
 			pipeline->parts[i].model->fit(&own, rows, count, pipeline->features, error);
 		fitted += models[i] != NULL;

@@ -28,6 +28,7 @@ enum status pipeline_fit(struct detector *detector, const struct detector_rows *
 /* The first part's score. */
 double pipeline_step(struct detector *detector, const double *row, double *contributions);
 void pipeline_explain(struct detector *detector, double *contributions);
+void pipeline_pack(struct detector *detector, struct pack *pack);
 size_t pipeline_size(const struct detector *detector);
 void pipeline_close(struct detector *detector);
 

@@ -18,6 +18,7 @@
 		.fit = pipeline_fit,                                                               \
 		.step = pipeline_step,                                                             \
 		.explain = pipeline_explain,                                                       \
+		.pack = pipeline_pack,                                                             \
 		.size = pipeline_size,                                                             \
 		.close = pipeline_close}
 

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "analyzers/pack.h"
 #include "base/mem.h"
 #include "base/random.h"
 
@@ -55,6 +56,14 @@ static void random_score_explain(struct detector *detector, double *contribution
 	memset(contributions, 0, detector->columns * sizeof(*contributions));
 }
 
+static void random_score_pack(struct detector *detector, struct pack *pack)
+{
+	struct random_score *self = (struct random_score *)(void *)detector;
+
+	detector_pack(detector, pack);
+	pack_value(pack, &self->dice);
+}
+
 static size_t random_score_size(const struct detector *detector)
 {
 	(void)detector;
@@ -72,5 +81,6 @@ const struct detector_class detector_random = {.name = "random",
 	.fit = random_score_fit,
 	.step = random_score_step,
 	.explain = random_score_explain,
+	.pack = random_score_pack,
 	.size = random_score_size,
 	.close = random_score_close};

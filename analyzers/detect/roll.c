@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+#include "analyzers/pack.h"
 #include "base/mem.h"
 
 #define ROUNDING 1e-12
@@ -49,6 +50,14 @@ void roll_close(struct roll *roll)
 void roll_reset(struct roll *roll)
 {
 	roll->seen = roll->next = 0;
+}
+
+void roll_pack(struct roll *roll, struct pack *pack)
+{
+	pack_same(pack, roll->columns);
+	pack_index(pack, &roll->seen, ROLL_LONG);
+	pack_index(pack, &roll->next, ROLL_LONG - 1);
+	pack_bytes(pack, roll->ring, ROLL_LONG * roll->columns * sizeof(*roll->ring));
 }
 
 size_t roll_size(const struct roll *roll)

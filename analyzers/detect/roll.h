@@ -20,6 +20,7 @@
 /* Features of a column. */
 #define ROLL_FEATURES 6
 
+struct pack;
 struct roll;
 
 struct roll *roll_open(size_t columns, struct error *error) MUST_CHECK;
@@ -30,6 +31,7 @@ void roll_reset(struct roll *roll);
  * DETECTOR_VALUE_MAX. features: [ROLL_FEATURES][columns]: all values, then all short means, short
  * deviations, long means, long deviations, differences. */
 void roll_step(struct roll *roll, const double *row, double *features);
+void roll_pack(struct roll *roll, struct pack *pack);
 size_t roll_size(const struct roll *roll);
 
 #endif

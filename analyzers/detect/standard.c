@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "analyzers/pack.h"
 #include "base/mem.h"
 
 #define CONSTANT 1e-9
@@ -70,6 +71,20 @@ enum status standard_fit(struct standard *standard, const double *rows, size_t r
 	find_scales(standard, seen, rows, row_count);
 	mem_free(seen);
 	return STATUS_OK;
+}
+
+void standard_pack(struct standard *standard, size_t count, struct pack *pack)
+{
+	pack_same(pack, count);
+	if (pack_reads(pack)) {
+		*standard = (struct standard){.count = count,
+			.mean = mem_zalloc(count, sizeof(double)),
+			.inverse = mem_zalloc(count, sizeof(double))};
+		if (standard->mean == NULL || standard->inverse == NULL)
+			pack_fail(pack);
+	}
+	pack_bytes(pack, standard->mean, count * sizeof(double));
+	pack_bytes(pack, standard->inverse, count * sizeof(double));
 }
 
 void standard_fini(struct standard *standard)

@@ -15,6 +15,8 @@
 
 #include "base/error.h"
 
+struct pack;
+
 #define STANDARD_NOVELTY 3.0
 #define STANDARD_MAX 20.0
 
@@ -26,6 +28,8 @@ struct standard {
 /* rows: [row_count][count] row-major. On error the standard is empty and may be finished. */
 enum status standard_fit(struct standard *standard, const double *rows, size_t row_count,
 	size_t count, struct error *error) MUST_CHECK;
+/* count: as of the fit; what is read goes into an empty one. */
+void standard_pack(struct standard *standard, size_t count, struct pack *pack);
 void standard_fini(struct standard *standard);
 /* values, scores: [count]; they may be the same. */
 void standard_apply(const struct standard *standard, const double *values, double *scores);

@@ -6,6 +6,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "analyzers/pack.h"
+
 #define LEVEL_DEFAULT 0.98
 #define PROBABILITY_DEFAULT 1e-3
 #define REFIT 8
@@ -145,6 +147,22 @@ double tail_step(struct tail *tail, double score)
 			refit(tail);
 	}
 	return probability;
+}
+
+void tail_pack(struct tail *tail, struct pack *pack)
+{
+	if (tail->config.depth > 0)
+		pack_fail(pack);
+	pack_flag(pack, &tail->fitted);
+	pack_value(pack, &tail->quantile);
+	pack_value(pack, &tail->pareto);
+	pack_value(pack, &tail->seen);
+	pack_value(pack, &tail->over);
+	pack_index(pack, &tail->excess_count, TAIL_EXCESSES_MAX);
+	pack_index(pack, &tail->excess_next, TAIL_EXCESSES_MAX - 1);
+	pack_index(pack, &tail->excess_fresh, TAIL_EXCESSES_MAX);
+	pack_value(pack, &tail->excesses);
+	pack_value(pack, &tail->threshold);
 }
 
 double tail_threshold(const struct tail *tail)

@@ -23,6 +23,8 @@
 #define TAIL_DEPTH_MAX 512
 #define TAIL_SCORES_MIN 100
 
+struct pack;
+
 struct tail_config {
 	double level;       /* of the quantile over which excesses are kept; 0: 0.98 */
 	double probability; /* of an alarm on a usual score; 0: 1e-3 */
@@ -52,6 +54,8 @@ bool tail_fit(struct tail *tail, const double *scores, size_t count, double *scr
 /* The probability that a usual score is at least this one, in (0, 1]; then learns from it. NaN when
  * not fitted. Under the quantile it is only known to be over 1 - level, and 1 is answered. */
 double tail_step(struct tail *tail, double score);
+/* Without a moving mean; read into one of the same configuration. */
+void tail_pack(struct tail *tail, struct pack *pack);
 /* The score at or over which the probability is at most config.probability; NaN when not fitted. */
 double tail_threshold(const struct tail *tail);
 

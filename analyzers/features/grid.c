@@ -144,13 +144,13 @@ static void walk_point(struct walk *walk, struct cell *cell)
 	cell_add(cell, value);
 }
 
-/* Whether a gauge that is sampled less often than there are rows still has its value. */
+/* Whether a gauge that is sampled less often than there are rows still has its value. One whose interval is
+ * at most two thirds of a row cannot: its last sample is a whole row and more before the end. */
 static bool holds(const struct walk *walk, int64_t end_ms)
 {
 	const struct grid_column *column = walk->column;
 
 	return column->type == SIGNAL_GAUGE && !walk->ended && !isnan(walk->last) &&
-		column->interval_ms * 3 > walk->spec->step_ms * 2 &&
 		end_ms - walk->last_ms <= column->interval_ms + column->interval_ms / 2;
 }
 

@@ -269,6 +269,21 @@ static void combined_predict(const struct forecast_model *model, double *middle)
 	}
 }
 
+/* Who takes part must be the same: weights are of members. */
+static void combined_pack(struct forecast_model *model, struct pack *pack)
+{
+	pack_same(pack, MEMBERS);
+	history_pack(model->history, pack);
+	pending_pack(&model->pending, pack);
+	for (size_t k = 0; k < model->horizon_count; k++)
+		pack_value(pack, &model->worth[k]);
+	for (size_t i = 0; i < MEMBERS; i++) {
+		pack_same(pack, model->members[i] != NULL);
+		if (model->members[i] != NULL && !pack->failed)
+			members[i]->pack(model->members[i], pack);
+	}
+}
+
 const struct forecaster_class forecast_combined = {
 	.name = "combined",
 	.summary =
@@ -278,5 +293,6 @@ const struct forecaster_class forecast_combined = {
 	.step = combined_step,
 	.predict = combined_predict,
 	.close = combined_close,
+	.pack = combined_pack,
 	.beside = combined_beside,
 };

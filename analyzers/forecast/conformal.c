@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "analyzers/pack.h"
 #include "base/check.h"
 
 /* How far a level may run beyond what the window holds. */
@@ -48,6 +49,16 @@ static void forget_oldest(struct conformal *conformal)
 	conformal->count--;
 }
 
+static void insert(struct conformal *conformal, float value)
+{
+	size_t at = position(conformal, value);
+
+	memmove(conformal->sorted + at + 1, conformal->sorted + at,
+		(conformal->count - at) * sizeof(float));
+	conformal->sorted[at] = value;
+	conformal->count++;
+}
+
 /* A lower end rises while outcomes keep above it, and falls when one lies below; an upper end
  * mirrors it. An outcome on the end counts as covered. */
 static void move_levels(struct conformal *conformal, double residual, const double *offsets)
@@ -68,18 +79,36 @@ static void move_levels(struct conformal *conformal, double residual, const doub
 void conformal_add(struct conformal *conformal, double residual, const double *offsets)
 {
 	float value = (float)residual;
-	size_t at;
 
 	move_levels(conformal, residual, offsets);
 	if (conformal->count == CONFORMAL_WINDOW)
 		forget_oldest(conformal);
-	at = position(conformal, value);
-	memmove(conformal->sorted + at + 1, conformal->sorted + at,
-		(conformal->count - at) * sizeof(float));
-	conformal->sorted[at] = value;
-	conformal->count++;
+	insert(conformal, value);
 	conformal->ring[conformal->at] = value;
 	conformal->at = (conformal->at + 1) % CONFORMAL_WINDOW;
+}
+
+/* The sorted window follows from the ring. */
+void conformal_pack(struct conformal *conformal, struct pack *pack)
+{
+	size_t count = conformal->count;
+
+	pack_index(pack, &count, CONFORMAL_WINDOW);
+	pack_index(pack, &conformal->at, CONFORMAL_WINDOW - 1);
+	pack_bytes(pack, conformal->ring, count * sizeof(*conformal->ring));
+	pack_value(pack, &conformal->level);
+	if (!pack_reads(pack))
+		return;
+	conformal->count = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (isfinite(conformal->ring[i]))
+			insert(conformal, conformal->ring[i]);
+		else
+			pack_fail(pack);
+	}
+	/* A ring that is not full yet begins at 0. */
+	if (count < CONFORMAL_WINDOW && conformal->at != count)
+		pack_fail(pack);
 }
 
 /* The quantile, linear between residuals, and beyond them by at most the window's range. */

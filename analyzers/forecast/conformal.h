@@ -31,6 +31,8 @@ enum conformal_end {
 	CONFORMAL_ENDS,
 };
 
+struct pack;
+
 struct conformal {
 	float sorted[CONFORMAL_WINDOW], ring[CONFORMAL_WINDOW];
 	size_t count, at;
@@ -42,6 +44,8 @@ void conformal_init(struct conformal *conformal, double coverage);
 /* residual: outcome - forecast, finite. offsets: [CONFORMAL_ENDS] as they were given with that
  * forecast (NaN: none was given, the levels stay). */
 void conformal_add(struct conformal *conformal, double residual, const double *offsets);
+/* Residuals and levels, from and to one of the same coverage. */
+void conformal_pack(struct conformal *conformal, struct pack *pack);
 /* offsets: [CONFORMAL_ENDS], to be added to the forecast, ascending, the lower two at most 0 and the
  * upper two at least 0. All NaN with too few outcomes. */
 void conformal_offsets(const struct conformal *conformal, double *offsets);

@@ -67,6 +67,12 @@ static void ewma_predict(const struct forecast_model *model, double *middle)
 	race_predict(&model->race, middle);
 }
 
+static void ewma_pack(struct forecast_model *model, struct pack *pack)
+{
+	pack_value(pack, &model->levels);
+	race_pack(&model->race, pack);
+}
+
 const struct forecaster_class forecast_ewma = {
 	.name = "ewma",
 	.summary = "exponentially weighted mean, its rate chosen by recent error",
@@ -75,4 +81,5 @@ const struct forecaster_class forecast_ewma = {
 	.step = ewma_step,
 	.predict = ewma_predict,
 	.close = ewma_close,
+	.pack = ewma_pack,
 };

@@ -366,6 +366,46 @@ void forecaster_predict(const struct forecaster *forecaster, struct prediction *
 	}
 }
 
+void forecaster_pack(struct forecaster *forecaster, struct pack *pack)
+{
+	const struct forecaster_config *config = &forecaster->config;
+
+	pack_same(pack, (uint64_t)config->step_ms);
+	pack_same(pack, config->season_rows);
+	pack_same(pack, config->horizon_count);
+	for (size_t k = 0; k < config->horizon_count; k++)
+		pack_same(pack, config->horizons[k]);
+	pack_value(pack, &forecaster->last_ms);
+	pack_flag(pack, &forecaster->started);
+	pack_value(pack, &forecaster->last);
+	pack_value(pack, &forecaster->missing);
+	pack_value(pack, &forecaster->seen_low);
+	pack_value(pack, &forecaster->seen_high);
+	pending_pack(&forecaster->pending, pack);
+	pack_value(pack, &forecaster->errors);
+	for (size_t k = 0; k < config->horizon_count; k++)
+		conformal_pack(&forecaster->conformal[k], pack);
+	if (forecaster->class->pack != NULL)
+		forecaster->class->pack(forecaster->model, pack);
+	else
+		pack_fail(pack);
+}
+
+size_t forecaster_size(struct forecaster *forecaster)
+{
+	struct pack pack;
+
+	pack_measure(&pack);
+	forecaster_pack(forecaster, &pack);
+	return sizeof(*forecaster) + pack.done;
+}
+
+bool forecaster_last(const struct forecaster *forecaster, int64_t *at_ms)
+{
+	*at_ms = forecaster->last_ms;
+	return forecaster->started;
+}
+
 double forecaster_skill(const struct forecaster *forecaster, size_t horizon)
 {
 	const struct error_track *track = &forecaster->errors[horizon];

@@ -19,6 +19,7 @@
 #ifndef NIMBUSGUARD_ANALYZERS_FORECAST_FORECASTER_H
 #define NIMBUSGUARD_ANALYZERS_FORECAST_FORECASTER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,7 @@
 #define FORECAST_BESIDE 3
 
 struct history;
+struct pack;
 struct lstm_shared;
 
 struct forecaster_config {
@@ -101,6 +103,13 @@ void forecaster_predict(const struct forecaster *forecaster, struct prediction *
 /* 1 - MAE / MAE of the last value, over about the last day of outcomes; below 0: worse than that.
  * NaN before the first outcomes or when the last value was always right. horizon: index. */
 double forecaster_skill(const struct forecaster *forecaster, size_t horizon);
+/* All of its state (analyzers/pack.h), from and to one opened with the same class and configuration; the
+ * pack fails where the class cannot: "lstm". */
+void forecaster_pack(struct forecaster *forecaster, struct pack *pack);
+/* Bytes of memory held, about; nets apart. */
+size_t forecaster_size(struct forecaster *forecaster);
+/* The time of the last row; false: none yet. */
+bool forecaster_last(const struct forecaster *forecaster, int64_t *at_ms);
 /* NULL is allowed. */
 void forecaster_close(struct forecaster *forecaster);
 

@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+#include "analyzers/pack.h"
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -51,6 +52,21 @@ void history_close(struct history *history)
 {
 	if (history != NULL && --history->holders == 0)
 		mem_free(history);
+}
+
+void history_pack(struct history *history, struct pack *pack)
+{
+	pack_same(pack, history->rows);
+	pack_index(pack, &history->at, history->rows - 1);
+	pack_value(pack, &history->seen);
+	pack_value(pack, &history->origin);
+	pack_bytes(pack, history->ring, history->rows * sizeof(*history->ring));
+}
+
+void history_pack_own(struct history *history, struct pack *pack)
+{
+	if (history->holders == 1)
+		history_pack(history, pack);
 }
 
 void history_put(struct history *history, size_t row, double value)

@@ -21,6 +21,7 @@
 #define HISTORY_ROWS(season_rows, horizon_max) ((season_rows) + (horizon_max) + 2)
 
 struct history;
+struct pack;
 
 /* Of the last `rows` rows, at least 1. NULL: no memory. */
 struct history *history_open(size_t rows, struct error *error) MUST_CHECK;
@@ -30,6 +31,9 @@ struct history *history_hold(struct history *given, size_t rows, struct error *e
 void history_close(struct history *history);
 /* As just opened: a fit begins with row 0, after others' fits on the same rows. */
 void history_reset(struct history *history);
+/* All of it; history_pack_own() of a model: only when nobody else holds it, who then packs it. */
+void history_pack(struct history *history, struct pack *pack);
+void history_pack_own(struct history *history, struct pack *pack);
 /* Row number `row` of the series, counted from 0 without holes; NaN: missing. */
 void history_put(struct history *history, size_t row, double value);
 /* The value `back` rows before the newest (0), back less than the rows kept; NaN: missing, or before

@@ -344,6 +344,31 @@ static void hw_predict(const struct forecast_model *model, double *middle)
 		middle[k] = row_forecast(model, k);
 }
 
+static void hw_pack(struct forecast_model *model, struct pack *pack)
+{
+	struct smoothing *by = &model->smoothing;
+
+	pack_value(pack, &by->level_rate);
+	pack_value(pack, &by->trend_rate);
+	pack_value(pack, &by->season_rate);
+	pack_value(pack, &by->damping);
+	pack_flag(pack, &by->seasonal);
+	pack_value(pack, &model->level);
+	pack_value(pack, &model->trend);
+	pack_index(pack, &model->at, model->season_rows > 0 ? model->season_rows - 1 : 0);
+	if (pack_reads(pack)) {
+		reach_compute(model);
+		if (by->seasonal && model->season == NULL)
+			model->season = mem_zalloc(model->season_rows, sizeof(*model->season));
+	}
+	if (by->seasonal && (model->season == NULL || model->season_rows == 0)) {
+		by->seasonal = false;
+		pack_fail(pack);
+	}
+	if (by->seasonal)
+		pack_bytes(pack, model->season, model->season_rows * sizeof(*model->season));
+}
+
 const struct forecaster_class forecast_holt_winters = {
 	.name = "holt_winters",
 	.summary = "Holt-Winters: damped trend, additive season",
@@ -352,6 +377,7 @@ const struct forecaster_class forecast_holt_winters = {
 	.step = hw_step,
 	.predict = hw_predict,
 	.close = hw_close,
+	.pack = hw_pack,
 };
 
 const struct forecaster_class forecast_holt_winters_multiplicative = {
@@ -362,4 +388,5 @@ const struct forecaster_class forecast_holt_winters_multiplicative = {
 	.step = hw_step,
 	.predict = hw_predict,
 	.close = hw_close,
+	.pack = hw_pack,
 };

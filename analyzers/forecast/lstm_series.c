@@ -6,6 +6,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "analyzers/pack.h"
+
 /* A change of 22,000 units. */
 #define TARGET_MAX 10.7
 #define DAY_MS 86400000
@@ -161,6 +163,20 @@ void lstm_series_step(struct lstm_series *series, double value, const double *be
 	inputs = yesterday_step(series, value, inputs);
 	for (size_t i = 0; i < series->beside_count; i++)
 		inputs = beside_step(&series->beside[i], beside == NULL ? NAN : beside[i], inputs);
+}
+
+void lstm_series_pack(struct lstm_series *series, struct pack *pack)
+{
+	pack_same(pack, series->beside_count);
+	pack_value(pack, &series->rows);
+	pack_value(pack, &series->last);
+	pack_value(pack, &series->unit);
+	pack_value(pack, &series->changes);
+	pack_value(pack, &series->levels);
+	pack_value(pack, &series->spread);
+	pack_value(pack, &series->beside);
+	if (series->history != NULL)
+		history_pack_own(series->history, pack);
 }
 
 float lstm_series_target(const struct lstm_series *series, double outcome)

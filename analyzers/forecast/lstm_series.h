@@ -35,6 +35,8 @@ struct lstm_beside {
 	double last, unit, changes, level;
 };
 
+struct pack;
+
 struct lstm_series {
 	size_t horizons[FORECAST_HORIZONS_MAX], horizon_count, season_rows, beside_count;
 	struct history *history;    /* NULL: no season */
@@ -52,6 +54,8 @@ size_t lstm_series_inputs(const struct lstm_series *series);
  * [lstm_series_inputs()], all finite. */
 void lstm_series_step(struct lstm_series *series, double value, const double *beside, int64_t at_ms,
 	float *inputs);
+/* What it has seen; a past that others hold is theirs to pack. */
+void lstm_series_pack(struct lstm_series *series, struct pack *pack);
 /* An outcome as the net is taught it: the change from the series' last value in its unit, bounded;
  * NaN when there is none. */
 float lstm_series_target(const struct lstm_series *series, double outcome);

@@ -11,6 +11,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include <xxhash.h>
+
 #include "analyzers/forecast/lstm_series.h"
 #include "analyzers/forecast/model.h"
 #include "base/mem.h"
@@ -85,6 +87,11 @@ bool lstm_net_fits(const struct lstm_net *net, const struct forecaster_config *c
 	return net->horizon_count == config->horizon_count &&
 		memcmp(net->horizons, config->horizons,
 			config->horizon_count * sizeof(*net->horizons)) == 0;
+}
+
+uint64_t lstm_net_mark(const struct lstm_net *net)
+{
+	return XXH3_64bits(net->lstm.parameters, net->lstm.parameter_count * sizeof(float));
 }
 
 void lstm_net_release(struct lstm_net *net)
@@ -288,6 +295,23 @@ static void general_predict(const struct forecast_model *model, double *middle)
 			: NAN;
 }
 
+/* A state is of one net: with another the series goes on, and the net begins anew. */
+static void general_pack(struct forecast_model *model, struct pack *pack)
+{
+	uint64_t net = lstm_net_mark(model->net), mark = net;
+
+	pack_value(pack, &mark);
+	lstm_series_pack(&model->series, pack);
+	pack_value(pack, &model->warm);
+	pack_same(pack, model->room);
+	pack_bytes(pack, model->state, model->room * sizeof(*model->state));
+	pack_value(pack, &model->outputs);
+	if (!pack_reads(pack) || mark == net)
+		return;
+	model->warm = 0;
+	memset(model->state, 0, model->room * sizeof(*model->state));
+}
+
 const struct forecaster_class forecast_lstm_general = {
 	.name = "lstm_general",
 	.summary = "the LSTM for all workloads, its state carried on",
@@ -296,5 +320,6 @@ const struct forecaster_class forecast_lstm_general = {
 	.step = general_step,
 	.predict = general_predict,
 	.close = general_close,
+	.pack = general_pack,
 	.beside = general_beside,
 };

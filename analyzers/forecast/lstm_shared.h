@@ -16,6 +16,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "analyzers/forecast/forecaster.h"
 #include "analyzers/forecast/lstm.h"
@@ -42,6 +43,8 @@ struct lstm_net *lstm_net_open(const struct forecaster_config *config,
 struct lstm_net *lstm_net_copy(const struct lstm_net *net, struct error *error) MUST_CHECK;
 /* Whether it forecasts these horizons. */
 bool lstm_net_fits(const struct lstm_net *net, const struct forecaster_config *config);
+/* Tells one net from another: a hash of its parameters. */
+uint64_t lstm_net_mark(const struct lstm_net *net);
 /* NULL is allowed. */
 void lstm_net_release(struct lstm_net *net);
 

@@ -64,6 +64,12 @@ static void median_predict(const struct forecast_model *model, double *middle)
 	race_predict(&model->race, middle);
 }
 
+static void median_pack(struct forecast_model *model, struct pack *pack)
+{
+	medians_pack(&model->medians, pack);
+	race_pack(&model->race, pack);
+}
+
 const struct forecaster_class forecast_median = {
 	.name = "median",
 	.summary = "running median, its window chosen by recent error",
@@ -72,4 +78,5 @@ const struct forecaster_class forecast_median = {
 	.step = median_step,
 	.predict = median_predict,
 	.close = median_close,
+	.pack = median_pack,
 };

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "analyzers/pack.h"
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -91,5 +92,30 @@ void medians_take(const struct medians *medians, double *middle)
 
 		middle[i] = count == 0 ? NAN : sorted[(count - 1) / 2] / 2 + sorted[count / 2] / 2;
 		sorted += median_rows[i];
+	}
+}
+
+/* The sorted windows follow from the ring: its measurements are added again, the oldest first. */
+void medians_pack(struct medians *medians, struct pack *pack)
+{
+	double ring[MEDIAN_ROWS_MAX];
+	size_t rows = medians->ring_rows, at = medians->at, count = medians->count;
+
+	memcpy(ring, medians->ring, rows * sizeof(*ring));
+	pack_same(pack, medians->windows);
+	pack_index(pack, &at, rows - 1);
+	pack_index(pack, &count, rows);
+	pack_bytes(pack, ring, rows * sizeof(*ring));
+	if (!pack_reads(pack))
+		return;
+	medians->at = medians->count = 0;
+	for (size_t i = 0; i < count; i++) {
+		double value = ring[(at + rows - count + i) % rows];
+
+		if (!isfinite(value)) {
+			pack_fail(pack);
+			return;
+		}
+		medians_add(medians, value);
 	}
 }

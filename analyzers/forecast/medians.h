@@ -17,6 +17,8 @@
 /* The windows' lengths, ascending. */
 extern const size_t median_rows[MEDIANS];
 
+struct pack;
+
 struct medians {
 	size_t windows, ring_rows, at, count;
 	double *ring;   /* [ring_rows] the last measurements */
@@ -26,6 +28,7 @@ struct medians {
 /* Of the first `windows` windows. */
 enum status medians_init(struct medians *medians, size_t windows) MUST_CHECK;
 void medians_fini(struct medians *medians);
+void medians_pack(struct medians *medians, struct pack *pack);
 /* value: finite. */
 void medians_add(struct medians *medians, double value);
 /* middle: [windows], of what the windows hold so far; NaN while empty. */

@@ -12,6 +12,7 @@
 #define NIMBUSGUARD_ANALYZERS_FORECAST_MODEL_H
 
 #include "analyzers/forecast/forecaster.h"
+#include "analyzers/pack.h"
 
 struct forecast_model;
 
@@ -25,6 +26,8 @@ struct forecaster_class {
 	/* middle: [horizon_count], NaN: none. */
 	void (*predict)(const struct forecast_model *model, double *middle);
 	void (*close)(struct forecast_model *model);
+	/* All of the state, from and to a model opened with the same configuration; NULL: it cannot be packed. */
+	void (*pack)(struct forecast_model *model, struct pack *pack);
 	/* May be NULL. values: [FORECAST_BESIDE] a row, of the rows of the next fit or the next step; NULL:
 	 * nothing is known. Valid until the end of that call. */
 	void (*beside)(struct forecast_model *model, const double *values);

@@ -105,6 +105,14 @@ static void seasonal_predict(const struct forecast_model *model, double *middle)
 	}
 }
 
+static void naive_pack(struct forecast_model *model, struct pack *pack)
+{
+	pack_value(pack, &model->last);
+	pack_value(pack, &model->rows);
+	if (model->history != NULL)
+		history_pack_own(model->history, pack);
+}
+
 const struct forecaster_class forecast_naive = {
 	.name = "naive",
 	.summary = "the last value",
@@ -113,6 +121,7 @@ const struct forecaster_class forecast_naive = {
 	.step = naive_step,
 	.predict = naive_predict,
 	.close = naive_close,
+	.pack = naive_pack,
 };
 
 const struct forecaster_class forecast_seasonal_naive = {
@@ -123,4 +132,5 @@ const struct forecaster_class forecast_seasonal_naive = {
 	.step = seasonal_step,
 	.predict = seasonal_predict,
 	.close = naive_close,
+	.pack = naive_pack,
 };

@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+#include "analyzers/pack.h"
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -26,6 +27,14 @@ void pending_fini(struct pending *pending)
 {
 	mem_free(pending->slots);
 	pending->slots = NULL;
+}
+
+void pending_pack(struct pending *pending, struct pack *pack)
+{
+	pack_same(pack, pending->rows);
+	pack_same(pack, pending->width);
+	pack_index(pack, &pending->at, pending->rows - 1);
+	pack_bytes(pack, pending->slots, pending->rows * pending->width * sizeof(*pending->slots));
 }
 
 void pending_reset(struct pending *pending)

@@ -12,11 +12,15 @@
 
 #include "base/error.h"
 
+struct pack;
+
 struct pending {
 	double *slots; /* [rows][width] */
 	size_t rows, width, at;
 };
 
+/* The slots, from and to a ring of the same size. */
+void pending_pack(struct pending *pending, struct pack *pack);
 /* All slots say NaN. */
 enum status pending_init(struct pending *pending, size_t horizon_max, size_t width,
 	struct error *error) MUST_CHECK;

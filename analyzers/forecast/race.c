@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "analyzers/pack.h"
 #include "base/check.h"
 
 enum status race_init(struct race *race, const struct forecaster_config *config, size_t candidates,
@@ -24,6 +25,13 @@ enum status race_init(struct race *race, const struct forecaster_config *config,
 void race_fini(struct race *race)
 {
 	pending_fini(&race->pending);
+}
+
+void race_pack(struct race *race, struct pack *pack)
+{
+	pack_value(pack, &race->errors);
+	pack_value(pack, &race->outcomes);
+	pending_pack(&race->pending, pack);
 }
 
 void race_learn(struct race *race, double value)

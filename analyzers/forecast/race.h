@@ -13,6 +13,8 @@
 
 #define RACE_CANDIDATES_MAX 12
 
+struct pack;
+
 struct race {
 	size_t horizons[FORECAST_HORIZONS_MAX], horizon_count, candidates;
 	double errors[FORECAST_HORIZONS_MAX][RACE_CANDIDATES_MAX]; /* faded mean absolute */
@@ -25,6 +27,7 @@ struct race {
 enum status race_init(struct race *race, const struct forecaster_config *config, size_t candidates,
 	struct error *error) MUST_CHECK;
 void race_fini(struct race *race);
+void race_pack(struct race *race, struct pack *pack);
 /* The value of the row that begins, before race_put() of it; NaN teaches nothing. */
 void race_learn(struct race *race, double value);
 /* levels: [candidates] after that row; NaN in the first: none yet. */

@@ -300,6 +300,29 @@ static void ridge_predict(const struct forecast_model *model, double *middle)
 		middle[k] = model->last + model->unit * dot(x, model->theta[k], model->features);
 }
 
+static void ridge_pack(struct forecast_model *model, struct pack *pack)
+{
+	size_t n = model->features, count = model->horizon_count;
+
+	pack_same(pack, n);
+	pack_value(pack, &model->rows);
+	pack_value(pack, &model->last);
+	pack_value(pack, &model->unit);
+	pack_value(pack, &model->unit_rows);
+	pack_flag(pack, &model->unit_settled);
+	pack_value(pack, &model->centre);
+	medians_pack(&model->medians, pack);
+	pending_pack(&model->past, pack);
+	pack_bytes(pack, model->gram, GRAM_SIZE(n) * sizeof(*model->gram));
+	pack_bytes(pack, model->moments, count * sizeof(*model->moments));
+	pack_bytes(pack, model->theta, count * sizeof(*model->theta));
+	pack_value(pack, &model->taught);
+	pack_value(pack, &model->error);
+	pack_value(pack, &model->since_refit);
+	pack_flag(pack, &model->fitted);
+	history_pack_own(model->history, pack);
+}
+
 const struct forecaster_class forecast_ridge_ar = {
 	.name = "ridge_ar",
 	.summary = "ridge regression on 60 lags and the same time yesterday",
@@ -308,4 +331,5 @@ const struct forecaster_class forecast_ridge_ar = {
 	.step = ridge_step,
 	.predict = ridge_predict,
 	.close = ridge_close,
+	.pack = ridge_pack,
 };

@@ -32,8 +32,8 @@
 #define FORECASTS 2
 #define REPEATS 9
 #define SWEPT ((size_t)96 << 20)
-/* A day and a half: what the distance from yesterday can be learnt from. */
-#define PAST 2160
+/* What the distance from yesterday can be learnt from: a day, a quarter and the hour of the rings. */
+#define PAST 1860
 
 static const char *const metrics[SIGNALS] = {"cpu", "memory", "rate", "errors", "latency",
 	"saturation"};

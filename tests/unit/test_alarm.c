@@ -79,6 +79,20 @@ static void a_single_high_score_is_no_alarm_when_two_are_asked_for(void **state)
 	assert_int_equal(feed(9, 1).raised, 1);
 }
 
+/* The threshold follows the stream: what raised the episode is what it is held against. */
+static void a_threshold_that_rises_over_the_scores_ends_no_episode(void **state)
+{
+	struct tally tally;
+
+	open_alarm((struct alarm_config){0});
+	assert_int_equal(feed(4, 1).raised, 1);
+	tally = feed(4, 200);
+	assert_true(alarm.track.threshold > 3.8);
+	assert_in_range(tally.over, 1, 100);
+	assert_int_equal(tally.ended, 0);
+	assert_int_equal(feed(0, 5).ended, 1);
+}
+
 static void no_alarm_is_raised_while_it_rests(void **state)
 {
 	open_alarm((struct alarm_config){.rows_rest = 100});
@@ -154,6 +168,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_episode_has_one_alarm),
 		cmocka_unit_test(a_single_high_score_is_no_alarm_when_two_are_asked_for),
+		cmocka_unit_test(a_threshold_that_rises_over_the_scores_ends_no_episode),
 		cmocka_unit_test(no_alarm_is_raised_while_it_rests),
 		cmocka_unit_test(rows_not_judged_change_nothing_until_the_signal_is_lost),
 		cmocka_unit_test(what_flags_everything_is_quarantined_and_says_why),

@@ -149,6 +149,25 @@ static void interval_holds_the_forecast_itself(void **state)
 	}
 }
 
+/* Who lies on an end is covered by it: below no lower end, not above an upper one. */
+static void an_outcome_on_an_end_is_covered(void **state)
+{
+	static const double ends[CONFORMAL_ENDS] = {-2, -1, 1, 2};
+	/* By how much each level moves in steps of the rate, when the outcome lies on each of the ends. */
+	static const double moves[CONFORMAL_ENDS][CONFORMAL_ENDS] = {{.05, .1 - 1, .9 - 1, .95 - 1},
+		{.05, .1, .9 - 1, .95 - 1}, {.05, .1, .9 - 1, .95 - 1}, {.05, .1, .9, .95 - 1}};
+
+	for (size_t on = 0; on < CONFORMAL_ENDS; on++) {
+		struct conformal conformal;
+
+		conformal_init(&conformal, .9);
+		conformal_add(&conformal, ends[on], ends);
+		for (size_t i = 0; i < CONFORMAL_ENDS; i++)
+			assert_near(conformal.level[i] - conformal.target[i],
+				CONFORMAL_RATE * moves[on][i], 1e-12);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +176,7 @@ int main(void)
 		cmocka_unit_test(share_of_outcomes_covered_is_the_one_asked_for),
 		cmocka_unit_test(width_is_capped_however_often_it_misses),
 		cmocka_unit_test(interval_holds_the_forecast_itself),
+		cmocka_unit_test(an_outcome_on_an_end_is_covered),
 	};
 
 	return cmocka_run_group_tests_name("conformal", tests, NULL, NULL);

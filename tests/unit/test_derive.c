@@ -419,6 +419,26 @@ static void a_ratio_of_gauges_divides_what_is_newest(void **state)
 	}
 }
 
+static void two_signals_of_a_workload_are_two_series(void **state)
+{
+	char both[400];
+
+	snprintf(both, sizeof(both), "%s%s", gauges, ratio + strlen("signals:\n"));
+	load(both);
+	for (int i = 0; i < 6; i++) {
+		sample("used", "", "a", 50);
+		sample("size", "", "a", 200);
+		sample("requests", "", "a", 100 * i);
+		sample("errors", "", "a", 20 * i);
+		step();
+		tick();
+	}
+	clock_manual_advance(&manual, -STEP_MS);
+	assert_int_not_equal(made(ROLE_ERROR_RATE), made(ROLE_SATURATION));
+	same(newest(ROLE_SATURATION), 0.25);
+	same(newest(ROLE_ERROR_RATE), 0.2);
+}
+
 static void another_definition_makes_another_series(void **state)
 {
 	uint32_t first;
@@ -516,6 +536,7 @@ int main(void)
 		TEST(a_ratio_divides_the_sums_of_increases),
 		TEST(a_ratio_without_a_denominator_is_missing_never_zero_or_infinite),
 		TEST(a_ratio_of_gauges_divides_what_is_newest),
+		TEST(two_signals_of_a_workload_are_two_series),
 		TEST(another_definition_makes_another_series),
 		TEST(a_clock_set_back_does_not_stop_it),
 		TEST(too_many_series_make_no_value),

@@ -155,6 +155,22 @@ static void a_rarely_sampled_gauge_holds_its_value_and_no_longer(void **state)
 	gap(1, QUALITY_GAPS);
 }
 
+static void a_gauge_that_is_sampled_often_holds_nothing_over_a_row(void **state)
+{
+	const struct store_point points[] = {{T0 + 59999, 5}, {T0 + 121000, 7}};
+	struct grid_column column = column_of(points, ARRAY_COUNT(points));
+
+	for (column.interval_ms = 5000; column.interval_ms <= 40000; column.interval_ms += 5000) {
+		fold(&column);
+		value(0, 5);
+		gap(1, QUALITY_GAPS);
+		value(2, 7);
+	}
+	column.interval_ms = 41000;
+	fold(&column);
+	value(1, 5);
+}
+
 static void shuffled_and_repeated_samples_change_nothing(void **state)
 {
 	struct store_point points[POINTS];
@@ -212,6 +228,18 @@ static void the_mean_of_a_row_lies_within_its_samples(void **state)
 		fold(&column);
 		assert_true(values[0] >= least && values[0] <= most);
 	}
+}
+
+static void a_sum_that_overflows_still_has_its_mean(void **state)
+{
+	const struct store_point points[] = {{T0, DBL_MAX}, {T0 + 1, DBL_MAX}, {T0 + 2, 0},
+		{T0 + 3, DBL_MAX}, {T0 + 60000, -DBL_MAX}, {T0 + 60001, -DBL_MAX},
+		{T0 + 60002, DBL_MAX / 2}};
+	struct grid_column column = column_of(points, ARRAY_COUNT(points));
+
+	fold(&column);
+	assert_true(fabs(values[0] / DBL_MAX - 0.75) < 1e-9);
+	assert_true(fabs(values[1] / DBL_MAX + 0.5) < 1e-9);
 }
 
 static void a_row_tells_all_its_reasons_and_the_first_one_as_verdict(void **state)
@@ -308,6 +336,8 @@ int main(void)
 		cmocka_unit_test(samples_of_the_future_are_left_out_and_said),
 		cmocka_unit_test(a_counter_gives_rates_and_a_reset_no_value),
 		cmocka_unit_test(a_rarely_sampled_gauge_holds_its_value_and_no_longer),
+		cmocka_unit_test(a_gauge_that_is_sampled_often_holds_nothing_over_a_row),
+		cmocka_unit_test(a_sum_that_overflows_still_has_its_mean),
 		cmocka_unit_test(shuffled_and_repeated_samples_change_nothing),
 		cmocka_unit_test(the_mean_of_a_row_lies_within_its_samples),
 		cmocka_unit_test(a_row_tells_all_its_reasons_and_the_first_one_as_verdict),

@@ -21,6 +21,7 @@
 #include "analyzers/models/lstm_file.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/random.h"
 
 #define STEP_MS INT64_C(60000)
 #define START_MS INT64_C(1700000000000)
@@ -109,6 +110,42 @@ static void a_better_net_serves_once_it_knows_the_series(void **state)
 	assert_true(fabs(middle_of(forecaster) - (saw(199) - sinh(.5))) < 1e-3);
 	forecaster_close(forecaster);
 	lstm_shared_close(shared);
+}
+
+/* A net that looks at what it sees and at its state. */
+static struct lstm_net *random_net(const struct forecaster_config *config, uint64_t seed)
+{
+	struct lstm_net *net = constant_net(config, 0);
+	struct random random;
+
+	random_init(&random, seed);
+	for (size_t i = 0; i < net->lstm.parameter_count; i++)
+		net->lstm.parameters[i] = (float)(.3 * random_normal(&random));
+	lstm_prepare(&net->lstm);
+	return net;
+}
+
+static void a_new_net_begins_with_no_state_of_the_one_before(void **state)
+{
+	struct forecaster_config config = small_config();
+	double said[2], before[2];
+
+	for (uint64_t i = 0; i < 2; i++) {
+		struct lstm_shared *shared = shared_of(random_net(&config, 10 + i));
+		struct forecaster *forecaster;
+
+		config.shared = shared;
+		forecaster = opened("lstm_general", &config);
+		steps(forecaster, 0, 100);
+		before[i] = middle_of(forecaster);
+		lstm_shared_put(shared, random_net(&config, 7));
+		steps(forecaster, 100, 100 + LSTM_WARM_ROWS);
+		said[i] = middle_of(forecaster);
+		forecaster_close(forecaster);
+		lstm_shared_close(shared);
+	}
+	assert_true(before[0] != before[1]);
+	assert_true(isfinite(said[0]) && said[0] == said[1]);
 }
 
 static void a_net_of_another_shape_is_left_to_later_forecasters(void **state)
@@ -353,6 +390,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_better_net_serves_once_it_knows_the_series),
+		cmocka_unit_test(a_new_net_begins_with_no_state_of_the_one_before),
 		cmocka_unit_test(a_net_of_another_shape_is_left_to_later_forecasters),
 		cmocka_unit_test(without_a_net_of_these_horizons_there_is_no_forecaster),
 		cmocka_unit_test(a_net_that_is_worse_than_the_last_value_weighs_nothing),

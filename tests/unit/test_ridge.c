@@ -101,6 +101,36 @@ static void spikes_do_not_bend_it(void **state)
 	forecaster_close(ridge);
 }
 
+/* A wave, then rows of which so few are there that their lags are guesses, then the wave again. gaps: all of
+ * them missing. */
+static double after_gaps(bool gaps, struct forecaster *ridge)
+{
+	struct prediction predictions[2];
+
+	for (size_t i = 0; i < 2200; i++) {
+		double value = 50 + 10 * sin((double)i * .11);
+
+		if (i >= 1200 && i < 2000)
+			value = !gaps && i >= 1220 && i % 7 == 0 ? 50 + (i % 2 == 0 ? 9.0 : -9.0)
+								 : NAN;
+		/* So that the rows before and after them have the same targets and lags. */
+		if (i >= 2000 && i < 2070)
+			value = NAN;
+		forecaster_step(ridge, value, START_MS + (int64_t)i * STEP_MS);
+	}
+	forecaster_predict(ridge, predictions);
+	forecaster_close(ridge);
+	return predictions[1].middle;
+}
+
+static void rows_whose_lags_are_guesses_teach_nothing(void **state)
+{
+	double without = after_gaps(true, opened("ridge_ar", 0));
+
+	assert_true(isfinite(without));
+	assert_true(after_gaps(false, opened("ridge_ar", 0)) == without);
+}
+
 static int by_value(const void *a, const void *b)
 {
 	double x = *(const double *)a, y = *(const double *)b;
@@ -146,6 +176,7 @@ int main(void)
 		cmocka_unit_test(a_sum_of_two_waves_is_foreseen),
 		cmocka_unit_test(yesterday_tells_what_the_lags_cannot),
 		cmocka_unit_test(spikes_do_not_bend_it),
+		cmocka_unit_test(rows_whose_lags_are_guesses_teach_nothing),
 		cmocka_unit_test(running_medians_are_those_of_sorting),
 	};
 
