@@ -133,6 +133,16 @@ enum status quantile_arm_open(struct policy *policy, const struct quantile_polic
 	return STATUS_OK;
 }
 
+void quantile_arm_stranger(struct policy *policy, struct quantile_lesson *lesson)
+{
+	struct quantile_arm *arm = policy->state;
+
+	quantile_policy_forget(arm->learned);
+	quantile_policy_take(arm->learned, lesson);
+	for (size_t i = 0; i < arm->scene->first_slot; i++)
+		arm->rates[i] = NAN;
+}
+
 void quantile_arm_aim(struct policy *policy, double objective)
 {
 	struct quantile_arm *arm = policy->state;

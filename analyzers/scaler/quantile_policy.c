@@ -304,6 +304,13 @@ void quantile_policy_take(struct quantile_policy *policy, struct quantile_lesson
 	quantile_lesson_drop(lesson);
 }
 
+void quantile_policy_forget(struct quantile_policy *policy)
+{
+	policy_reset(policy);
+	traffic_reset(&policy->traffic);
+	policy->model.fitted = false;
+}
+
 /* ---- history ---- */
 
 /* Days to fit on, so that two of three remain, and at most seven for the replays. */
@@ -323,8 +330,7 @@ enum status quantile_policy_learn(struct quantile_policy *policy, const float *r
 
 	if (fit == 0)
 		fit = count;
-	policy_reset(policy);
-	traffic_reset(&policy->traffic);
+	quantile_policy_forget(policy);
 	lesson = quantile_lesson_make(rates, fit, first, policy->config.seed, error);
 	for (size_t i = 0; i < fit; i++)
 		quantile_policy_take_slot(policy, first + (int64_t)i, (double)rates[i]);

@@ -141,8 +141,11 @@ struct quantile_lesson;
 struct quantile_lesson *quantile_lesson_make(const float *rates, size_t count, int64_t first,
 	uint64_t seed, struct error *error) MUST_CHECK;
 void quantile_lesson_drop(struct quantile_lesson *lesson);
-/* The lesson serves from now on; frees it. */
+/* The lesson serves from now on; frees it. One of another workload will do for the first days: what it says
+ * is corrected, and it serves no sooner than its replays are better. */
 void quantile_policy_take(struct quantile_policy *policy, struct quantile_lesson *lesson);
+/* As just opened. */
+void quantile_policy_forget(struct quantile_policy *policy);
 
 /* ---- files ---- */
 
@@ -159,6 +162,8 @@ enum status quantile_policy_load(struct quantile_policy *policy, const char *pat
 /* `ours`: learns from the days before the judged part, then nights and lessons as live. */
 enum status quantile_arm_open(struct policy *policy, const struct quantile_policy_config *config,
 	const struct policy_scene *scene, struct error *error) MUST_CHECK;
+/* The next run begins without a history, with a model of another workload; frees the lesson. */
+void quantile_arm_stranger(struct policy *policy, struct quantile_lesson *lesson);
 /* The next run is for another objective. */
 void quantile_arm_aim(struct policy *policy, double objective);
 

@@ -65,6 +65,7 @@ struct scene {
 	struct load load;
 	bool bursts; /* generated */
 	struct figures figures[COLUMNS];
+	const struct scene *teacher; /* whose model serves at first; NULL: its own */
 };
 
 static size_t seeds = 2;
@@ -236,6 +237,27 @@ static void ours_open(struct policy *policy, const struct scene *scene,
 	}
 }
 
+/* The model of another trace, from its history. */
+static struct quantile_lesson *lesson_of(const struct scene *teacher)
+{
+	float *rates = mem_zalloc(teacher->history, sizeof(*rates));
+	struct quantile_lesson *lesson;
+	struct load load;
+	struct draw draw;
+
+	CHECK(rates != NULL);
+	CHECK(load_init(&load, &teacher->trace, teacher->scale, NULL) == STATUS_OK);
+	CHECK(draw_make(&draw, &load, &teacher->plant, 77, NULL) == STATUS_OK);
+	for (size_t i = 0; i < teacher->history; i++)
+		rates[i] = (float)(draw.arrivals[i] / POLICY_SLOT_S);
+	lesson = quantile_lesson_make(rates, teacher->history, 20000 * (int64_t)DAY, 1, NULL);
+	CHECK(lesson != NULL);
+	draw_fini(&draw);
+	load_fini(&load);
+	mem_free(rates);
+	return lesson;
+}
+
 static void run_column(struct scene *scene, const struct draw *draws, enum column column,
 	struct policy *ours)
 {
@@ -281,6 +303,8 @@ static void run_columns(struct scene *scene, const enum column *columns, size_t 
 	CHECK(draws != NULL);
 	draws_make(scene, draws);
 	ours_open(&ours, scene, &known);
+	if (scene->teacher != NULL)
+		quantile_arm_stranger(&ours, lesson_of(scene->teacher));
 	for (size_t i = 0; i < count; i++)
 		run_column(scene, draws, columns[i], &ours);
 	policy_close(&ours);
@@ -491,12 +515,14 @@ enum stress {
 	STRESS_HARD_START,
 	STRESS_LOSS,
 	STRESS_FLASH,
+	STRESS_STRANGER,
 	STRESSES
 };
 
 static const char *const stresses[STRESSES] = {"metrics missing, 3 x 10 min a day",
 	"capacity over-estimated by 10 %", "start-up 60 to 240 s", "start-up 120 to 300 s",
-	"a quarter of the capacity lost", "flash crowd, 3x for 15 min a day"};
+	"a quarter of the capacity lost", "flash crowd, 3x for 15 min a day",
+	"no history, the next trace's model"};
 
 static void stress_begin(struct scene *scene, enum stress stress)
 {
@@ -521,6 +547,7 @@ static void stress_end(struct scene *scene)
 {
 	load_fini(&scene->load);
 	scene->capacity_factor = 1;
+	scene->teacher = NULL;
 	plant_config_default(&scene->plant);
 }
 
@@ -538,6 +565,8 @@ static void run_stress(struct scene *scenes, size_t count)
 		for (size_t i = 0; i < count; i++) {
 			scenes[i].trace.disturbance = disturbances[s];
 			stress_begin(&scenes[i], s);
+			if (s == STRESS_STRANGER)
+				scenes[i].teacher = &scenes[(i + 1) % count];
 			run_columns(&scenes[i], columns, ARRAY_COUNT(columns));
 			stress_end(&scenes[i]);
 			scenes[i].trace.disturbance = TRACE_UNDISTURBED;
@@ -552,6 +581,49 @@ static void run_stress(struct scene *scenes, size_t count)
 								     : "MISSED");
 		(void)fflush(stdout);
 	}
+}
+
+/* ---- speed ---- */
+
+/* A lesson, a night, and steps, CPU time of one core. */
+static void run_speed(void)
+{
+	struct quantile_policy_config config;
+	struct quantile_policy *policy;
+	static float rates[3 * DAY];
+	int64_t first = 20000 * (int64_t)DAY, start_ns;
+	double lesson_s, night_s, step_s;
+
+	for (size_t i = 0; i < ARRAY_COUNT(rates); i++)
+		rates[i] = (float)(600 + 400 * sin((double)i * 6.2832 / (double)DAY) +
+			(double)(i * 7919 % 101));
+	quantile_policy_config_default(&config);
+	config.plant.service_rate = 50;
+	policy = quantile_policy_open(&config, NULL);
+	start_ns = clock_thread_cpu_ns();
+	CHECK(policy != NULL &&
+		quantile_policy_learn(policy, rates, 2 * DAY, first, NULL) == STATUS_OK);
+	lesson_s = (double)(clock_thread_cpu_ns() - start_ns) * 1e-9;
+	start_ns = clock_thread_cpu_ns();
+	for (size_t i = 2 * DAY; i < 3 * DAY; i++) {
+		struct policy_view view = {.slot = first + (int64_t)i + POLICY_DELAY_SLOTS,
+			.wanted = 20,
+			.ready = 20,
+			.rate = (double)rates[i],
+			.cpu = (double)rates[i] / 1000 + .03};
+		struct quantile_wish wish;
+
+		quantile_policy_step(policy, &view, &wish);
+	}
+	step_s = (double)(clock_thread_cpu_ns() - start_ns) * 1e-9 / (double)DAY;
+	start_ns = clock_thread_cpu_ns();
+	CHECK(quantile_policy_night(policy, NULL) == STATUS_OK);
+	night_s = (double)(clock_thread_cpu_ns() - start_ns) * 1e-9;
+	quantile_policy_close(policy);
+	printf("\nspeed, one core: a night %.2f s (%.0f workloads an hour), a step %.1f us (5,000 workloads "
+	       "in %.0f ms), two days learned in %.1f s\n",
+		night_s, 3600 / night_s, step_s * 1e6, 5000 * step_s * 1e3, lesson_s);
+	(void)fflush(stdout);
 }
 
 /* ---- all ---- */
@@ -624,6 +696,7 @@ int main(int argc, char **argv)
 		print_targets(scenes, count);
 		(void)fflush(stdout);
 	}
+	run_speed();
 	if (wishes.stress)
 		run_stress(scenes, count);
 	for (size_t i = 0; i < count; i++)

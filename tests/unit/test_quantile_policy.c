@@ -327,6 +327,42 @@ static void odd_configurations_are_refused_by_name(void **state)
 	assert_non_null(strstr(error.text, "start-up"));
 }
 
+/* In the simulator: two days of history, one judged. */
+static void in_the_simulator_one_seed_is_one_run(void **state)
+{
+	struct plant_config plant;
+	struct policy_scene scene = {.plant = &plant, .first_slot = 2 * DAY};
+	struct run_outcome one, other;
+	struct trace trace;
+	struct load load;
+	struct draw draw;
+	struct policy policy;
+	struct error error;
+
+	(void)state;
+	plant_config_default(&plant);
+	trace_init(&trace, "diurnal");
+	assert_int_equal(trace_generate(&trace, "diurnal", 3, 600, 1, NULL), STATUS_OK);
+	assert_int_equal(load_init(&load, &trace, 1, NULL), STATUS_OK);
+	assert_int_equal(draw_make(&draw, &load, &plant, 1, NULL), STATUS_OK);
+	scene.load = &load;
+	scene.draw = &draw;
+	assert_int_equal(policy_open(&policy, "ours:much", &scene, &error), STATUS_BAD_INPUT);
+	assert_non_null(strstr(error.text, "ours:0.5"));
+	assert_int_equal(policy_open(&policy, "ours:1", &scene, &error), STATUS_OK);
+	simulate(&(struct simulate_options){.plant = &plant, .first_slot = 2 * DAY, .seed = 1},
+		&load, &draw, &policy, &one);
+	simulate(&(struct simulate_options){.plant = &plant, .first_slot = 2 * DAY, .seed = 1},
+		&load, &draw, &policy, &other);
+	assert_memory_equal(&one, &other, sizeof(one));
+	assert_true(run_outcome_cost(&one) < 2);
+	assert_true(run_outcome_violated(&one) < 2);
+	policy_close(&policy);
+	draw_fini(&draw);
+	load_fini(&load);
+	trace_fini(&trace);
+}
+
 static void every_lack_of_memory_is_an_answer(void **state)
 {
 	struct quantile_policy_config config = config_of(50);
@@ -367,6 +403,7 @@ int main(void)
 		cmocka_unit_test(a_file_of_another_version_is_refused_by_name),
 		cmocka_unit_test(too_little_history_teaches_nothing),
 		cmocka_unit_test(odd_configurations_are_refused_by_name),
+		cmocka_unit_test(in_the_simulator_one_seed_is_one_run),
 		cmocka_unit_test(every_lack_of_memory_is_an_answer),
 	};
 
