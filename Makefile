@@ -290,9 +290,10 @@ lint: ## every check of the source that needs no run
 format: ## lay out all C files by .clang-format
 	@find $(ROOMS) tests -name '*.[ch]' -exec clang-format -i {} +
 
-docs: release ## what is generated: tables of docs/configuration.md and docs/metrics.md, roles and rules in deploy/
+docs: release ## what is generated: tables of docs/configuration.md and docs/metrics.md, roles and rules in deploy/, dashboards
 	@tests/support/docs.sh build/release/nimbusguard
 	@tests/support/manifests.sh build/release/nimbusguard deploy
+	@awk -f tests/support/dashboards.awk -v dest=dashboards dashboards/panels.txt
 
 # ---- installing and releasing -----------------------------------------------------------------------------------------
 

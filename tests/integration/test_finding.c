@@ -320,6 +320,15 @@ static void check_variable(const json_t *variable)
 
 static json_t *dashboard;
 
+/* What needs hours of history says so. */
+static bool may_be_empty(const json_t *panel)
+{
+	const char *note = json_string_value(json_object_get(panel, "description"));
+
+	return note != NULL &&
+		(strstr(note, "Empty until") != NULL || strstr(note, "is empty until") != NULL);
+}
+
 static bool all_expressions_have_data(bool tell)
 {
 	json_t *panel, *one;
@@ -333,7 +342,8 @@ static bool all_expressions_have_data(bool tell)
 
 			assert_non_null(expression);
 			expressions++;
-			if (answer_size(expression) > 0)
+			/* Asked in any case: it must be one that Prometheus understands. */
+			if (answer_size(expression) > 0 || may_be_empty(panel))
 				continue;
 			empty++;
 			if (tell)
@@ -342,19 +352,16 @@ static bool all_expressions_have_data(bool tell)
 					expression);
 		}
 	}
-	assert_true(expressions > 40);
+	assert_true(expressions > 10);
 	return empty == 0;
 }
 
-static void every_expression_of_the_dashboard_has_data(void **state)
+static void check_dashboard(const char *path)
 {
-	char *text;
+	char *text = source_read(path);
 	json_t *variable;
 	size_t i;
 
-	if (nimbusguard == NULL)
-		skip();
-	text = source_read("dashboards/overview.json");
 	dashboard = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
 	free(text);
 	assert_non_null(dashboard);
@@ -371,9 +378,20 @@ static void every_expression_of_the_dashboard_has_data(void **state)
 	}
 	if (!all_expressions_have_data(true)) {
 		servers_tell(&servers);
-		fail_msg("the dashboard has expressions without data");
+		fail_msg("%s has expressions without data", path);
 	}
 	json_decref(dashboard);
+}
+
+static void every_expression_of_the_dashboards_has_data(void **state)
+{
+	static const char *const paths[] = {"dashboards/overview.json", "dashboards/decisions.json",
+		"dashboards/workload.json", "dashboards/learning.json", "dashboards/ingest.json"};
+
+	if (nimbusguard == NULL)
+		skip();
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		check_dashboard(paths[i]);
 }
 
 static void both_end_cleanly(void **state)
@@ -391,7 +409,7 @@ int main(void)
 		cmocka_unit_test(a_jump_of_cpu_use_becomes_a_finding_that_explains_itself),
 		cmocka_unit_test(the_finding_becomes_a_dry_run),
 		cmocka_unit_test(the_api_answers_as_it_is_described),
-		cmocka_unit_test(every_expression_of_the_dashboard_has_data),
+		cmocka_unit_test(every_expression_of_the_dashboards_has_data),
 		cmocka_unit_test(both_end_cleanly),
 	};
 

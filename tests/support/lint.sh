@@ -72,6 +72,16 @@ check_symbols() {
 }
 check_names() { "$lint/names.sh"; }
 check_documents() { "$lint/documents.sh" "${documents[@]}"; }
+# What is committed is what `make docs` makes of dashboards/panels.txt.
+check_dashboards() {
+	local made file
+	made=$(mktemp -d)
+	awk -f tests/support/dashboards.awk -v dest="$made" dashboards/panels.txt
+	for file in dashboards/*.json "$made"/*.json; do
+		cmp -s "dashboards/${file##*/}" "$made/${file##*/}" || echo "dashboards/${file##*/}: run make docs"
+	done
+	rm -rf "$made"
+}
 check_shell() { shellcheck -x "${scripts[@]}"; }
 check_format() {
 	# shellcheck disable=SC2016
@@ -123,6 +133,7 @@ run_check lengths "${#code[@]}"
 run_check names 1
 run_check symbols 1
 run_check documents 1
+run_check dashboards 1
 run_check shell "${#scripts[@]}"
 run_check format "${#code[@]}"
 run_check cppcheck "${#product[@]}"
