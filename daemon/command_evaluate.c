@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/parse.h"
 #include "daemon/command.h"
+#include "daemon/command_values.h"
 
 #define OUTPUT_MAX ((size_t)1 << 28)
 
@@ -44,45 +45,19 @@ const char evaluate_flags[] =
 	"  nimbusguard evaluate --dataset=traces --path=data/traces --forecaster=combined\n"
 	"  nimbusguard evaluate --dataset=csv --path=mine.csv --detector=forest_roll\n";
 
-static int usage(const char *what)
-{
-	fprintf(stderr, "nimbusguard: %s\n", what);
-	return EXIT_USAGE;
-}
-
-static bool read_natural(const struct command_line *line, const char *name, int64_t least,
-	int64_t most, int64_t *value)
-{
-	const char *text = command_flag(line, name);
-
-	if (text == NULL)
-		return true;
-	if (parse_int(text, value) == STATUS_OK && *value >= least && *value <= most)
-		return true;
-	fprintf(stderr, "nimbusguard: --%s is a number from %lld to %lld\n", name, (long long)least,
-		(long long)most);
-	return false;
-}
-
 static bool read_horizons(const struct command_line *line, struct evaluate_options *options)
 {
-	const char *text = command_flag(line, "horizons"), *comma;
+	const char *text = command_flag(line, "horizons");
 	int64_t near, far;
-	char first[16];
 
 	if (text == NULL)
 		return true;
-	comma = strchr(text, ',');
-	if (comma != NULL && comma - text < (long)sizeof(first)) {
-		snprintf(first, sizeof(first), "%.*s", (int)(comma - text), text);
-		if (parse_int(first, &near) == STATUS_OK &&
-			parse_int(comma + 1, &far) == STATUS_OK && near > 0 && far > 0) {
-			options->horizons[0] = (size_t)near;
-			options->horizons[1] = (size_t)far;
-			return true;
-		}
+	if (text_pair(text, ',', &near, &far) && near > 0 && far > 0) {
+		options->horizons[0] = (size_t)near;
+		options->horizons[1] = (size_t)far;
+		return true;
 	}
-	usage("--horizons is two numbers of rows, such as 5,15");
+	usage_refused("--horizons is two numbers of rows, such as 5,15", NULL);
 	return false;
 }
 
@@ -91,14 +66,14 @@ static bool read_parts(const struct command_line *line, struct evaluate_options 
 	const char *part = command_flag(line, "part"), *fit = command_flag(line, "fit-part");
 
 	if (part != NULL && strcmp(part, "report") != 0 && strcmp(part, "settings") != 0) {
-		usage("--part is report or settings");
+		usage_refused("--part is report or settings", NULL);
 		return false;
 	}
 	options->settings_part = part != NULL && strcmp(part, "settings") == 0;
 	if (fit != NULL &&
 		(parse_double(fit, &options->dataset.fit_part) != STATUS_OK ||
 			!(options->dataset.fit_part > 0 && options->dataset.fit_part < 1))) {
-		usage("--fit-part is a part of the rows, such as 0.5");
+		usage_refused("--fit-part is a part of the rows, such as 0.5", NULL);
 		return false;
 	}
 	return true;
@@ -109,8 +84,10 @@ static bool read_kind(const struct command_line *line, struct evaluate_options *
 	const char *name = command_flag(line, "dataset"), *nearest;
 
 	if (name == NULL) {
-		usage("say which data set: --dataset=smd|asd|jumpstarter|nezha|nab|traces|bitbrains|"
-		      "csv");
+		usage_refused(
+			"say which data set: --dataset=smd|asd|jumpstarter|nezha|nab|traces|bitbrains|"
+			"csv",
+			NULL);
 		return false;
 	}
 	options->dataset.kind = dataset_kind_find(name);
@@ -130,12 +107,12 @@ static bool read_options(const struct command_line *line, struct evaluate_option
 	evaluate_options_default(options);
 	if (!read_kind(line, options) || !read_horizons(line, options) ||
 		!read_parts(line, options) ||
-		!read_natural(line, "seeds", 1, EVALUATE_SEEDS_MAX, &seeds) ||
-		!read_natural(line, "seed", 0, INT32_MAX, &seed))
+		!flag_natural(line, "seeds", 1, EVALUATE_SEEDS_MAX, &seeds) ||
+		!flag_natural(line, "seed", 0, INT32_MAX, &seed))
 		return false;
 	options->dataset.path = command_flag(line, "path");
 	if (options->dataset.path == NULL) {
-		usage("say where the data set is: --path=FOLDER");
+		usage_refused("say where the data set is: --path=FOLDER", NULL);
 		return false;
 	}
 	options->dataset.entity = command_flag(line, "entity");
@@ -232,9 +209,10 @@ int command_evaluate(const struct command_line *line)
 	if (!command_flags_known(line, known))
 		return EXIT_USAGE;
 	if (line->word_count > 0)
-		return usage("evaluate takes flags only, see nimbusguard help evaluate");
+		return usage_refused("evaluate takes flags only, see nimbusguard help evaluate",
+			NULL);
 	if (format != NULL && strcmp(format, "text") != 0 && strcmp(format, "json") != 0)
-		return usage("--format is text or json");
+		return usage_refused("--format is text or json", NULL);
 	if (!read_options(line, &options))
 		return EXIT_USAGE;
 	if (isatty(STDERR_FILENO))

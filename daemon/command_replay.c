@@ -12,6 +12,7 @@
 #include "base/parse.h"
 #include "daemon/case_cluster.h"
 #include "daemon/command.h"
+#include "daemon/command_values.h"
 #include "daemon/replay.h"
 
 #define OUTPUT_MAX ((size_t)1 << 30)
@@ -65,13 +66,6 @@ struct replay_command {
 	int64_t start_ms; /* alerts before are not told */
 };
 
-static int usage(const char *what, const char *value)
-{
-	fprintf(stderr, "nimbusguard: %s%s%s\n", what, value != NULL ? ": " : "",
-		value != NULL ? value : "");
-	return EXIT_USAGE;
-}
-
 static int failed(const struct error *error)
 {
 	fprintf(stderr, "nimbusguard: %s\n", error->text);
@@ -100,7 +94,7 @@ static int read_conditions(struct replay_command *at)
 		if (strcmp(flag->name, "fail-if") != 0)
 			continue;
 		if (at->condition_count == REPLAY_CONDITIONS_MAX)
-			return usage("there are too many flags --fail-if", NULL);
+			return usage_refused("there are too many flags --fail-if", NULL);
 		if (replay_condition_read(&at->conditions[at->condition_count++],
 			    flag->value != NULL ? flag->value : "", &error) != STATUS_OK) {
 			fprintf(stderr, "nimbusguard: --fail-if '%s': %s\n",
@@ -198,7 +192,7 @@ static int read_time(const struct command_line *line, const char *name, int64_t 
 		return EXIT_GOOD;
 	snprintf(words, sizeof(words), "--%s is no time as in RFC 3339 or seconds since 1970",
 		name);
-	return usage(words, text);
+	return usage_refused(words, text);
 }
 
 static int fetch(struct replay_command *at, const char *url)
@@ -218,15 +212,15 @@ static int fetch(struct replay_command *at, const char *url)
 	if (read_time(at->line, "start", &at->start_ms) != EXIT_GOOD)
 		return EXIT_USAGE;
 	if (warmup != NULL && parse_duration(warmup, &warmup_ms) != STATUS_OK)
-		return usage("--warmup is no duration", warmup);
+		return usage_refused("--warmup is no duration", warmup);
 	source.from_ms = at->start_ms - warmup_ms;
 	if (at->start_ms >= source.to_ms || source.from_ms < 0)
-		return usage("--start must be before --end, and behind 1970", NULL);
+		return usage_refused("--start must be before --end, and behind 1970", NULL);
 	for (size_t i = 0; i < at->line->own_count; i++) {
 		if (strcmp(at->line->own[i].name, "match") != 0)
 			continue;
 		if (source.match_count == MATCH_MAX)
-			return usage("there are too many flags --match", NULL);
+			return usage_refused("there are too many flags --match", NULL);
 		match[source.match_count++] =
 			at->line->own[i].value != NULL ? at->line->own[i].value : "";
 	}
@@ -312,7 +306,7 @@ static int replay(struct replay_command *at)
 	int result = read_conditions(at);
 
 	if (result == EXIT_GOOD && format != NULL && !json && strcmp(format, "text") != 0)
-		result = usage("--format is text or json", format);
+		result = usage_refused("--format is text or json", format);
 	if (result == EXIT_GOOD && at->line->word_count == 0 &&
 		command_flag(at->line, "from-prometheus") == NULL) {
 		fputs(replay_flags, stderr);

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/parse.h"
 #include "daemon/command.h"
+#include "daemon/command_values.h"
 #include "daemon/simulate_prometheus.h"
 
 #define OUTPUT_MAX ((size_t)1 << 28)
@@ -78,13 +79,6 @@ struct simulate_command {
 	char shown[96]; /* the last words of the progress bar */
 };
 
-static int usage(const char *what, const char *value)
-{
-	fprintf(stderr, "nimbusguard: %s%s%s\n", what, value != NULL ? ": " : "",
-		value != NULL ? value : "");
-	return EXIT_USAGE;
-}
-
 static int failed(const struct error *error)
 {
 	fprintf(stderr, "nimbusguard: %s\n", error->text);
@@ -93,49 +87,16 @@ static int failed(const struct error *error)
 
 /* ---- the command line ---- */
 
-static bool read_number(const struct command_line *line, const char *name, double least,
-	double most, double *value)
-{
-	const char *text = command_flag(line, name);
-
-	if (text == NULL)
-		return true;
-	if (parse_double(text, value) == STATUS_OK && *value >= least && *value <= most)
-		return true;
-	fprintf(stderr, "nimbusguard: --%s is a number from %g to %g\n", name, least, most);
-	return false;
-}
-
-static bool read_natural(const struct command_line *line, const char *name, int64_t least,
-	int64_t most, int64_t *value)
-{
-	const char *text = command_flag(line, name);
-
-	if (text == NULL)
-		return true;
-	if (parse_int(text, value) == STATUS_OK && *value >= least && *value <= most)
-		return true;
-	fprintf(stderr, "nimbusguard: --%s is a number from %lld to %lld\n", name, (long long)least,
-		(long long)most);
-	return false;
-}
-
 /* MIN-MAX, both from least to most. */
 static bool read_range(const struct command_line *line, const char *name, int64_t least,
 	int64_t most, int64_t *low, int64_t *high)
 {
 	const char *text = command_flag(line, name);
-	const char *dash = text != NULL ? strchr(text, '-') : NULL;
-	char first[16];
 
-	if (text == NULL)
+	if (text == NULL ||
+		(text_pair(text, '-', low, high) && *low >= least && *low <= *high &&
+			*high <= most))
 		return true;
-	if (dash != NULL && dash - text < (long)sizeof(first)) {
-		snprintf(first, sizeof(first), "%.*s", (int)(dash - text), text);
-		if (parse_int(first, low) == STATUS_OK && parse_int(dash + 1, high) == STATUS_OK &&
-			*low >= least && *low <= *high && *high <= most)
-			return true;
-	}
 	fprintf(stderr, "nimbusguard: --%s is MIN-MAX within %lld and %lld\n", name,
 		(long long)least, (long long)most);
 	return false;
@@ -150,7 +111,7 @@ static bool read_policies(struct simulate_command *at)
 	if (text == NULL)
 		text = defaults;
 	if (strlen(text) >= sizeof(at->policies))
-		return usage("--policy is too long", NULL) == EXIT_GOOD;
+		return usage_refused("--policy is too long", NULL) == EXIT_GOOD;
 	memcpy(at->policies, text, strlen(text) + 1);
 	for (char *name = at->policies; name != NULL;) {
 		char *comma = strchr(name, ',');
@@ -159,7 +120,8 @@ static bool read_policies(struct simulate_command *at)
 			*comma++ = '\0';
 		if (*name == '\0' || strlen(name) >= POLICY_NAME_MAX ||
 			options->policy_count == COMPARE_POLICIES_MAX)
-			return usage("--policy is a list of up to 32 names, such as hpa:60,oracle",
+			return usage_refused(
+				       "--policy is a list of up to 32 names, such as hpa:60,oracle",
 				       text) == EXIT_GOOD;
 		options->policies[options->policy_count++] = name;
 		name = comma;
@@ -176,8 +138,8 @@ static bool read_plant(struct simulate_command *at)
 
 	at->pod_rate = NAN;
 	at->peak_pods = 25;
-	if (!read_number(at->line, "pod-rate", 1e-3, 1e6, &at->pod_rate) ||
-		!read_number(at->line, "peak-pods", 1, PLANT_PODS_MAX, &at->peak_pods) ||
+	if (!flag_number(at->line, "pod-rate", 1e-3, 1e6, &at->pod_rate) ||
+		!flag_number(at->line, "peak-pods", 1, PLANT_PODS_MAX, &at->peak_pods) ||
 		!read_range(at->line, "pods", 1, PLANT_PODS_MAX, &pods[0], &pods[1]) ||
 		!read_range(at->line, "startup", 0, SIMULATE_START_MAX * (int64_t)POLICY_SLOT_S,
 			&start_s[0], &start_s[1]))
@@ -198,13 +160,13 @@ static bool read_options(struct simulate_command *at)
 
 	compare_options_default(options);
 	if (!read_policies(at) || !read_plant(at) ||
-		!read_natural(at->line, "seeds", 1, COMPARE_SEEDS_MAX, &seeds) ||
-		!read_natural(at->line, "seed", 0, INT32_MAX, &seed) ||
-		!read_number(at->line, "objective", 0, 100, &options->objective) ||
-		!read_number(at->line, "price", 0, 1e9, &options->price))
+		!flag_natural(at->line, "seeds", 1, COMPARE_SEEDS_MAX, &seeds) ||
+		!flag_natural(at->line, "seed", 0, INT32_MAX, &seed) ||
+		!flag_number(at->line, "objective", 0, 100, &options->objective) ||
+		!flag_number(at->line, "price", 0, 1e9, &options->price))
 		return false;
 	if (history != NULL && parse_duration(history, &history_ms) != STATUS_OK)
-		return usage("--history is no duration, such as 7d", history) == EXIT_GOOD;
+		return usage_refused("--history is no duration, such as 7d", history) == EXIT_GOOD;
 	options->first_minute = (size_t)(history_ms / MINUTE_MS);
 	options->seeds = (size_t)seeds;
 	options->seed = (uint64_t)seed;
@@ -227,7 +189,7 @@ static int read_trace(struct simulate_command *at, const char *path)
 		if (strcmp(unit, units[i]) == 0)
 			options.unit = (enum trace_unit)i;
 	if (unit != NULL && options.unit == TRACE_UNIT_HEADER)
-		return usage("--unit is rps, rpm or count", unit);
+		return usage_refused("--unit is rps, rpm or count", unit);
 	trace_init(&at->trace, base != NULL ? base + 1 : path);
 	if (trace_read_csv(&at->trace, path, &options, &error) != STATUS_OK)
 		return failed(&error);
@@ -240,15 +202,16 @@ static int generate_trace(struct simulate_command *at, const char *shape)
 	const char *nearest = nearest_word(shape, trace_shapes);
 	struct error error;
 
-	if (!read_natural(at->line, "days", 1, TRACE_MINUTES_MAX / 1440, &days))
+	if (!flag_natural(at->line, "days", 1, TRACE_MINUTES_MAX / 1440, &days))
 		return EXIT_USAGE;
 	trace_init(&at->trace, shape);
 	/* A shape has no size of its own: with --pod-rate its peak is that of --peak-pods, too. */
 	if (trace_generate(&at->trace, shape, (size_t)days, 1, at->options.seed, &error) !=
 		STATUS_OK)
 		return nearest != NULL
-			? usage("--shape: did you mean", nearest)
-			: usage("--shape is not known, see nimbusguard help simulate", shape);
+			? usage_refused("--shape: did you mean", nearest)
+			: usage_refused("--shape is not known, see nimbusguard help simulate",
+				  shape);
 	return EXIT_GOOD;
 }
 
@@ -259,7 +222,7 @@ static int make_trace(struct simulate_command *at)
 	const char *url = command_flag(at->line, "from-prometheus");
 
 	if ((trace != NULL) + (shape != NULL) + (url != NULL) != 1)
-		return usage(
+		return usage_refused(
 			"say which traffic: --trace=FILE, --shape=NAME or --from-prometheus=URL",
 			NULL);
 	if (trace != NULL)
@@ -284,7 +247,7 @@ static int set_scale(struct simulate_command *at)
 	if (trace_quantile(&at->trace, PEAK_QUANTILE, &peak, &error) != STATUS_OK)
 		return failed(&error);
 	if (!(peak > 0))
-		return usage("there are no requests in this traffic", NULL);
+		return usage_refused("there are no requests in this traffic", NULL);
 	options->scale = load_pods_rate(&options->plant, at->peak_pods) / peak;
 	if (!generated)
 		trace_note(&at->trace,
@@ -411,9 +374,10 @@ int command_simulate(const struct command_line *line)
 	if (!command_flags_known(line, known))
 		return EXIT_USAGE;
 	if (line->word_count > 0)
-		return usage("simulate takes flags only, see nimbusguard help simulate", NULL);
+		return usage_refused("simulate takes flags only, see nimbusguard help simulate",
+			NULL);
 	if (format != NULL && strcmp(format, "text") != 0 && strcmp(format, "json") != 0)
-		return usage("--format is text or json", format);
+		return usage_refused("--format is text or json", format);
 	at = mem_zalloc(1, sizeof(*at));
 	if (at == NULL)
 		return EXIT_FAILED;

@@ -200,14 +200,6 @@ static int write_usage(FILE *out, const char *command)
 	return EXIT_GOOD;
 }
 
-const char *command_flag(const struct command_line *line, const char *name)
-{
-	for (size_t i = line->own_count; i > 0; i--)
-		if (strcmp(line->own[i - 1].name, name) == 0)
-			return line->own[i - 1].value != NULL ? line->own[i - 1].value : "";
-	return NULL;
-}
-
 bool command_flags_known(const struct command_line *line, const char *const *known)
 {
 	for (size_t i = 0; i < line->own_count; i++) {

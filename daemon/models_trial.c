@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/parse.h"
+#include "daemon/command_values.h"
 #include "daemon/minutes_csv.h"
 #include "daemon/models_mlflow.h"
 #include "daemon/models_text.h"
@@ -37,42 +38,17 @@ struct contest {
 	char why[256];
 };
 
-static int usage(const char *what)
-{
-	fprintf(stderr, "nimbusguard: %s\n", what);
-	return EXIT_USAGE;
-}
-
 /* ---- rows ---- */
 
 static bool read_count(const struct command_line *line, const char *name, int64_t least,
 	int64_t most, size_t *value)
 {
-	const char *text = command_flag(line, name);
-	int64_t number;
+	int64_t number = (int64_t)*value;
 
-	if (text == NULL)
-		return true;
-	if (parse_int(text, &number) != STATUS_OK || number < least || number > most) {
-		fprintf(stderr, "nimbusguard: --%s is a number from %lld to %lld\n", name,
-			(long long)least, (long long)most);
+	if (!flag_natural(line, name, least, most, &number))
 		return false;
-	}
 	*value = (size_t)number;
 	return true;
-}
-
-static bool read_holdout(const struct command_line *line, double *holdout)
-{
-	const char *text = command_flag(line, "holdout");
-
-	*holdout = TRIAL_HOLDOUT;
-	if (text == NULL)
-		return true;
-	if (parse_double(text, holdout) == STATUS_OK && *holdout >= .05 && *holdout <= .5)
-		return true;
-	usage("--holdout is a part of the rows, from 0.05 to 0.5");
-	return false;
 }
 
 /* The CSV's text and the name that messages give it. */
@@ -103,15 +79,16 @@ static int open_trial(const struct command_line *line, struct trial *trial)
 	const char *name;
 	struct error error;
 	struct buf text;
-	double holdout;
+	double holdout = TRIAL_HOLDOUT;
 	enum status status;
 	int exit_status;
 
-	if (!read_holdout(line, &holdout))
+	if (!flag_number(line, "holdout", .05, .5, &holdout))
 		return EXIT_USAGE;
 	if (!has_rows(line))
-		return usage("say which rows: --path=FILE.csv, or --namespace=NAME "
-			     "--workload=NAME of a running service");
+		return usage_refused("say which rows: --path=FILE.csv, or --namespace=NAME "
+				     "--workload=NAME of a running service",
+			NULL);
 	exit_status = load_text(line, &text, &name);
 	if (exit_status == EXIT_GOOD) {
 		status = dataset_read_csv(name, text.data != NULL ? text.data : "", text.size,
@@ -338,7 +315,9 @@ static bool read_training(const struct command_line *line, struct trial *trial,
 	lstm_training_default(training);
 	if (command_flag(line, "from") != NULL &&
 		(command_flag(line, "hidden") != NULL || command_flag(line, "layers") != NULL)) {
-		usage("--from and --hidden or --layers do not go together: the file has its shape");
+		usage_refused(
+			"--from and --hidden or --layers do not go together: the file has its shape",
+			NULL);
 		return false;
 	}
 	if (!read_count(line, "hidden", LSTM_HIDDEN_STEP, LSTM_HIDDEN_MAX,
@@ -579,7 +558,7 @@ int models_promote(const struct command_line *line, const char *from, const char
 	size_t count = 0;
 
 	if (force != (reason != NULL && *reason != '\0'))
-		return usage("--force and --reason=TEXT go together");
+		return usage_refused("--force and --reason=TEXT go together", NULL);
 	if (has_rows(line) || !force)
 		return promote_measured(line, from, to, force ? reason : NULL);
 	if (put_in_place(from, to, NULL, reason, &info, &count, &error) != STATUS_OK)
