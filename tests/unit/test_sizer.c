@@ -260,6 +260,7 @@ static void a_change_of_what_is_set_is_seen_within_a_minute(void **state)
 	sample(0, CPU_REQUEST, .5);
 	sizer_step(sizer, clock_now_ms(&manual.clock));
 	assert_true(row_of(0, 1).now.request[SIZED_CPU] == .5);
+	assert_true(row_of(0, 1).advice.choices[SIZING_NOW].request[SIZED_CPU] == .5);
 	/* What fell silent is not known any more, and nothing stands in its place. */
 	for (int i = 0; i < 7; i++) {
 		clock_manual_advance(&manual, 60000);

@@ -136,6 +136,17 @@ static void an_even_workload_gets_what_it_needs(void **state)
 		1.99, 2.01);
 }
 
+static void within_the_first_week_there_is_a_margin(void **state)
+{
+	struct sizing_advice advice;
+
+	add_days(0, 8, .4, 512 * MEBI);
+	sizing_advise(&sizing, end(8), &now, &prices, &advice);
+	assert_int_equal(advice.forecasts[SIZED_MEMORY].tried, 4);
+	assert_within(advice.choices[SIZING_OURS].request[SIZED_MEMORY], 1.15 * 511 * MEBI,
+		1.15 * 513 * MEBI);
+}
+
 static void growth_is_followed_ahead_of_it(void **state)
 {
 	struct sizing_advice advice;
@@ -261,6 +272,7 @@ int main(void)
 		cmocka_unit_test_setup(no_more_days_are_kept_than_there_is_room_for, setup),
 		cmocka_unit_test_setup(with_little_history_nothing_is_recommended, setup),
 		cmocka_unit_test_setup(an_even_workload_gets_what_it_needs, setup),
+		cmocka_unit_test_setup(within_the_first_week_there_is_a_margin, setup),
 		cmocka_unit_test_setup(growth_is_followed_ahead_of_it, setup),
 		cmocka_unit_test_setup(a_busy_day_of_the_week_is_remembered, setup),
 		cmocka_unit_test_setup(a_kill_raises_memory_and_is_told_once, setup),
