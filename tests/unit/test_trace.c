@@ -126,6 +126,17 @@ static void the_header_names_the_unit(void **state)
 	assert_true(fabs(trace.rates[3] - 630. / 60) < 1e-12);
 }
 
+static void of_several_rates_the_first_is_taken(void **state)
+{
+	buf_reset(&text);
+	buf_add_text(&text, "note,minute,requests,rps,second\n");
+	for (size_t i = 0; i < MINUTES; i++)
+		buf_printf(&text, "x,%zu,600,999,%zu\n", i, i);
+	assert_int_equal(read_text(), STATUS_OK);
+	assert_int_equal(trace.minutes, MINUTES);
+	assert_true(fabs(trace.rates[3] - 10) < 1e-12);
+}
+
 static void finer_rows_are_averaged_and_coarser_ones_joined(void **state)
 {
 	buf_reset(&text);
@@ -404,6 +415,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_header_names_the_unit),
+		cmocka_unit_test(of_several_rates_the_first_is_taken),
 		cmocka_unit_test(finer_rows_are_averaged_and_coarser_ones_joined),
 		cmocka_unit_test(gaps_are_missing_and_named),
 		cmocka_unit_test(too_many_gaps_are_refused),
