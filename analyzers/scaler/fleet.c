@@ -27,7 +27,7 @@ void fleet_advance(struct fleet *fleet, int64_t slot)
 	/* A clock that was set back starts nothing. */
 	if (passed > FLEET_RING)
 		passed = FLEET_RING;
-	for (int64_t i = 0; i < passed; i++) {
+	for (int64_t i = 1; i <= passed; i++) {
 		uint16_t *due = &fleet->due[(uint64_t)(fleet->slot + i) & RING_MASK];
 
 		fleet->ready += *due;
