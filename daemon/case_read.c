@@ -161,14 +161,14 @@ static bool read_labels(struct reading *at, const struct yaml_node *map, struct 
 	return false;
 }
 
-static void read_event(struct reading *at, const struct yaml_node *node, bool finding)
+static void read_event(struct reading *at, const struct yaml_node *node, enum event_source source)
 {
 	static const char *const alert_keys[] = {"at", "until", "labels", "annotations", NULL};
 	static const char *const finding_keys[] = {"at", "until", "labels", "annotations",
 		"confidence", "score", NULL};
 	struct case_event *event;
 
-	if (!keys(at, node, finding ? finding_keys : alert_keys))
+	if (!keys(at, node, source != EVENT_ALERT ? finding_keys : alert_keys))
 		return;
 	event = grow(at, node, &at->test->events, &at->test->event_count, CASE_ITEMS_MAX,
 		sizeof(*event));
@@ -180,8 +180,8 @@ static void read_event(struct reading *at, const struct yaml_node *node, bool fi
 	duration(at, node, "until", false, &event->until_ms);
 	if (event->until_ms >= 0 && event->until_ms <= event->at_ms)
 		wrong(at, yaml_get(node, "until"), "it ends before it begins");
-	event->event.source = finding ? EVENT_FINDING : EVENT_ALERT;
-	event->event.score = event->event.confidence = finding ? 1 : NAN;
+	event->event.source = source;
+	event->event.score = event->event.confidence = source != EVENT_ALERT ? 1 : NAN;
 	if (!yaml_read_double(&at->file->reader, node, "confidence", false, 0, 1,
 		    &event->event.confidence) &&
 		yaml_get(node, "confidence") != NULL)
@@ -504,12 +504,17 @@ typedef void read_item_fn(struct reading *at, const struct yaml_node *node);
 
 static void read_alert(struct reading *at, const struct yaml_node *node)
 {
-	read_event(at, node, false);
+	read_event(at, node, EVENT_ALERT);
 }
 
 static void read_finding(struct reading *at, const struct yaml_node *node)
 {
-	read_event(at, node, true);
+	read_event(at, node, EVENT_FINDING);
+}
+
+static void read_proposal(struct reading *at, const struct yaml_node *node)
+{
+	read_event(at, node, EVENT_PROPOSAL);
 }
 
 static void read_items(struct reading *at, const struct yaml_node *map, const char *key,
@@ -556,7 +561,7 @@ static void read_test(struct reading *at, const struct yaml_node *root,
 	const struct yaml_node *node)
 {
 	static const char *const known[] = {"name", "start", "interval", "settings", "input_series",
-		"cluster", "changes", "alerts", "findings", "people", "checks", NULL};
+		"cluster", "changes", "alerts", "findings", "proposals", "people", "checks", NULL};
 	struct case_test *test = grow(at, node, &at->file->tests, &at->file->test_count,
 		CASE_TESTS_MAX, sizeof(*test));
 
@@ -577,6 +582,7 @@ static void read_test(struct reading *at, const struct yaml_node *root,
 	read_items(at, node, "changes", read_change);
 	read_items(at, node, "alerts", read_alert);
 	read_items(at, node, "findings", read_finding);
+	read_items(at, node, "proposals", read_proposal);
 	read_items(at, node, "people", read_word);
 	read_items(at, node, "checks", read_check);
 	if (test->check_count == 0)

@@ -179,6 +179,20 @@ static struct incident *find_open(const struct engine *engine, uint64_t fingerpr
 	return NULL;
 }
 
+/* A newer proposal says another number: the plan is made from it, as long as it is made. */
+static void take_newer(struct incident *incident, const struct event *event)
+{
+	struct labels annotations;
+
+	/* Without memory the older number stays. */
+	if (labels_clone(&annotations, &event->annotations) != STATUS_OK)
+		return;
+	labels_fini(&incident->event.annotations);
+	incident->event.annotations = annotations;
+	incident->event.score = event->score;
+	incident->event.confidence = event->confidence;
+}
+
 static void join(struct engine *engine, struct incident *incident, const struct event *event)
 {
 	if (incident->first_firing && event->starts_ms <= incident->starts_ms)
@@ -188,6 +202,8 @@ static void join(struct engine *engine, struct incident *incident, const struct 
 		return;
 	incident->firing = incident->first_firing = true;
 	incident->starts_ms = event->starts_ms;
+	if (event->source == EVENT_PROPOSAL)
+		take_newer(incident, event);
 	incident->joined++;
 	incident->updated_ms = engine->now_ms;
 	engine_tell(engine, incident, incident_action(incident), NEWS_STATE,
@@ -295,7 +311,9 @@ static void handle_firing(struct engine *engine, const struct event *event)
 	struct target target;
 	struct refusal refusal;
 
-	storm_add(&engine->storm, engine->now_ms);
+	/* What we propose ourselves is no sign of trouble. */
+	if (event->source != EVENT_PROPOSAL)
+		storm_add(&engine->storm, engine->now_ms);
 	if (seen_has(&engine->seen, engine_resolved_key(event->fingerprint, event->starts_ms))) {
 		engine_tell(engine, NULL, NULL, NEWS_REFUSAL, "already_resolved",
 			"The end of this alert came before its beginning.");

@@ -124,6 +124,19 @@ static bool fills_alike(const char *template_text, const struct event *a, const 
 	return !strcmp(one, other);
 }
 
+/* Where the number is the proposal's, both say the same one. */
+static bool proposes_alike(const struct playbook_step *step, const struct event *a,
+	const struct event *b)
+{
+	const char *one = labels_get(&a->annotations, "replicas");
+	const char *other = labels_get(&b->annotations, "replicas");
+
+	for (unsigned i = 0; i < step->change_count; i++)
+		if (step->changes[i].amount.kind == AMOUNT_PROPOSED)
+			return one && other && !strcmp(one, other);
+	return true;
+}
+
 /* Whether each step says the same for both events. What is sent to a machine may name labels in ways
  * that only its own class knows: such steps are never taken for the same. */
 static bool steps_alike(const struct playbook *playbook, const struct event *a,
@@ -132,7 +145,7 @@ static bool steps_alike(const struct playbook *playbook, const struct event *a,
 	for (size_t i = 0; i < playbook->step_count; i++) {
 		const struct playbook_step *step = &playbook->steps[i];
 
-		if (step->payload)
+		if (step->payload || !proposes_alike(step, a, b))
 			return false;
 		if (step->action != ACTION_TICKET)
 			continue;

@@ -78,6 +78,36 @@ void plan_add_change(struct plan *plan, const struct step_change *change, int64_
 	changes_set(&plan->changes, change->field, before, (int64_t)after);
 }
 
+#define PROPOSED_MAX 1000000
+
+bool plan_take_proposed(struct plan *plan, const struct plan_question *question,
+	struct step_change *change, int64_t before)
+{
+	const struct event *event = question->event;
+	const char *direction = labels_get(&event->labels, "proposal");
+	const char *text = labels_get(&event->annotations, "replicas");
+	bool in = direction && !strcmp(direction, "scale_in");
+	int64_t replicas;
+
+	if (change->amount.kind != AMOUNT_PROPOSED)
+		return true;
+	if (!text || parse_int(text, &replicas) != STATUS_OK || replicas < 1 ||
+		replicas > PROPOSED_MAX) {
+		refusal_set(&plan->refusal, "no_proposal",
+			"The event says no number of replicas that could be set.");
+		return false;
+	}
+	if (in && !question->playbook->condition_count) {
+		refusal_set(&plan->refusal, "no_condition",
+			"What makes a workload smaller needs a condition, and the playbook has none.");
+		return false;
+	}
+	if (in ? replicas > before : replicas < before)
+		replicas = before;
+	change->amount = (struct amount){AMOUNT_ABSOLUTE, (double)replicas};
+	return true;
+}
+
 void plan_refuse_unknown(struct plan *plan, const struct step_change *change, const char *reason,
 	const char *sentence)
 {

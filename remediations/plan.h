@@ -89,6 +89,10 @@ double amount_apply(const struct amount *amount, double before, double lowest, d
 /* Adds what the step's change makes of the value, as words and refusals of the plan do not need it. */
 void plan_add_change(struct plan *plan, const struct step_change *change, int64_t before,
 	int64_t highest);
+/* Where the amount is what the proposal says, makes it that number: of a scale_out never below `before`, of
+ * a scale_in never above it and only with a condition. False: the plan is refused. */
+bool plan_take_proposed(struct plan *plan, const struct plan_question *question,
+	struct step_change *change, int64_t before);
 /* Words and refusal of a relative change whose value before is not known. */
 void plan_refuse_unknown(struct plan *plan, const struct step_change *change, const char *reason,
 	const char *sentence);

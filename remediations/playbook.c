@@ -330,6 +330,8 @@ const char *event_name(const struct event *event)
 
 	if (!name)
 		name = labels_get(&event->labels, "finding");
+	if (!name)
+		name = labels_get(&event->labels, "proposal");
 	return name ? name : event_source_name(event->source);
 }
 

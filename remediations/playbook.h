@@ -28,8 +28,10 @@
 #define PLAYBOOK_STEPS_MAX 8
 #define PLAYBOOK_CONDITIONS_MAX 8
 
-/* "+2", "+50%", "5", "+25%", "4GiB", "500m" */
-enum amount_kind { AMOUNT_NONE, AMOUNT_ABSOLUTE, AMOUNT_DELTA, AMOUNT_PERCENT };
+/* "+2", "+50%", "5", "+25%", "4GiB", "500m"; "proposed": as the proposal's annotation replicas says */
+enum amount_kind { AMOUNT_NONE, AMOUNT_ABSOLUTE, AMOUNT_DELTA, AMOUNT_PERCENT, AMOUNT_PROPOSED };
+
+#define PROPOSED_WORD "proposed"
 
 struct amount {
 	enum amount_kind kind;
@@ -124,7 +126,7 @@ bool playbook_read(struct playbook *playbook, const struct yaml_document *docume
 	const struct guard_limits *limits, struct diagnostics *diagnostics) MUST_CHECK;
 void playbook_fini(struct playbook *playbook);
 
-/* What people call it: its alertname, or the finding's name, or what it is. */
+/* What people call it: its alertname, the finding's or the proposal's name, or what it is. */
 const char *event_name(const struct event *event);
 
 /* Fills {{ label }} of a template: labels of the event, then {{ event }}, {{ target }},

@@ -414,6 +414,21 @@ static void read_guard(struct reading *reading, const struct yaml_node *root)
 
 /* ---- the whole ---- */
 
+/* Only a proposal says a number. */
+static void check_proposed(struct reading *reading, const struct yaml_node *root,
+	const struct playbook_step *step)
+{
+	const struct trigger *triggers = reading->playbook->triggers;
+	bool proposed = false;
+
+	for (unsigned i = 0; i < step->change_count; i++)
+		proposed = proposed || step->changes[i].amount.kind == AMOUNT_PROPOSED;
+	if (proposed && (triggers[EVENT_ALERT].set || triggers[EVENT_FINDING].set))
+		yaml_report(&reading->at, yaml_get(root, "trigger"),
+			"a step takes what is " PROPOSED_WORD
+			": the trigger may be nothing but a proposal");
+}
+
 static void check_whole(struct reading *reading, const struct yaml_node *root)
 {
 	const struct playbook *playbook = reading->playbook;
@@ -433,6 +448,8 @@ static void check_whole(struct reading *reading, const struct yaml_node *root)
 		yaml_report(&reading->at, yaml_get(root, "steps"),
 			"%s accompanies the step after it, and there is none",
 			action_kind_name(playbook->steps[playbook->step_count - 1].action));
+	for (size_t i = 0; i < playbook->step_count; i++)
+		check_proposed(reading, root, &playbook->steps[i]);
 	if (changes && playbook->target.none)
 		yaml_report(&reading->at, root,
 			"a step that changes something needs a target with a kind");

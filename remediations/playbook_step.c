@@ -88,6 +88,10 @@ static bool parse_amount(const char *text, enum change_unit unit, struct amount 
 	size_t size = strlen(magnitude);
 	char digits[32];
 
+	if (unit == UNIT_COUNT && strcmp(text, PROPOSED_WORD) == 0) {
+		amount->kind = AMOUNT_PROPOSED;
+		return true;
+	}
 	if (size && size <= sizeof(digits) && magnitude[size - 1] == '%') {
 		if (!sign)
 			return false;
@@ -117,7 +121,7 @@ static const char *amount_forms(enum change_unit unit, bool absolute)
 		return "512MiB, +256MiB, +25% or -25%";
 	if (unit == UNIT_MILLICORES)
 		return "500m, 2, +250m, +25% or -25%";
-	return absolute ? "5, +2, -1, +50% or -25%" : "+2, -1, +50% or -25%";
+	return absolute ? "5, +2, -1, +50%, -25% or proposed" : "+2, -1, +50% or -25%";
 }
 
 bool step_read_amount(const struct step_reading *reading, const char *key, enum change_unit unit,
@@ -127,7 +131,8 @@ bool step_read_amount(const struct step_reading *reading, const char *key, enum 
 
 	if (!yaml_read_text(reading->at, reading->map, key, false, &text))
 		return false;
-	if (parse_amount(text, unit, amount) && (absolute || amount->kind != AMOUNT_ABSOLUTE))
+	if (parse_amount(text, unit, amount) &&
+		(absolute || (amount->kind != AMOUNT_ABSOLUTE && amount->kind != AMOUNT_PROPOSED)))
 		return true;
 	*amount = (struct amount){0};
 	yaml_report(reading->at, yaml_get(reading->map, key),

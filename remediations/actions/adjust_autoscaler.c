@@ -26,8 +26,7 @@ static void read_bound(const struct step_reading *reading, struct playbook_step 
 		return;
 	change = step_add_change(step, field);
 	step_read_amount(reading, key, UNIT_COUNT, true, &change->amount);
-	if (change->amount.kind != AMOUNT_NONE && change->amount.kind != AMOUNT_ABSOLUTE &&
-		change->amount.value < 0)
+	if (change->amount.kind != AMOUNT_ABSOLUTE && change->amount.value < 0)
 		step_need_condition(reading);
 }
 
@@ -116,8 +115,11 @@ static void make_plan(struct plan *plan, const struct plan_question *question)
 		if (!change.lowest &&
 			(plan->object.kind == TARGET_HPA || change.field == CHANGE_REPLICAS_MAX))
 			change.lowest = 1;
-		if (observation_value(question->observation, change.field, &before))
+		if (observation_value(question->observation, change.field, &before)) {
+			if (!plan_take_proposed(plan, question, &change, before))
+				return;
 			plan_add_change(plan, &change, before, question->replicas_max);
+		}
 		if (changes_after(&plan->changes, change.field, 0) < 0)
 			changes_set(&plan->changes, change.field, before, 0);
 	}

@@ -26,10 +26,13 @@ static void read_step(const struct step_reading *reading, struct playbook_step *
 	step_read_amount(reading, "by", UNIT_COUNT, false, &replicas->amount);
 	if (place && yaml_get(map, "by"))
 		yaml_report(reading->at, place, "a step has by or to, not both");
-	if (step_read_replicas(reading, "to", 1, &to))
+	if (place && place->kind == YAML_SCALAR && !strcmp(place->text, PROPOSED_WORD))
+		replicas->amount.kind = AMOUNT_PROPOSED;
+	else if (step_read_replicas(reading, "to", 1, &to))
 		replicas->amount = (struct amount){AMOUNT_ABSOLUTE, (double)to};
 	if (!place && !yaml_get(map, "by"))
-		yaml_report(reading->at, map, "a scale step needs by (+2, +50%%) or to (5)");
+		yaml_report(reading->at, map,
+			"a scale step needs by (+2, +50%%) or to (5, proposed)");
 	step_read_replicas(reading, "min", 1, &replicas->lowest);
 	step_read_replicas(reading, "max", 1, &replicas->highest);
 	step_warn_replicas(reading, "max", replicas->highest);
@@ -54,7 +57,7 @@ static bool replicas_before(struct plan *plan, const struct plan_question *quest
 	}
 	*before = 0;
 	plan->basis = PLAN_FROM_LABELS;
-	if (change->amount.kind == AMOUNT_ABSOLUTE)
+	if (change->amount.kind == AMOUNT_ABSOLUTE || change->amount.kind == AMOUNT_PROPOSED)
 		return true;
 	plan_refuse_unknown(plan, change, "replicas_unknown",
 		"Neither the cluster nor a series tells how many replicas there are.");
@@ -75,6 +78,8 @@ static void make_plan(struct plan *plan, const struct plan_question *question)
 		return;
 	if (!change.lowest)
 		change.lowest = 1;
+	if (!plan_take_proposed(plan, question, &change, (int64_t)before))
+		return;
 	plan_add_change(plan, &change, (int64_t)before, question->replicas_max);
 	changes_write(&plan->changes, plan->words, sizeof(plan->words));
 	if (before <= 0 && plan->basis == PLAN_FROM_CLUSTER)

@@ -588,6 +588,71 @@ static void without_a_cluster_no_real_change_is_made(void **state)
 		"");
 }
 
+/* ---- proposals ---- */
+
+#define PROPOSAL                                                                                   \
+	"playbook: p\ntrigger: {proposal: [proposal=~\"scale_.*\"]}\ntarget: {kind: Workload}\n"   \
+	"steps: [{action: scale, to: proposed}]\nmode: approve\nverify: {by: cluster, after: 1m}\n"
+
+#define PROPOSED(at, name, replicas)                                                               \
+	"  - {at: " at ", labels: {proposal: " name ", namespace: shop, workload_kind: "           \
+	"Deployment, workload: web}, annotations: {replicas: '" replicas "'}}\n"
+
+#define PROPOSALS                                                                                  \
+	"playbooks: [p.yaml]\ncluster:\n"                                                          \
+	"- {kind: Deployment, metadata: {namespace: shop, name: web, annotations: "                \
+	"{nimbusguard.io/managed: 'true'}}, spec: {replicas: 4}}\n"                                \
+	"tests:\n- name: t\n  proposals:\n"
+
+static void a_newer_proposal_changes_what_waits_for_a_person(void **state)
+{
+	assert_int_equal(run_with(PROPOSAL,
+				 PROPOSALS PROPOSED("5m", "scale_out", "6") PROPOSED("8m",
+					 "scale_out", "9") "  people: [{at: 12m, say: approve}]\n"
+							   "  checks:\n"
+							   "  - {at: 6m, expect: {replicas: 4 -> "
+							   "6, state: awaiting_approval}}\n"
+							   "  - {at: 13m, expect: {action: scale, "
+							   "replicas: 4 -> 9}}\n"),
+		0);
+}
+
+static void a_proposal_the_other_way_is_another_incident(void **state)
+{
+	assert_int_equal(
+		run_with(PROPOSAL,
+			PROPOSALS PROPOSED("5m", "scale_out", "6") PROPOSED("8m", "scale_in",
+				"2") "  checks:\n"
+				     "  - {at: 9m, alert: scale_out, expect: {replicas: 4 -> 6}}\n"
+				     "  - {at: 9m, alert: scale_in, expect: {state: blocked, "
+				     "refused: no_condition}}\n"),
+		0);
+}
+
+static void proposals_are_no_storm(void **state)
+{
+	assert_int_equal(run_with(PROPOSAL,
+				 "settings: {guard: {storm_alerts: 1}}\n" PROPOSALS PROPOSED("5m",
+					 "scale_out", "6") PROPOSED("5m", "scale_in", "2")
+					 PROPOSED("5m", "scale_other",
+						 "7") "  checks:\n"
+						      "  - {at: 5m, alert: scale_out, "
+						      "expect: {state: "
+						      "awaiting_approval}}\n"),
+		0);
+}
+
+static void only_a_proposal_says_a_number(void **state)
+{
+	(void)run_with("playbook: p\ntrigger: {proposal: [proposal=\"scale_out\"], alert: "
+		       "[alertname=\"Busy\"]}\ntarget: {kind: Workload}\n"
+		       "steps: [{action: scale, to: proposed}]\nverify: {by: cluster}\n",
+		PROPOSALS PROPOSED("5m", "scale_out",
+			"6") "  checks: [{at: 5m, expect: nothing}]\n");
+	assert_int_equal(run_status, STATUS_BAD_INPUT);
+	assert_non_null(strstr(told, "the trigger may be nothing but a proposal"));
+}
+
 static void no_memory_is_an_answer(void **state)
 {
 	static const char text[] = BODY "  checks:\n  - {at: 5m, expect: {replicas: 2 -> 3}}\n";
@@ -649,6 +714,10 @@ int main(void)
 		cmocka_unit_test(settings_are_those_of_the_service),
 		cmocka_unit_test(somebody_elses_change_is_an_outcome),
 		cmocka_unit_test(without_a_cluster_no_real_change_is_made),
+		cmocka_unit_test(a_newer_proposal_changes_what_waits_for_a_person),
+		cmocka_unit_test(a_proposal_the_other_way_is_another_incident),
+		cmocka_unit_test(proposals_are_no_storm),
+		cmocka_unit_test(only_a_proposal_says_a_number),
 		cmocka_unit_test(no_memory_is_an_answer),
 		cmocka_unit_test(no_memory_ends_a_run_and_nothing_else),
 	};
