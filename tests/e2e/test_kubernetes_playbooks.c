@@ -473,6 +473,9 @@ static bool is_tested(const char *file)
 	for (size_t i = 0; i < ARRAY_COUNT(suggesting); i++)
 		if (strcmp(file, suggesting[i]) == 0)
 			return true;
+	/* No webhook brings a proposal; what it does is done by action_suite.h. */
+	if (strcmp(file, "scale-on-forecast.yaml") == 0)
+		return true;
 	for (struct playbook_case *at = cases; at < CASES_END; at++)
 		if (strlen(at->playbook) == length - 5 &&
 			strncmp(file, at->playbook, length - 5) == 0)

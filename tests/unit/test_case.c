@@ -599,47 +599,48 @@ static void without_a_cluster_no_real_change_is_made(void **state)
 	"Deployment, workload: web}, annotations: {replicas: '" replicas "'}}\n"
 
 #define PROPOSALS                                                                                  \
-	"playbooks: [p.yaml]\ncluster:\n"                                                          \
+	"playbooks: [p.yaml]\ninput_series:\n"                                                     \
+	"- {series: 'nimbusguard:workload_saturation:ratio{namespace=\"shop\","                    \
+	"workload_kind=\"Deployment\",workload=\"web\"}', values: 0.5x200}\n"                      \
+	"cluster:\n"                                                                               \
 	"- {kind: Deployment, metadata: {namespace: shop, name: web, annotations: "                \
 	"{nimbusguard.io/managed: 'true'}}, spec: {replicas: 4}}\n"                                \
 	"tests:\n- name: t\n  proposals:\n"
 
+static void expect_passes(const char *text)
+{
+	if (run_with(PROPOSAL, text) != 0)
+		fail_msg("%s", told);
+}
+
 static void a_newer_proposal_changes_what_waits_for_a_person(void **state)
 {
-	assert_int_equal(run_with(PROPOSAL,
-				 PROPOSALS PROPOSED("5m", "scale_out", "6") PROPOSED("8m",
-					 "scale_out", "9") "  people: [{at: 12m, say: approve}]\n"
-							   "  checks:\n"
-							   "  - {at: 6m, expect: {replicas: 4 -> "
-							   "6, state: awaiting_approval}}\n"
-							   "  - {at: 13m, expect: {action: scale, "
-							   "replicas: 4 -> 9}}\n"),
-		0);
+	expect_passes(PROPOSALS PROPOSED("5m", "scale_out", "6")
+			PROPOSED("8m", "scale_out", "9") "  people: [{at: 12m, say: approve}]\n"
+							 "  checks:\n"
+							 "  - {at: 6m, expect: {replicas: 4 -> "
+							 "6, state: awaiting_approval}}\n"
+							 "  - {at: 13m, expect: {action: scale, "
+							 "replicas: 4 -> 9}}\n");
 }
 
 static void a_proposal_the_other_way_is_another_incident(void **state)
 {
-	assert_int_equal(
-		run_with(PROPOSAL,
-			PROPOSALS PROPOSED("5m", "scale_out", "6") PROPOSED("8m", "scale_in",
-				"2") "  checks:\n"
-				     "  - {at: 9m, alert: scale_out, expect: {replicas: 4 -> 6}}\n"
-				     "  - {at: 9m, alert: scale_in, expect: {state: blocked, "
-				     "refused: no_condition}}\n"),
-		0);
+	expect_passes(PROPOSALS PROPOSED("5m", "scale_out", "6") PROPOSED("8m", "scale_in",
+		"2") "  checks:\n"
+		     "  - {at: 9m, alert: scale_out, expect: {replicas: 4 -> 6}}\n"
+		     "  - {at: 9m, alert: scale_in, expect: {state: blocked, "
+		     "refused: no_condition}}\n");
 }
 
 static void proposals_are_no_storm(void **state)
 {
-	assert_int_equal(run_with(PROPOSAL,
-				 "settings: {guard: {storm_alerts: 1}}\n" PROPOSALS PROPOSED("5m",
-					 "scale_out", "6") PROPOSED("5m", "scale_in", "2")
-					 PROPOSED("5m", "scale_other",
-						 "7") "  checks:\n"
-						      "  - {at: 5m, alert: scale_out, "
-						      "expect: {state: "
-						      "awaiting_approval}}\n"),
-		0);
+	expect_passes("settings: {guard: {storm_alerts: 1}}\n" PROPOSALS PROPOSED("5m", "scale_out",
+		"6") PROPOSED("5m10s", "scale_in", "2") PROPOSED("5m20s", "scale_other",
+		"7") PROPOSED("5m30s", "scale_last",
+		"8") "  checks:\n"
+		     "  - {at: 6m, alert: scale_out, expect: {state: awaiting_approval}}\n"
+		     "  - {at: 6m, alert: scale_last, expect: {state: awaiting_approval}}\n");
 }
 
 static void only_a_proposal_says_a_number(void **state)
