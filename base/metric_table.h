@@ -236,6 +236,10 @@
 	METRIC(RIGHTSIZE_CONTAINERS, "nimbusguard_rightsize_containers", METRIC_GAUGE,                                         \
 		"Containers by what can be said of them: ready, too_short (history), stale.",                                  \
 		"verdict")                                                                                                     \
+	METRIC(SCALER_LESSONS, "nimbusguard_scaler_lessons_total", METRIC_COUNTER,                                             \
+		"What the scaler learned in the background: learn (a policy from history), night (a day replayed), lesson; by outcome.", "kind,outcome") \
+	METRIC(SCALER_LESSON_SECONDS, "nimbusguard_scaler_lesson_duration_seconds", METRIC_HISTOGRAM,                          \
+		"Time that each took.", "kind")                                                                                \
 	METRIC(DATA_QUALITY, "nimbusguard_signal_quality", METRIC_GAUGE,                                                       \
 		"Signals by the verdict on their data at the last scan.", "verdict")                                           \
 	METRIC(ANOMALY_SCORE, "nimbusguard_anomaly_score", METRIC_GAUGE,                                                       \

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "analyzers/scaler/scaler.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "daemon/command.h"
@@ -131,14 +132,29 @@ static void write_diagnostics(struct diagnostics *diagnostics)
 	buf_fini(&text);
 }
 
+/* What the scaler would have done meanwhile, beside what was there and an HPA. */
+static void write_scaler(const struct scaler_summary *scaler, double hpa_target)
+{
+	const double *pods = scaler->pod_hours, *late = scaler->late_hours;
+
+	if (scaler->states[FOLLOW_SHADOW] + scaler->states[FOLLOW_SERVING] == 0)
+		return;
+	printf("  the scaler, in shadow %.1f pod-hours, %.1f min with late requests; an HPA at %.0f %% "
+	       "%.1f, %.1f; as it was %.1f, %.1f\n",
+		pods[FEEDBACK_OURS], late[FEEDBACK_OURS] * 60, hpa_target, pods[FEEDBACK_HPA],
+		late[FEEDBACK_HPA] * 60, pods[FEEDBACK_ACTUAL], late[FEEDBACK_ACTUAL] * 60);
+}
+
 static int run(struct demo *demo, const struct command_line *line, const char *folder,
 	const struct demo_config *config)
 {
 	static struct config_flag flags[FLAGS_MAX];
 	struct service_layers layers = {line->config_path, line->environment, flags, 0};
 	struct diagnostics diagnostics;
+	struct scaler_summary scaler = {0};
 	struct service *service;
 	struct error error;
+	double hpa;
 	char url[128];
 	enum status status;
 
@@ -163,8 +179,12 @@ static int run(struct demo *demo, const struct command_line *line, const char *f
 	if (service_remediator(service) != NULL)
 		remediator_watch(service_remediator(service), tell, demo);
 	status = demo_run(demo, url, &demo_stop, &error);
+	if (service_scaler(service) != NULL)
+		scaler_summarize(service_scaler(service), &scaler);
+	hpa = config_double(service_config(service), SETTING_SCALER_HPA_TARGET);
 	service_close(service);
 	demo_write_summary(demo);
+	write_scaler(&scaler, hpa);
 	if (status != STATUS_OK) {
 		fprintf(stderr, "nimbusguard: %s\n", error.text);
 		return EXIT_FAILED;

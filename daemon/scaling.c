@@ -30,6 +30,8 @@ void service_scaler_config(const struct config *config, struct scaler_config *sc
 	scaler->pod_hour_price = config_double(config, SETTING_SCALER_PRICE);
 	scaler->pods_max = (double)config_int(config, SETTING_SCALER_PODS_MAX);
 	scaler->namespace_pods_max = (double)config_int(config, SETTING_SCALER_NAMESPACE_PODS_MAX);
+	scaler->policies_max = (size_t)config_int(config, SETTING_SCALER_POLICIES_MAX);
+	scaler->objective = config_double(config, SETTING_SCALER_OBJECTIVE);
 	scaler->cost_max = config_double(config, SETTING_SCALER_COST_MAX);
 	follow->start_slots = (int)((start + SCALER_SLOT_MS - 1) / SCALER_SLOT_MS);
 	follow->replicas_max = (int)config_int(config, SETTING_GUARD_REPLICAS_MAX);

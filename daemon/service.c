@@ -270,6 +270,7 @@ static enum status open_scaler(struct service *service, struct error *error)
 	service_scaler_config(service->config, &config);
 	config.proposed = submit_proposal;
 	config.proposed_argument = service;
+	config.rollup = service->rollup;
 	service->scaler = scaler_open(&config, error);
 	if (service->scaler == NULL)
 		return error->code;
@@ -433,6 +434,8 @@ static enum status start(struct service *service, struct diagnostics *diagnostic
 	/* The stream comes first: nothing of it is waited for with the door shut. */
 	if (status == STATUS_OK && service->backfill != NULL)
 		status = backfill_start(service->backfill, error);
+	if (status == STATUS_OK && service->scaler != NULL)
+		status = scaler_start(service->scaler, error);
 	if (status == STATUS_OK && service->analyzer != NULL)
 		status = analyzer_start(service->analyzer, error);
 	if (status == STATUS_OK)

@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 
+#define BUILT_IN "built-in"
 #define DAY_SLOTS 5760
 #define DAYS 8
 /* A silence of the stream that is longer is no slot left out but a new beginning of the fleets. */
@@ -21,6 +22,8 @@
 /* Violations that ours may have more than the HPA, share of slots: of a week 50 minutes. */
 #define LATE_SPARE 0.005
 #define SURE 0.95
+/* In shadow beside a replay of its last days. */
+#define PROVEN_SLOTS 240
 
 static const char *const state_names[FOLLOW_STATE_COUNT] = {
 #define X(state, name) [state] = name,
@@ -82,7 +85,7 @@ void follower_init(struct follower *follower, const struct workload_key *key,
 	follower->load_role = load_role;
 	follower->rate_before = NAN;
 	follower->peak_day = -1;
-	follower->view.arm = "built-in";
+	follower->view.arm = BUILT_IN;
 	follower->view.shadow_since = -1;
 	follower->set_back = -1;
 	forget_parts(&follower->view.parts);
@@ -98,7 +101,6 @@ void follower_set_arm(struct follower *follower, const struct follow_arm *arm)
 {
 	policy_close(&follower->arm.policy);
 	follower->arm = *arm;
-	follower->view.arm = arm->name != NULL ? arm->name : "built-in";
 	if (arm->name != NULL && arm->policy.begin != NULL)
 		arm->policy.begin(arm->policy.state, follower->view.wanted);
 }
@@ -168,8 +170,8 @@ static int wish_by_rule(struct follower *follower, const struct follow_config *c
 	return follower->view.wanted;
 }
 
-static int wish_by_arm(struct follower *follower, const struct follow_config *config, int64_t slot,
-	const struct follow_reading *reading)
+/* The arm sees every slot, read or not. 0: it says nothing, and the built-in rule does. */
+static int ask_arm(struct follower *follower, int64_t slot, const struct follow_reading *reading)
 {
 	struct follow_arm *arm = &follower->arm;
 	const struct policy_view view = {.slot = slot,
@@ -178,7 +180,15 @@ static int wish_by_arm(struct follower *follower, const struct follow_config *co
 		.rate = reading->rate,
 		.cpu = reading->cpu,
 		.latency = NAN};
-	double wish = arm->policy.decide(arm->policy.state, &view);
+
+	return arm->name != NULL ? arm->policy.decide(arm->policy.state, &view) : 0;
+}
+
+static int wish_by_arm(struct follower *follower, const struct follow_config *config,
+	const struct follow_reading *reading, int said)
+{
+	struct follow_arm *arm = &follower->arm;
+	double wish = said;
 
 	follower->view.reason = FOLLOW_NEED;
 	if (arm->explain != NULL)
@@ -196,7 +206,7 @@ static int wish_by_arm(struct follower *follower, const struct follow_config *co
 
 /* As before, or more where what can be read asks for it. */
 static int wish_without(struct follower *follower, const struct follow_config *config,
-	const struct follow_reading *reading)
+	const struct follow_reading *reading, int said)
 {
 	struct follow_parts *parts = &follower->view.parts;
 	enum follow_reason reason = FOLLOW_MISSING;
@@ -205,6 +215,10 @@ static int wish_without(struct follower *follower, const struct follow_config *c
 	parts->need = pods_up(reading->rate / (follower->capacity.rate * config->load));
 	parts->guard = guard_of(config, reading);
 	most = largest(parts, &reason);
+	if (said > 0 && !(most >= said)) {
+		most = said;
+		reason = FOLLOW_FORECAST;
+	}
 	follower->view.reason = FOLLOW_MISSING;
 	if (!(most > follower->view.wanted))
 		return follower->view.wanted;
@@ -236,6 +250,7 @@ void follower_wish(struct follower *follower, const struct follow_config *config
 	struct follow_view *view = &follower->view;
 	bool whole = isfinite(reading->rate) && isfinite(reading->cpu) && reading->ready >= 1 &&
 		reading->wanted >= 1;
+	int said;
 
 	if (whole)
 		capacity_learn(&follower->capacity, reading->rate, reading->ready, reading->cpu);
@@ -261,10 +276,12 @@ void follower_wish(struct follower *follower, const struct follow_config *config
 		view->shadow_since = slot;
 	}
 	view->parts.pod_rate = follower->capacity.rate;
+	said = ask_arm(follower, slot, reading);
+	view->arm = said > 0 ? follower->arm.name : BUILT_IN;
 	if (!whole)
-		view->wish = wish_without(follower, config, reading);
-	else if (follower->arm.name != NULL)
-		view->wish = wish_by_arm(follower, config, slot, reading);
+		view->wish = wish_without(follower, config, reading, said);
+	else if (said > 0)
+		view->wish = wish_by_arm(follower, config, reading, said);
 	else
 		view->wish = wish_by_rule(follower, config, slot, reading);
 	follower->rate_before = reading->rate;
@@ -387,8 +404,12 @@ bool follower_may_serve(const struct follower *follower, const struct follow_con
 	const struct feedback_trial *trial = &follower->feedback.trial;
 	int64_t slot = follower->view.slot;
 
+	int64_t needed = config->shadow_slots;
+
+	if (follower->proven && needed > PROVEN_SLOTS)
+		needed = PROVEN_SLOTS;
 	if (follower->view.state != FOLLOW_SHADOW || config->shadow_slots <= 0 ||
-		trial->slots < (double)config->shadow_slots ||
+		trial->slots < (double)needed ||
 		(follower->set_back >= 0 && slot - follower->set_back < config->set_back_slots))
 		return false;
 	return trial->late[FEEDBACK_OURS] <=

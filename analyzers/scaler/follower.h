@@ -120,7 +120,8 @@ struct follow_view {
 	char words[160];      /* why it is in this state */
 };
 
-/* A policy in place of the built-in rule, and what it was made of. */
+/* A policy in place of the built-in rule, and what its wish is made of. It is asked at every slot, with NaN
+ * for what is missing; 0: it says nothing, and the built-in rule does. */
 struct follow_arm {
 	const char *name; /* static text; NULL: the built-in rule */
 	struct policy policy;
@@ -140,6 +141,7 @@ struct follower {
 	int64_t peak_day, set_back;
 	struct feedback feedback;
 	struct follow_arm arm;
+	bool proven; /* a replay of its last days was better than the HPA: an hour in shadow will do */
 	bool begun;
 };
 

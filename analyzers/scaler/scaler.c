@@ -17,7 +17,10 @@
 
 void scaler_config_default(struct scaler_config *config)
 {
-	*config = (struct scaler_config){.workload_max = 5000, .reading_age_max_ms = 60000};
+	*config = (struct scaler_config){.workload_max = 5000,
+		.reading_age_max_ms = 60000,
+		.policies_max = 200,
+		.objective = .5};
 	follow_config_default(&config->follow);
 }
 
@@ -40,6 +43,12 @@ struct scaler *scaler_open(const struct scaler_config *config, struct error *err
 	scaler->scopes = mem_zalloc(max, sizeof(*scaler->scopes));
 	scaler->claims = mem_zalloc(max, sizeof(*scaler->claims));
 	scaler->scope_limits = mem_zalloc(max, sizeof(*scaler->scope_limits));
+	if (config->rollup != NULL)
+		scaler->tutor = tutor_open(config->rollup, error);
+	if (config->rollup != NULL && scaler->tutor == NULL) {
+		scaler_close(scaler);
+		return NULL;
+	}
 	if (scaler->entries == NULL || scaler->slots == NULL || scaler->scopes == NULL ||
 		scaler->claims == NULL || scaler->scope_limits == NULL) {
 		error_set(error, STATUS_NO_MEMORY, "out of memory");
@@ -49,9 +58,20 @@ struct scaler *scaler_open(const struct scaler_config *config, struct error *err
 	return scaler;
 }
 
+enum status scaler_start(struct scaler *scaler, struct error *error)
+{
+	return scaler->tutor != NULL ? tutor_start(scaler->tutor, error) : STATUS_OK;
+}
+
+bool scaler_learn(struct scaler *scaler)
+{
+	return scaler->tutor != NULL && tutor_run(scaler->tutor);
+}
+
 static void entry_close(struct scaler_entry *entry)
 {
 	follower_fini(&entry->follower);
+	scaler_pupil_fini(&entry->pupil);
 	mem_free(entry);
 }
 
@@ -59,6 +79,11 @@ void scaler_close(struct scaler *scaler)
 {
 	if (scaler == NULL)
 		return;
+	if (scaler->tutor != NULL) {
+		tutor_stop(scaler->tutor);
+		scaler_take_learned(scaler);
+		tutor_close(scaler->tutor);
+	}
 	for (size_t i = 0; i < scaler->count; i++)
 		entry_close(scaler->entries[i]);
 	scaler_page_release(scaler->page);
@@ -84,6 +109,7 @@ static void take_config(struct scaler *scaler)
 	pthread_mutex_lock(&scaler->lock);
 	if (scaler->reloaded) {
 		scaler->next.workload_max = scaler->config.workload_max;
+		scaler->next.rollup = scaler->config.rollup;
 		scaler->next.proposed = scaler->config.proposed;
 		scaler->next.proposed_argument = scaler->config.proposed_argument;
 		scaler->config = scaler->next;
@@ -105,6 +131,13 @@ static uint32_t *place_of(const struct scaler *scaler, const struct workload_key
 			workload_key_equal(&scaler->entries[*place - 1]->follower.key, key))
 			return place;
 	}
+}
+
+struct scaler_entry *scaler_find(const struct scaler *scaler, const struct workload_key *key)
+{
+	uint32_t place = *place_of(scaler, key);
+
+	return place != 0 ? scaler->entries[place - 1] : NULL;
 }
 
 static unsigned scope_of(struct scaler *scaler, const char *namespace_name)
@@ -131,6 +164,7 @@ static struct scaler_entry *entry_of(struct scaler *scaler, const struct workloa
 	if (entry == NULL)
 		return NULL;
 	follower_init(&entry->follower, key, load_role);
+	scaler_pupil_fini(&entry->pupil);
 	entry->scope = scope_of(scaler, key->namespace_name);
 	scaler->entries[scaler->count++] = entry;
 	*place = (uint32_t)scaler->count;
@@ -145,7 +179,7 @@ static void sweep(struct scaler *scaler)
 	for (size_t i = 0; i < scaler->count; i++) {
 		struct scaler_entry *entry = scaler->entries[i];
 
-		if (scaler->slot - entry->seen > SCALER_FORGET_SLOTS)
+		if (scaler->slot - entry->seen > SCALER_FORGET_SLOTS && !entry->pupil.with_tutor)
 			entry_close(entry);
 		else
 			scaler->entries[kept++] = entry;
@@ -287,10 +321,15 @@ static void settle(struct scaler *scaler, int64_t now_ms)
 
 		if (follower->view.wish > 0)
 			follower_settle(follower, &config->follow, scaler->claims[at++].granted);
+		follower->proven = entry->pupil.policy != NULL && entry->pupil.wish.serves;
 		follower_judge(follower, &config->follow, config->serve);
 		if (follower->view.state != before && before != FOLLOW_OBSERVING) {
 			char name[WORKLOAD_TEXT_MAX];
 
+			/* While its night is replayed it waits for the next drift. */
+			if (follower->view.drifted && entry->pupil.policy != NULL &&
+				!entry->pupil.with_tutor)
+				quantile_policy_demote(entry->pupil.policy);
 			workload_key_write(&follower->key, name, sizeof(name));
 			LOG_INFO("scaler", LOG_TEXT("workload", name),
 				LOG_TEXT("state", follow_state_name(follower->view.state)),
@@ -311,6 +350,7 @@ void scaler_scan(void *argument, const struct snapshot *snapshot)
 		return;
 	scaler->slot = slot;
 	scaler->left_out = 0;
+	scaler_take_learned(scaler);
 	for (size_t i = 0; i < snapshot->roster.count; i++) {
 		const struct watched_workload *workload = &snapshot->roster.workloads[i];
 		enum signal_role load_role;
@@ -326,8 +366,10 @@ void scaler_scan(void *argument, const struct snapshot *snapshot)
 		}
 		entry->seen = slot;
 		/* Its requests came to be known: what was learnt of CPU is of another unit. */
-		if (load_role == ROLE_REQUEST_RATE && entry->follower.load_role != load_role) {
+		if (load_role == ROLE_REQUEST_RATE && entry->follower.load_role != load_role &&
+			!entry->pupil.with_tutor) {
 			follower_fini(&entry->follower);
+			scaler_pupil_fini(&entry->pupil);
 			follower_init(&entry->follower, &workload->key, load_role);
 		}
 		read_workload(workload, entry->follower.load_role, snapshot->scanned_ms,
@@ -342,5 +384,6 @@ void scaler_scan(void *argument, const struct snapshot *snapshot)
 	settle(scaler, snapshot->scanned_ms);
 	if (slot % SCALER_FORGET_SLOTS == 0)
 		sweep(scaler);
+	scaler_give_next(scaler);
 	scaler_publish(scaler, snapshot->scanned_ms);
 }

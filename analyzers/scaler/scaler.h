@@ -28,6 +28,7 @@
 #include "base/event.h"
 #include "base/workload.h"
 
+struct rollup;   /* store/rollup.h */
 struct snapshot; /* analyzers/snapshot.h */
 
 #define SCALER_FORGET_SLOTS 240
@@ -40,6 +41,10 @@ struct scaler_config {
 	unsigned workload_max;
 	int64_t reading_age_max_ms; /* older readings are missing ones */
 	double pod_hour_price;      /* 0: none is known */
+	/* From whose minutes policies are learned, borrowed; NULL: none are. Not changed by a reload. */
+	struct rollup *rollup;
+	size_t policies_max; /* half a megabyte each */
+	double objective; /* per cent of violated minutes and of bad requests that they are tuned to */
 	/* Of all workloads together; 0: no limit. */
 	double pods_max, namespace_pods_max, cost_max /* an hour */;
 	/* Called from the scan's thread with proposals that hold and that end; may be NULL. */
@@ -47,13 +52,17 @@ struct scaler_config {
 	void *proposed_argument;
 };
 
-/* Shadow, 5,000 workloads, readings of a minute, no limits. */
+/* Shadow, 5,000 workloads, readings of a minute, 200 policies for .5 %, no limits. */
 void scaler_config_default(struct scaler_config *config);
 
 struct scaler;
 
 struct scaler *scaler_open(const struct scaler_config *config, struct error *error) MUST_CHECK;
 void scaler_close(struct scaler *scaler);
+/* Starts the thread that learns; without it scaler_learn() does its work, in the thread of the scans;
+ * false: nothing was to be learned. */
+enum status scaler_start(struct scaler *scaler, struct error *error) MUST_CHECK;
+bool scaler_learn(struct scaler *scaler);
 /* Takes over what may change while it runs: all but workload_max and proposed. */
 void scaler_reload(struct scaler *scaler, const struct scaler_config *config);
 

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "analyzers/scaler/scaler.h"
+#include "analyzers/scaler/tutor.h"
 
 enum scaler_direction { SCALER_OUT, SCALER_IN, SCALER_DIRECTIONS };
 
@@ -19,8 +20,17 @@ struct proposal {
 	int64_t since_ms, told_ms;
 };
 
+/* A workload's policy that learns (quantile_policy.h). */
+struct scaler_pupil {
+	struct quantile_policy *policy; /* NULL: none was made yet */
+	struct quantile_wish wish;      /* of the newest slot */
+	int64_t tried, taught;          /* slots: last job; last lesson; -1: never */
+	bool with_tutor;                /* a job is under way: neither is to be closed */
+};
+
 struct scaler_entry {
 	struct follower follower;
+	struct scaler_pupil pupil;
 	int64_t seen;   /* slot */
 	unsigned scope; /* its namespace's number */
 	struct proposal proposals[SCALER_DIRECTIONS];
@@ -60,8 +70,16 @@ struct scaler {
 	struct budget_claim *claims;
 	double *scope_limits;
 	int cut;
+	struct tutor *tutor;      /* NULL: nothing is learned */
 	struct scaler_page *page; /* NULL: none yet */
 };
+
+/* NULL: it is not followed. */
+struct scaler_entry *scaler_find(const struct scaler *scaler, const struct workload_key *key);
+/* What the tutor has done is put in place; it is given what is due next. */
+void scaler_take_learned(struct scaler *scaler);
+void scaler_give_next(struct scaler *scaler);
+void scaler_pupil_fini(struct scaler_pupil *pupil);
 
 /* Tells what the entry's wish asks for now. */
 void scaler_propose(const struct scaler_config *config, struct scaler_entry *entry, int64_t now_ms);

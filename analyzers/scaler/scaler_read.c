@@ -430,8 +430,10 @@ void scaler_collect(void *argument)
 	for (int party = 0; party < FEEDBACK_PARTIES; party++) {
 		const char *name = feedback_party_name((enum feedback_party)party);
 
-		metrics_set(METRIC_SCALER_POD_SECONDS, summary.pod_hours[party] * 3600, name);
-		metrics_set(METRIC_SCALER_LATE_SECONDS, summary.late_hours[party] * 3600, name);
+		metrics_set(METRIC_SCALER_POD_SECONDS, round(summary.pod_hours[party] * 3600),
+			name);
+		metrics_set(METRIC_SCALER_LATE_SECONDS, round(summary.late_hours[party] * 3600),
+			name);
 	}
 	metrics_set(METRIC_SCALER_CUT, summary.cut);
 }

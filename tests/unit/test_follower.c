@@ -414,6 +414,42 @@ static void no_arm_takes_away_what_is_in_use(void **state)
 	assert_string_equal(scene->follower.view.arm, "one");
 }
 
+/* An arm that says nothing. */
+static int decide_nothing(void *state, const struct policy_view *view)
+{
+	*(bool *)state = isnan(view->rate);
+	return 0;
+}
+
+static void where_an_arm_says_nothing_the_rule_does(void **state)
+{
+	struct scene *scene = *state;
+	struct follow_reading reading = reading_at(scene, 60);
+	bool missing = false;
+	const struct follow_arm arm = {.name = "silent",
+		.policy = {.state = &missing, .decide = decide_nothing}};
+
+	run(scene, 60, 100);
+	follower_set_arm(&scene->follower, &arm);
+	assert_int_equal(run(scene, 90, 1), 12);
+	assert_string_equal(scene->follower.view.arm, "built-in");
+	/* It is asked all the same when there is nothing to read. */
+	reading.rate = NAN;
+	step(scene, &reading);
+	assert_true(missing);
+}
+
+static void what_a_replay_proved_serves_after_an_hour(void **state)
+{
+	struct scene *scene = *state;
+
+	scene->serve = scene->follower.proven = true;
+	run(scene, 60, 240);
+	assert_int_equal(scene->follower.view.state, FOLLOW_SHADOW);
+	run(scene, 60, 40);
+	assert_int_equal(scene->follower.view.state, FOLLOW_SERVING);
+}
+
 static void confidence_is_what_forecasts_were_worth(void **state)
 {
 	struct scene *scene = *state;
@@ -453,6 +489,8 @@ int main(void)
 		test(what_a_budget_leaves_is_what_it_wants),
 		test(errors_of_its_own_count_as_late),
 		test(no_arm_takes_away_what_is_in_use),
+		test(where_an_arm_says_nothing_the_rule_does),
+		test(what_a_replay_proved_serves_after_an_hour),
 		test(confidence_is_what_forecasts_were_worth),
 	};
 
