@@ -104,7 +104,7 @@ size_t tutor_history(struct rollup *rollup, const struct workload_key *workload,
 
 		if (other < minute_count && isfinite(minutes[other]))
 			here += fabs(off) * (minutes[other] - here);
-		known += isfinite(here);
+		known += isfinite(here) ? 1 : 0;
 		rates[i] = isfinite(here) ? (float)here : NAN;
 	}
 	return known;
