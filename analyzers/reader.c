@@ -358,9 +358,6 @@ static void collect_replicas(const struct watched_workload *workload)
 			target_kind_name(workload->key.kind), workload->key.name);
 }
 
-/* Six values a horizon and quantile would crowd the page and its table. */
-#define FORECAST_WORKLOADS_MAX 1500
-
 static void collect_forecast(const struct watched_workload *workload, enum signal_role role)
 {
 	const struct outlook_view *view = &workload->signals[role].outlook;
@@ -411,8 +408,7 @@ void analyzer_collect(void *argument)
 		for (int role = 0; role < ROLE_COUNT; role++) {
 			const struct watched_signal *signal = &workload->signals[role];
 
-			if (i < FORECAST_WORKLOADS_MAX)
-				collect_forecast(workload, (enum signal_role)role);
+			collect_forecast(workload, (enum signal_role)role);
 			if (!signal_shown(signal))
 				continue;
 			bound[role] += signal->series != STORE_NO_SERIES;

@@ -188,8 +188,11 @@
 	METRIC(INFERENCE_SECONDS, "nimbusguard_inference_duration_seconds", METRIC_HISTOGRAM,                                  \
 		"Time of one scan that went into detectors or forecasters, over all workloads.",                               \
 		"kind")                                                                                                        \
+	METRIC(LEFT_OUT, "nimbusguard_metrics_left_out_total", METRIC_COUNTER,                                                 \
+		"Values that found no place among the 131,072 label sets of a metric and went to those of other.",             \
+		"metric")                                                                                                      \
 	METRIC(FORECAST, "nimbusguard_forecast", METRIC_GAUGE,                                                                 \
-		"Forecast of a signal in its own unit, by horizon and quantile; of the first 1,500 workloads.",                \
+		"Forecast of a signal in its own unit, by horizon and quantile.",                                              \
 		"namespace,workload_kind,workload,role,horizon,quantile")                                                      \
 	METRIC(FORECAST_SKILL, "nimbusguard_forecast_skill", METRIC_GAUGE,                                                     \
 		"1 minus the error of the forecasts over that of the last value, over about a day.",                           \

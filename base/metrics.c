@@ -271,6 +271,7 @@ static struct metric_cell *family_add_clean(struct metric_family *family, enum m
 		cell = family_add(family, type, hash, clean, count);
 	if (cell)
 		return cell;
+	atomic_fetch_add_explicit(&family->left_out, 1, memory_order_relaxed);
 	hash = values_hash(other, count);
 	cell = family_find(family, hash, other, count);
 	if (!cell)
@@ -417,6 +418,7 @@ void metrics_reset(void)
 		mem_free(family->slots);
 		family->cells = family->slots = NULL;
 		family->slot_count = 0;
+		atomic_store(&family->left_out, 0);
 		pthread_mutex_unlock(&family->lock);
 	}
 }

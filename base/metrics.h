@@ -6,7 +6,8 @@
  *   struct metric_cell *cell = metrics_cell(METRIC_X, "value"); metric_cell_add(cell, n);
  * Ownership: cells live as long as the process (until metrics_reset()).
  * Limits: METRIC_CHILDREN_MAX label combinations a metric; past that all go to one child whose
- *   label values are "other", so that hostile labels cannot grow memory.
+ *   label values are "other", so that hostile labels cannot grow memory, and are counted
+ *   (nimbusguard_metrics_left_out_total).
  * Threads: any thread. A cell is one atomic; getting a cell takes a leaf lock.
  */
 #ifndef NIMBUSGUARD_BASE_METRICS_H
@@ -20,7 +21,7 @@
 #include "base/metric_table.h"
 
 #define METRIC_LABELS_MAX 6
-#define METRIC_CHILDREN_MAX 20000
+#define METRIC_CHILDREN_MAX 131072
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 

@@ -48,6 +48,7 @@ struct metric_family {
 	struct metric_cell **slots; /* hash table with chains; a power of two */
 	size_t cell_count, slot_count;
 	struct metric_cell *spare;
+	_Atomic uint64_t left_out; /* look-ups that got "other" or no cell at all */
 };
 
 struct metric_family *metric_family(enum metric_id id);

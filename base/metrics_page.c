@@ -192,11 +192,24 @@ static void write_family(struct buf *buf, enum metric_id id)
 	pthread_mutex_unlock(&family->lock);
 }
 
+/* Which metrics had more children than there may be. */
+static void collect_left_out(void)
+{
+	for (int id = 0; id < METRIC_COUNT; id++) {
+		uint64_t count = atomic_load(&metric_family((enum metric_id)id)->left_out);
+
+		if (count > 0)
+			metrics_set(METRIC_LEFT_OUT, (double)count,
+				metric_describe((enum metric_id)id)->name);
+	}
+}
+
 void metrics_collect_begin(void)
 {
 	turn_begin();
 	for (size_t i = 0; i < collector_count; i++)
 		collectors[i].collect(collectors[i].argument);
+	collect_left_out();
 }
 
 void metrics_collect_end(void)

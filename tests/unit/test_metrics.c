@@ -303,8 +303,11 @@ static void past_the_maximum_all_go_to_other(void **state)
 		snprintf(name, sizeof(name), "reason-%d", i);
 		metrics_inc(METRIC_REFUSALS, name);
 	}
-	assert_true(metrics_get(METRIC_REFUSALS, "reason-19999") == 1);
+	snprintf(name, sizeof(name), "reason-%d", METRIC_CHILDREN_MAX - 1);
+	assert_true(metrics_get(METRIC_REFUSALS, name) == 1);
 	assert_true(page_has("nimbusguard_refusals_total{reason=\"other\"} 500"));
+	assert_true(page_has("nimbusguard_metrics_left_out_total{"
+			     "metric=\"nimbusguard_refusals_total\"} 500"));
 	text = page();
 	for (char *at = text; (at = strstr(at, "{reason=")); at++)
 		lines++;
