@@ -104,7 +104,7 @@ struct remediator {
 	atomic_uint events_waiting;
 	atomic_uint ticket_messages; /* in the queue, at most TICKET_MESSAGES_MAX */
 	atomic_uint ahead_messages;  /* in the queue, at most AHEAD_MESSAGES_MAX */
-	atomic_bool looks_ahead;     /* what engine_looks_ahead() said last */
+	atomic_bool looks_ahead;     /* what engine_looks_ahead() said after the last event */
 
 	struct control *words; /* that wait for their commit; the engine's thread only */
 

@@ -22,6 +22,7 @@
 
 #define BATCH 64
 #define IDLE_MS 50
+#define RECORDS_AT_ONCE (ACTIONS_MAX + 3) /* of the engine */
 
 void message_fini(struct message *message)
 {
@@ -135,21 +136,46 @@ void remediator_show(struct remediator *remediator, const struct record *record)
 		LOG_WARN("no memory to show a record", LOG_TEXT("key", record->key));
 }
 
+/* What of a record is shown, or nothing. */
+static struct record copy_shown(const struct record *record)
+{
+	struct record copy = {.kind = record->kind};
+
+	if (record->kind != RECORD_INCIDENT && record->kind != RECORD_ACTION)
+		return copy;
+	copy.key = mem_strdup(record->key);
+	copy.body = mem_strdup(record->body);
+	return copy;
+}
+
+static void show_copy(struct remediator *remediator, struct record *copy)
+{
+	if (copy->key && copy->body)
+		remediator_show(remediator, copy);
+	else if (copy->kind == RECORD_INCIDENT || copy->kind == RECORD_ACTION)
+		LOG_WARN("no memory to show a record");
+	record_fini(copy);
+}
+
 static enum status port_journal(void *self, uint64_t number, struct record *records, size_t count)
 {
 	struct remediator *remediator = self;
 	struct submitted *submitted = mem_alloc(sizeof(*submitted));
+	struct record copies[RECORDS_AT_ONCE];
 	enum status status;
 
+	CHECK(count <= RECORDS_AT_ONCE);
 	if (!submitted)
 		return STATUS_NO_MEMORY;
 	*submitted = (struct submitted){remediator, number};
-	/* The journal takes the texts over, so they are shown before. */
+	/* The journal takes the texts over. It writes while they are shown. */
 	for (size_t i = 0; i < count; i++)
-		remediator_show(remediator, &records[i]);
+		copies[i] = copy_shown(&records[i]);
 	status = journal_submit(remediator->journal, records, count, journal_done, submitted);
 	if (status)
 		mem_free(submitted);
+	for (size_t i = 0; i < count; i++)
+		show_copy(remediator, &copies[i]);
 	return status;
 }
 
@@ -586,6 +612,7 @@ static void take_event(struct remediator *remediator, struct message *message, i
 	buf_fini(&body);
 	stages_receive(message->since_ns);
 	engine_event(remediator->engine, message->with.event, message->number, now_ms);
+	atomic_store(&remediator->looks_ahead, engine_looks_ahead(remediator->engine));
 	if (remediator->tickets)
 		tickets_resolved(remediator->tickets, message->with.event);
 	atomic_fetch_sub(&remediator->events_waiting, 1);
@@ -660,7 +687,6 @@ void *remediator_run(void *argument)
 				take(remediator, &messages[i]);
 		}
 		engine_expect(remediator->engine, atomic_load(&remediator->events_waiting));
-		atomic_store(&remediator->looks_ahead, engine_looks_ahead(remediator->engine));
 		engine_tick(remediator->engine, clock_now_ms(remediator->clock));
 	}
 	for (size_t count; (count = queue_pop_many(remediator->queue, messages, BATCH, 0)) != 0;)
