@@ -18,7 +18,11 @@ for playbook in "$folder"/*.yaml; do
 		continue
 	}
 	grep -q "refused: " "$tests" || fail "$tests holds no case that is refused"
-	grep -Eq "state: (watched|cured)|action: ticket" "$tests" || fail "$tests holds no case that acts"
+	acts="state: (watched|cured)|action: ticket"
+	# One that only suggests ends as a suggestion; one that observes makes a dry run of it.
+	! grep -q "^mode: suggest" "$playbook" || acts="outcome: suggested"
+	! grep -q "^mode: observe" "$playbook" || acts="dry_run: true"
+	grep -Eq "$acts" "$tests" || fail "$tests holds no case that acts"
 	grep -q -- "- *$(basename "$playbook")\|\[$(basename "$playbook")" "$tests" || fail "$tests does not test $playbook"
 done
 
