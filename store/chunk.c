@@ -90,7 +90,7 @@ static uint32_t time_class(uint64_t distance)
 
 static void code_jitter(struct chunk_end *end, struct code *code, uint64_t distance)
 {
-	uint64_t folded = zigzag((int64_t)(distance - end->step_ms));
+	uint64_t folded = zigzag((int64_t)distance - distance_expected(end));
 	uint32_t class = time_class(distance);
 	bool far = folded >= JITTER_FAR;
 
@@ -107,11 +107,21 @@ static void code_jitter(struct chunk_end *end, struct code *code, uint64_t dista
 	jitter_learn(end, far, distance);
 }
 
-/* The step is adopted when there is none, or when two samples running were off it. */
+/* Whether the distance is a new step: there is none, or it is the second one running far off the old one.
+ * Of one nearer late_learn() judges. */
+static bool step_is_new(const struct chunk_end *end, uint64_t distance)
+{
+	int64_t off = (int64_t)(distance - end->step_ms);
+
+	if (end->step_ms == 0)
+		return distance <= UINT32_MAX;
+	return (end->flags & FLAG_OFF_TIME) != 0 && distance <= UINT32_MAX &&
+		(off > LATE_MAX || off < -LATE_MAX);
+}
+
 static void code_time(struct chunk_end *end, struct code *code, uint64_t distance)
 {
-	bool adopt =
-		(end->step_ms == 0 || (end->flags & FLAG_OFF_TIME) != 0) && distance <= UINT32_MAX;
+	bool adopt = step_is_new(end, distance);
 	uint32_t class = time_class(distance);
 
 	code_escape(end, code, ESCAPE_TIME);
@@ -121,13 +131,17 @@ static void code_time(struct chunk_end *end, struct code *code, uint64_t distanc
 		end->step_ms = (uint32_t)distance;
 }
 
+static bool often_off_time(const struct chunk_end *end)
+{
+	return end->off_time >= JITTER_AFTER && end->off_time > end->count / JITTER_PART;
+}
+
 static void time_encode(struct chunk_end *end, struct code *code, int64_t t_ms)
 {
 	int64_t distance = t_ms - end->t_ms;
-	bool on_time = distance == end->step_ms;
+	bool on_time = distance == distance_expected(end);
 
-	if (!on_time && (end->flags & FLAG_JITTER) == 0 && end->off_time >= JITTER_AFTER &&
-		end->off_time > end->count / 4) {
+	if (!on_time && (end->flags & FLAG_JITTER) == 0 && often_off_time(end)) {
 		code_escape(end, code, ESCAPE_JITTER);
 		end->flags |= FLAG_JITTER;
 	}
@@ -135,7 +149,7 @@ static void time_encode(struct chunk_end *end, struct code *code, int64_t t_ms)
 		code_jitter(end, code, (uint64_t)distance);
 	else if (!on_time)
 		code_time(end, code, (uint64_t)distance);
-	end->flags = (uint8_t)(on_time ? end->flags & ~FLAG_OFF_TIME : end->flags | FLAG_OFF_TIME);
+	late_learn(end, on_time, (uint64_t)distance);
 	end->off_time = (uint8_t)(end->off_time + (!on_time && end->off_time < 255));
 	end->t_ms = t_ms;
 }
@@ -270,7 +284,11 @@ static bool append_float(struct chunk_end *end, struct chunk *chunk, uint32_t ro
 {
 	uint8_t lead = end->lead, trail = end->trail;
 	struct float_code parts = float_code_of(end, bits);
+	uint32_t time_size = end->flags & FLAG_JITTER; /* a bit that says "on time" */
 
+	_Static_assert(FLAG_JITTER == 1, "the flag is the size");
+	parts.head <<= time_size;
+	parts.head_size += time_size;
 	if (end->position + parts.head_size + parts.body_size > room) {
 		end->lead = lead;
 		end->trail = trail;
@@ -291,9 +309,10 @@ bool chunk_append(struct chunk_end *end, struct chunk *chunk, size_t size, int64
 	uint32_t room = (uint32_t)(size - CHUNK_HEADER) * 8;
 	int64_t integer, residual;
 	uint64_t folded, ones;
-	uint32_t rice, code_size;
+	uint32_t rice, code_size, time_size = end->flags & FLAG_JITTER;
 
-	if (t_ms - end->t_ms != end->step_ms || (end->flags & (FLAG_JITTER | FLAG_OFF_TIME)) != 0)
+	/* Who was on time is expected after one step. */
+	if (t_ms - end->t_ms != end->step_ms || (end->flags & FLAG_OFF_TIME) != 0)
 		return append_any(end, chunk, room, t_ms, bits);
 	if ((end->flags & FLAG_FLOAT) != 0)
 		return append_float(end, chunk, room, t_ms, bits);
@@ -306,10 +325,11 @@ bool chunk_append(struct chunk_end *end, struct chunk *chunk, size_t size, int64
 	ones = folded >> rice;
 	if (ones >= ESCAPE_ONES)
 		return append_any(end, chunk, room, t_ms, bits);
-	code_size = (uint32_t)ones + 1 + rice;
+	code_size = time_size + (uint32_t)ones + 1 + rice;
 	if (end->position + code_size > room)
 		return false;
-	bits_put(end, chunk, ((UINT64_C(1) << ones) - 1) | low_bits(folded, rice) << (ones + 1),
+	bits_put(end, chunk,
+		(((UINT64_C(1) << ones) - 1) | low_bits(folded, rice) << (ones + 1)) << time_size,
 		code_size);
 	residual_learn(end, residual);
 	end->integer = integer;
@@ -397,7 +417,7 @@ void chunk_begin(struct chunk_end *end, struct chunk *chunk, size_t size, int64_
 	uint32_t scale = scale_for_begin(end, bits, &integer);
 	bool settled = end->count > 0 && (end->flags & FLAG_FLOAT) == 0 && scale < SCALES &&
 		(end->count > LAG || (end->flags & FLAG_SETTLED) != 0) && scale_change(end, scale);
-	bool jitter = end->off_time >= JITTER_AFTER && end->off_time > end->count / 4;
+	bool jitter = often_off_time(end);
 
 	code.count = code.total = 0;
 	CHECK(size >= CHUNK_SIZE_MIN && size <= CHUNK_SIZE_MAX && size % 8 == 0);
@@ -410,6 +430,7 @@ void chunk_begin(struct chunk_end *end, struct chunk *chunk, size_t size, int64_
 	end->scale = (uint8_t)(scale < SCALES ? scale : 0);
 	end->integer = integer;
 	end->off_time = 0;
+	end->late_ms = 0;
 	end->pending = 0;
 	end->position = 0;
 	end->t_ms = t_ms;
@@ -435,8 +456,9 @@ bool chunk_end_valid(const struct chunk_end *end, size_t size)
 		: end->level <= LEVEL_LIMIT;
 
 	return state && end->count > 0 && end->count <= room && end->position <= room &&
-		end->scale < SCALES && end->flags < 32 && end->t_ms <= CHUNK_TIME_LIMIT &&
-		end->t_ms >= -CHUNK_TIME_LIMIT &&
+		end->scale < SCALES && end->flags < 32 &&
+		(end->late_ms == 0 || (end->flags & FLAG_OFF_TIME) != 0) &&
+		end->t_ms <= CHUNK_TIME_LIMIT && end->t_ms >= -CHUNK_TIME_LIMIT &&
 		__builtin_fabs((double)end->slope) <= 2 * SLOPE_LIMIT &&
 		__builtin_fabs((double)end->integer) < INTEGER_LIMIT;
 }

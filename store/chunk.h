@@ -50,6 +50,7 @@ struct chunk_end {
 	uint8_t scale;
 	uint8_t off_time; /* samples of this chunk that were not on time; stops at 255 */
 	uint8_t flags;
+	int8_t late_ms; /* by how much the newest distance was longer than the step, when that is little */
 	uint16_t owner; /* for the owner's use; not touched */
 };
 

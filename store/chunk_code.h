@@ -2,8 +2,9 @@
  * How samples are encoded: what writer and reader of a chunk share.
  *
  * Time: a sample is expected one step after the one before it and then costs nothing; any other
- * is announced by an escape. When many come off time, a short code of the deviation stands before
- * each value instead (flag JITTER).
+ * is announced by an escape. Scrapers keep a grid: after one that came a little late (or early) the next
+ * is expected where it would have been without that. When more than one in JITTER_PART come off
+ * time, a short code of the deviation stands before each value instead (flag JITTER).
  *
  * Values, integers (mode INTEGER): most series are counters or sizes: whole numbers, decimal
  * fractions or multiples of a page. They are kept as whole numbers in a unit (`scale`: 10^-9 to 1,
@@ -67,7 +68,9 @@ enum escape {
 #define JITTER_NEAR 32u  /* folded deviations of 5 bits */
 #define JITTER_FAR 1024u /* more than 10 bits */
 #define FLAG_OFF_TIME 4u /* the newest sample was not on time */
-#define JITTER_AFTER 4u  /* samples off time in a chunk, and more than one in four */
+#define JITTER_AFTER 4u  /* samples off time in a chunk, and more than one in JITTER_PART */
+#define JITTER_PART 16u  /* an escape takes 30 bits */
+#define LATE_MAX 127     /* ms; who is later is on no grid */
 
 #define SCALES 13u
 #define INTEGER_LIMIT 9007199254740992.0 /* 2^53 */
@@ -163,6 +166,33 @@ static inline void word_store(uint8_t *bytes, uint64_t word)
 static inline uint32_t rice_bits(uint32_t level)
 {
 	return (level + 77) >> 8;
+}
+
+/* When the next sample is expected. */
+static inline int64_t distance_expected(const struct chunk_end *end)
+{
+	return (int64_t)end->step_ms - end->late_ms;
+}
+
+/* After each sample but a chunk's first, by writer and reader alike. Two running off time after the same
+ * distance: that is the new step. */
+static inline void late_learn(struct chunk_end *end, bool on_time, uint64_t distance)
+{
+	int64_t late = (int64_t)(distance - end->step_ms);
+	uint32_t off_time = end->flags & FLAG_OFF_TIME;
+
+	end->flags = (uint8_t)(end->flags & ~FLAG_OFF_TIME);
+	if (!on_time && off_time != 0 && late != 0 && late == end->late_ms &&
+		distance <= UINT32_MAX) {
+		end->step_ms = (uint32_t)distance;
+		on_time = true;
+	}
+	if (on_time) {
+		end->late_ms = 0;
+		return;
+	}
+	end->flags |= FLAG_OFF_TIME;
+	end->late_ms = (int8_t)(late <= LATE_MAX && late >= -LATE_MAX ? late : 0);
 }
 
 /* After each time code: two samples running that are far off make a new step. */

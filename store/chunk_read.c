@@ -101,7 +101,7 @@ static uint64_t jitter_read(struct chunk_reader *reader)
 {
 	struct chunk_end *end = &reader->end;
 	uint64_t bits = bits_peek(reader);
-	uint64_t distance = end->step_ms;
+	uint64_t distance = (uint64_t)distance_expected(end);
 	bool far = (bits & 7) == 7;
 
 	if ((bits & 1) == 0) {
@@ -227,7 +227,7 @@ static bool escape_read(struct chunk_reader *reader, uint64_t *distance)
 bool chunk_next(struct chunk_reader *reader)
 {
 	struct chunk_end *end = &reader->end;
-	uint64_t distance = end->step_ms;
+	uint64_t expected = (uint64_t)distance_expected(end), distance = expected;
 
 	if (reader->left == 0)
 		return false;
@@ -242,6 +242,7 @@ bool chunk_next(struct chunk_reader *reader)
 		if (escape_read(reader, &distance))
 			break;
 	}
+	late_learn(end, distance == expected, distance);
 	end->t_ms = (int64_t)((uint64_t)end->t_ms + distance);
 	end->count++;
 	return true;

@@ -23,7 +23,7 @@
 #include "store/hash.h"
 
 #define SNAPSHOT_MAGIC "NGSNAP\r\n"
-#define SNAPSHOT_VERSION 1u
+#define SNAPSHOT_VERSION 2u
 #define SNAPSHOT_BYTE_ORDER 0x01020304u
 #define SNAPSHOT_PAGE ((size_t)1 << 20) /* usual size of a page */
 

@@ -269,6 +269,49 @@ static void jitter_of_milliseconds_stays_cheap(void **state)
 	assert_true(round_trip(10000, 512) < 10000 * 9);
 }
 
+/* A scraper that keeps a grid: whoever is late does not make the next one late. */
+static uint64_t bits_of_late_ones(uint32_t one_in)
+{
+	struct random random;
+
+	random_init(&random, 9);
+	for (uint32_t i = 0; i < 10000; i++) {
+		int64_t late_ms = random_below(&random, one_in) == 0
+			? 1 + (int64_t)random_below(&random, 14)
+			: 0;
+
+		samples[i] = (struct sample){i * INT64_C(15000) + late_ms, bits_of(1)};
+	}
+	return round_trip(10000, 512);
+}
+
+static void who_is_late_now_and_then_costs_one_code(void **state)
+{
+	/* An escape of 30 bits each. */
+	assert_true(bits_of_late_ones(50) < 10000 + 200 * 45);
+}
+
+static void who_is_often_late_costs_a_short_code(void **state)
+{
+	/* Two bits, and seven for the time of a late one, or two of them where two are late running. */
+	assert_true(bits_of_late_ones(8) < 20000 + 1250 * 9);
+}
+
+static void a_grid_that_moves_is_followed(void **state)
+{
+	for (uint32_t i = 0; i < 10000; i++)
+		samples[i] = (struct sample){i * INT64_C(15000) + i / 500 * 50, bits_of(1)};
+	assert_true(round_trip(10000, 512) < 10000 * 12 / 10);
+}
+
+static void a_step_that_is_a_little_longer_is_learnt(void **state)
+{
+	for (uint32_t i = 0; i < 10000; i++)
+		samples[i] = (struct sample){i * INT64_C(15000) + (i > 100 ? (i - 100) * 3 : 0),
+			bits_of(1)};
+	assert_true(round_trip(10000, 512) < 10000 * 11 / 10);
+}
+
 static void a_missed_scrape_now_and_then_costs_little(void **state)
 {
 	int64_t t_ms = 0;
@@ -342,6 +385,10 @@ int main(void)
 		cmocka_unit_test(a_steady_counter_costs_one_bit),
 		cmocka_unit_test(a_noisy_counter_costs_its_entropy),
 		cmocka_unit_test(jitter_of_milliseconds_stays_cheap),
+		cmocka_unit_test(who_is_late_now_and_then_costs_one_code),
+		cmocka_unit_test(who_is_often_late_costs_a_short_code),
+		cmocka_unit_test(a_grid_that_moves_is_followed),
+		cmocka_unit_test(a_step_that_is_a_little_longer_is_learnt),
 		cmocka_unit_test(a_missed_scrape_now_and_then_costs_little),
 		cmocka_unit_test(a_new_interval_is_learnt),
 		cmocka_unit_test(a_full_chunk_is_left_as_it_was),

@@ -123,7 +123,7 @@ static void foreign_files_are_refused_by_name(void **state)
 
 	header->version++;
 	write_bytes(bytes, size);
-	refused(other_path, "it has version 2, and this program reads version 1");
+	refused(other_path, "it has version 3, and this program reads version 2");
 	header->version--;
 	header->byte_order = 0x04030201;
 	write_bytes(bytes, size);
