@@ -256,6 +256,9 @@
 		"Findings that hold now.", "")                                                                                 \
 	METRIC(INCIDENTS, "nimbusguard_incidents", METRIC_GAUGE, "Incidents in memory, by state.",                             \
 		"state")                                                                                                       \
+	METRIC(EVENTS_UNLISTED, "nimbusguard_events_unlisted_total", METRIC_COUNTER,                                           \
+		"Events that joined an incident which lists no more of them; its plan answers them all the same.",             \
+		"playbook")                                                                                                    \
 	METRIC(DECISIONS, "nimbusguard_decisions_total", METRIC_COUNTER,                                                       \
 		"Decisions on events, by playbook and verdict.", "playbook,verdict")                                           \
 	METRIC(REFUSALS, "nimbusguard_refusals_total", METRIC_COUNTER,                                                         \

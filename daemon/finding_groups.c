@@ -74,6 +74,14 @@ static uint64_t join(const struct finding_groups *groups, const size_t *members,
 	return 0;
 }
 
+static void put(struct finding_groups *groups, const struct grouped_finding *finding)
+{
+	groups->ring[groups->next] = *finding;
+	groups->next = (groups->next + 1) % FINDING_GROUPS_MAX;
+	if (groups->count < FINDING_GROUPS_MAX)
+		groups->count++;
+}
+
 uint64_t finding_groups_of(struct finding_groups *groups, const struct event *finding)
 {
 	struct grouped_finding made = {.fingerprint = finding->fingerprint,
@@ -98,9 +106,17 @@ uint64_t finding_groups_of(struct finding_groups *groups, const struct event *fi
 		made.group = (made.fingerprint ^
 				     (uint64_t)made.since_ms * UINT64_C(0x9e3779b97f4a7c15)) |
 			1;
-	groups->ring[groups->next] = made;
-	groups->next = (groups->next + 1) % FINDING_GROUPS_MAX;
-	if (groups->count < FINDING_GROUPS_MAX)
-		groups->count++;
+	put(groups, &made);
 	return made.group;
+}
+
+void finding_groups_remember(struct finding_groups *groups, const struct event *finding)
+{
+	struct grouped_finding known = {.fingerprint = finding->fingerprint,
+		.group = finding->group,
+		.since_ms = finding->starts_ms,
+		.surprise = finding->score};
+
+	if (known.group != 0 && read_workload(&finding->labels, &known.workload))
+		put(groups, &known);
 }

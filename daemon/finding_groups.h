@@ -30,5 +30,8 @@ struct finding_groups {
 
 /* The finding's group; told again, or its end, has the one that it had. 0: it names no workload. */
 uint64_t finding_groups_of(struct finding_groups *groups, const struct event *finding);
+/* Remembers a finding with the group that it had before a restart; the oldest first. One without a group,
+ * or that names no workload, is passed over. */
+void finding_groups_remember(struct finding_groups *groups, const struct event *finding);
 
 #endif

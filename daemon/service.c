@@ -324,6 +324,11 @@ static enum status open_write_out(struct service *service, struct error *error)
 	return status;
 }
 
+static void remember_finding(void *argument, const struct event *finding)
+{
+	finding_groups_remember(argument, finding);
+}
+
 static enum status open_remediator(struct service *service, struct error *error)
 {
 	struct remediator_config config;
@@ -335,6 +340,9 @@ static enum status open_remediator(struct service *service, struct error *error)
 	if (file_make_folder(config_text(service->config, SETTING_STORAGE_PATH), error) !=
 		STATUS_OK)
 		return error->code;
+	/* Before the analyzer tells anything: what is known already keeps its groups. */
+	config.known_finding = remember_finding;
+	config.known_argument = &service->groups;
 	service->remediator = remediator_open(&config, error);
 	return service->remediator != NULL ? STATUS_OK : error->code;
 }

@@ -70,8 +70,9 @@ struct engine_config {
 
 /* X(news, what the fields mean) */
 enum news_kind {
-	NEWS_STATE,    /* incident, action (may be NULL), word: state, text: what happened */
-	NEWS_JOINED,   /* another event joined incident; word: its state, text: which event */
+	NEWS_STATE,  /* incident, action (may be NULL), word: state, text: what happened */
+	NEWS_JOINED, /* another event joined incident; word: its state, text: which event */
+	NEWS_UNLISTED, /* one that joined is not remembered by itself: there are too many; text says so */
 	NEWS_QUIET,    /* of several events of incident none fires any more; text says so */
 	NEWS_DECISION, /* word: verdict */
 	NEWS_REFUSAL,  /* word: reason code */

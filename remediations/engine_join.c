@@ -278,8 +278,13 @@ static bool add(struct engine *engine, struct incident *incident, const struct e
 	incident->joined++;
 	incident->firing = incident->firing || event->firing;
 	incident->updated_ms = engine->now_ms;
-	if (!companion)
+	if (!companion) {
+		incident->unlisted++;
+		engine_tell(engine, incident, incident_action(incident), NEWS_UNLISTED,
+			incident_state_name(incident),
+			"More events joined than are remembered one by one.");
 		return true;
+	}
 	companion->fingerprint = event->fingerprint;
 	companion->starts_ms = event->starts_ms;
 	companion->joined_ms = engine->now_ms;

@@ -119,6 +119,8 @@ void companions_write(const struct incident *incident, char *text, size_t size)
 		used += (size_t)snprintf(text + used, size - used, "%s%s%s%s%s", used ? ", " : "",
 			at->name, *at->text ? " (" : "", at->text, *at->text ? ")" : "");
 	}
+	if (incident->unlisted && used + sizeof(" and more") <= size)
+		snprintf(text + used, size - used, " and more");
 }
 
 struct action *incident_action(const struct incident *incident)

@@ -177,6 +177,9 @@ struct incident {
 	unsigned joined;              /* events after the first */
 	struct companion *companions; /* the others among them, in the order in which they joined */
 	unsigned companion_count;
+	/* Of those that joined, how many were no more remembered one by one (COMPANIONS_MAX); a symptom
+	 * among them counts each time that it is told. */
+	unsigned unlisted;
 	unsigned step;  /* the playbook's step that is tried */
 	unsigned tries; /* of this step */
 	bool handing_over;

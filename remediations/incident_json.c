@@ -152,6 +152,7 @@ static const struct field incident_fields[] = {
 	FIELD_NAMED("updated_at", FIELD_TIME, struct incident, updated_ms),
 	FIELD_NAMED("ended_at", FIELD_TIME, struct incident, ended_ms),
 	FIELD(FIELD_UNSIGNED, struct incident, joined),
+	FIELD(FIELD_UNSIGNED, struct incident, unlisted),
 	FIELD(FIELD_UNSIGNED, struct incident, step),
 	FIELD(FIELD_UNSIGNED, struct incident, tries),
 	FIELD(FIELD_BOOL, struct incident, handing_over),

@@ -124,6 +124,10 @@ struct remediator_config {
 	int64_t ticket_gap_ms;    /* tests: before the first repeat; 0: as usual */
 	const char *
 		opt_in_selector; /* label matchers of workloads managed without annotation; NULL: annotation only */
+	/* Called while it opens, with each finding that an incident of the journal has, by itself or as one
+	 * that joined, the oldest incident first; the event is of use during the call only. May be NULL. */
+	void (*known_finding)(void *argument, const struct event *finding);
+	void *known_argument;
 };
 
 struct remediator;

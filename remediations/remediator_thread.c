@@ -352,6 +352,9 @@ static void port_told(void *self, const struct news *news)
 	case NEWS_OBSERVED:
 		note_replicas(news);
 		break;
+	case NEWS_UNLISTED:
+		metrics_inc(METRIC_EVENTS_UNLISTED, news->playbook);
+		break;
 	case NEWS_QUIET:
 		break;
 	}

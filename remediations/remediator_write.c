@@ -177,6 +177,7 @@ static void tell_companions(struct telling *telling, const struct record *record
 {
 	struct json_span list, value;
 	struct json_walk walk;
+	uint64_t unlisted;
 
 	if (!fields_find(body, "companions", &list))
 		return;
@@ -193,6 +194,11 @@ static void tell_companions(struct telling *telling, const struct record *record
 		if (*ended)
 			add_once(telling, record->time_ms, "Ended, of what joined: ", line);
 	}
+	if (fields_find(body, "unlisted", &value) &&
+		json_span_natural(&value, &unlisted, NULL) == STATUS_OK && unlisted > 0)
+		add_once(telling, record->time_ms, "Joined by ",
+			"more events than are listed one by one; \"unlisted\" of the incident counts "
+			"them");
 }
 
 static void tell_incident(struct telling *telling, const struct record *record,

@@ -15,10 +15,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "base/clock.h"
-#include "remediations/guard_gates.h"
 #include "remediations/kube_object.h"
-#include "remediations/permission_watch.h"
 #include "tests/support/action_scene.h"
 #include "tests/support/kube_cluster.h"
 
@@ -598,27 +595,6 @@ static void resize_fleet(int size)
 	assert_int_equal(status, 200);
 }
 
-/* What a gate of the guard says of what was looked at last. */
-static struct gate_result gate_says(judge_fn *judge, bool undo)
-{
-	struct ledger ledger;
-	struct ledger_entry entry = {.kind = scene->plan.kind};
-	const struct guard_question question = {.now_ms = clock_now_ms(clock_system()),
-		.limits = &playbooks_at(scene->playbooks, 0)->guard,
-		.undo = undo,
-		.target = &scene->target,
-		.observation = &scene->observation,
-		.plan = &scene->plan,
-		.ledger = &ledger,
-		.entry = &entry};
-	struct gate_result result = {.verdict = GATE_PASS};
-
-	ledger_init(&ledger, 16);
-	judge(&question, &result);
-	ledger_fini(&ledger);
-	return result;
-}
-
 /* managedFields tell whose the number is: what somebody wrote since is not taken back. */
 static void a_custom_resource_that_somebody_else_wrote_is_not_put_back(void **state)
 {
@@ -629,21 +605,20 @@ static void a_custom_resource_that_somebody_else_wrote_is_not_put_back(void **st
 	plan_step(FLEET, "ships", "{action: scale, by: +2, max: 9}");
 	send_step("h-6");
 	assert_true(seen_applied(FLEET, "ships", "h-6"));
-	assert_int_equal(gate_says(judge_writer, true).verdict, GATE_PASS);
+	assert_int_equal(scene_gate(scene, judge_writer, true).verdict, GATE_PASS);
 	resize_fleet(6);
 	assert_true(scene_try_look(scene, kind_of(FLEET), "ships"));
 	assert_int_equal(scene_applied(scene, "h-6"), 0);
 	assert_string_equal(scene_undo(scene, "h-6"), "changed_since");
-	/* The same number by somebody else's hand is theirs, too, which is the guard's to say. */
+	/* The same number by somebody else's hand is theirs, too, which is the guard's to say, and is left alone for a while. */
 	resize_fleet(5);
 	assert_true(scene_try_look(scene, kind_of(FLEET), "ships"));
 	assert_string_equal(scene_undo(scene, "h-6"), "");
-	result = gate_says(judge_writer, true);
+	result = scene_gate(scene, judge_writer, true);
 	assert_int_equal(result.verdict, GATE_REFUSE);
 	assert_string_equal(result.reason, "changed_since");
 	assert_int_equal(strncmp(result.value, "kubectl-edit at ", 16), 0);
-	/* And so is a new change of what a person has just set. */
-	assert_int_equal(gate_says(judge_writer, false).verdict, GATE_REFUSE);
+	assert_int_equal(scene_gate(scene, judge_writer, false).verdict, GATE_REFUSE);
 	resize_fleet(3);
 }
 
@@ -678,7 +653,7 @@ static void an_autoscaler_of_a_custom_resource_owns_its_replicas(void **state)
 	AWAIT(&cluster.parts, scene_try_look(scene, kind_of(FLEET), "ships"), WAIT_S);
 	assert_string_equal(scene->observation.owner_of_replicas, "HorizontalPodAutoscaler/fleet");
 	assert_string_equal(scene_plan(scene), "");
-	result = gate_says(judge_replicas_owner, false);
+	result = scene_gate(scene, judge_replicas_owner, false);
 	assert_int_equal(result.verdict, GATE_REFUSE);
 	assert_non_null(strstr(result.value, "HorizontalPodAutoscaler/fleet"));
 	json_decref(kube_cluster_call(&cluster, "DELETE", HPAS "/fleet", &status, "{}"));
@@ -798,99 +773,6 @@ static void each_permission_is_needed_and_all_together_suffice(void **state)
 	}
 }
 
-/* ---- playbooks that lack one ---- */
-
-static const struct permission *permission_to(const char *verb, const char *resource)
-{
-	for (size_t i = 0; i < scene->permissions.count; i++)
-		if (strcmp(scene->permissions.list[i].verb, verb) == 0 &&
-			strcmp(scene->permissions.list[i].resource, resource) == 0)
-			return &scene->permissions.list[i];
-	fail_msg("no permission to %s %s", verb, resource);
-	return NULL;
-}
-
-static struct permission_watch *watch_permissions(const char *const *namespaces, size_t count)
-{
-	const struct permission_watch_config config = {.namespaces = namespaces,
-		.namespace_count = count,
-		.every_ms = 300,
-		.retry_ms = 300};
-	struct permission_watch *watch;
-	struct kube_client *own;
-	struct error error;
-
-	assert_int_equal(kube_client_open(&own, &client_config, &error), STATUS_OK);
-	assert_int_equal(permission_watch_open(&watch, own, &config, &error), STATUS_OK);
-	permission_watch_use(watch, scene->playbooks, MODE_AUTO);
-	return watch;
-}
-
-/* Whether the playbook is disabled for lack of just that. */
-static bool lacks(struct permission_watch *watch, const char *words)
-{
-	char text[256] = "";
-
-	return permission_watch_missing(watch, "p", TARGET_DEPLOYMENT, text, sizeof(text)) &&
-		strcmp(text, words) == 0;
-}
-
-static bool lacks_nothing(struct permission_watch *watch)
-{
-	char text[256];
-
-	return !permission_watch_missing(watch, "p", TARGET_DEPLOYMENT, text, sizeof(text));
-}
-
-static void a_playbook_without_one_verb_is_disabled_until_it_is_given(void **state)
-{
-	static const char *const shop[] = {"shop"};
-	struct permission_watch *watch;
-
-	if (!opened)
-		skip();
-	scene_step(scene, "Deployment", "{action: restart_workload}");
-	grant_all_but((int)(permission_to("patch", "deployments") - scene->permissions.list));
-	watch = watch_permissions(shop, 1);
-	AWAIT(&cluster.parts, lacks(watch, "patch deployments.apps"), WAIT_S);
-	grant_all_but(-1);
-	AWAIT(&cluster.parts, lacks_nothing(watch), WAIT_S);
-	grant_all_but((int)(permission_to("patch", "deployments") - scene->permissions.list));
-	AWAIT(&cluster.parts, lacks(watch, "patch deployments.apps"), WAIT_S);
-	permission_watch_close(watch);
-}
-
-/* A playbook is not half allowed: with a namespace of its own where it may not act it is disabled. */
-static void a_namespace_without_a_binding_disables_what_is_for_it(void **state)
-{
-	static const char *const both[] = {"shop", "unbound"};
-	struct permission_watch *watch, *narrow;
-	bool allowed = true;
-	struct error error;
-
-	if (!opened)
-		skip();
-	kube_cluster_namespace(&cluster, "unbound");
-	scene_step(scene, "Deployment", "{action: restart_workload}");
-	grant_all_but(-1);
-	narrow = watch_permissions(both, 1);
-	watch = watch_permissions(both, 2);
-	AWAIT(&cluster.parts,
-		!lacks_nothing(watch) &&
-			permission_review(session, permission_to("patch", "deployments"), "shop",
-				&allowed, &error) == STATUS_OK &&
-			allowed,
-		WAIT_S);
-	assert_int_equal(permission_review(session, permission_to("patch", "deployments"),
-				 "unbound", &allowed, &error),
-		STATUS_OK);
-	assert_false(allowed);
-	AWAIT(&cluster.parts, lacks_nothing(narrow), WAIT_S);
-	assert_false(lacks_nothing(watch));
-	permission_watch_close(narrow);
-	permission_watch_close(watch);
-}
-
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, open_scene, close_scene)
@@ -912,8 +794,6 @@ int main(void)
 		T(what_is_not_served_and_what_has_no_scale_is_told),
 		T(a_replica_set_is_scaled_and_put_back),
 		T(each_permission_is_needed_and_all_together_suffice),
-		T(a_playbook_without_one_verb_is_disabled_until_it_is_given),
-		T(a_namespace_without_a_binding_disables_what_is_for_it),
 	};
 
 	return cmocka_run_group_tests_name("kubernetes_actions", tests, setup, teardown);

@@ -242,6 +242,26 @@ int scene_applied(const struct scene *scene, const char *id)
 	return plan_applied(&scene->plan, &scene->target, id, &scene->observation);
 }
 
+struct gate_result scene_gate(const struct scene *scene, judge_fn *judge, bool undo)
+{
+	struct ledger ledger;
+	struct ledger_entry entry = {.kind = scene->plan.kind};
+	const struct guard_question question = {.now_ms = clock_now_ms(clock_system()),
+		.limits = &playbook_of(scene)->guard,
+		.undo = undo,
+		.target = &scene->target,
+		.observation = &scene->observation,
+		.plan = &scene->plan,
+		.ledger = &ledger,
+		.entry = &entry};
+	struct gate_result result = {.verdict = GATE_PASS};
+
+	ledger_init(&ledger, 16);
+	judge(&question, &result);
+	ledger_fini(&ledger);
+	return result;
+}
+
 const struct scene_call *scene_change(const struct scene *scene)
 {
 	for (size_t i = scene->call_count; i > 0; i--)

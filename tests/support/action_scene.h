@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "daemon/case_cluster.h"
+#include "remediations/guard_gates.h"
 #include "remediations/kube_observe.h"
 #include "remediations/kube_send.h"
 #include "remediations/permissions.h"
@@ -80,6 +81,9 @@ void scene_again(struct scene *scene, const char *id);
 const char *scene_undo(struct scene *scene, const char *id);
 /* plan_applied() of the plan by what was seen last. */
 int scene_applied(const struct scene *scene, const char *id);
+
+/* What a gate of the guard says of the plan on what was seen, with nothing done before. */
+struct gate_result scene_gate(const struct scene *scene, judge_fn *judge, bool undo);
 
 /* The newest call that is no read; NULL: none. */
 const struct scene_call *scene_change(const struct scene *scene);

@@ -27,7 +27,8 @@
 	"          containers:\n          - name: clean\n            image: registry.local/clean:1\n"
 #define ENV                                                                                        \
 	"            env:\n            - {name: WHERE, value: '{{ namespace }}/{{ pod }}'}\n"      \
-	"            - {name: N, value: \"7\"}\n"
+	"            - {name: N, value: \"7\"}\n"                                                  \
+	"            - {name: Z, value: 0012}\n"
 
 static struct playbooks *load(const char *yaml, char *errors, size_t size)
 {
@@ -70,6 +71,11 @@ static void template_is_checked_at_its_place(void **state)
 	expect_error(HEAD SPEC("") "            args: ['{{ pod }}']\n", "p.yaml:22:");
 	expect_error(HEAD SPEC("") "            env: [{name: '{{ a }}', value: x}]\n", "env only");
 	expect_error(HEAD SPEC("") "            env: [{name: A, value: '{{ a b }}'}]\n", "{{");
+	/* A member of that name in another place is no value of a variable. */
+	expect_error(HEAD SPEC("") "            env: [{name: A, valueFrom: {value: '{{ a }}'}}]\n",
+		"env only");
+	expect_error(HEAD SPEC("") "            env: {value: '{{ a }}'}\n", "env only");
+	expect_error(HEAD SPEC("") "            ports: [{value: '{{ a }}'}]\n", "env only");
 	expect_error(HEAD "    spec: {template: {spec: {}}}\n", "activeDeadlineSeconds");
 	expect_error(HEAD "    spec: {template: {spec: {}}}\n", "ttlSecondsAfterFinished");
 	expect_error(HEAD "    spec: {template: {spec: {}}}\n", "restartPolicy");
@@ -132,6 +138,10 @@ static void job_is_named_marked_and_filled(void **state)
 	assert_string_equal(json_string_value(json_object_get(
 				    json_array_get(json_object_get(container, "env"), 1), "value")),
 		"7");
+	/* Zeros in front are part of what was written, and no number of JSON. */
+	assert_string_equal(json_string_value(json_object_get(
+				    json_array_get(json_object_get(container, "env"), 2), "value")),
+		"0012");
 	json_decref(job);
 	/* Without the label that env names there is nothing to run. */
 	struct label fewer[] = {{"alertname", "A", 9, 1}, {"namespace", "shop", 9, 4}};

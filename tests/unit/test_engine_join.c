@@ -22,11 +22,23 @@ static struct label pair(const char *name, const char *value)
 	return (struct label){name, value, (uint32_t)strlen(name), (uint32_t)strlen(value)};
 }
 
-static void hear(struct bench *bench, struct event *event, bool firing, int64_t starts_ms)
+/* One of web's alerts (pod not NULL) or findings. */
+static void make_event(struct event *event, const char *name, const char *pod, bool firing,
+	int64_t starts_ms)
 {
+	struct label pairs[] = {pair(pod ? "alertname" : "finding", name),
+		pair("namespace", "shop"), pair("workload", "web"),
+		pair("workload_kind", "Deployment"), pair("pod", pod ? pod : "")};
+
+	event_init(event);
+	assert_int_equal(labels_init(&event->labels, pairs, pod ? 5 : 4, NULL), STATUS_OK);
 	event->firing = firing;
 	event->fingerprint = labels_fingerprint(&event->labels);
 	event->starts_ms = starts_ms;
+}
+
+static void hear(struct bench *bench, struct event *event)
+{
 	event->received_ms = bench->now_ms;
 	engine_event(bench->engine, event, 0, bench->now_ms);
 	event_fini(event);
@@ -35,28 +47,29 @@ static void hear(struct bench *bench, struct event *event, bool firing, int64_t 
 static void fire(struct bench *bench, const char *name, const char *pod, bool firing,
 	int64_t starts_ms)
 {
-	struct label pairs[] = {pair("alertname", name), pair("namespace", "shop"),
-		pair("pod", pod), pair("workload", "web"), pair("workload_kind", "Deployment")};
 	struct event event;
 
-	event_init(&event);
-	assert_int_equal(labels_init(&event.labels, pairs, 5, NULL), STATUS_OK);
-	hear(bench, &event, firing, starts_ms);
+	make_event(&event, name, pod, firing, starts_ms);
+	hear(bench, &event);
 }
 
 static void find(struct bench *bench, const char *name, uint64_t group, bool firing,
 	int64_t starts_ms)
 {
-	struct label pairs[] = {pair("finding", name), pair("namespace", "shop"),
-		pair("workload", "web"), pair("workload_kind", "Deployment")};
 	struct event event;
 
-	event_init(&event);
-	assert_int_equal(labels_init(&event.labels, pairs, 4, NULL), STATUS_OK);
+	make_event(&event, name, NULL, firing, starts_ms);
 	event.source = EVENT_FINDING;
 	event.score = event.confidence = 1;
 	event.group = group;
-	hear(bench, &event, firing, starts_ms);
+	hear(bench, &event);
+}
+
+/* Two pods of web are saturated, one a second after the other. */
+static void fire_two(struct bench *bench)
+{
+	fire(bench, "Saturated", "web-1", true, START_MS);
+	fire(bench, "Saturated", "web-2", true, START_MS + 1000);
 }
 
 static void load_text(struct bench *bench, const char *text)
@@ -141,8 +154,7 @@ static void an_incident_goes_on_until_the_last_of_its_alerts_ended(void **st)
 	struct bench *bench = bench_open(MODE_APPROVE, false);
 
 	(void)st;
-	fire(bench, "Saturated", "web-1", true, START_MS);
-	fire(bench, "Saturated", "web-2", true, START_MS + 1000);
+	fire_two(bench);
 	settle(bench);
 	fire(bench, "Saturated", "web-1", false, START_MS);
 	settle(bench);
@@ -164,8 +176,7 @@ static void what_joined_and_ended_may_fire_anew(void **st)
 	struct bench *bench = bench_open(MODE_APPROVE, false);
 
 	(void)st;
-	fire(bench, "Saturated", "web-1", true, START_MS);
-	fire(bench, "Saturated", "web-2", true, START_MS + 1000);
+	fire_two(bench);
 	fire(bench, "Saturated", "web-2", false, START_MS + 1000);
 	fire(bench, "Saturated", "web-2", true, START_MS + 5000);
 	fire(bench, "Saturated", "web-1", false, START_MS);
@@ -194,8 +205,7 @@ static void what_joined_is_known_after_a_restart(void **st)
 	struct bench *bench = bench_open(MODE_APPROVE, false);
 
 	(void)st;
-	fire(bench, "Saturated", "web-1", true, START_MS);
-	fire(bench, "Saturated", "web-2", true, START_MS + 1000);
+	fire_two(bench);
 	settle(bench);
 	fire(bench, "Saturated", "web-1", false, START_MS);
 	settle(bench);
@@ -218,7 +228,7 @@ static void what_joined_is_known_after_a_restart(void **st)
 static void more_than_are_remembered_join_all_the_same(void **st)
 {
 	struct bench *bench = bench_open(MODE_APPROVE, false);
-	char pod[32];
+	char pod[32], joined[32768];
 
 	(void)st;
 	for (int i = 0; i < COMPANIONS_MAX + 10; i++) {
@@ -229,6 +239,12 @@ static void more_than_are_remembered_join_all_the_same(void **st)
 	assert_int_equal(incident_count(bench), 1);
 	assert_int_equal(only(bench)->companion_count, COMPANIONS_MAX);
 	assert_int_equal(only(bench)->joined, COMPANIONS_MAX + 9);
+	/* How many are not told one by one is known, and is not forgotten. */
+	assert_int_equal(only(bench)->unlisted, 9);
+	bench_restart(bench);
+	assert_int_equal(only(bench)->unlisted, 9);
+	companions_write(only(bench), joined, sizeof(joined));
+	assert_non_null(strstr(joined, "Saturated (pod web-64) and more"));
 	bench_close(bench);
 }
 
@@ -371,8 +387,7 @@ static void the_leaders_incident_ends_the_twin_that_began_with_another_alert(voi
 	engine_stand_by(leader->engine, START_MS);
 	engine_lead(leader->engine, true, START_MS);
 	engine_stand_by(second->engine, START_MS);
-	fire(leader, "Saturated", "web-1", true, START_MS);
-	fire(leader, "Saturated", "web-2", true, START_MS + 1000);
+	fire_two(leader);
 	settle(leader);
 	fire(second, "Saturated", "web-2", true, START_MS + 1000);
 	fire(second, "Saturated", "web-1", true, START_MS);
@@ -398,18 +413,11 @@ static void without_memory_an_event_joins_whole_or_is_refused_by_name(void **st)
 	(void)st;
 	for (long n = 1; reached; n++) {
 		struct bench *bench = bench_open(MODE_APPROVE, false);
-		struct label pairs[] = {pair("alertname", "Saturated"), pair("namespace", "shop"),
-			pair("pod", "web-2"), pair("workload", "web"),
-			pair("workload_kind", "Deployment")};
 		struct event event;
 
 		fire(bench, "Saturated", "web-1", true, START_MS);
 		settle(bench);
-		event_init(&event);
-		assert_int_equal(labels_init(&event.labels, pairs, 5, NULL), STATUS_OK);
-		event.firing = true;
-		event.fingerprint = labels_fingerprint(&event.labels);
-		event.starts_ms = START_MS + 1000;
+		make_event(&event, "Saturated", "web-2", true, START_MS + 1000);
 		mem_fail_after(n, false);
 		engine_event(bench->engine, &event, 0, bench->now_ms);
 		reached = mem_fail_after(0, false);

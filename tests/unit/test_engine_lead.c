@@ -123,6 +123,39 @@ static void field_that_we_wrote_before_the_alert_explains_nothing(void **st)
 	bench_close(bench);
 }
 
+/* What this replica itself, or the journal that it took over, tells of is no hand of a leader that died. */
+static void write_that_is_known_explains_nothing(void **st)
+{
+	struct bench *bench = bench_open(MODE_AUTO, false);
+	struct field_writer *writer = &bench->observation.replicas_writer;
+	int64_t written_ms;
+
+	(void)st;
+	alert(bench, "Saturated", true, START_MS);
+	settle(bench);
+	assert_int_equal(bench->sent_count, 1);
+	written_ms = incident_action(only(bench))->written_ms;
+	bench->observation.replicas = 3;
+	bench->saturation = 0.5;
+	for (int i = 0; i < 20; i++) {
+		pass(bench, 60000);
+		settle(bench);
+	}
+	assert_string_equal(bench->outcome, "cured");
+	alert(bench, "Saturated", false, START_MS);
+	engine_stand_by(bench->engine, bench->now_ms);
+	snprintf(writer->manager, sizeof(writer->manager), "nimbusguard");
+	writer->time_ms = written_ms;
+	/* It began before that write, and is about the same field. */
+	bench->saturation = 0.95;
+	alert(bench, "Saturated", true, START_MS + 1);
+	settle(bench);
+	pass(bench, 10000);
+	lead(bench, false);
+	assert_int_equal(bench->sent_count, 2);
+	bench_close(bench);
+}
+
 /* A leader to which one of two persons said yes, and a follower that took its journal over. */
 static void open_two(struct bench **leader, struct bench **follower)
 {
@@ -214,6 +247,7 @@ int main(void)
 		cmocka_unit_test(key_of_another_incident_explains_nothing),
 		cmocka_unit_test(field_that_we_wrote_since_the_alert_is_not_written_again),
 		cmocka_unit_test(field_that_we_wrote_before_the_alert_explains_nothing),
+		cmocka_unit_test(write_that_is_known_explains_nothing),
 		cmocka_unit_test(approvals_are_void_when_the_former_leader_cannot_be_asked),
 		cmocka_unit_test(approvals_that_the_former_leader_told_are_good),
 		cmocka_unit_test(who_leads_adopts_nothing),

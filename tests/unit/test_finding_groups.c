@@ -120,6 +120,38 @@ static void the_oldest_is_forgotten_first(void **st)
 	assert_int_not_equal(group_of("latency_high", "web", true, 101 * MINUTE), first);
 }
 
+static void remember(const char *finding, uint64_t group, int64_t since_ms, bool named)
+{
+	struct label pairs[] = {pair("finding", finding), pair("namespace", "shop"),
+		pair("workload", "web"), pair("workload_kind", "Deployment")};
+	struct event event;
+
+	event_init(&event);
+	assert_int_equal(labels_init(&event.labels, pairs, named ? 4 : 1, NULL), STATUS_OK);
+	event.source = EVENT_FINDING;
+	event.fingerprint = labels_fingerprint(&event.labels);
+	event.group = group;
+	event.starts_ms = since_ms;
+	finding_groups_remember(&groups, &event);
+	event_fini(&event);
+}
+
+static void groups_of_before_a_restart_go_on(void **st)
+{
+	(void)st;
+	remember("cpu_high", 0xabc, 100 * MINUTE, true);
+	remember("memory_high", 0xdef, 200 * MINUTE, true);
+	/* What has no group, or no workload, is nothing to go on from. */
+	remember("errors_high", 0, 300 * MINUTE, true);
+	remember("latency_high", 0x123, 300 * MINUTE, false);
+	assert_int_equal(groups.count, 2);
+	assert_int_equal(group_of("cpu_high", "web", true, 100 * MINUTE), 0xabc);
+	assert_int_equal(group_of("cpu_high", "web", false, 100 * MINUTE), 0xabc);
+	assert_int_equal(group_of("latency_high", "web", true, 105 * MINUTE), 0xabc);
+	assert_int_equal(group_of("latency_high", "web", true, 205 * MINUTE), 0xdef);
+	assert_int_not_equal(group_of("latency_high", "api", true, 105 * MINUTE), 0xabc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +162,7 @@ int main(void)
 		cmocka_unit_test_setup(an_end_that_was_never_begun_has_no_group, empty),
 		cmocka_unit_test_setup(what_names_no_workload_has_no_group, empty),
 		cmocka_unit_test_setup(the_oldest_is_forgotten_first, empty),
+		cmocka_unit_test_setup(groups_of_before_a_restart_go_on, empty),
 	};
 
 	return cmocka_run_group_tests_name("finding_groups", tests, NULL, NULL);

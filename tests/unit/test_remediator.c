@@ -23,6 +23,7 @@
 #include "base/metrics.h"
 #include "base/metrics.h"
 #include "remediations/journal.h"
+#include "remediations/incident.h"
 #include "remediations/remediator.h"
 
 static const struct person ann = {.identity = "ann", .role = "approve"};
@@ -330,6 +331,96 @@ static bool page_has(const char *line)
 	return has;
 }
 
+static const char findings_text[] = "playbook: findings\n"
+				    "trigger: {finding: ['finding=~\".+\"']}\n"
+				    "steps: [{action: ticket, title: '{{ event }}', text: 'x'}]\n";
+
+static void submit_finding(struct place *place, unsigned number, uint64_t group)
+{
+	char name[32];
+	struct label pairs[] = {{"finding", name, 7, 0}, {"namespace", "shop", 9, 4},
+		{"workload", "web", 8, 3}, {"workload_kind", "Deployment", 13, 10}};
+	struct waiting waiting = {.done = false};
+	struct event event;
+
+	snprintf(name, sizeof(name), "f%u_high", number);
+	pairs[0].value_size = (uint32_t)strlen(name);
+	event_init(&event);
+	assert_int_equal(labels_init(&event.labels, pairs, 4, NULL), STATUS_OK);
+	event.source = EVENT_FINDING;
+	event.firing = true;
+	event.group = group;
+	event.score = event.confidence = 1;
+	event.fingerprint = labels_fingerprint(&event.labels);
+	event.starts_ms = event.received_ms = 1767225600000 + number;
+	assert_int_equal(remediator_submit(place->remediator, &event, 1, submitted, &waiting),
+		STATUS_OK);
+	event_fini(&event);
+	while (!atomic_load(&waiting.done))
+		clock_sleep_ms(1);
+}
+
+struct known {
+	size_t count;
+	uint64_t first, last; /* fingerprints */
+	bool strange;         /* one had another group, or another workload */
+};
+
+static void note_known(void *argument, const struct event *finding)
+{
+	struct known *known = argument;
+	const char *workload = labels_get(&finding->labels, "workload");
+
+	if (known->count++ == 0)
+		known->first = finding->fingerprint;
+	known->last = finding->fingerprint;
+	known->strange = known->strange || finding->group != 7 || workload == NULL ||
+		strcmp(workload, "web") != 0 || finding->source != EVENT_FINDING;
+}
+
+/* Whether the only incident says so; its name in id. */
+static bool incident_says(struct place *place, const char *part, char id[64])
+{
+	char *incidents = list(place, false, NULL);
+	bool says = strstr(incidents, part) != NULL;
+
+	(void)!sscanf(incidents, "[{\"id\":\"%63[^\"]", id);
+	mem_free(incidents);
+	return says;
+}
+
+static void findings_are_known_after_a_restart_and_too_many_are_told(void **state)
+{
+	struct place *place = *state;
+	struct diagnostics diagnostics;
+	struct known known = {.count = 0};
+	struct buf json;
+	char id[64] = "";
+
+	write_text(place->playbook, findings_text);
+	diagnostics_init(&diagnostics);
+	assert_int_equal(remediator_reload(place->remediator, &place->config, &diagnostics),
+		STATUS_OK);
+	diagnostics_fini(&diagnostics);
+	for (unsigned i = 0; i < 1 + COMPANIONS_MAX + 2; i++)
+		submit_finding(place, i, 7);
+	for (int i = 0; i < 10000 && !incident_says(place, "\"unlisted\":2", id); i++)
+		clock_sleep_ms(2);
+	assert_true(incident_says(place, "\"unlisted\":2", id));
+	assert_true(page_has("nimbusguard_events_unlisted_total{playbook=\"findings\"} 2\n"));
+	remediator_close(place->remediator);
+	place->config.known_finding = note_known;
+	place->config.known_argument = &known;
+	open_remediator(place);
+	assert_int_equal(known.count, 1 + COMPANIONS_MAX);
+	assert_int_not_equal(known.first, known.last);
+	assert_false(known.strange);
+	buf_init(&json, 1 << 24);
+	assert_int_equal(remediator_write_why(place->remediator, id, &json), STATUS_OK);
+	assert_non_null(strstr(json.data, "Joined by more events than are listed one by one"));
+	buf_fini(&json);
+}
+
 static void a_pause_holds_over_a_restart(void **state)
 {
 	struct place *place = *state;
@@ -474,6 +565,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(why_tells_each_gate_in_sentences, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_bad_reload_keeps_the_old_playbooks, setup,
 			teardown),
+		cmocka_unit_test_setup_teardown(
+			findings_are_known_after_a_restart_and_too_many_are_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_pause_holds_over_a_restart, setup, teardown),
 		cmocka_unit_test(an_unknown_state_is_refused_with_the_known_ones),
 		cmocka_unit_test_setup_teardown(a_full_queue_answers_busy, setup, teardown),
