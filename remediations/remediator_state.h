@@ -145,4 +145,8 @@ void remediator_collect(void *argument);
 void remediator_ticket_finished(void *argument, const struct command_result *result);
 void remediator_ticket_changed(void *argument, const char *incident);
 
+/* Tells config->known_finding; before the engine's thread runs. */
+void remediator_tell_known(const struct remediator *remediator,
+	const struct remediator_config *config);
+
 #endif
