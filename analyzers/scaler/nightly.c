@@ -16,10 +16,6 @@
 #define NO_HPA_PODS 1e30f
 #define DAY_MINUTES (DAY / POLICY_SLOTS_PER_MINUTE)
 
-/* A setting that costs so many times the cheapest one's pods avoids nothing that has to be avoided: one
- * event that only twice the pods would have met must not be paid for all week. */
-#define DEAR 1.8f
-
 static const uint8_t arms[NIGHTLY_FORECAST_ARMS] = {FORESIGHT_NET, FORESIGHT_ENS};
 static const uint8_t windows[NIGHTLY_WINDOWS] = {20, 40, 80};
 static const float loads[NIGHTLY_LOADS] = {.75f, .80f, .85f};
@@ -41,8 +37,8 @@ void nightly_setting(size_t index, struct control_setting *setting)
 /* ---- choosing ---- */
 
 void nightly_sum_up(const struct nightly_day *const *days, size_t day_count,
-	const struct nightly_outcome *const *outcomes, size_t policy_count, double objective,
-	struct nightly_sum *sums)
+	const struct nightly_outcome *const *outcomes, size_t policy_count, double dear_part,
+	double objective, struct nightly_sum *sums)
 {
 	double minutes = 0, requests = 0, slots = 0;
 
@@ -51,7 +47,7 @@ void nightly_sum_up(const struct nightly_day *const *days, size_t day_count,
 		float violated = INFINITY, bad = INFINITY, dear = INFINITY;
 
 		for (size_t p = 0; p < policy_count; p++)
-			dear = fminf(dear, outcomes[d][p].pod_slots * DEAR);
+			dear = fminf(dear, outcomes[d][p].pod_slots * (float)dear_part);
 
 		minutes += (double)days[d]->minutes;
 		requests += (double)days[d]->requests;

@@ -46,6 +46,7 @@
 /* Passes of the learner over a day that ended. */
 #define NIGHTLY_PASSES 4
 #define NIGHTLY_PART .8
+#define NIGHTLY_DEAR 1.8
 #define NIGHTLY_EVENT_PRICE .0004
 
 /* index: below NIGHTLY_SETTINGS. */
@@ -73,10 +74,12 @@ struct nightly_sum {
 	bool kept;            /* within .8 of the objective */
 };
 
-/* outcomes: [day_count] pointers to [policy_count]. sums: [policy_count]. */
+/* dear_part: a setting that costs so many times the cheapest one's pods avoids nothing that has to be
+ * avoided (one event that only twice the pods would have met must not be paid for all week); infinite: all
+ * settings count. outcomes: [day_count] pointers to [policy_count]. sums: [policy_count]. */
 void nightly_sum_up(const struct nightly_day *const *days, size_t day_count,
-	const struct nightly_outcome *const *outcomes, size_t policy_count, double objective,
-	struct nightly_sum *sums);
+	const struct nightly_outcome *const *outcomes, size_t policy_count, double dear_part,
+	double objective, struct nightly_sum *sums);
 /* Whether one is to be preferred to another: kept before not kept, then the cheaper one, or among those
  * that are not kept the one nearer to the objective. */
 bool nightly_better(const struct nightly_sum *one, const struct nightly_sum *other);

@@ -102,7 +102,7 @@ void quantile_policy_judge(struct quantile_policy *policy)
 	standing->days = policy->day_count;
 	if (policy->day_count == 0)
 		return;
-	nightly_sum_up(days, policy->day_count, outcomes, NIGHTLY_POLICIES,
+	nightly_sum_up(days, policy->day_count, outcomes, NIGHTLY_POLICIES, NIGHTLY_DEAR,
 		policy->config.objective, sums);
 	best = nightly_choose(sums, NIGHTLY_SETTINGS);
 	nightly_setting(best, &standing->setting);

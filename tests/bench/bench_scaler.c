@@ -106,7 +106,8 @@ static void tuned_choose(struct tuned *tuned)
 		days[d] = &tuned->days[d];
 		outcomes[d] = tuned->outcomes[d];
 	}
-	nightly_sum_up(days, tuned->day_count, outcomes, HPA_SETTINGS, tuned->objective, sums);
+	nightly_sum_up(days, tuned->day_count, outcomes, HPA_SETTINGS, (double)INFINITY,
+		tuned->objective, sums);
 	hpa_setting(tuned->scene, nightly_choose(sums, HPA_SETTINGS), &tuned->config);
 }
 
