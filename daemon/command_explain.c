@@ -27,8 +27,9 @@ const char explain_flags[] =
 	"whether it is opted in or paused, and who owns its replicas. Exit status 0 when an object is\n"
 	"named, 1 when one is refused or the input is wrong, 2 for a wrong command line.\n\nflags:\n"
 	"  --kind=KIND         as which kind: Pod, Workload, Node, Deployment, StatefulSet, DaemonSet,\n"
-	"                      ReplicaSet or \"argoproj.io/v1alpha1 Rollout\" (default: that of the playbook which answers an alert with\n"
-	"                      these labels; where none does, Pod, Workload and Node)\n"
+	"                      ReplicaSet or \"argoproj.io/v1alpha1 Rollout\" (default: that of the\n"
+	"                      playbook which answers an alert with these labels; where none does,\n"
+	"                      Pod, Workload and Node)\n"
 	"  --json              the explanation as JSON\n"
 	"and the settings of serve: --config.file, --kubernetes.*, --remediate.playbooks.\n\n"
 	"examples:\n"
@@ -198,7 +199,8 @@ static bool kind_known(const char *kind)
 	nearest = nearest_word(kind, explain_kinds);
 	fprintf(stderr,
 		"nimbusguard: --kind=%s is none of Pod, Workload, Node, Deployment, "
-		"StatefulSet, DaemonSet, ReplicaSet%s%s%s\n",
+		"StatefulSet, DaemonSet, ReplicaSet or a custom resource such as "
+		"\"argoproj.io/v1alpha1 Rollout\"%s%s%s\n",
 		kind, nearest != NULL ? "; did you mean " : "", nearest != NULL ? nearest : "",
 		nearest != NULL ? "?" : "");
 	return false;

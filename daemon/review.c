@@ -15,7 +15,9 @@
 #include "daemon/write_out.h"
 #include "receiver/listen.h"
 #include "receiver/server.h"
+#include "remediations/kube_client.h"
 #include "remediations/kube_config.h"
+#include "remediations/web_text.h"
 #include "remote_write/selectors.h"
 
 bool review_feature(const struct config *config, const char *feature)
@@ -274,6 +276,21 @@ static void review_write_out(const struct config *config, const struct clock *cl
 	write_out_config_fini(&out);
 }
 
+/* What opening them would refuse. */
+static void review_urls(const struct config *config, struct diagnostics *diagnostics)
+{
+	const char *url = config_text(config, SETTING_KUBE_URL);
+	struct error error;
+
+	if (url[0] != '\0' && kube_url_check(url, &error) != STATUS_OK)
+		diagnostics_add(diagnostics, false, config_place(config, SETTING_KUBE_URL), 0, 0,
+			"kubernetes.url: %s", error.text);
+	url = config_text(config, SETTING_ALERTMANAGER_URL);
+	if (url[0] != '\0' && !web_url_good(url))
+		diagnostics_add(diagnostics, false, config_place(config, SETTING_ALERTMANAGER_URL),
+			0, 0, "alertmanager.url is no https:// one (http:// is for loopback only)");
+}
+
 enum status review_rules(const struct config *config, struct bundle *bundle,
 	const struct clock *clock, struct diagnostics *diagnostics)
 {
@@ -294,6 +311,7 @@ enum status review_rules(const struct config *config, struct bundle *bundle,
 			bundle->playbooks, bundle, diagnostics);
 		require_file(config, SETTING_KUBE_TOKEN_FILE, "kubernetes.token_file", diagnostics);
 		require_file(config, SETTING_KUBE_CA_FILE, "kubernetes.ca_file", diagnostics);
+		review_urls(config, diagnostics);
 		review_kubeconfig(config, diagnostics);
 	}
 	if (diagnostics->errors != errors)

@@ -92,7 +92,7 @@ static enum status judge_url(CURLU *parts, const char *url, struct error *error)
 	return status;
 }
 
-static enum status check_url(const char *url, struct error *error)
+enum status kube_url_check(const char *url, struct error *error)
 {
 	CURLU *parts = curl_url();
 	enum status status;
@@ -258,7 +258,7 @@ static enum status fill_client(struct kube_client *client, const struct kube_cli
 		client->config.backoff_ms = 100;
 	status = fill_texts(client, config, error);
 	if (status == STATUS_OK)
-		status = check_url(client->url, error);
+		status = kube_url_check(client->url, error);
 	if (status != STATUS_OK)
 		return client->kubeconfig == NULL
 			? status

@@ -43,6 +43,8 @@ struct kube_session;
  * again as they change. */
 enum status kube_client_open(struct kube_client **opened, const struct kube_client_config *config,
 	struct error *error) MUST_CHECK;
+/* STATUS_BAD_INPUT for an address that kube_client_open() would refuse, STATUS_NO_MEMORY. */
+enum status kube_url_check(const char *url, struct error *error) MUST_CHECK;
 /* No session may be open. */
 void kube_client_close(struct kube_client *client);
 /* From now on nothing is retried, reads under way end with STATUS_UNAVAILABLE; a change under way is

@@ -22,6 +22,7 @@ struct reading {
 	struct playbook *playbook;
 	const struct guard_limits *limits;
 	int64_t range_ms, for_ms; /* of the rule behind the trigger */
+	bool fits_everything;     /* a list of matchers is empty */
 };
 
 static const char *const role_words[] = {
@@ -93,6 +94,7 @@ static void read_matchers(struct reading *reading, const struct yaml_node *list,
 		return;
 	}
 	trigger->set = true;
+	reading->fits_everything = reading->fits_everything || list->child_count == 0;
 	for (size_t i = 0; i < list->child_count; i++) {
 		const struct yaml_node *child = list->children[i];
 
@@ -433,14 +435,11 @@ static void check_whole(struct reading *reading, const struct yaml_node *root)
 {
 	const struct playbook *playbook = reading->playbook;
 	const struct yaml_node *trigger = yaml_get(root, "trigger");
-	bool changes = false, narrow = true;
+	bool changes = false;
 
 	for (size_t i = 0; i < playbook->step_count; i++)
 		changes = changes || !action_class(playbook->steps[i].action)->is_told;
-	for (unsigned i = 0; i <= EVENT_PROPOSAL; i++)
-		narrow = narrow &&
-			(!playbook->triggers[i].set || playbook->triggers[i].matchers.count);
-	if (changes && !narrow)
+	if (changes && reading->fits_everything)
 		yaml_report(&reading->at, trigger,
 			"a trigger without matchers fits everything; only tickets may follow it");
 	if (playbook->step_count &&

@@ -58,6 +58,15 @@ static void says(const char *text, const char *part)
 	mem_free(words);
 }
 
+static void never_says(const char *text, const char *part)
+{
+	char *words = said_of(text);
+
+	if (words && strstr(words, part))
+		fail_msg("of\n%swas said: %snot wanted: %s", text, words, part);
+	mem_free(words);
+}
+
 static struct playbooks *load(const char *text)
 {
 	struct playbooks *playbooks = playbooks_open(&limits);
@@ -255,6 +264,9 @@ static void bad_matchers_and_templates_are_refused(void **state)
 {
 	says("playbook: p\ntrigger: {alert: ['a=~\"(\"']}\nsteps: [{action: ticket, title: x}]\n",
 		"p.yaml:2:19: error:");
+	never_says("playbook: p\ntrigger: {alert: ['a=~\"(\"']}\n" WORKLOAD
+		   "steps: [{action: restart_workload}]\n",
+		"fits everything");
 	says("playbook: p\ntrigger: {alert: 'a=b'}\nsteps: [{action: ticket, title: x}]\n",
 		"a list of matchers is wanted");
 	says(HEAD "steps: [{action: ticket, title: 'x {{ a b }}'}]\n", "should be {{ label }}");

@@ -195,6 +195,18 @@ static void missing_bundled_rules_are_told_with_where_they_were_looked_for(void 
 	(void)with_rules(NULL);
 }
 
+static void an_address_that_a_start_refuses_is_told_with_its_place(void **state)
+{
+	silent("kubernetes: {url: 'https://k8s:6443'}\n");
+	refuses("kubernetes:\n  url: http://10.0.0.1:80\n",
+		"n.yml:2: error: kubernetes.url: \"http://10.0.0.1:80\": the Kubernetes API is spoken "
+		"to by https://");
+	refuses("kubernetes: {url: 'https://ann@k8s:6443'}\n", "must not hold a user");
+	silent("alertmanager: {url: 'http://127.0.0.1:9093'}\n");
+	refuses("alertmanager:\n  url: http://alertmanager:9093\n",
+		"n.yml:2: error: alertmanager.url is no https:// one");
+}
+
 static void a_missing_file_is_told_with_who_named_it(void **state)
 {
 	char text[700];
@@ -274,6 +286,8 @@ int main(void)
 		cmocka_unit_test_setup(rules_that_hold_nothing_are_warned_of, with_rules),
 		cmocka_unit_test_setup(
 			missing_bundled_rules_are_told_with_where_they_were_looked_for, with_rules),
+		cmocka_unit_test_setup(an_address_that_a_start_refuses_is_told_with_its_place,
+			with_rules),
 		cmocka_unit_test_setup(a_missing_file_is_told_with_who_named_it, with_rules),
 		cmocka_unit_test_setup(off_loopback_access_control_is_needed, with_rules),
 		cmocka_unit_test_setup(faulty_selectors_are_told_each_with_its_place, with_rules),
