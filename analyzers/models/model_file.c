@@ -160,9 +160,9 @@ static enum status bytes_check(const char *path, const struct buf *buf, struct e
 	return STATUS_OK;
 }
 
-/* What is at path is kept as the previous one. Nothing there is well; and what is no good never takes the
- * place of a good one. */
-static enum status previous_keep(const char *path, struct error *error)
+/* What is at path is kept as the previous one. Nothing there is well; what is no good never takes the place of
+ * a good one, and the same file once more is not the one before. */
+static enum status previous_keep(const char *path, const struct buf *next, struct error *error)
 {
 	char previous[PATH_MAX_SIZE];
 	struct buf bytes;
@@ -175,7 +175,8 @@ static enum status previous_keep(const char *path, struct error *error)
 	status = file_read(path, &bytes, error);
 	if (status == STATUS_NOT_FOUND)
 		status = STATUS_OK;
-	else if (status == STATUS_OK && bytes_check(path, &bytes, error) == STATUS_OK)
+	else if (status == STATUS_OK && bytes_check(path, &bytes, error) == STATUS_OK &&
+		(bytes.size != next->size || memcmp(bytes.data, next->data, next->size) != 0))
 		status = file_write_atomic(previous, bytes.data, bytes.size, 0600, error);
 	buf_fini(&bytes);
 	return status;
@@ -211,7 +212,7 @@ static enum status file_put(const char *path, bool keep, const struct model_info
 	if (!buf_ok(&buf))
 		status = error_set(error, STATUS_NO_MEMORY, "%s: no memory to write it", path);
 	else if (keep)
-		status = previous_keep(path, error);
+		status = previous_keep(path, &buf, error);
 	if (status == STATUS_OK)
 		status = file_write_atomic(path, buf.data, buf.size, 0600, error);
 	buf_fini(&buf);

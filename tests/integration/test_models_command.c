@@ -196,6 +196,10 @@ static void a_model_is_promoted_only_when_it_is_better(void **state)
 		"--path=wave.csv", NULL};
 	static const char *const force[] = {"promote", "new.model", "serving.model",
 		"--path=wave.csv", "--force", "--reason=a drill", NULL};
+	static const char *const other[] = {"train", "other.model", "--path=wave.csv", SMALL,
+		"--seed=2", NULL};
+	static const char *const force_other[] = {"promote", "other.model", "serving.model",
+		"--path=wave.csv", "--force", "--reason=another drill", NULL};
 	static const char *const show[] = {"show", "serving.model", "--json", NULL};
 	char folder[FOLDER_PATH_MAX], path[FOLDER_PATH_MAX];
 
@@ -208,8 +212,12 @@ static void a_model_is_promoted_only_when_it_is_better(void **state)
 	folder_path(path, sizeof(path), folder, "serving.model.previous");
 	assert_int_equal(access(path, F_OK), -1);
 	say_and_check(folder, force, 0, "serving.model: promoted");
-	assert_int_equal(access(path, F_OK), 0);
 	say_and_check(folder, show, 0, "\"forced\":\"a drill\"}]}");
+	/* The same file is not the one before. */
+	assert_int_equal(access(path, F_OK), -1);
+	say_and_check(folder, other, 0, "other.model: written");
+	say_and_check(folder, force_other, 0, "serving.model: promoted");
+	assert_int_equal(access(path, F_OK), 0);
 	folder_remove(folder);
 }
 

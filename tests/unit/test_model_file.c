@@ -215,6 +215,18 @@ static void what_is_damaged_takes_no_good_ones_place(void **state)
 	assert_int_equal(seed_read(), 1);
 }
 
+static void the_same_once_more_keeps_the_one_before(void **state)
+{
+	struct error error;
+
+	written(1);
+	written(2);
+	written(2);
+	assert_int_equal(seed_read(), 2);
+	assert_int_equal(model_file_rollback(path, &error), STATUS_OK);
+	assert_int_equal(seed_read(), 1);
+}
+
 static void an_export_keeps_nothing(void **state)
 {
 	const float numbers[] = {1, 2, 3};
@@ -259,6 +271,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(another_kind_or_shape_is_refused, make, clear),
 		cmocka_unit_test_setup_teardown(the_file_before_can_be_had_back, make, clear),
 		cmocka_unit_test_setup_teardown(what_is_damaged_takes_no_good_ones_place, make,
+			clear),
+		cmocka_unit_test_setup_teardown(the_same_once_more_keeps_the_one_before, make,
 			clear),
 		cmocka_unit_test_setup_teardown(an_export_keeps_nothing, make, clear),
 		cmocka_unit_test_setup_teardown(memory_that_fails_is_an_answer, make, clear),
