@@ -324,7 +324,7 @@ static enum access_role role_of_user(const struct access *access, const char *us
 	for (size_t i = 0; i < access->source.spec_count; i++)
 		if (!access->source.specs[i].file && !strcmp(access->source.specs[i].name, user))
 			return access->source.specs[i].role;
-	return ACCESS_ADMIN;
+	return ACCESS_READ;
 }
 
 static enum status check_basic(struct access *access, const struct access_set *set,

@@ -39,7 +39,7 @@ bool access_role_parse(const char *name, enum access_role *role);
 bool access_role_allows(enum access_role have, enum access_role need);
 
 /* One bearer token, from the service's own configuration (web.tokens). With file NULL it is not a
- * token but the role of the basic_auth user of this name; users that have no such entry are admins. */
+ * token but the role of the basic_auth user of this name; users that have no such entry may read. */
 struct access_token {
 	const char *name, *file;
 	enum access_role role;

@@ -159,7 +159,7 @@ static void right_password_opens_and_a_wrong_one_does_not(void **state)
 	basic(header, sizeof(header), "alice:sesame");
 	assert_int_equal(access_check(access, header, false, &role, identity, sizeof(identity)),
 		STATUS_OK);
-	assert_int_equal(role, ACCESS_ADMIN);
+	assert_int_equal(role, ACCESS_READ);
 	assert_string_equal(identity, "alice");
 	assert_int_equal(ask_basic(access, "alice:other"), STATUS_UNAUTHENTICATED);
 	assert_int_equal(ask_basic(access, "alice:"), STATUS_UNAUTHENTICATED);
@@ -189,7 +189,7 @@ static void users_get_their_role(void **state)
 	assert_int_equal(role, ACCESS_INGEST);
 	basic(header, sizeof(header), "bob:other");
 	assert_int_equal(ask(access, header, &role), STATUS_OK);
-	assert_int_equal(role, ACCESS_ADMIN);
+	assert_int_equal(role, ACCESS_READ);
 	access_close(access);
 }
 

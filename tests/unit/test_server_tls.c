@@ -446,7 +446,7 @@ static void basic_auth_works_over_tls_and_changes_with_the_file(void **state)
 	assert_int_equal(get("/read", NULL), 401);
 	curl_easy_setopt(curl, CURLOPT_USERPWD, "alice:sesame");
 	assert_int_equal(ask_on(curl, &call, true), 200);
-	assert_string_equal(call.answer, "alice as admin\n");
+	assert_string_equal(call.answer, "alice as read\n");
 	snprintf(text, sizeof(text),
 		"tls_server_config: {" TLS_FILES "}\nbasic_auth_users: {alice: %s}\n",
 		crypt_r("changed", "$2y$04$abcdefghijklmnopqrstuu", &work));
