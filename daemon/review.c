@@ -76,6 +76,26 @@ static void add_list_place(struct diagnostics *diagnostics, size_t from,
 		add_place(diagnostics, from, paths[i], setting, config_place(config, id));
 }
 
+/* To what was said of a setting by a part that does not know where it was set. */
+static void add_setting_place(struct diagnostics *diagnostics, size_t from,
+	const struct config *config, enum setting_id id, const char *setting)
+{
+	for (size_t i = from; i < diagnostics->count; i++) {
+		struct diagnostic *diagnostic = &diagnostics->list[i];
+		char *place;
+
+		if (diagnostic->file[0] != '\0' ||
+			strncmp(diagnostic->text, setting, strlen(setting)) != 0 ||
+			diagnostic->text[strlen(setting)] != ':')
+			continue;
+		place = mem_strdup(config_place(config, id));
+		if (place == NULL)
+			continue;
+		mem_free(diagnostic->file);
+		diagnostic->file = place;
+	}
+}
+
 static void require_file(const struct config *config, enum setting_id id, const char *setting,
 	struct diagnostics *diagnostics)
 {
@@ -324,6 +344,9 @@ enum status review_rules(const struct config *config, struct bundle *bundle,
 		(void)!analyzer_check(&analyzer, diagnostics);
 	if (review_feature(config, "remediate"))
 		(void)!remediator_check(&remediator, diagnostics);
+	add_setting_place(diagnostics, from, config, SETTING_ANALYZE_DETECTOR, "analyze.detector");
+	add_setting_place(diagnostics, from, config, SETTING_ANALYZE_FORECASTER,
+		"analyze.forecaster");
 	add_list_place(diagnostics, from, config, SETTING_ANALYZE_SIGNALS, "analyze.signals");
 	add_list_place(diagnostics, from, config, SETTING_REMEDIATE_PLAYBOOKS,
 		"remediate.playbooks");

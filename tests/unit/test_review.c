@@ -207,6 +207,15 @@ static void an_address_that_a_start_refuses_is_told_with_its_place(void **state)
 		"n.yml:2: error: alertmanager.url is no https:// one");
 }
 
+static void a_name_that_there_is_not_is_told_with_its_place(void **state)
+{
+	refuses("mode: observe\nanalyze:\n  detector: oracle\n",
+		"n.yml:3: error: analyze.detector: there is no detector \"oracle\"");
+	refuses("mode: observe\nanalyze:\n  forecaster: oracle\n",
+		"n.yml:3: error: analyze.forecaster: there is no forecaster \"oracle\"");
+	assert_int_equal(errors, 1);
+}
+
 static void a_missing_file_is_told_with_who_named_it(void **state)
 {
 	char text[700];
@@ -288,6 +297,7 @@ int main(void)
 			missing_bundled_rules_are_told_with_where_they_were_looked_for, with_rules),
 		cmocka_unit_test_setup(an_address_that_a_start_refuses_is_told_with_its_place,
 			with_rules),
+		cmocka_unit_test_setup(a_name_that_there_is_not_is_told_with_its_place, with_rules),
 		cmocka_unit_test_setup(a_missing_file_is_told_with_who_named_it, with_rules),
 		cmocka_unit_test_setup(off_loopback_access_control_is_needed, with_rules),
 		cmocka_unit_test_setup(faulty_selectors_are_told_each_with_its_place, with_rules),
