@@ -533,6 +533,11 @@ const struct clock *analyzer_clock(struct analyzer *analyzer)
 	return analyzer->clock;
 }
 
+bool analyzer_school(struct analyzer *analyzer, struct school_progress *progress)
+{
+	return analyzer->school != NULL && school_progress(analyzer->school, progress);
+}
+
 /* The matchers are copied as text, since a reload may replace the set while the caller selects. The
  * leaf lock is enough, so that nobody waits for a scan. */
 enum status analyzer_pod_owner_matchers(struct analyzer *analyzer, struct matchers *matchers)

@@ -51,6 +51,8 @@ struct school {
 	pthread_t thread;
 	bool runs;
 	atomic_bool stopping;
+	pthread_mutex_t mutex; /* of progress, which others read */
+	struct school_progress progress;
 };
 
 void school_config_default(struct school_config *config)
@@ -75,6 +77,11 @@ struct school *school_open(const struct school_config *config, int64_t trained_m
 
 	if (school == NULL) {
 		error_set(error, STATUS_NO_MEMORY, "no memory for a school");
+		return NULL;
+	}
+	if (pthread_mutex_init(&school->mutex, NULL) != 0) {
+		mem_free(school);
+		error_set(error, STATUS_NO_MEMORY, "no mutex for a school");
 		return NULL;
 	}
 	school->config = *config;
@@ -241,6 +248,45 @@ static enum status examine(struct school *school, const char *class, struct lstm
 	return status;
 }
 
+/* ---- how far it is ---- */
+
+static void progress_begin(struct school *school)
+{
+	pthread_mutex_lock(&school->mutex);
+	school->progress = (struct school_progress){.under_way = true,
+		.epochs_max = school->config.epochs_max,
+		.loss = NAN,
+		.holdout_loss = NAN,
+		.since_ms = clock_now_ms(school->config.clock)};
+	pthread_mutex_unlock(&school->mutex);
+}
+
+static void progress_note(struct school *school, size_t epoch, double loss, double holdout)
+{
+	pthread_mutex_lock(&school->mutex);
+	school->progress.epoch = epoch;
+	school->progress.loss = loss;
+	school->progress.holdout_loss = holdout;
+	pthread_mutex_unlock(&school->mutex);
+}
+
+static void progress_end(struct school *school, enum school_outcome outcome)
+{
+	pthread_mutex_lock(&school->mutex);
+	school->progress.under_way = false;
+	school->progress.ended_ms = clock_now_ms(school->config.clock);
+	school->progress.outcome = outcomes[outcome];
+	pthread_mutex_unlock(&school->mutex);
+}
+
+bool school_progress(struct school *school, struct school_progress *progress)
+{
+	pthread_mutex_lock(&school->mutex);
+	*progress = school->progress;
+	pthread_mutex_unlock(&school->mutex);
+	return progress->under_way || progress->outcome != NULL;
+}
+
 /* ---- training ---- */
 
 static bool epoch_told(void *caller, size_t epoch, double loss, double holdout)
@@ -251,6 +297,7 @@ static bool epoch_told(void *caller, size_t epoch, double loss, double holdout)
 
 	metrics_set(METRIC_LSTM_EPOCH, (double)epoch);
 	metrics_set(METRIC_LSTM_HOLDOUT_LOSS, holdout);
+	progress_note(school, epoch, loss, holdout);
 	LOG_INFO("the net for all workloads is in training", LOG_UINT("epoch", epoch),
 		LOG_DOUBLE("loss", loss), LOG_DOUBLE("holdout_loss", holdout));
 	if (!(holdout < school->best))
@@ -504,8 +551,11 @@ enum school_outcome school_look(struct school *school)
 	serving = due ? lstm_shared_hold(school->config.shared) : NULL;
 	if (serving == NULL)
 		return SCHOOL_IDLE;
-	if (signals_choose(school, now, &error) == STATUS_OK)
+	if (signals_choose(school, now, &error) == STATUS_OK) {
+		progress_begin(school);
 		outcome = learn(school, serving, now);
+		progress_end(school, outcome);
+	}
 	/* With too little to learn from it looks again in a day. */
 	if (outcome == SCHOOL_IDLE)
 		school->learnt = now - school->config.again_rows + DAY_ROWS;
@@ -560,5 +610,6 @@ void school_close(struct school *school)
 	if (school == NULL)
 		return;
 	school_stop(school);
+	pthread_mutex_destroy(&school->mutex);
 	mem_free(school);
 }

@@ -12,11 +12,11 @@
  * large as at its own exam is drift.
  *
  * While it trains, the best so far is a file beside (.checkpoint): a school that was ended goes on from
- * it. Progress is in the log, after each epoch, and in nimbusguard_lstm_*.
+ * it. Progress is in the log, after each epoch, in nimbusguard_lstm_* and in school_progress().
  *
  * Ownership: the net that is shared, the tier and the clock are borrowed.
  * Limits: SCHOOL_SERIES_MAX series and SCHOOL_ROWS_MAX rows, about 60 MB while it trains.
- * Threads: start and stop from one thread; its own thread has the lowest priority.
+ * Threads: start and stop from one thread, progress from any; its own thread has the lowest priority.
  */
 #ifndef NIMBUSGUARD_ANALYZERS_SCHOOL_H
 #define NIMBUSGUARD_ANALYZERS_SCHOOL_H
@@ -66,6 +66,15 @@ enum school_outcome {
 	SCHOOL_ENDED,    /* by school_stop() */
 };
 
+/* The training that is under way, or else the one that was last. */
+struct school_progress {
+	bool under_way;
+	uint64_t epoch, epochs_max; /* epochs behind it */
+	double loss, holdout_loss;  /* after the last epoch; NaN before the first */
+	int64_t since_ms, ended_ms;
+	const char *outcome; /* a word, static; NULL while it is under way */
+};
+
 struct school;
 
 /* Learning again_rows of a week (10,080), from a week at most, 10 epochs, one thread. */
@@ -81,5 +90,7 @@ void school_close(struct school *school);
 /* What its thread does each minute, in the caller's: looks whether it is time, and trains then. Only
  * without the thread. */
 enum school_outcome school_look(struct school *school);
+/* false: nothing was trained since it was opened. From any thread. */
+bool school_progress(struct school *school, struct school_progress *progress);
 
 #endif

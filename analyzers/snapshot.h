@@ -16,6 +16,8 @@
 
 #define FINDINGS_LOG_MAX 256
 
+struct school_progress; /* analyzers/school.h */
+
 /* The last findings opened and ended, in order; the oldest is overwritten. */
 struct findings_log {
 	struct event events[FINDINGS_LOG_MAX];
@@ -47,6 +49,8 @@ struct snapshot *analyzer_snapshot(struct analyzer *analyzer) MUST_CHECK;
 void analyzer_collect(void *argument);
 struct store *analyzer_store(struct analyzer *analyzer);
 const struct clock *analyzer_clock(struct analyzer *analyzer);
+/* As school_progress() of the net for all workloads; false too when it is not trained here. */
+bool analyzer_school(struct analyzer *analyzer, struct school_progress *progress);
 /* A copy of the matchers of pod_owner; STATUS_NOT_FOUND when none is bound. */
 enum status analyzer_pod_owner_matchers(struct analyzer *analyzer,
 	struct matchers *matchers) MUST_CHECK;

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "analyzers/school.h"
 #include "analyzers/snapshot.h"
 #include "base/arena.h"
 #include "base/check.h"
@@ -31,6 +32,7 @@ struct gathered {
 	struct page_status status;
 	json_t *incidents, *actions;
 	struct kill_switch kill_switch;
+	struct page_training training;
 };
 
 static const char *json_text(json_t *object, const char *name)
@@ -122,6 +124,25 @@ static void gather_findings(struct gathered *page, const struct snapshot *snapsh
 	}
 	page->status.findings = rows;
 	page->status.finding_count = count;
+}
+
+static void gather_training(struct gathered *page, struct analyzer *analyzer)
+{
+	struct page_training *row = &page->training;
+	struct school_progress progress;
+
+	if (!analyzer_school(analyzer, &progress))
+		return;
+	*row = (struct page_training){.what = "net for all workloads",
+		.under_way = progress.under_way,
+		.epoch = progress.epoch,
+		.epochs_max = progress.epochs_max,
+		.loss = progress.loss,
+		.holdout_loss = progress.holdout_loss,
+		.since_ms = progress.since_ms,
+		.ended_ms = progress.ended_ms,
+		.outcome = progress.outcome};
+	page->status.training = row;
 }
 
 /* The story of an incident as the decision record tells it. */
@@ -381,6 +402,7 @@ void route_page(struct request *request, void *argument)
 		snapshot = analyzer_snapshot(service_analyzer(service));
 		gather_workloads(&page, snapshot);
 		gather_findings(&page, snapshot);
+		gather_training(&page, service_analyzer(service));
 	}
 	if (service_remediator(service) != NULL) {
 		remediator_kill_switch(service_remediator(service), &page.kill_switch);

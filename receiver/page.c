@@ -210,6 +210,38 @@ static void write_stream(struct buf *buf, const struct page_status *status)
 	buf_add_text(buf, "</div></section>\n");
 }
 
+static void add_loss(struct buf *buf, const char *name, double loss)
+{
+	char value[64];
+
+	write_number(loss, NULL, value, sizeof(value));
+	buf_printf(buf, ", %s ", name);
+	add_text(buf, value);
+}
+
+static void write_training(struct buf *buf, const struct page_status *status)
+{
+	const struct page_training *training = status->training;
+
+	if (!training)
+		return;
+	buf_add_text(buf, "<section><h2>Training</h2><p class=\"soft\">");
+	add_text(buf, training->what);
+	if (training->under_way) {
+		buf_printf(buf, ": under way, %" PRIu64 " of at most %" PRIu64 " epochs done",
+			training->epoch, training->epochs_max);
+	} else {
+		buf_add_text(buf, ": ended as ");
+		add_text(buf, training->outcome);
+		buf_printf(buf, " after %" PRIu64 " epochs", training->epoch);
+	}
+	add_loss(buf, "loss", training->loss);
+	add_loss(buf, "on what is held out", training->holdout_loss);
+	buf_add_text(buf, training->under_way ? ", since " : ", at ");
+	add_time(buf, training->under_way ? training->since_ms : training->ended_ms);
+	buf_add_text(buf, "</p></section>\n");
+}
+
 static const char *score_class(double score)
 {
 	if (isnan(score) || fabs(score) < 3)
@@ -415,6 +447,7 @@ void page_write_status(struct buf *buf, const struct page_status *status)
 	write_incidents(buf, status);
 	write_findings(buf, status);
 	write_stream(buf, status);
+	write_training(buf, status);
 	write_workloads(buf, status);
 	write_foot(buf, status);
 }

@@ -63,6 +63,16 @@ struct page_incident {
 	const char *joined;   /* the other alerts and findings that it answers; NULL: none */
 };
 
+/* A training that is under way, or the last one that ended. */
+struct page_training {
+	const char *what;
+	bool under_way;
+	uint64_t epoch, epochs_max;
+	double loss, holdout_loss;
+	int64_t since_ms, ended_ms; /* ended_ms and outcome: of one that has ended */
+	const char *outcome;
+};
+
 struct page_status {
 	const char *version, *mode, *prefix; /* prefix: of the routes, "" or "/prefix" */
 	bool dry_run, paused;                /* paused: the kill switch is on */
@@ -76,6 +86,7 @@ struct page_status {
 	uint64_t series, series_max, bytes, bytes_max;
 	double samples_per_second; /* NaN when not known yet */
 
+	const struct page_training *training; /* NULL: there never was one */
 	const struct page_workload *workloads;
 	size_t workload_count, workload_total;
 	const struct page_finding *findings;

@@ -42,6 +42,9 @@ static const struct page_incident incidents[] =
 		{EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, EVIL, "https://" EVIL, false, 0, NULL, 0,
 			NULL, 0, EVIL, EVIL}};
 
+static const struct page_training training = {EVIL, false, 3, 10, 0.25, 0.125, 1767322000000,
+	1767322800000, EVIL};
+
 static struct page_status full(void)
 {
 	return (struct page_status){.version = "0.1 " EVIL,
@@ -61,6 +64,7 @@ static struct page_status full(void)
 		.bytes = 1048576,
 		.bytes_max = 1073741824,
 		.samples_per_second = NAN,
+		.training = &training,
 		.workloads = workloads,
 		.workload_count = 2,
 		.workload_total = 17,
@@ -97,7 +101,7 @@ static void nothing_from_outside_is_markup(void **state)
 	for (const char *at = text; (at = strstr(at, "&lt;script&gt;")) != NULL; at++)
 		count++;
 	/* Every text field holds it once: a field that is not shown shows here. */
-	assert_int_equal(count, 1 + 1 + 6 + 2 + 2 + 1 + 3 + 2 + 2 + 11 + 1 + 2);
+	assert_int_equal(count, 1 + 1 + 6 + 2 + 2 + 1 + 3 + 2 + 2 + 11 + 1 + 2 + 2);
 	mem_free(text);
 }
 
@@ -235,6 +239,33 @@ static void a_ticket_is_a_link_to_its_service(void **state)
 	buf_fini(&page);
 }
 
+static void a_training_is_told_while_it_runs_and_after_it_ended(void **state)
+{
+	struct page_training one = {"net for all workloads", true, 0, 10, NAN, NAN, 1767322800000,
+		0, NULL};
+	struct page_status status = {.samples_per_second = NAN};
+	char *text = write_page(&status);
+
+	assert_null(strstr(text, "Training"));
+	mem_free(text);
+	status.training = &one;
+	text = write_page(&status);
+	assert_non_null(strstr(text,
+		"net for all workloads: under way, 0 of at most 10 epochs done, "
+		"loss \xE2\x80\x93, on what is held out \xE2\x80\x93, since <time "
+		"datetime=\"2026-01-02T03:00:00"));
+	assert_null(strstr(text, "ended"));
+	mem_free(text);
+	one = (struct page_training){"net for all workloads", false, 4, 10, 0.25, 0.125, 0,
+		1767322800000, "kept"};
+	text = write_page(&status);
+	assert_non_null(strstr(text,
+		"net for all workloads: ended as kept after 4 epochs, loss 0.25, on what is held "
+		"out 0.125, at <time datetime=\"2026-01-02T03:00:00"));
+	assert_null(strstr(text, "under way"));
+	mem_free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +275,7 @@ int main(void)
 		cmocka_unit_test(values_are_shown_in_their_units),
 		cmocka_unit_test(tags_are_balanced),
 		cmocka_unit_test(a_kill_switch_that_is_on_stands_above_all),
+		cmocka_unit_test(a_training_is_told_while_it_runs_and_after_it_ended),
 		cmocka_unit_test(page_that_does_not_fit_says_so),
 	};
 

@@ -263,9 +263,10 @@ static void a_net_that_became_worse_learns_before_its_week(void **state)
 	school_close(school);
 }
 
-static void its_thread_ends_in_the_middle_of_training(void **state)
+static void its_thread_tells_how_far_it_is_and_ends_in_the_middle(void **state)
 {
 	char checkpoint[sizeof(path) + 20];
+	struct school_progress progress;
 	struct school *school;
 
 	days_write(NOISE);
@@ -273,10 +274,20 @@ static void its_thread_ends_in_the_middle_of_training(void **state)
 	config.threads = 2;
 	school = school_open(&config, 1, &error);
 	assert_non_null(school);
+	assert_false(school_progress(school, &progress));
 	assert_int_equal(school_start(school, &error), STATUS_OK);
-	while (!(metrics_get(METRIC_LSTM_EPOCH) > 0))
+	while (!school_progress(school, &progress) || progress.epoch == 0)
 		clock_sleep_ms(5);
+	assert_true(metrics_get(METRIC_LSTM_EPOCH) > 0);
+	assert_true(progress.under_way && progress.outcome == NULL);
+	assert_int_equal(progress.epochs_max, 10000);
+	assert_int_equal(progress.since_ms, clock_now_ms(&manual.clock));
+	assert_true(progress.loss > 0 && progress.holdout_loss > 0);
 	school_stop(school);
+	assert_true(school_progress(school, &progress));
+	assert_false(progress.under_way);
+	assert_string_equal(progress.outcome, "ended");
+	assert_int_equal(progress.ended_ms, clock_now_ms(&manual.clock));
 	assert_true(metrics_get(METRIC_LSTM_TRAININGS, "promoted") == 0);
 	/* From here the next one goes on. */
 	(void)snprintf(checkpoint, sizeof(checkpoint), "%s.checkpoint", path);
@@ -338,8 +349,8 @@ int main(void)
 			setup, teardown),
 		cmocka_unit_test_setup_teardown(training_goes_on_from_a_checkpoint, setup,
 			teardown),
-		cmocka_unit_test_setup_teardown(its_thread_ends_in_the_middle_of_training, setup,
-			teardown),
+		cmocka_unit_test_setup_teardown(
+			its_thread_tells_how_far_it_is_and_ends_in_the_middle, setup, teardown),
 	};
 
 #ifdef __SANITIZE_THREAD__
