@@ -68,7 +68,7 @@ void scaler_reload(struct scaler *scaler, const struct scaler_config *config);
 
 /* Steps all workloads of a scan; a second scan within a slot does nothing. To be given as the analyzer's
  * `scanned`. */
-void scaler_scan(void *scaler, const struct snapshot *snapshot);
+void scaler_scan(void *argument, const struct snapshot *snapshot);
 
 /* What a workload is to have, for those who ask for the number itself (KEDA, an HPA). cluster NULL: the
  * only one of that name. STATUS_NOT_FOUND: it is not followed; STATUS_CONFLICT: several clusters have it;
@@ -92,6 +92,6 @@ struct scaler_summary {
 };
 void scaler_summarize(struct scaler *scaler, struct scaler_summary *summary);
 /* A collector (base/metrics.h) with the scaler as argument. */
-void scaler_collect(void *scaler);
+void scaler_collect(void *argument);
 
 #endif

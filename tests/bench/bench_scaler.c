@@ -465,8 +465,8 @@ static void print_targets(const struct scene *scenes, size_t count)
 	double kept = 0, most_events = 0, n = 0;
 
 	for (size_t c = 0; c < COLUMNS; c++) {
-		mean_of(scenes, count, c, false, &means[c]);
-		mean_of(scenes, count, c, true, &bursts[c]);
+		mean_of(scenes, count, (enum column)c, false, &means[c]);
+		mean_of(scenes, count, (enum column)c, true, &bursts[c]);
 	}
 	printf("\n%-17s %7s", "mean of traces", "");
 	for (size_t c = 0; c < COLUMNS; c++)
@@ -565,7 +565,7 @@ static void run_stress(struct scene *scenes, size_t count)
 
 		for (size_t i = 0; i < count; i++) {
 			scenes[i].trace.disturbance = disturbances[s];
-			stress_begin(&scenes[i], s);
+			stress_begin(&scenes[i], (enum stress)s);
 			if (s == STRESS_STRANGER)
 				scenes[i].teacher = &scenes[(i + 1) % count];
 			run_columns(&scenes[i], columns, ARRAY_COUNT(columns));
