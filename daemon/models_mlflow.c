@@ -138,6 +138,21 @@ void models_tell_mlflow(const struct command_line *line, const char *path,
 	diagnostics_fini(&diagnostics);
 }
 
+/* A run of a training, of which all but the times stays the caller's. */
+static struct mlflow_run run_of(const struct training_report *report, const char *key,
+	const char *name, struct mlflow_param *params, const struct mlflow_metric *metrics,
+	size_t metric_count)
+{
+	return (struct mlflow_run){.key = key,
+		.name = name,
+		.start_ms = report->started_ms,
+		.end_ms = report->ended_ms,
+		.failed = report->status != STATUS_OK,
+		.params = params,
+		.metrics = metrics,
+		.metric_count = metric_count};
+}
+
 /* A promoted net is told of under the key that the commands give its file, so that it is one run. */
 static void tell_general(struct mlflow_queue *queue, const struct training_report *report)
 {
@@ -151,14 +166,8 @@ static void tell_general(struct mlflow_queue *queue, const struct training_repor
 		{"relative_error_serving", report->relative_error[1]},
 		{"relative_error_yesterday", report->relative_error[2]},
 	};
-	struct mlflow_run run = {.key = key,
-		.name = name,
-		.start_ms = report->started_ms,
-		.end_ms = report->ended_ms,
-		.failed = report->status != STATUS_OK,
-		.params = params,
-		.metrics = metrics,
-		.metric_count = sizeof(metrics) / sizeof(*metrics)};
+	struct mlflow_run run =
+		run_of(report, key, name, params, metrics, sizeof(metrics) / sizeof(*metrics));
 	float *numbers = NULL;
 	struct error error;
 	size_t count;
@@ -193,14 +202,8 @@ void mlflow_tell_training(void *queue, const struct training_report *report)
 		{"skill_5", report->skill[0]},
 		{"skill_15", report->skill[1]},
 	};
-	struct mlflow_run run = {.key = key,
-		.name = name,
-		.start_ms = report->started_ms,
-		.end_ms = report->ended_ms,
-		.failed = report->status != STATUS_OK,
-		.params = params,
-		.metrics = metrics,
-		.metric_count = sizeof(metrics) / sizeof(*metrics)};
+	struct mlflow_run run =
+		run_of(report, key, name, params, metrics, sizeof(metrics) / sizeof(*metrics));
 	const size_t size = MLFLOW_VALUE_MAX + 1;
 	size_t count = 0;
 
