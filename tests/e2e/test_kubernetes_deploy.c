@@ -1,7 +1,7 @@
 /*
  * What deploy/ puts into a cluster, in a real one: the Kustomize overlay of two replicas is admitted where Pod Security
  * is `restricted`, its pods become ready, its account may do what the bundled playbooks need, and its configuration is
- * one that the service takes; the Helm chart is installed, upgraded and removed, and refuses values that it does not know.
+ * one that the service takes; the commands that the documents give are taken; the Helm chart is installed, upgraded and removed, and refuses values that it does not know.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -229,6 +229,26 @@ static void config_map_of(const char *namespace_name, const char *name, char *ma
 	free(said);
 }
 
+/* All of them, one after the other; what they made is removed again. */
+static void commands_of_the_documents_are_taken(void **state)
+{
+	char config_file[PATH_ROOM], script[PATH_ROOM], log[PATH_ROOM], *said;
+	const char *const argv[] = {script, "cluster", NULL};
+	const char *const environment[] = {config_file, NULL};
+	int status;
+
+	(void)state;
+	if (!opened)
+		skip();
+	snprintf(config_file, sizeof(config_file), "KUBECONFIG=%s/kubeconfig",
+		cluster.parts.folder);
+	snprintf(script, sizeof(script), "%s/tests/integration/test_document_commands.sh",
+		getenv("NIMBUSGUARD_SOURCE"));
+	snprintf(log, sizeof(log), "%s/documents.log", cluster.parts.folder);
+	said = proc_output(log, argv, environment, &status);
+	must(status, said, "the commands of the documents");
+}
+
 static void overlay_of_two_replicas_runs(void **state)
 {
 	char arguments[PATH_ROOM], map[PATH_ROOM];
@@ -337,6 +357,7 @@ static void values_that_it_does_not_know_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(commands_of_the_documents_are_taken),
 		cmocka_unit_test(overlay_of_two_replicas_runs),
 		cmocka_unit_test(overlay_of_one_replica_is_taken),
 		cmocka_unit_test(chart_is_installed_upgraded_and_removed),

@@ -427,77 +427,82 @@ static size_t length_of(const char *path)
 	return length;
 }
 
+/* By path what is answered: 200, and what is wrong with a request. */
+static const struct {
+	const char *path, *described;
+	long status;
+} gets[] = {
+	{"/api/v1/series?match[]=%7B__name__!%3D%22%22%7D", "/api/v1/series", 200},
+	{"/api/v1/series", "/api/v1/series", 400},
+	{"/api/v1/series?match[]=%7B", "/api/v1/series", 400},
+	{"/api/v1/query?match[]=%7B__name__!%3D%22%22%7D", "/api/v1/query", 200},
+	{"/api/v1/query?match[]=a&start=5&end=4", "/api/v1/query", 400},
+	{"/api/v1/query?match[]=a&limit=0", "/api/v1/query", 400},
+	{"/api/v1/signals", "/api/v1/signals", 200},
+	{"/api/v1/signals?namespace=shop&kind=Deployment&workload=web", "/api/v1/signals", 200},
+	{"/api/v1/signals?namespace=shop", "/api/v1/signals", 400},
+	{"/api/v1/detect", "/api/v1/detect", 400},
+	{"/api/v1/detect?namespace=shop&kind=Deployment&workload=web", "/api/v1/detect", 200},
+	{"/api/v1/predict?namespace=shop&kind=Deployment&workload=web", "/api/v1/predict", 200},
+	{"/api/v1/predict", "/api/v1/predict", 400},
+	{"/api/v1/predict?namespace=shop&kind=Deployment&workload=nobody", "/api/v1/predict", 404},
+	{"/api/v1/detect?namespace=shop&kind=Deployment&workload=nobody", "/api/v1/detect", 404},
+	{"/api/v1/rollup?namespace=shop&kind=Deployment&workload=none&role=cpu", "/api/v1/rollup",
+		404},
+	{"/api/v1/rollup?namespace=shop&kind=Deployment&workload=web", "/api/v1/rollup", 400},
+	{"/api/v1/scaler", "/api/v1/scaler", 200},
+	{"/api/v1/scaler?limit=0", "/api/v1/scaler", 400},
+	{"/api/v1/scaler?namespace=shop&kind=Deployment&workload=nobody", "/api/v1/scaler", 404},
+	{"/api/v1/scaler/shop/Deployment/nobody", "/api/v1/scaler/{namespace}/{kind}/{workload}",
+		404},
+	{"/api/v1/scaler/shop/Thing/nobody", "/api/v1/scaler/{namespace}/{kind}/{workload}", 400},
+	{"/api/v1/scaler/shop/Deployment", "/api/v1/scaler/{namespace}/{kind}/{workload}", 400},
+	{"/api/v1/rightsize", "/api/v1/rightsize", 200},
+	{"/api/v1/rightsize?format=manifest&by=vpa", "/api/v1/rightsize", 200},
+	{"/api/v1/rightsize?by=now", "/api/v1/rightsize", 400},
+	{"/api/v1/rightsize?format=csv", "/api/v1/rightsize", 400},
+	{"/api/v1/workloads", "/api/v1/workloads", 200},
+	{"/api/v1/workloads?limit=x", "/api/v1/workloads", 400},
+	{"/api/v1/findings", "/api/v1/findings", 200},
+	{"/api/v1/findings?active=true", "/api/v1/findings", 200},
+	{"/api/v1/findings?active=maybe", "/api/v1/findings", 400},
+	{"/api/v1/alerts", "/api/v1/alerts", 200},
+	{"/api/v1/incidents", "/api/v1/incidents", 200},
+	{"/api/v1/incidents?state=handed_over", "/api/v1/incidents", 200},
+	{"/api/v1/actions", "/api/v1/actions", 200},
+	{"/api/v1/actions?state=nonsense", "/api/v1/actions", 400},
+	{"/api/v1/modes", "/api/v1/modes", 200},
+	{"/api/v1/why/none", "/api/v1/why/{id}", 404},
+	{"/api/v1/status", "/api/v1/status", 200},
+	{"/api/v1/handover", "/api/v1/handover", 200},
+	{"/api/v1/handover?after=1", "/api/v1/handover", 200},
+	{"/api/v1/handover?after=x", "/api/v1/handover", 400},
+	{"/metrics", "/metrics", 200},
+	{"/-/healthy", "/-/healthy", 200},
+	{"/-/ready", "/-/ready", 200},
+	{"/healthz", "/healthz", 200},
+	{"/ready", "/ready", 200},
+	{"/", "/", 200},
+};
+static const struct {
+	const char *path, *described, *body;
+	long status;
+} posts[] = {
+	{"/api/v1/webhook", "/api/v1/webhook", message, 200},
+	{"/api/v1/webhook", "/api/v1/webhook", "{", 400},
+	{"/api/v1/write", "/api/v1/write", "{}", 415},
+	{"/api/v1/actions/none/approve", "/api/v1/actions/{id}/{word}", "", 404},
+	{"/api/v1/actions/none/undo", "/api/v1/actions/{id}/{word}", "", 404},
+	{"/api/v1/modes/lift?playbook=none&namespace=shop", "/api/v1/modes/lift", "", 404},
+	{"/api/v1/modes/lift", "/api/v1/modes/lift", "", 400},
+	{"/api/v1/pause?paused=true", "/api/v1/pause", "", 200},
+	{"/api/v1/pause?paused=false", "/api/v1/pause", "", 200},
+	{"/api/v1/pause", "/api/v1/pause", "", 400},
+	{"/-/reload", "/-/reload", "", 200},
+};
+
 static void every_endpoint_answers_as_it_is_described(void **state)
 {
-	static const struct {
-		const char *path, *described;
-		long status;
-	} cases[] = {
-		{"/api/v1/series?match[]=%7B__name__!%3D%22%22%7D", "/api/v1/series", 200},
-		{"/api/v1/series", "/api/v1/series", 400},
-		{"/api/v1/series?match[]=%7B", "/api/v1/series", 400},
-		{"/api/v1/query?match[]=%7B__name__!%3D%22%22%7D", "/api/v1/query", 200},
-		{"/api/v1/query?match[]=a&start=5&end=4", "/api/v1/query", 400},
-		{"/api/v1/query?match[]=a&limit=0", "/api/v1/query", 400},
-		{"/api/v1/signals", "/api/v1/signals", 200},
-		{"/api/v1/signals?namespace=shop&kind=Deployment&workload=web", "/api/v1/signals",
-			200},
-		{"/api/v1/signals?namespace=shop", "/api/v1/signals", 400},
-		{"/api/v1/detect", "/api/v1/detect", 400},
-		{"/api/v1/predict?namespace=shop&kind=Deployment&workload=nobody",
-			"/api/v1/predict", 404},
-		{"/api/v1/detect?namespace=shop&kind=Deployment&workload=nobody", "/api/v1/detect",
-			404},
-		{"/api/v1/rollup?namespace=shop&kind=Deployment&workload=none&role=cpu",
-			"/api/v1/rollup", 404},
-		{"/api/v1/rollup?namespace=shop&kind=Deployment&workload=web", "/api/v1/rollup",
-			400},
-		{"/api/v1/scaler", "/api/v1/scaler", 200},
-		{"/api/v1/scaler?limit=0", "/api/v1/scaler", 400},
-		{"/api/v1/scaler?namespace=shop&kind=Deployment&workload=nobody", "/api/v1/scaler",
-			404},
-		{"/api/v1/scaler/shop/Deployment/nobody",
-			"/api/v1/scaler/{namespace}/{kind}/{workload}", 404},
-		{"/api/v1/scaler/shop/Thing/nobody", "/api/v1/scaler/{namespace}/{kind}/{workload}",
-			400},
-		{"/api/v1/scaler/shop/Deployment", "/api/v1/scaler/{namespace}/{kind}/{workload}",
-			400},
-		{"/api/v1/rightsize", "/api/v1/rightsize", 200},
-		{"/api/v1/rightsize?format=manifest&by=vpa", "/api/v1/rightsize", 200},
-		{"/api/v1/rightsize?by=now", "/api/v1/rightsize", 400},
-		{"/api/v1/rightsize?format=csv", "/api/v1/rightsize", 400},
-		{"/api/v1/workloads", "/api/v1/workloads", 200},
-		{"/api/v1/workloads?limit=x", "/api/v1/workloads", 400},
-		{"/api/v1/findings", "/api/v1/findings", 200},
-		{"/api/v1/findings?active=true", "/api/v1/findings", 200},
-		{"/api/v1/findings?active=maybe", "/api/v1/findings", 400},
-		{"/api/v1/alerts", "/api/v1/alerts", 200},
-		{"/api/v1/incidents", "/api/v1/incidents", 200},
-		{"/api/v1/incidents?state=handed_over", "/api/v1/incidents", 200},
-		{"/api/v1/actions", "/api/v1/actions", 200},
-		{"/api/v1/why/none", "/api/v1/why/{id}", 404},
-		{"/api/v1/status", "/api/v1/status", 200},
-		{"/api/v1/handover", "/api/v1/handover", 200},
-		{"/api/v1/handover?after=1", "/api/v1/handover", 200},
-		{"/api/v1/handover?after=x", "/api/v1/handover", 400},
-		{"/metrics", "/metrics", 200},
-		{"/-/healthy", "/-/healthy", 200},
-		{"/-/ready", "/-/ready", 200},
-		{"/", "/", 200},
-	};
-	static const struct {
-		const char *path, *described, *body;
-		long status;
-	} posts[] = {
-		{"/api/v1/webhook", "/api/v1/webhook", message, 200},
-		{"/api/v1/webhook", "/api/v1/webhook", "{", 400},
-		{"/api/v1/write", "/api/v1/write", "{}", 415},
-		{"/api/v1/actions/none/approve", "/api/v1/actions/{id}/{word}", "", 404},
-		{"/api/v1/pause?paused=true", "/api/v1/pause", "", 200},
-		{"/api/v1/pause?paused=false", "/api/v1/pause", "", 200},
-		{"/api/v1/pause", "/api/v1/pause", "", 400},
-		{"/-/reload", "/-/reload", "", 200},
-	};
 	static const char *const flags[] = {"--analyze.scan-interval=200ms",
 		"--remediate.opt-in={namespace=\"shop\"}", "--guard.startup-grace=0s", NULL};
 	json_t *document, *list;
@@ -517,12 +522,12 @@ static void every_endpoint_answers_as_it_is_described(void **state)
 		web_answer_fini(&answer);
 	}
 	AWAIT(&servers, length_of("workloads") > 0 && length_of("actions") > 0, 30);
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		snprintf(path, sizeof(path), "%s%s", service->url, cases[i].path);
+	for (size_t i = 0; i < sizeof(gets) / sizeof(gets[0]); i++) {
+		snprintf(path, sizeof(path), "%s%s", service->url, gets[i].path);
 		answer = web_call("GET", path, NULL, NULL);
-		if (answer.status != cases[i].status)
-			fail_msg("%s: %ld: %s", cases[i].path, answer.status, answer.body);
-		openapi_check(document, "get", cases[i].described, &answer);
+		if (answer.status != gets[i].status)
+			fail_msg("%s: %ld: %s", gets[i].path, answer.status, answer.body);
+		openapi_check(document, "get", gets[i].described, &answer);
 		web_answer_fini(&answer);
 	}
 	list = nimbusguard_get(service, "incidents");
@@ -533,8 +538,17 @@ static void every_endpoint_answers_as_it_is_described(void **state)
 	openapi_check(document, "get", "/api/v1/why/{id}", &answer);
 	web_answer_fini(&answer);
 	json_decref(list);
+	openapi_all_checked(document);
 	json_decref(document);
 	server_end(service);
+}
+
+static void every_route_is_described_and_nothing_else(void **state)
+{
+	json_t *document = openapi_read();
+
+	openapi_check_routes(document);
+	json_decref(document);
 }
 
 static void the_metrics_page_is_clean_for_promtool(void **state)
@@ -645,6 +659,7 @@ int main(void)
 		cmocka_unit_test(a_good_reload_is_taken_and_a_bad_one_is_not),
 		cmocka_unit_test(each_feature_runs_without_the_others),
 		cmocka_unit_test(every_endpoint_answers_as_it_is_described),
+		cmocka_unit_test(every_route_is_described_and_nothing_else),
 		cmocka_unit_test(the_metrics_page_is_clean_for_promtool),
 		cmocka_unit_test(logs_are_logfmt_or_json),
 		cmocka_unit_test(the_end_lets_requests_under_way_finish),

@@ -10,8 +10,8 @@ packages_of() {
 			libcurl4-openssl-dev libssl-dev libsnappy-dev libsqlite3-dev libpcre2-dev \
 			libxxhash-dev libyaml-dev zlib1g-dev libcrypt-dev
 		;;
-	test) echo libcmocka-dev libprotobuf-c-dev protobuf-c-compiler ;;
-	e2e) echo curl jq dpkg-dev ;;
+	test) echo libcmocka-dev libprotobuf-c-dev protobuf-c-compiler curl jq sqlite3 ;;
+	e2e) echo dpkg-dev ;;
 	fuzz) echo clang libclang-rt-14-dev llvm ;;
 	lint) echo clang clang-tidy clang-format cppcheck shellcheck ;;
 	coverage) echo gcovr ;;

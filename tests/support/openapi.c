@@ -18,6 +18,9 @@
 #include "tests/support/servers.h"
 
 #define PLACE_MAX 512
+/* Member of an operation that an answer was checked of. */
+#define CHECKED "x-checked"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 json_t *openapi_read(void)
 {
@@ -193,7 +196,8 @@ static void check_value(const json_t *document, const json_t *schema, const json
 void openapi_check(json_t *document, const char *method, const char *path,
 	const struct web_answer *answer)
 {
-	const json_t *operation, *response, *content, *media;
+	const json_t *response, *content, *media;
+	json_t *operation;
 	char status[16], type[128];
 	json_error_t error;
 	json_t *body;
@@ -203,6 +207,7 @@ void openapi_check(json_t *document, const char *method, const char *path,
 	if (operation == NULL)
 		fail_msg("%s %s is not described", method, path);
 	snprintf(status, sizeof(status), "%ld", answer->status);
+	json_object_set_new(operation, CHECKED, json_true());
 	response = json_object_get(json_object_get(operation, "responses"), status);
 	if (response == NULL)
 		fail_msg("%s %s: %s is not described: %.200s", method, path, status, answer->body);
@@ -223,4 +228,76 @@ void openapi_check(json_t *document, const char *method, const char *path,
 		fail_msg("%s %s: %s at byte %d", method, path, error.text, error.position);
 	check_value(document, json_object_get(media, "schema"), body, "");
 	json_decref(body);
+}
+
+void openapi_all_checked(json_t *document)
+{
+	const char *path, *method;
+	json_t *operations, *operation;
+
+	json_object_foreach(json_object_get(document, "paths"), path, operations)
+	{
+		json_object_foreach(operations, method, operation)
+		{
+			if (json_object_get(operation, CHECKED) == NULL)
+				fail_msg("%s %s is described, and no answer of it was checked",
+					method, path);
+		}
+	}
+}
+
+/* Whether the route is the described path, or its beginning up to what is in braces. */
+static bool is_route_of(const char *route, const char *path)
+{
+	size_t length = strlen(route);
+
+	if (strcmp(route, path) == 0)
+		return true;
+	return length > 1 && route[length - 1] == '/' && strncmp(route, path, length) == 0 &&
+		path[length] == '{';
+}
+
+/* The described path and method of a route, marked; the test ends when there is none. */
+static void check_route(json_t *document, const char *method, const char *route)
+{
+	const char *path;
+	json_t *operations;
+
+	json_object_foreach(json_object_get(document, "paths"), path, operations)
+	{
+		json_t *operation = json_object_get(operations, method);
+
+		if (operation == NULL || !is_route_of(route, path))
+			continue;
+		json_object_set_new(operation, CHECKED, json_true());
+		return;
+	}
+	fail_msg("%s %s is a route, and not described", method, route);
+}
+
+/* Of the table only the texts are read: a method where there is one, and the path behind it. */
+void openapi_check_routes(json_t *document)
+{
+	char *source = source_read("daemon/routes.c"), *at, *end, text[128];
+	const char *method = "get";
+
+	at = strstr(source, "const struct route table[] = {");
+	assert_non_null(at);
+	end = strstr(at, "\n\t};");
+	assert_non_null(end);
+	*end = '\0';
+	while ((at = strchr(at, '"')) != NULL) {
+		snprintf(text, sizeof(text), "%.*s", (int)strcspn(at + 1, "\""), at + 1);
+		at += strlen(text) + 2;
+		if (strcmp(text, "POST") == 0)
+			method = "post";
+		else if (strcmp(text, "GET") != 0 && text[0] != '/' && strspn(text, UPPER) > 2)
+			fail_msg("the method %s is not known here", text);
+		if (text[0] != '/')
+			continue;
+		check_route(document, method, text);
+		method = "get";
+	}
+	free(source);
+	openapi_all_checked(document);
 }

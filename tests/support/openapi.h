@@ -17,5 +17,9 @@ json_t *openapi_read(void);
 /* Ends the test when the answer is not as described. path: as the document names it. */
 void openapi_check(json_t *document, const char *method, const char *path,
 	const struct web_answer *answer);
+/* Ends the test when an operation that is described was in no openapi_check() of this document. */
+void openapi_all_checked(json_t *document);
+/* Ends the test when a route of daemon/routes.c is not described, or what is described is no route. */
+void openapi_check_routes(json_t *document);
 
 #endif
