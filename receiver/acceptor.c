@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <microhttpd.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
@@ -21,6 +20,7 @@
 #include "base/metrics.h"
 #include "base/thread_name.h"
 #include "receiver/peers.h"
+#include "receiver/pool.h"
 
 /* One part of so many is kept free for newcomers. */
 #define RESERVE_PART 16
@@ -29,7 +29,7 @@
 struct acceptor {
 	int listen_fd;
 	int end_read, end_write; /* a pipe, closed at one end to wake the thread at the other */
-	struct MHD_Daemon *daemon;
+	struct pool *pool;
 	struct peers *peers;
 	unsigned connection_max;
 	pthread_t thread;
@@ -68,12 +68,7 @@ static int accept_one(struct acceptor *acceptor)
 		return 0;
 	}
 	peers_announce(acceptor->peers);
-	/* On failure MHD has closed the socket. */
-	if (MHD_add_connection(acceptor->daemon, fd, (struct sockaddr *)&address, size) !=
-		MHD_YES) {
-		peers_retract(acceptor->peers);
-		metrics_inc(METRIC_HTTP_REJECTED, "connections");
-	}
+	pool_add(acceptor->pool, fd, &address, size);
 	return 0;
 }
 
@@ -105,7 +100,7 @@ static void *accept_all(void *argument)
 	return NULL;
 }
 
-struct acceptor *acceptor_start(int listen_fd, struct MHD_Daemon *daemon, struct peers *peers,
+struct acceptor *acceptor_start(int listen_fd, struct pool *pool, struct peers *peers,
 	unsigned connection_max, struct error *error)
 {
 	struct acceptor *acceptor = mem_zalloc(1, sizeof(*acceptor));
@@ -123,7 +118,7 @@ struct acceptor *acceptor_start(int listen_fd, struct MHD_Daemon *daemon, struct
 	*acceptor = (struct acceptor){.listen_fd = listen_fd,
 		.end_read = ends[0],
 		.end_write = ends[1],
-		.daemon = daemon,
+		.pool = pool,
 		.peers = peers,
 		.connection_max = connection_max};
 	number = pthread_create(&acceptor->thread, NULL, accept_all, acceptor);

@@ -1,14 +1,14 @@
 /*
- * Takes connections from the listening socket and hands them to MHD's threads in turn.
+ * Takes connections from the listening socket and hands them to the pool's threads.
  *
- * MHD's own threads race for new connections, and one that wins often serves all of a few busy
- * senders while the others sleep. Handed over by MHD_add_connection() they are dealt out evenly.
+ * Threads that race for new connections deal them badly: one that wins often serves all of a few busy
+ * senders while the others sleep. Handed over by one thread they are dealt out evenly.
  *
  * Room: when nearly all connections are in use, a newcomer's place is made by closing the one that
  * has been idle for longest (between requests, or slow with its headers), so that connections that
  * only sit there keep nobody out.
  *
- * Ownership: socket, daemon and peers are borrowed until acceptor_stop().
+ * Ownership: socket, pool and peers are borrowed until acceptor_stop().
  * Threads: one of its own.
  */
 #ifndef NIMBUSGUARD_RECEIVER_ACCEPTOR_H
@@ -16,12 +16,12 @@
 
 #include "base/error.h"
 
-struct MHD_Daemon;
 struct acceptor;
 struct peers;
+struct pool;
 
 /* listen_fd: listening and non-blocking. NULL: STATUS_NO_MEMORY; STATUS_IO, no descriptor or thread. */
-struct acceptor *acceptor_start(int listen_fd, struct MHD_Daemon *daemon, struct peers *peers,
+struct acceptor *acceptor_start(int listen_fd, struct pool *pool, struct peers *peers,
 	unsigned connection_max, struct error *error) MUST_CHECK;
 /* Returns when no connection is handed over any more. NULL is allowed. */
 void acceptor_stop(struct acceptor *acceptor);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "receiver/pool.h"
 #include "receiver/request.h"
 
 #define JSON_TYPE "application/json"
@@ -125,13 +126,13 @@ void request_release_body(struct request *request)
 	request->body_size = 0;
 }
 
-/* On the owner's thread. After MHD_resume_connection() only the owner's reference keeps the request. */
+/* On the owner's thread. After pool_resume() only the owner's reference keeps the request. */
 static void resume(struct request *request, int http_status, const char *content_type,
 	const void *body, size_t size)
 {
 	build_or_give_up(request, http_status, content_type, body, size);
 	release_slot(request);
-	MHD_resume_connection(request->connection);
+	pool_resume(request->server->pool, request->connection);
 	atomic_store(&request->state, REQUEST_ANSWERED);
 	request_unref(request);
 }
@@ -177,7 +178,7 @@ bool request_abandon(struct request *request)
 	if (request->slot_held)
 		request->detached = slot_detach(request->server->slots, &request->slot);
 	request->slot_held = false;
-	MHD_resume_connection(request->connection);
+	pool_resume(request->server->pool, request->connection);
 	return true;
 }
 

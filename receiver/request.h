@@ -43,7 +43,7 @@ struct server {
 	struct host_names *host_names;
 	struct route *routes;
 	size_t route_count;
-	struct MHD_Daemon *daemon;
+	struct pool *pool;
 	struct listener listener;
 	struct acceptor *acceptor; /* stopped when quiescing */
 	struct slots *slots;

@@ -1,12 +1,12 @@
 /*
- * The server as a whole: it starts MHD with a pool of threads that wait with epoll, a thread that
- * deals new connections out to them, a watch thread that cuts off peers which are too slow, and stops
- * in steps so that no answer is lost.
+ * The server as a whole: it starts a pool of threads that serve, a thread that deals new connections
+ * out to them, a watch thread that cuts off peers which are too slow, and stops in steps so that no
+ * answer is lost.
  *
  * Stopping: server_quiesce() ends accepting. server_stop() waits for the requests under way,
  * answers the suspended ones 503, gives these answers a moment to go out, and closes.
  *
- * Limits: connections by connection_max (per_ip), request line and headers by header_max, bodies by
+ * Limits: connections by connection_max, request line and headers by header_max, bodies by
  * slots, time by the watch and MHD's idle timeout.
  */
 #include "receiver/server.h"
@@ -24,6 +24,7 @@
 #include "base/mem.h"
 #include "base/thread_name.h"
 #include "receiver/acceptor.h"
+#include "receiver/pool.h"
 #include "receiver/request.h"
 
 #define WATCH_EVERY_MS 250
@@ -36,22 +37,6 @@ static void panic(void *argument, const char *file, unsigned line, const char *r
 	(void)argument;
 	LOG_ERROR("the HTTP library gave up", LOG_TEXT("reason", reason ? reason : ""));
 	check_failed(file, (int)line, reason ? reason : "libmicrohttpd");
-}
-
-static void library_log(void *argument, const char *format, va_list values) PRINTF_LIKE(2, 0);
-static void library_log(void *argument, const char *format, va_list values)
-{
-	char text[512];
-	size_t size;
-
-	(void)argument;
-	if (!log_enabled(LOG_LEVEL_DEBUG))
-		return;
-	vsnprintf(text, sizeof(text), format, values);
-	size = strlen(text);
-	if (size && text[size - 1] == '\n')
-		text[size - 1] = '\0';
-	LOG_DEBUG("http library", LOG_TEXT("said", text));
 }
 
 static int hex_digit(char c)
@@ -150,12 +135,10 @@ static void *watch(void *argument)
 	return NULL;
 }
 
-static bool start_library(struct server *server)
+static struct pool *start_pool(struct server *server, struct error *error)
 {
 	const struct server_config *config = &server->config;
-	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
-		MHD_USE_ERROR_LOG | MHD_USE_NO_LISTEN_SOCKET;
-	struct MHD_OptionItem options[20];
+	struct MHD_OptionItem options[16];
 	size_t count = 0;
 
 #define OPTION(name, number, pointer)                                                              \
@@ -163,43 +146,40 @@ static bool start_library(struct server *server)
 	OPTION(MHD_OPTION_CONNECTION_MEMORY_LIMIT, config->header_max + CONNECTION_MEMORY, NULL);
 	OPTION(MHD_OPTION_CONNECTION_MEMORY_INCREMENT, 8192, NULL);
 	OPTION(MHD_OPTION_CONNECTION_LIMIT, INT_MAX, NULL); /* the acceptor keeps ours */
-	OPTION(MHD_OPTION_PER_IP_CONNECTION_LIMIT, config->connection_per_ip_max, NULL);
 	OPTION(MHD_OPTION_CONNECTION_TIMEOUT, config->idle_timeout_s, NULL);
 	OPTION(MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL);
-	if (config->thread_count > 1)
-		OPTION(MHD_OPTION_THREAD_POOL_SIZE, config->thread_count, NULL);
 	OPTION(MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_completed, server);
-	OPTION(MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)connection_changed, server);
 	OPTION(MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_line, server);
 	OPTION(MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)unescape, server);
 	if (server->tls) {
-		flags |= MHD_USE_TLS;
 		OPTION(MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)tls_priorities(server->tls));
 		OPTION(MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_retrieve);
 	}
 	OPTION(MHD_OPTION_END, 0, NULL);
 #undef OPTION
-	server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, request_handle, server,
-		MHD_OPTION_EXTERNAL_LOGGER, library_log, NULL, MHD_OPTION_ARRAY, options,
-		MHD_OPTION_END);
-	return server->daemon != NULL;
+	return pool_start(&(struct pool_config){.worker_count = config->thread_count,
+				  .flags = server->tls ? MHD_USE_TLS : 0,
+				  .options = options,
+				  .handle = request_handle,
+				  .changed = connection_changed,
+				  .argument = server,
+				  .peers = server->peers},
+		error);
 }
 
 static bool start_all(struct server *server, struct error *error)
 {
-	if (!start_library(server)) {
-		error_set(error, STATUS_IO,
-			"cannot start the HTTP threads (out of memory or descriptors?)");
+	server->pool = start_pool(server, error);
+	if (!server->pool)
 		return false;
-	}
-	server->acceptor = acceptor_start(server->listener.fd, server->daemon, server->peers,
+	server->acceptor = acceptor_start(server->listener.fd, server->pool, server->peers,
 		server->config.connection_max, error);
 	if (server->acceptor && !pthread_create(&server->watch, NULL, watch, server))
 		return true;
 	if (server->acceptor)
 		error_set(error, STATUS_IO, "no thread to watch over connections");
 	acceptor_stop(server->acceptor);
-	MHD_stop_daemon(server->daemon);
+	pool_stop(server->pool);
 	return false;
 }
 
@@ -401,6 +381,6 @@ void server_stop(struct server *server, int64_t drain_ms)
 	pthread_cond_signal(&server->watch_wake);
 	pthread_mutex_unlock(&server->lock);
 	pthread_join(server->watch, NULL);
-	MHD_stop_daemon(server->daemon);
+	pool_stop(server->pool);
 	server_free(server);
 }

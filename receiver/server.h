@@ -64,8 +64,8 @@ struct server_config {
 	const char *listen_address; /* host:port, [v6]:port or :port; port 0 takes a free one */
 	const char *route_prefix;   /* "" or "/prefix" */
 	const char *external_url;   /* its host is one that may be asked for; NULL or "": none */
-	unsigned thread_count, connection_max, connection_per_ip_max; /* per_ip 0: no limit */
-	unsigned slot_count;                                          /* bodies held at once */
+	unsigned thread_count, connection_max;
+	unsigned slot_count; /* bodies held at once */
 	unsigned idle_timeout_s;
 	uint32_t header_max;   /* bytes of request line and headers */
 	struct access *access; /* borrowed; never NULL */

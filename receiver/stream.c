@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "receiver/pool.h"
 #include "receiver/request.h"
 
 #define PIECE_SIZE 16384
@@ -80,7 +81,7 @@ void reply_stream_wake(struct reply_stream *stream)
 {
 	pthread_mutex_lock(&stream->lock);
 	if (stream->suspended)
-		MHD_resume_connection(stream->connection);
+		pool_resume(stream->server->pool, stream->connection);
 	else
 		stream->woken = true;
 	stream->suspended = false;

@@ -34,7 +34,9 @@ struct http_stub {
 	SSL_CTX *context;
 	pthread_t acceptor;
 	pthread_mutex_t lock;
+	pthread_cond_t let_go;
 	/* under lock */
+	bool held;
 	const struct stub_rule *rules;
 	size_t rule_count;
 	int used[RULES_MAX];
@@ -204,6 +206,14 @@ static bool answer(struct connection *connection, const struct stub_rule *rule)
 	return good && !rule->close;
 }
 
+static void await_let_go(struct http_stub *stub)
+{
+	pthread_mutex_lock(&stub->lock);
+	while (stub->held && !stub->ended)
+		pthread_cond_wait(&stub->let_go, &stub->lock);
+	pthread_mutex_unlock(&stub->lock);
+}
+
 static void *serve(void *argument)
 {
 	struct connection *connection = argument;
@@ -216,6 +226,7 @@ static void *serve(void *argument)
 		if (request == NULL)
 			break;
 		rule = choose_rule(connection->stub, request);
+		await_let_go(connection->stub);
 		more = answer(connection, &rule);
 	}
 	shutdown(connection->descriptor, SHUT_RDWR);
@@ -302,6 +313,7 @@ struct http_stub *http_stub_open_mutual(const struct stub_rule *rules, size_t co
 	struct http_stub *stub = calloc(1, sizeof(*stub));
 
 	pthread_mutex_init(&stub->lock, NULL);
+	pthread_cond_init(&stub->let_go, NULL);
 	http_stub_rules(stub, rules, count);
 	if ((certificate != NULL && !use_tls(stub, certificate, key)) ||
 		(client_ca != NULL && !demand_certificates(stub, client_ca)) || !bind_port(stub) ||
@@ -321,12 +333,21 @@ void http_stub_rules(struct http_stub *stub, const struct stub_rule *rules, size
 	pthread_mutex_unlock(&stub->lock);
 }
 
+void http_stub_hold(struct http_stub *stub, bool held)
+{
+	pthread_mutex_lock(&stub->lock);
+	stub->held = held;
+	pthread_cond_broadcast(&stub->let_go);
+	pthread_mutex_unlock(&stub->lock);
+}
+
 void http_stub_close(struct http_stub *stub)
 {
 	if (stub == NULL)
 		return;
 	pthread_mutex_lock(&stub->lock);
 	stub->ended = true;
+	pthread_cond_broadcast(&stub->let_go);
 	pthread_mutex_unlock(&stub->lock);
 	shutdown(stub->listener, SHUT_RDWR);
 	pthread_join(stub->acceptor, NULL);
@@ -341,6 +362,7 @@ void http_stub_close(struct http_stub *stub)
 		free(stub->requests[i]);
 	SSL_CTX_free(stub->context);
 	pthread_mutex_destroy(&stub->lock);
+	pthread_cond_destroy(&stub->let_go);
 	free(stub);
 }
 

@@ -45,6 +45,8 @@ struct http_stub *http_stub_open_mutual(const struct stub_rule *rules, size_t co
 void http_stub_close(struct http_stub *stub);
 /* Other rules, all unused. */
 void http_stub_rules(struct http_stub *stub, const struct stub_rule *rules, size_t count);
+/* While held it takes requests and answers none. */
+void http_stub_hold(struct http_stub *stub, bool held);
 unsigned http_stub_port(const struct http_stub *stub);
 size_t http_stub_request_count(struct http_stub *stub);
 size_t http_stub_connection_count(struct http_stub *stub);

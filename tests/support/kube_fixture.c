@@ -61,7 +61,7 @@ void kube_fixture_close(struct kube_fixture *fixture)
 	pthread_mutex_destroy(&fixture->lock);
 }
 
-int kube_fixture_make(void **state)
+static int make(void **state, int64_t timeout_ms)
 {
 	struct kube_fixture *fixture = calloc(1, sizeof(*fixture));
 	char url[64];
@@ -70,9 +70,21 @@ int kube_fixture_make(void **state)
 	assert_non_null(fixture->stub);
 	snprintf(url, sizeof(url), "http://127.0.0.1:%u", http_stub_port(fixture->stub));
 	kube_fixture_open(fixture,
-		(struct actuator_kube_config){.url = url, .queue_max = 8, .timeout_ms = 400});
+		(struct actuator_kube_config){.url = url,
+			.queue_max = 8,
+			.timeout_ms = timeout_ms});
 	*state = fixture;
 	return 0;
+}
+
+int kube_fixture_make(void **state)
+{
+	return make(state, 60000);
+}
+
+int kube_fixture_make_hasty(void **state)
+{
+	return make(state, 400);
 }
 
 int kube_fixture_remove(void **state)

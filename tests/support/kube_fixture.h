@@ -15,7 +15,7 @@
 
 struct kube_fixture {
 	struct http_stub *stub;
-	struct actuator actuator;  /* two threads, a queue of 8, attempts of 400 ms */
+	struct actuator actuator;  /* two threads, a queue of 8 */
 	struct clock_manual clock; /* 2023-11-14T22:13:20Z */
 	atomic_bool paused;
 	struct purpose purpose; /* of questions: scale, unless a test sets it */
@@ -36,6 +36,8 @@ void kube_fixture_close(struct kube_fixture *fixture);
 
 /* For cmocka's setup and teardown. */
 int kube_fixture_make(void **state);
+int kube_fixture_make_hasty(
+	void **state); /* gives up an attempt after 400 ms, else after a minute */
 int kube_fixture_remove(void **state);
 
 /* Waits until so many answers came. */

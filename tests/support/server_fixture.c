@@ -181,14 +181,14 @@ void expect_status(struct http_reply reply, int status)
 
 void fixture_wait(_Atomic int *counter, int value)
 {
-	for (int i = 0; i < 5000 && atomic_load(counter) != value; i++)
+	for (int i = 0; i < 60000 && atomic_load(counter) != value; i++)
 		clock_sleep_ms(1);
 	assert_int_equal(atomic_load(counter), value);
 }
 
 void fixture_wait_slots(int busy)
 {
-	for (int i = 0; i < 5000 && (int)metrics_get(METRIC_HTTP_SLOTS_BUSY) != busy; i++)
+	for (int i = 0; i < 60000 && (int)metrics_get(METRIC_HTTP_SLOTS_BUSY) != busy; i++)
 		clock_sleep_ms(1);
 	assert_int_equal((int)metrics_get(METRIC_HTTP_SLOTS_BUSY), busy);
 }

@@ -32,7 +32,7 @@ void fixture_start(struct fixture *fixture, const struct server_config *with);
 void fixture_stop(struct fixture *fixture);
 /* Sends a POST with a body of two bytes; the socket. */
 int fixture_call(struct fixture *fixture, const char *path);
-/* Waits for the counter to get there, at most 5 s. */
+/* Waits for the counter to get there, at most a minute. */
 void fixture_wait(_Atomic int *counter, int value);
 void fixture_wait_slots(int busy);
 /* Takes the reply. */

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -153,6 +154,80 @@ static void idle_connections_are_closed(void **state)
 	close(half);
 	fixture_wait_slots(0);
 	expect_status(http_call(fixture.port, "POST", "/echo", "", "abc"), 200);
+	fixture_stop(&fixture);
+}
+
+static unsigned open_files(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	unsigned count = 0;
+
+	assert_non_null(folder);
+	while (readdir(folder) != NULL)
+		count++;
+	closedir(folder);
+	return count;
+}
+
+/* With a reset: what is lost is lost for good, no second event follows. */
+static void close_with_reset(int fd)
+{
+	struct linger none = {.l_onoff = 1, .l_linger = 0};
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none)), 0);
+	close(fd);
+}
+
+/* Opens count connections that the only thread has all served once, and ends them all while it is
+ * busy: all are seen to have ended by the time that nothing is left to do. */
+static void end_at_once(struct fixture *fixture, int *connections, unsigned count)
+{
+	static const char request[] = "GET /query HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	unsigned before = open_files();
+	struct http_reply reply;
+	int busy;
+
+	for (unsigned i = 0; i < count; i++) {
+		connections[i] = http_connect(fixture->port);
+		assert_true(http_send_text(connections[i], request));
+		expect_status(http_read(connections[i], 60000, false), 200);
+	}
+	atomic_store(&fixture->gate_open, false);
+	atomic_store(&fixture->blocked, 0);
+	busy = fixture_call(fixture, "/block");
+	fixture_wait(&fixture->blocked, 1);
+	for (unsigned i = 0; i < count; i++)
+		close_with_reset(connections[i]);
+	atomic_store(&fixture->gate_open, true);
+	reply = http_read(busy, 60000, false);
+	assert_int_equal(reply.status, 200);
+	http_reply_fini(&reply);
+	/* Both ends of the busy one stay, for its end would be an event more. */
+	for (int i = 0; i < 30000 && open_files() > before + 2; i++)
+		clock_sleep_ms(1);
+	assert_int_equal(open_files(), before + 2);
+	close_with_reset(busy);
+	for (int i = 0; i < 30000 && open_files() > before; i++)
+		clock_sleep_ms(1);
+}
+
+/* The library fetches events by 128: whole batches must not wait for a further event. */
+static void connections_that_end_at_once_are_all_given_back(void **state)
+{
+	struct server_config config = {.listen_address = "127.0.0.1:0",
+		.thread_count = 1,
+		.connection_max = 400,
+		.slot_count = 1,
+		.idle_timeout_s = 3600,
+		.header_max = 8192};
+	int connections[258];
+	struct fixture fixture;
+
+	fixture_start(&fixture, &config);
+	for (unsigned count = 125; count <= 129; count++)
+		end_at_once(&fixture, connections, count);
+	for (unsigned count = 254; count <= 258; count++)
+		end_at_once(&fixture, connections, count);
 	fixture_stop(&fixture);
 }
 
@@ -344,6 +419,7 @@ int main(void)
 		cmocka_unit_test(addresses_are_told_apart),
 		cmocka_unit_test(off_loopback_without_access_control_privileges_are_refused),
 		cmocka_unit_test(idle_connections_are_closed),
+		cmocka_unit_test(connections_that_end_at_once_are_all_given_back),
 		cmocka_unit_test(trickle_is_cut_off),
 		cmocka_unit_test(requests_under_way_are_finished_before_the_end),
 		cmocka_unit_test(unanswered_requests_get_503_at_the_end),
