@@ -261,6 +261,9 @@
 		"playbook")                                                                                                    \
 	METRIC(DECISIONS, "nimbusguard_decisions_total", METRIC_COUNTER,                                                       \
 		"Decisions on events, by playbook and verdict.", "playbook,verdict")                                           \
+	METRIC(DECISION_CONFIDENCE, "nimbusguard_decision_confidence", METRIC_GAUGE,                                           \
+		"Confidence of the newest finding or proposal that a playbook decided on (guard.confidence_min).",             \
+		"playbook")                                                                                                    \
 	METRIC(REFUSALS, "nimbusguard_refusals_total", METRIC_COUNTER,                                                         \
 		"Refusals, by reason code; of gates that could not tell only the first, and only "                             \
 		"where none said no.",                                                                                         \

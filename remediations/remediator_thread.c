@@ -8,6 +8,7 @@
  * outstanding. If one is lost all the same the engine's own time-outs find out.
  */
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -312,10 +313,15 @@ void remediator_end_silences(struct remediator *remediator)
 
 void remediator_count(const struct news *news)
 {
-	if (news->kind == NEWS_DECISION)
+	if (news->kind == NEWS_DECISION) {
 		metrics_inc(METRIC_DECISIONS, news->playbook, news->word);
-	else if (news->kind == NEWS_REFUSAL)
+		/* Alerts have none. */
+		if (news->incident && !isnan(news->incident->event.confidence))
+			metrics_set(METRIC_DECISION_CONFIDENCE, news->incident->event.confidence,
+				news->playbook);
+	} else if (news->kind == NEWS_REFUSAL) {
 		metrics_inc(METRIC_REFUSALS, news->word);
+	}
 }
 
 static void port_told(void *self, const struct news *news)

@@ -1,8 +1,9 @@
 #!/bin/bash
 # Builds what the end-to-end tests need and Debian does not have, from Go modules: Kubernetes' control plane, Helm and a
-# current Prometheus; takes definitions of KEDA's and the Prometheus Operator's objects out of their modules; and Python
-# packages, each test's in an environment of its own. Usage: build.sh FOLDER TEST...   The folder gets what the named tests need; what is
-# there and up to date is left alone. Without a Go toolchain nothing is built, and the tests say that they skip.
+# current Prometheus; takes definitions of KEDA's and the Prometheus Operator's objects out of their modules; and
+# packages of Python and npm, each test's in an environment of its own. Usage: build.sh FOLDER TEST...   The folder gets
+# what the named tests need; what is there and up to date is left alone. Without a Go toolchain nothing is built, and the
+# tests say that they skip.
 set -euo pipefail
 
 dest=$1
@@ -27,6 +28,21 @@ take_python() {
 }
 case $tests in *onnx*) take_python onnx ;; esac
 case $tests in *mlflow*) take_python mlflow ;; esac
+case $tests in
+*dashboards*)
+	# By the lock file, without the scripts of packages.
+	if [ ! -e "$dest/grafana/.installed" ] || [ "$here/grafana/package-lock.json" -nt "$dest/grafana/.installed" ]; then
+		echo "e2e: fetching what grafana/package.json names"
+		mkdir -p "$dest/grafana"
+		cp "$here"/grafana/package*.json "$dest/grafana/"
+		if (cd "$dest/grafana" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error); then
+			touch "$dest/grafana/.installed"
+		else
+			echo "e2e: it could not be fetched, and its test says that it skips"
+		fi
+	fi
+	;;
+esac
 
 if ! command -v go >/dev/null; then
 	echo "e2e: no Go toolchain, Kubernetes and a current Prometheus are not built"

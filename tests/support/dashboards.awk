@@ -26,9 +26,9 @@ function rest(n,  text, i) {
 
 function variable(name, label, query) {
 	return sprintf(",\n    {\"type\": \"query\", \"name\": \"%s\", \"label\": \"%s\", \"datasource\": %s, \"query\": " \
-		"{\"query\": %s, \"refId\": \"%s\"}, \"definition\": %s, \"refresh\": 2, \"sort\": 1, \"multi\": true, " \
+		"{\"query\": %s, \"refId\": \"%s\"}, \"refresh\": 2, \"sort\": 1, \"multi\": true, " \
 		"\"includeAll\": true, \"allValue\": \".*\", \"current\": {\"selected\": true, \"text\": [\"All\"], " \
-		"\"value\": [\"$__all\"]}}", name, label, source, quoted(query), name, quoted(query))
+		"\"value\": [\"$__all\"]}}", name, label, source, quoted(query), name)
 }
 
 function target(  letter) {
@@ -73,7 +73,7 @@ function flush_panel(  options) {
 		options = sprintf("{\"reduceOptions\": {\"calcs\": [\"lastNotNull\"]}, \"colorMode\": \"%s\", \"textMode\": \"%s\", " \
 			"\"orientation\": \"vertical\"}", map == "" ? "none" : "background", show)
 	else
-		options = "{\"legend\": {\"displayMode\": \"list\", \"placement\": \"bottom\"}, \"tooltip\": {\"mode\": \"multi\", " \
+		options = "{\"legend\": {\"calcs\": [], \"displayMode\": \"list\", \"placement\": \"bottom\", \"showLegend\": true}, \"tooltip\": {\"mode\": \"multi\", " \
 			"\"sort\": \"desc\"}}"
 	panels = panels sprintf("%s\n    {\"id\": %d, \"type\": \"%s\", \"title\": %s, \"description\": %s,\n      \"gridPos\": %s, " \
 		"\"datasource\": %s,\n      \"fieldConfig\": {\"defaults\": {\"unit\": \"%s\"%s}, \"overrides\": []},\n" \
@@ -92,7 +92,8 @@ function flush_dashboard(  file) {
 	printf "  \"tags\": [\"nimbusguard\"],\n  \"timezone\": \"browser\",\n  \"editable\": true,\n  \"graphTooltip\": 1,\n" >file
 	printf "  \"schemaVersion\": 39,\n  \"version\": 1,\n  \"refresh\": \"30s\",\n  \"time\": {\"from\": \"now-3h\", \"to\": \"now\"},\n" >file
 	printf "  \"annotations\": {\"list\": []},\n  \"links\": [{\"type\": \"dashboards\", \"title\": \"NimbusGuard\", \"tags\": " \
-		"[\"nimbusguard\"], \"asDropdown\": true, \"includeVars\": true, \"keepTime\": true}],\n" >file
+		"[\"nimbusguard\"], \"asDropdown\": true, \"includeVars\": true, \"keepTime\": true, \"icon\": \"external link\", " \
+		"\"targetBlank\": false, \"tooltip\": \"\", \"url\": \"\"}],\n" >file
 	printf "  \"templating\": {\"list\": [\n    {\"type\": \"datasource\", \"name\": \"datasource\", \"label\": \"Data source\", " \
 		"\"query\": \"prometheus\", \"hide\": 0, \"refresh\": 1}%s\n  ]},\n  \"panels\": [%s\n  ]\n}\n", variables, panels >file
 	close(file)
