@@ -19,10 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/mem.h"
 #include "daemon/client.h"
 #include "daemon/command.h"
+#include "daemon/command_values.h"
 #include "receiver/listen.h"
 
 #define ID_MAX 80
@@ -546,13 +546,11 @@ const char actions_flags[] =
 int command_actions(const struct command_line *line)
 {
 	static const char *const known[] = {"url", "token-file", "ca-file", "hash", "json", NULL};
-	const char *token_file = command_flag(line, "token-file");
 	struct call call = {.url = command_flag(line, "url"),
 		.ca_file = command_flag(line, "ca-file"),
 		.hash = command_flag(line, "hash"),
 		.json = command_flag(line, "json") != NULL};
 	char url[1024];
-	struct error error;
 	int status;
 
 	if (!command_flags_known(line, known))
@@ -564,15 +562,8 @@ int command_actions(const struct command_line *line)
 			return EXIT_USAGE;
 		call.url = url;
 	}
-	if (token_file == NULL)
-		token_file = getenv("NIMBUSGUARD_TOKEN_FILE");
-	if (token_file != NULL && file_read_secret(token_file, &call.token, &error) != STATUS_OK) {
-		fprintf(stderr, "nimbusguard: the token of %s: %s\n",
-			command_flag(line, "token-file") != NULL ? "--token-file"
-								 : "NIMBUSGUARD_TOKEN_FILE",
-			error.text);
+	if (!flag_token(line, &call.token))
 		return EXIT_FAILED;
-	}
 	status = run(&call, line);
 	mem_free(call.token);
 	return status;

@@ -5,16 +5,15 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "daemon/command.h"
+#include "daemon/command_values.h"
 #include "demo/loadgen.h"
 
 #define URL_DEFAULT "http://127.0.0.1:9797/api/v1/write"
@@ -245,9 +244,7 @@ int command_loadgen(const struct command_line *line)
 		"duration", "batch", "connections", "rate", "churn", "shuffle", "labels",
 		"interval", "start", "first-round", "seed", "protocol", "body-memory", "json",
 		NULL};
-	const char *token_file = command_flag(line, "token-file");
 	struct loadgen_config config;
-	struct error error;
 	char *token = NULL;
 	int status;
 
@@ -263,12 +260,8 @@ int command_loadgen(const struct command_line *line)
 	status = read_flags(line, &config);
 	if (status != EXIT_GOOD)
 		return status;
-	if (token_file == NULL)
-		token_file = getenv("NIMBUSGUARD_TOKEN_FILE");
-	if (token_file != NULL && file_read_secret(token_file, &token, &error) != STATUS_OK) {
-		fprintf(stderr, "nimbusguard: %s\n", error.text);
+	if (!flag_token(line, &token))
 		return EXIT_FAILED;
-	}
 	config.target.token = token;
 	status = run_until_signal(&config, command_flag(line, "json") != NULL);
 	mem_free(token);

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "daemon/client.h"
+#include "daemon/command_values.h"
 #include "daemon/range_client.h"
 #include "daemon/rightsize_prometheus.h"
 
@@ -145,19 +145,14 @@ static int ask_service(const struct rightsize_command *at, const char *url, cons
 static int of_service(const struct rightsize_command *at)
 {
 	const char *base = command_flag(at->line, "url");
-	const char *token_file = command_flag(at->line, "token-file");
 	bool one = command_flag(at->line, "workload") != NULL;
 	char *token = NULL;
-	struct error error;
 	struct buf url;
 	int result = EXIT_USAGE;
 
 	base = base != NULL ? base : getenv("NIMBUSGUARD_URL");
-	token_file = token_file != NULL ? token_file : getenv("NIMBUSGUARD_TOKEN_FILE");
-	if (token_file != NULL && file_read_secret(token_file, &token, &error) != STATUS_OK) {
-		fprintf(stderr, "nimbusguard: the token: %s\n", error.text);
+	if (!flag_token(at->line, &token))
 		return EXIT_FAILED;
-	}
 	buf_init(&url, URL_MAX);
 	buf_printf(&url, "%s/api/v1/rightsize?format=%s&limit=100000",
 		base != NULL ? base : "http://127.0.0.1:9797", format_names[at->format]);

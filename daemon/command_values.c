@@ -4,8 +4,10 @@
 #include "daemon/command_values.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/parse.h"
 
 const char *command_flag(const struct command_line *line, const char *name)
@@ -14,6 +16,22 @@ const char *command_flag(const struct command_line *line, const char *name)
 		if (strcmp(line->own[i - 1].name, name) == 0)
 			return line->own[i - 1].value != NULL ? line->own[i - 1].value : "";
 	return NULL;
+}
+
+bool flag_token(const struct command_line *line, char **token)
+{
+	const char *path = command_flag(line, "token-file"), *named = "--token-file";
+	struct error error;
+
+	*token = NULL;
+	if (path == NULL) {
+		named = "NIMBUSGUARD_TOKEN_FILE";
+		path = getenv(named);
+	}
+	if (path == NULL || file_read_secret(path, token, &error) == STATUS_OK)
+		return true;
+	fprintf(stderr, "nimbusguard: the token of %s: %s\n", named, error.text);
+	return false;
 }
 
 int usage_refused(const char *what, const char *value)

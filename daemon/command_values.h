@@ -12,6 +12,9 @@
 #include "daemon/command.h"
 
 /* Says what is wrong and, unless NULL, which value is; EXIT_USAGE. */
+/* The token in the file of --token-file, or of NIMBUSGUARD_TOKEN_FILE: false after a message that names which.
+ * *token: to be freed by mem_free(); NULL when neither is given. */
+bool flag_token(const struct command_line *line, char **token);
 int usage_refused(const char *what, const char *value);
 
 /* All of them: true, and *value as it was, when the flag is not given; false when it was refused. */

@@ -13,10 +13,10 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "daemon/client.h"
+#include "daemon/command_values.h"
 
 #define SIGNALS_MAX 64
 #define URL_MAX 4096
@@ -224,10 +224,8 @@ static bool read_workload(const struct command_line *line, struct dataset_call *
 int minutes_csv_fetch(const struct command_line *line, const struct minutes_range *range,
 	struct buf *csv)
 {
-	const char *token_file = command_flag(line, "token-file");
 	struct dataset_call call = {.url = command_flag(line, "url"),
 		.ca_file = command_flag(line, "ca-file")};
-	struct error error;
 	int status;
 
 	if (!read_workload(line, &call) || !read_times(line, range, &call))
@@ -236,12 +234,8 @@ int minutes_csv_fetch(const struct command_line *line, const struct minutes_rang
 		call.url = getenv("NIMBUSGUARD_URL");
 	if (call.url == NULL)
 		call.url = "http://127.0.0.1:9797";
-	if (token_file == NULL)
-		token_file = getenv("NIMBUSGUARD_TOKEN_FILE");
-	if (token_file != NULL && file_read_secret(token_file, &call.token, &error) != STATUS_OK) {
-		fprintf(stderr, "nimbusguard: the token: %s\n", error.text);
+	if (!flag_token(line, &call.token))
 		return EXIT_FAILED;
-	}
 	status = export_workload(&call, csv);
 	mem_free(call.token);
 	if (status == EXIT_GOOD && !buf_ok(csv)) {

@@ -237,6 +237,8 @@ static void actions_finds_the_service_as_serve_is_told(void **state)
 	says("name the service with --url");
 	assert_int_equal(run(NULL, "actions", "--token-file=/gone", NULL), 1);
 	says("the token of --token-file: cannot open /gone: ");
+	assert_int_equal(run(NULL, "loadgen", "--token-file=/gone", NULL), 1);
+	says("the token of --token-file: cannot open /gone: ");
 }
 
 static long get(const char *path)
