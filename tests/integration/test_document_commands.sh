@@ -105,6 +105,7 @@ check_make() {
 			[[ $makefile =~ [^A-Z_]${word%%=*}[^A-Z_] ]] || complain "$place: make knows no ${word%%=*}"
 			[[ $word == TESTS=* ]] || continue
 			for test in ${word#TESTS=}; do
+				[[ $test != NAME ]] || continue
 				compgen -G "$source_dir/tests/*/*${test}*" >/dev/null || complain "$place: no test has $test in its name"
 			done
 			;;
@@ -148,7 +149,7 @@ check_command() {
 	local place=$1 words=() i
 	split "$2"
 	case ${words[0]} in
-	nimbusguard | make | kubectl | helm | docker | curl | sqlite3 | cp | promtool | amtool | systemctl | tar) ;;
+	nimbusguard | make | kubectl | helm | docker | curl | sqlite3 | cp | mkdir | promtool | amtool | systemctl | tar) ;;
 	*) [ "$3" = span ] || complain "$place: what is ${words[0]}?" ;;
 	esac
 	for i in "${!words[@]}"; do
@@ -171,6 +172,9 @@ check_span() {
 	--*) for word in $2; do check_flag "$1" "" "${word//[\[\]]/}"; done ;;
 	*' --'*) [ -z "${commands[$first]:-}" ] || check_command "$1" "nimbusguard $2" span ;;
 	*[a-z]/[a-z]*) check_file "$1" "$2" ;;
+	test_*:*)
+		grep -qs "\b${2#*:}\b" "$source_dir"/tests/*/"${2%%:*}.c" || complain "$1: ${2%%:*}.c has no test ${2#*:}"
+		;;
 	esac
 	if [[ $2 =~ ^[a-z_]+\.[a-z_.0-9]+$ ]] && [ -n "${settings[${2%%.*}]:-}" ] && [ -z "${settings[$2]:-}" ]; then
 		case $2 in
@@ -192,7 +196,8 @@ lay_out() {
 	for name in samples.om alerts.jsonl cluster.yaml; do
 		cp "$source_dir/tests/golden/replay/$name" "$work/$name"
 	done
-	cp -r "$source_dir/tests/golden/replay/playbooks" "$work/playbooks"
+	mkdir "$work/playbooks"
+	cp "$source_dir"/rules/playbooks/scale-out-on-saturation*.yaml "$work/playbooks/"
 	printf secret >"$work/oncall.token"
 	printf secret >"$work/peer.token"
 	# Two of a service's days, a row in five minutes.
@@ -212,7 +217,7 @@ stop_demo() {
 	[ -z "$demo" ] || kill "$demo" 2>/dev/null || true
 	wait 2>/dev/null || true
 }
-# The demo, until it has done something and seen it through; what the commands ask of is there then.
+# The demo, until it has added replicas; what the commands ask of is there then.
 start_demo() {
 	local tries=1200
 	nimbusguard demo --speed=120 --no-color --web.listen-address=127.0.0.1:0 --storage.path="$TMPDIR/state" \
@@ -225,7 +230,7 @@ start_demo() {
 		[ -n "$port" ] || port=$(sed -n 's|.*http://127.0.0.1:\([0-9]*\).*|\1|p' "$TMPDIR/demo.out" | head -n 1)
 		if [ -n "$port" ]; then
 			id=$(curl -s "http://127.0.0.1:$port/api/v1/actions" |
-				jq -r '[.data[] | select(.state == "watched" or .state == "done" or .state == "cured") | .id][0] // empty')
+				jq -r '[.data[] | select(.kind == "scale" and .done_at != null) | .id][0] // empty')
 		fi
 		[ -z "$id" ] || break
 		sleep 0.1
@@ -257,6 +262,7 @@ localize() {
 # run_serve WORDS: until it is ready; then its end.
 run_serve() {
 	local tries=600 pid status=0
+	: >"$TMPDIR/out"
 	eval "exec $1 --web.listen-address=127.0.0.1:0 --storage.path=served" >"$TMPDIR/out" 2>&1 </dev/null &
 	pid=$!
 	while [ $tries -gt 0 ] && kill -0 "$pid" 2>/dev/null && ! grep -q 'msg="ready\|listening' "$TMPDIR/out"; do

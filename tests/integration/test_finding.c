@@ -298,8 +298,8 @@ static size_t answer_size(const char *expression)
 /* label_values(selector, label) */
 static void check_variable(const json_t *variable)
 {
-	const char *query = json_string_value(
-		json_object_get(json_object_get(variable, "query"), "query"));
+	const char *query =
+		json_string_value(json_object_get(json_object_get(variable, "query"), "query"));
 	char *selector, *comma, *label;
 	json_t *result;
 
