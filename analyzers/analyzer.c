@@ -378,6 +378,10 @@ static void publish(struct analyzer *analyzer, int64_t now_ms)
 	}
 	for (int role = 0; role < ROLE_COUNT; role++)
 		next->stale_ms[role] = analyzer->set.roles[role].stale_ms;
+	if (analyzer->watcher.outlook.class != NULL)
+		next->forecast_roles = analyzer->watcher.forecast_roles;
+	next->forecast_rows = analyzer->watcher.outlook.train_rows;
+	next->forecast_rows_min = analyzer->watcher.outlook.train_rows_min;
 	pthread_mutex_lock(&analyzer->publish_lock);
 	previous = analyzer->published;
 	analyzer->published = next;
@@ -521,6 +525,11 @@ struct snapshot *analyzer_snapshot(struct analyzer *analyzer)
 	snapshot_hold(snapshot);
 	pthread_mutex_unlock(&analyzer->publish_lock);
 	return snapshot;
+}
+
+struct rollup *analyzer_rollup(struct analyzer *analyzer)
+{
+	return analyzer->rollup;
 }
 
 struct store *analyzer_store(struct analyzer *analyzer)

@@ -115,6 +115,12 @@ void analyzer_read(struct analyzer *analyzer, const struct workload_key *workloa
  * the time is not among those that it forecasts (outlook.h, and between them). */
 bool analyzer_foresee(struct analyzer *analyzer, const struct workload_key *workload,
 	enum signal_role role, int64_t known_ms, int64_t at_ms, struct prediction *prediction);
+/* What nine of ten times the highest minute of the signal in the next fifteen does not pass, as of the last
+ * scan (demand.h). QUALITY_GOOD, or why it is not told and *value is NaN: QUALITY_MISSING: not of this
+ * signal, QUALITY_STALE, QUALITY_TOO_SHORT: still learning, or no better than multiples of the present
+ * level. *newest_ms: the end of the last minute that it knows; 0: none. */
+enum quality analyzer_peak(struct analyzer *analyzer, const struct workload_key *workload,
+	enum signal_role role, int64_t now_ms, double *value, int64_t *newest_ms);
 /* Requests for containers; NULL: none are recommended. */
 struct sizer *analyzer_sizer(struct analyzer *analyzer);
 bool analyzer_knows(struct analyzer *analyzer, const struct workload_key *workload);
@@ -134,8 +140,9 @@ enum status analyzer_write_workloads(struct analyzer *analyzer, struct buf *json
  * what was expected of each signal. STATUS_NOT_FOUND: the workload is not watched. */
 enum status analyzer_write_detection(struct analyzer *analyzer, struct buf *json,
 	const struct workload_key *workload) MUST_CHECK;
-/* Likewise: [{role, unit, minute, value, forecasts: [{minutes, at, low, q10, middle, q90, high,
- * skill}]}] of the signals that are forecast. */
+/* Likewise: [{role, unit, value, state, reason, forecasts: [{minutes, at, low, q10, middle, q90, high,
+ * skill}], peak: {minutes, until, state, reason, q50, q90, q95, q99, skill}}] of the signals that are to be
+ * forecast; reason only where the state is not "serving", peak only of the signal that it is told of. */
 enum status analyzer_write_outlook(struct analyzer *analyzer, struct buf *json,
 	const struct workload_key *workload) MUST_CHECK;
 enum status analyzer_write_findings(struct analyzer *analyzer, struct buf *json, bool active_only,

@@ -304,6 +304,7 @@ void outlook_none(struct outlook_view *view)
 		view->predictions[i] = (struct prediction){NAN, NAN, NAN, NAN, NAN};
 		view->skill[i] = NAN;
 	}
+	view->known = false;
 }
 
 bool outlook_read(const struct outlook *outlook, enum signal_role role, struct outlook_view *view)
@@ -313,6 +314,7 @@ bool outlook_read(const struct outlook *outlook, enum signal_role role, struct o
 	outlook_none(view);
 	if (forecaster == NULL)
 		return false;
+	view->known = true;
 	forecaster_predict(forecaster, view->predictions);
 	for (size_t i = 0; i < OUTLOOK_HORIZONS; i++)
 		view->skill[i] = forecaster_skill(forecaster, i);

@@ -32,6 +32,7 @@ struct outlook_spec {
 struct outlook_view {
 	struct prediction predictions[OUTLOOK_HORIZONS]; /* 5 and 15 minutes ahead */
 	double skill[OUTLOOK_HORIZONS];
+	bool known; /* there is a forecaster of it */
 };
 
 struct outlook;

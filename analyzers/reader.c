@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "analyzers/reader_write.h"
 #include "analyzers/snapshot.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -172,22 +173,6 @@ bool analyzer_owner_of_pod(struct analyzer *analyzer, const char *cluster,
 	return found;
 }
 
-static void write_key(struct buf *json, const struct workload_key *key)
-{
-	buf_add_text(json, "\"cluster\":");
-	buf_add_json_string(json, key->cluster, strlen(key->cluster));
-	buf_add_text(json, ",\"namespace\":");
-	buf_add_json_string(json, key->namespace_name, strlen(key->namespace_name));
-	buf_printf(json, ",\"kind\":\"%s\",\"workload\":", target_kind_name(key->kind));
-	buf_add_json_string(json, key->name, strlen(key->name));
-}
-
-static void write_number(struct buf *json, const char *name, double value)
-{
-	buf_printf(json, ",\"%s\":", name);
-	buf_add_json_number(json, value);
-}
-
 static bool signal_shown(const struct watched_signal *signal)
 {
 	return signal->series != STORE_NO_SERIES || signal->tracker.state != FINDING_QUIET;
@@ -206,7 +191,7 @@ static void write_signal(struct buf *json, const struct watched_workload *worklo
 	char newest[32];
 
 	buf_add_char(json, '{');
-	write_key(json, &workload->key);
+	write_workload_key(json, &workload->key);
 	buf_printf(json, ",\"role\":\"%s\",\"unit\":\"%s\",\"quality\":\"%s\"", role_name(role),
 		role_unit(role), quality_name(last->quality));
 	write_number(json, "value", last->value);
@@ -263,7 +248,7 @@ enum status analyzer_write_workloads(struct analyzer *analyzer, struct buf *json
 			findings += signal_active(&watched->signals[role]);
 		}
 		buf_add_text(json, written++ > 0 ? ",{" : "{");
-		write_key(json, &watched->key);
+		write_workload_key(json, &watched->key);
 		buf_printf(json, ",\"signals\":%zu,\"findings\":%zu", signals, findings);
 		write_number(json, "replicas", watched->signals[ROLE_REPLICAS].last.newest);
 		buf_add_char(json, '}');
@@ -385,6 +370,23 @@ static void collect_forecast(const struct watched_workload *workload, enum signa
 	}
 }
 
+static void collect_peak(const struct watched_workload *workload)
+{
+	const struct demand_view *peak = &workload->peak;
+	const char *kind = target_kind_name(workload->key.kind), *role = role_name(peak->role);
+	char horizon[16], quantile[16];
+
+	snprintf(horizon, sizeof(horizon), "%dm", DEMAND_MINUTES);
+	for (size_t i = 0; i < DEMAND_QUANTILES && peak->state == DEMAND_SERVING; i++) {
+		snprintf(quantile, sizeof(quantile), "%g", demand_levels[i]);
+		metrics_set(METRIC_FORECAST_PEAK, peak->quantiles[i], workload->key.namespace_name,
+			kind, workload->key.name, role, horizon, quantile);
+	}
+	if (!isnan(peak->skill))
+		metrics_set(METRIC_FORECAST_PEAK_SKILL, peak->skill, workload->key.namespace_name,
+			kind, workload->key.name, role, horizon);
+}
+
 /* Label values of a workload are bounded by workload_max. */
 void analyzer_collect(void *argument)
 {
@@ -395,11 +397,14 @@ void analyzer_collect(void *argument)
 	metrics_clear(METRIC_WORKLOAD_SCORE);
 	metrics_clear(METRIC_FORECAST);
 	metrics_clear(METRIC_FORECAST_SKILL);
+	metrics_clear(METRIC_FORECAST_PEAK);
+	metrics_clear(METRIC_FORECAST_PEAK_SKILL);
 	metrics_clear(METRIC_CURRENT_REPLICAS);
 	for (size_t i = 0; i < snapshot->roster.count; i++) {
 		const struct watched_workload *workload = &snapshot->roster.workloads[i];
 
 		collect_replicas(workload);
+		collect_peak(workload);
 		if (!isnan(workload->watched.answer.surprise))
 			metrics_set(METRIC_WORKLOAD_SCORE, workload->watched.answer.surprise,
 				workload->key.namespace_name, target_kind_name(workload->key.kind),

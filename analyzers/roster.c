@@ -24,6 +24,7 @@ static void let_go(struct watched_workload *workload)
 	sight_close(workload->sight);
 	watch_close(workload->watch);
 	outlook_close(workload->outlook);
+	demand_close(workload->demand);
 }
 
 void roster_fini(struct roster *roster)
@@ -80,6 +81,8 @@ static enum status add_workload(struct roster *roster, const struct workload_key
 	workload->key = *key;
 	workload->row.row = GRID_NEVER;
 	workload->outlook_tried = ROLLUP_NEVER;
+	workload->demand_again = ROLLUP_NEVER;
+	demand_none(&workload->peak);
 	workload->kept = ROLLUP_NEVER;
 	workload->watched.quarantine = ALARM_UNFITTED;
 	for (int role = 0; role < ROLE_COUNT; role++) {
@@ -265,6 +268,7 @@ enum status roster_copy(struct roster *copy, const struct roster *roster)
 		copy->workloads[i].sight = NULL;
 		copy->workloads[i].watch = NULL;
 		copy->workloads[i].outlook = NULL;
+		copy->workloads[i].demand = NULL;
 	}
 	memcpy(copy->slots, roster->slots, roster->slot_count * sizeof(*copy->slots));
 	return STATUS_OK;

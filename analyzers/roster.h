@@ -9,6 +9,7 @@
 #ifndef NIMBUSGUARD_ANALYZERS_ROSTER_H
 #define NIMBUSGUARD_ANALYZERS_ROSTER_H
 
+#include "analyzers/demand.h"
 #include "analyzers/findings.h"
 #include "analyzers/outlook.h"
 #include "analyzers/sight.h"
@@ -33,10 +34,13 @@ struct watched_workload {
 	struct sight *sight;
 	struct watch *watch;
 	struct outlook *outlook;
-	int64_t outlook_tried;  /* minute; ROLLUP_NEVER: not yet */
-	uint32_t outlook_roles; /* that were asked for */
-	int64_t kept;           /* minute of the last state that was written; ROLLUP_NEVER: none */
-	struct grid_row row;    /* the last closed minute */
+	int64_t outlook_tried;   /* minute; ROLLUP_NEVER: not yet */
+	uint32_t outlook_roles;  /* that were asked for */
+	struct demand *demand;   /* of the scan alone, too */
+	int64_t demand_again;    /* minute of its next training; ROLLUP_NEVER: none was asked for */
+	struct demand_view peak; /* as of the last closed minute */
+	int64_t kept;            /* minute of the last state that was written; ROLLUP_NEVER: none */
+	struct grid_row row;     /* the last closed minute */
 	struct watch_state watched; /* as of then */
 	bool watch_told;            /* its episode is a finding of its own */
 	struct watched_signal signals[ROLE_COUNT];

@@ -33,6 +33,8 @@ struct snapshot {
 	_Atomic unsigned holders;
 	int64_t scanned_ms;
 	int64_t stale_ms[ROLE_COUNT]; /* of the bindings then in force */
+	uint32_t forecast_roles; /* bit 1 << role: is to be forecast; 0: no forecaster is set */
+	int64_t forecast_rows, forecast_rows_min; /* minutes that are learnt from, and the fewest */
 	struct roster roster;
 	struct findings_log log;
 };
@@ -47,6 +49,8 @@ void snapshot_release(struct snapshot *snapshot);
 struct snapshot *analyzer_snapshot(struct analyzer *analyzer) MUST_CHECK;
 /* Sets the gauges of what was seen; a collector (base/metrics.h) with the analyzer as argument. */
 void analyzer_collect(void *argument);
+/* NULL: there is none. */
+struct rollup *analyzer_rollup(struct analyzer *analyzer);
 struct store *analyzer_store(struct analyzer *analyzer);
 const struct clock *analyzer_clock(struct analyzer *analyzer);
 /* As school_progress() of the net for all workloads; false too when it is not trained here. */

@@ -78,6 +78,7 @@ void trainer_close(struct trainer *trainer)
 
 		watch_model_close(job->trained.model);
 		outlook_close(job->trained.outlook);
+		demand_close(job->trained.demand);
 	}
 	pthread_cond_destroy(&trainer->changed);
 	pthread_mutex_destroy(&trainer->lock);
@@ -107,6 +108,8 @@ void trainer_tell(struct trainer *trainer, training_told_fn *told, void *argumen
 }
 
 _Static_assert(TRAINING_HORIZONS == OUTLOOK_HORIZONS, "a skill each");
+/* As which a demand's skill is told: 15 minutes. */
+#define DEMAND_HORIZON 1
 
 static void skill_mean(const struct outlook *outlook, double *skill)
 {
@@ -128,28 +131,47 @@ static void skill_mean(const struct outlook *outlook, double *skill)
 		skill[i] = counts[i] > 0 ? skill[i] / (double)counts[i] : NAN;
 }
 
+static const char *method_of(const struct train_order *order)
+{
+	if (order->kind == TRAIN_DEMAND)
+		return "quantile_net";
+	return order->kind == TRAIN_WATCH ? order->watch.class->name
+					  : forecaster_class_name(order->outlook.class);
+}
+
+static int64_t rows_of(const struct train_order *order)
+{
+	if (order->kind == TRAIN_DEMAND)
+		return order->rows;
+	return order->kind == TRAIN_WATCH ? order->watch.train_rows : order->outlook.train_rows;
+}
+
 static void tell(const struct trainer *trainer, const struct job *job, const char *kind,
 	enum status status, int64_t started_ms)
 {
 	const struct train_order *order = &job->order;
-	bool detect = order->kind == TRAIN_WATCH;
 	struct training_report report = {.kind = kind,
-		.method = detect ? order->watch.class->name
-				 : forecaster_class_name(order->outlook.class),
+		.method = method_of(order),
 		.workload = &order->workload,
 		.status = status,
 		.started_ms = started_ms,
 		.ended_ms = clock_now_ms(clock_system()),
 		.end_minute = order->end,
-		.rows_max = detect ? order->watch.train_rows : order->outlook.train_rows};
+		.rows_max = rows_of(order)};
 
 	if (trainer->told == NULL)
 		return;
 	skill_mean(job->trained.outlook, report.skill);
+	if (job->trained.demand != NULL) {
+		struct demand_view view;
+
+		demand_read(job->trained.demand, &view);
+		report.skill[DEMAND_HORIZON] = view.skill;
+	}
 	trainer->told(trainer->told_argument, &report);
 }
 
-static const char *const kinds[] = {"detect", "forecast", "detect", "forecast"};
+static const char *const kinds[] = {"detect", "forecast", "peak", "detect", "forecast", "peak"};
 
 /* Before what was learnt is handed over: its state is nobody else's yet. */
 static void keep(const struct trainer *trainer, const struct workload_key *workload,
@@ -171,12 +193,26 @@ static void keep_trained(const struct trainer *trainer, struct trained *trained)
 	void *bytes = NULL;
 	size_t size = 0;
 
-	if (!trainer_keeps(trainer))
+	/* A demand may yet have to give way to the one that serves, whose file stays until then. */
+	if (!trainer_keeps(trainer) || trained->demand != NULL)
 		return;
 	bytes = trained->model != NULL ? watch_model_write(trained->model, &size)
 				       : outlook_write(trained->outlook, &size);
 	keep(trainer, &trained->workload, kinds[trained->kind], bytes, size);
 	mem_free(bytes);
+}
+
+static enum status read_back(const struct trainer *trainer, const struct train_order *order,
+	const void *body, size_t size, struct trained *trained, struct error *error)
+{
+	if (order->kind == TRAIN_WATCH)
+		return watch_restore(&order->watch, trainer->rollup, &order->workload, order->roles,
+			order->end, body, size, &trained->model, error);
+	if (order->kind == TRAIN_DEMAND)
+		return demand_restore(trainer->rollup, &order->workload, order->role, order->end,
+			body, size, &trained->demand, error);
+	return outlook_restore(&order->outlook, trainer->rollup, &order->workload, order->roles,
+		order->end, body, size, &trained->outlook, error);
 }
 
 /* What a file tells; false: it is to be learnt anew. */
@@ -196,12 +232,9 @@ static bool restore(struct trainer *trainer, const struct train_order *order,
 	status = learnt_file_read(trainer->folder, kind, &order->workload, &bytes, &body, &size,
 		&error);
 	if (status == STATUS_OK)
-		status = order->kind == TRAIN_WATCH
-			? watch_restore(&order->watch, trainer->rollup, &order->workload,
-				  order->roles, order->end, body, size, &trained->model, &error)
-			: outlook_restore(&order->outlook, trainer->rollup, &order->workload,
-				  order->roles, order->end, body, size, &trained->outlook, &error);
+		status = read_back(trainer, order, body, size, trained, &error);
 	buf_fini(&bytes);
+	trained->restored = status == STATUS_OK;
 	metrics_inc(METRIC_MODELS_RESTORED, kind, status_label(status));
 	if (status != STATUS_OK && status != STATUS_NOT_FOUND)
 		LOG_WARN("what was learnt of a workload before is refused, it is learnt anew",
@@ -220,6 +253,9 @@ static void learn(struct trainer *trainer, struct job *job)
 	if (order->kind == TRAIN_WATCH)
 		status = watch_train(&order->watch, trainer->rollup, &order->workload, order->roles,
 			order->end, &trained->model, &trained->error);
+	else if (order->kind == TRAIN_DEMAND)
+		status = demand_train(trainer->rollup, &order->workload, order->role, order->rows,
+			order->end, &trained->demand, &trained->error);
 	else
 		status = outlook_train(&order->outlook, trainer->rollup, &order->workload,
 			order->roles, order->end, &trained->outlook, &trained->error);
@@ -322,6 +358,7 @@ bool trainer_take(struct trainer *trainer, struct trained *trained)
 		*trained = job->trained;
 		job->trained.model = NULL;
 		job->trained.outlook = NULL;
+		job->trained.demand = NULL;
 		trainer->taken++;
 	}
 	pthread_mutex_unlock(&trainer->lock);

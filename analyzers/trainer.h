@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 
+#include "analyzers/demand.h"
 #include "analyzers/outlook.h"
 #include "analyzers/training.h"
 #include "analyzers/watch.h"
@@ -23,7 +24,7 @@
 
 struct trainer;
 
-enum train_kind { TRAIN_WATCH, TRAIN_OUTLOOK, KEEP_WATCH, KEEP_OUTLOOK };
+enum train_kind { TRAIN_WATCH, TRAIN_OUTLOOK, TRAIN_DEMAND, KEEP_WATCH, KEEP_OUTLOOK, KEEP_DEMAND };
 
 /* What is to be learnt from the minutes before `end`. */
 struct train_order {
@@ -33,6 +34,8 @@ struct train_order {
 	int64_t end;
 	struct watch_spec watch;     /* of TRAIN_WATCH */
 	struct outlook_spec outlook; /* of TRAIN_OUTLOOK */
+	enum signal_role role;       /* of TRAIN_DEMAND, */
+	int64_t rows;                /* and the minutes that it is fitted to, at most */
 	bool restore;                /* what was learnt before, when its file is good */
 	void *kept; /* of KEEP_*: what is to be written; the trainer's once it is asked */
 	size_t kept_size;
@@ -44,6 +47,8 @@ struct trained {
 	struct workload_key workload;
 	struct watch_model *model;
 	struct outlook *outlook;
+	struct demand *demand;
+	bool restored; /* out of a file */
 	struct error error;
 };
 

@@ -13,7 +13,8 @@
 
 /* Whatever came of it. */
 struct training_report {
-	const char *kind, *method; /* "detect", "forecast" or "general"; the name of the class */
+	const char *kind,
+		*method; /* "detect", "forecast", "peak" or "general"; the name of the class */
 	const struct workload_key *workload; /* NULL: all of them (general) */
 	enum status status;                  /* STATUS_UNAVAILABLE: there is not enough history */
 	int64_t started_ms, ended_ms,

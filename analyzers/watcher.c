@@ -12,8 +12,40 @@
 #define RETRY_MINUTES 60
 /* How often states are written: what a restart has to step through again. */
 #define KEEP_MINUTES 180
+/* When a demand is fitted anew: a day after one that was of less than a week, else after a week. */
+#define DEMAND_AGAIN_FIRST 1440
+#define DEMAND_AGAIN 10080
 
 static const char *const states[] = {"learning", "serving", "quarantined"};
+
+/* One that was fitted takes the place of the one that serves only when it beats it, once it has stepped along
+ * the minutes since; one out of a file goes on as it was. */
+static void adopt_demand(struct watcher *watcher, struct watched_workload *workload,
+	struct trained *trained)
+{
+	int64_t minute = sight_row(workload->sight)->row;
+	struct demand *demand = trained->demand;
+	struct error error;
+	bool wins;
+
+	if (workload->peak.state == DEMAND_NONE || workload->peak.role != demand_of(demand))
+		return;
+	if (demand_catch_up(demand, watcher->rollup, &trained->workload, minute + 1, &error) !=
+		STATUS_OK)
+		return;
+	wins = trained->restored || demand_beats(demand, workload->demand);
+	workload->demand_again =
+		minute + (demand_rows(demand) < DEMAND_AGAIN ? DEMAND_AGAIN_FIRST : DEMAND_AGAIN);
+	if (!trained->restored)
+		metrics_inc(METRIC_PEAK_TRAININGS, wins ? "promoted" : "kept");
+	if (wins) {
+		demand_close(workload->demand);
+		workload->demand = demand;
+		trained->demand = NULL;
+	} else if (workload->demand == NULL) {
+		demand_read(demand, &workload->peak);
+	}
+}
 
 /* What was learnt takes its place, where there still is one. */
 static void adopt(struct watcher *watcher, struct roster *roster, struct trained *trained)
@@ -36,8 +68,11 @@ static void adopt(struct watcher *watcher, struct roster *roster, struct trained
 		workload->outlook = trained->outlook;
 		trained->outlook = NULL;
 	}
+	if (placed && trained->demand != NULL)
+		adopt_demand(watcher, workload, trained);
 	watch_model_close(trained->model);
 	outlook_close(trained->outlook);
+	demand_close(trained->demand);
 }
 
 void watcher_begin(struct watcher *watcher, struct roster *roster)
@@ -209,6 +244,65 @@ static void follow_outlook(struct watcher *watcher, struct watched_workload *wor
 	learn_outlook(watcher, workload, roles, sight_row(workload->sight)->row);
 }
 
+static void learn_demand(struct watcher *watcher, struct watched_workload *workload,
+	enum signal_role role, int64_t minute)
+{
+	const struct train_order order = {.kind = TRAIN_DEMAND,
+		.workload = workload->key,
+		.role = role,
+		.rows = watcher->outlook.train_rows,
+		.end = minute + 1,
+		.restore = workload->demand_again == ROLLUP_NEVER};
+
+	/* A clock that was set back by more than a training is apart does not wait for it to come round. */
+	if (minute < workload->demand_again && workload->demand_again - minute <= DEMAND_AGAIN)
+		return;
+	if (has_room(watcher, minute) && !trainer_ask(watcher->trainer, &order))
+		return;
+	workload->demand_again = minute + RETRY_MINUTES;
+}
+
+/* Its role is that of the minute before: another one begins anew. */
+static void demand_begin(struct watched_workload *workload, uint32_t roles)
+{
+	enum signal_role role = workload->peak.role;
+	bool any = demand_role(roles, &role);
+
+	if (any && workload->peak.state != DEMAND_NONE && workload->peak.role == role)
+		return;
+	demand_close(workload->demand);
+	workload->demand = NULL;
+	demand_none(&workload->peak);
+	if (!any)
+		return;
+	workload->demand_again = ROLLUP_NEVER;
+	workload->peak.role = role;
+	workload->peak.state = DEMAND_LEARNING;
+}
+
+static void follow_demand(struct watcher *watcher, struct watched_workload *workload,
+	const struct sight_scratch *scratch)
+{
+	const struct sight *sight = workload->sight;
+	int64_t started_ns = clock_mono_ns(clock_system());
+	struct demand *demand;
+
+	demand_begin(workload, sight_roles(sight) & watcher->forecast_roles);
+	if (workload->peak.state == DEMAND_NONE)
+		return;
+	demand = workload->demand;
+	for (size_t k = 0; demand != NULL && k < sight_column_count(sight); k++)
+		for (size_t i = 0;
+			sight_column_role(sight, k) == demand_of(demand) && i < scratch->span.rows;
+			i++)
+			demand_step(demand, scratch->span.first + (int64_t)i,
+				scratch->values[i][k]);
+	if (demand != NULL)
+		demand_read(demand, &workload->peak);
+	watcher->forecast_ns += clock_mono_ns(clock_system()) - started_ns;
+	learn_demand(watcher, workload, workload->peak.role, sight_row(sight)->row);
+}
+
 static void warn_quarantine(const struct watched_workload *workload, enum alarm_quarantine before)
 {
 	const struct watch_state *state = &workload->watched;
@@ -281,7 +375,10 @@ static void keep_states(struct watcher *watcher, struct watched_workload *worklo
 		if (!keep(watcher, workload, KEEP_WATCH, bytes, size))
 			return;
 		bytes = workload->outlook != NULL ? outlook_write(workload->outlook, &size) : NULL;
-		if (keep(watcher, workload, KEEP_OUTLOOK, bytes, size))
+		if (!keep(watcher, workload, KEEP_OUTLOOK, bytes, size))
+			return;
+		bytes = workload->demand != NULL ? demand_write(workload->demand, &size) : NULL;
+		if (keep(watcher, workload, KEEP_DEMAND, bytes, size))
 			workload->kept = minute;
 	}
 }
@@ -291,8 +388,10 @@ void watcher_follow(struct watcher *watcher, struct watched_workload *workload,
 {
 	if (watcher->trainer == NULL)
 		return;
-	if (watcher->outlook.class != NULL)
+	if (watcher->outlook.class != NULL) {
 		follow_outlook(watcher, workload, scratch);
+		follow_demand(watcher, workload, scratch);
+	}
 	if (watcher->spec.class != NULL)
 		follow_watch(watcher, workload, scratch, now_ms, tell, argument);
 	keep_states(watcher, workload, sight_row(workload->sight)->row);
@@ -304,6 +403,8 @@ void watcher_count(struct watcher *watcher, const struct watched_workload *workl
 
 	if (workload->outlook != NULL)
 		watcher->counting += outlook_bytes(workload->outlook);
+	if (workload->demand != NULL)
+		watcher->counting += demand_bytes(workload->demand);
 	if (workload->watch == NULL)
 		return;
 	watcher->counting += watch_bytes(workload->watch);

@@ -276,6 +276,12 @@ void service_backfill_config(const struct config *config, struct bundle *bundle,
 static void read_signal(void *self, const struct workload_key *workload, enum signal_role role,
 	enum signal_fold fold, int64_t from_ms, int64_t to_ms, struct signal_reading *reading)
 {
+	if (fold == SIGNAL_PEAK) {
+		*reading = (struct signal_reading){.samples = 0};
+		reading->quality = analyzer_peak(self, workload, role, to_ms, &reading->value,
+			&reading->newest_ms);
+		return;
+	}
 	analyzer_read(self, workload, role, (int)fold, from_ms, to_ms, &reading->quality,
 		&reading->value, &reading->newest_ms, &reading->samples);
 }

@@ -229,7 +229,7 @@
 		NULL, false, "Time from one sample of a series to the next.")                       \
 	SETTING(WRITE_OUT_METRICS, "remote_write_out.metrics", LIST,                                \
 		"nimbusguard_anomaly_score,nimbusguard_workload_anomaly_score,"                     \
-		"nimbusguard_forecast,nimbusguard_forecast_skill,"                                  \
+		"nimbusguard_forecast,nimbusguard_forecast_skill,nimbusguard_forecast_peak,"        \
 		"nimbusguard_scaler_wanted_replicas",                                               \
 		0, 0, NULL, false,                                                                  \
 		"Counters and gauges of the metrics page to write; a name may end "                 \

@@ -354,10 +354,14 @@ void signal_test_run(const struct signal_test *test, const struct signal_source 
 void signal_test_write(const struct signal_test *test, const struct test_result *result, char *text,
 	size_t size)
 {
-	static const char *const folds[] = {"newest", "mean", "least", "greatest", "increase of"};
+	static const char *const folds[] = {"newest", "mean", "least", "greatest", "increase of",
+		"peak to come of"};
 	char over[32], value[48];
 
-	format_duration(test->over_ms, over, sizeof(over));
+	if (test->fold == SIGNAL_PEAK)
+		snprintf(over, sizeof(over), "the next 15m");
+	else
+		format_duration(test->over_ms, over, sizeof(over));
 	if (result->reading.quality == QUALITY_GOOD)
 		snprintf(value, sizeof(value), "%.4g", result->reading.value);
 	else

@@ -40,7 +40,7 @@ static const char *const mode_words[] = {
 };
 
 /* In the order of enum signal_fold. */
-static const char *const fold_words[] = {"newest", "mean", "min", "max", "increase", NULL};
+static const char *const fold_words[] = {"newest", "mean", "min", "max", "increase", "peak", NULL};
 static const char *const side_words[] = {"below", "above", NULL};
 static const char *const hand_over_words[] = {"none", "ticket", NULL};
 
@@ -207,6 +207,21 @@ static bool counts(enum signal_role role)
 	return role == ROLE_RESTARTS || role == ROLE_OOM_KILLS;
 }
 
+/* The highest of the minutes to come is known of these signals alone, and of no other span. */
+static void check_peak(struct reading *reading, const struct yaml_node *map,
+	const struct signal_test *test)
+{
+	if (test->fold != SIGNAL_PEAK)
+		return;
+	if (yaml_get(map, "over"))
+		yaml_report(&reading->at, yaml_get(map, "over"),
+			"over: not with fold: peak, which is of the next 15 minutes");
+	if (test->role != ROLE_REQUEST_RATE && test->role != ROLE_CPU)
+		yaml_report(&reading->at, yaml_get(map, "fold"),
+			"fold: peak is known of request_rate, or of cpu where there is none; not of %s",
+			role_name(test->role));
+}
+
 static bool read_test(struct reading *reading, const struct yaml_node *map,
 	struct signal_test *test)
 {
@@ -223,6 +238,7 @@ static bool read_test(struct reading *reading, const struct yaml_node *map,
 	yaml_read_duration(&reading->at, map, "over", false, 1000, DAY_MS, &test->over_ms);
 	if (yaml_read_choice(&reading->at, map, "fold", false, fold_words, &fold))
 		test->fold = (enum signal_fold)fold;
+	check_peak(reading, map, test);
 	return true;
 }
 
@@ -292,6 +308,9 @@ static void read_verify(struct reading *reading, const struct yaml_node *root)
 		return;
 	}
 	playbook->verified = read_test(reading, map, &playbook->verify);
+	if (playbook->verified && playbook->verify.fold == SIGNAL_PEAK)
+		yaml_report(&reading->at, yaml_get(map, "fold"),
+			"fold: peak is of what is to come, and does not tell whether a change helped");
 	yaml_read_duration(&reading->at, map, "group_interval", false, 0, DAY_MS, &group_ms);
 	yaml_read_duration(&reading->at, map, "scrape_interval", false, 0, 3600000, &scrape_ms);
 	look_back = reading->range_ms + reading->for_ms + group_ms + scrape_ms;

@@ -13,7 +13,16 @@
 #include "base/quality.h"
 #include "base/workload.h"
 
-enum signal_fold { SIGNAL_NEWEST, SIGNAL_MEAN, SIGNAL_MIN, SIGNAL_MAX, SIGNAL_INCREASE };
+/* SIGNAL_PEAK: what nine of ten times the highest minute of the next fifteen does not pass; asked of conditions
+ * alone, and the time asked for counts by its end. */
+enum signal_fold {
+	SIGNAL_NEWEST,
+	SIGNAL_MEAN,
+	SIGNAL_MIN,
+	SIGNAL_MAX,
+	SIGNAL_INCREASE,
+	SIGNAL_PEAK
+};
 
 struct signal_reading {
 	enum quality

@@ -2,16 +2,19 @@
  * Quantiles of the maximum to come.
  *
  * The slots of eight days lie in a ring; all inputs of a slot are worked out from it anew, some hundred
- * additions. What is known of bursts (a level of more than BURST times its slow mean) is kept apart, by
+ * additions. A slot is the upper half of a float without its sign, rounded: two bytes with 8 bits behind the
+ * point, which do for the logarithms of ratios. What is known of bursts (a level of more than BURST times its slow mean) is kept apart, by
  * the minute of the hour.
  */
 #include "analyzers/forecast/peak.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "analyzers/forecast/pending.h"
 #include "analyzers/forecast/quantile_net.h"
+#include "analyzers/pack.h"
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -28,6 +31,13 @@
 #define VALUE_MAX 1e30
 /* A longer hole is told as one of this many slots. */
 #define GAP_MAX PEAK_DAY_SLOTS_MAX
+#define SLOT_MISSING UINT16_MAX
+#define SLOT_SHIFT 15 /* of the bits of a float: the sign is never set */
+#define HOLDOUT_MAX .5
+/* Of what waits for its outcome: the quantiles, then the level and its floor as they were. */
+#define SAID_LEVEL PEAK_LEVELS
+#define SAID_FLOOR (PEAK_LEVELS + 1)
+#define SAID_WIDTH (PEAK_LEVELS + 2)
 
 const float peak_levels[PEAK_LEVELS] = {.3f, .5f, .7f, .8f, .9f, .95f, .98f, .99f, .995f, .999f};
 
@@ -36,7 +46,7 @@ struct peak {
 	struct quantile_net net;
 	bool fitted, started;
 	size_t day, five;     /* slots of a day and of five minutes */
-	float *ring;          /* [ring_size], NaN: missing */
+	uint16_t *ring;       /* [ring_size], SLOT_MISSING or slot_pack() of it */
 	size_t ring_size, at; /* at: of the newest */
 	int64_t last_ms;
 	double slow;  /* slow mean of the level; NaN: none yet */
@@ -44,7 +54,12 @@ struct peak {
 	double since; /* slots since the last burst */
 	double burst_mean[60], burst_max[60];
 	double shift[PEAK_LEVELS];
-	struct pending pending; /* what was said: [PEAK_LEVELS] */
+	/* Logarithms of the fixed multiples; sums of losses, weights falling by half a day, and how many
+	 * outcomes are in them. */
+	double multiples[PEAK_LEVELS];
+	double loss, multiples_loss;
+	uint64_t outcomes;
+	struct pending pending; /* what was said: [SAID_WIDTH] */
 };
 
 void peak_config_default(struct peak_config *config)
@@ -62,6 +77,8 @@ static enum status config_check(const struct peak_config *config, struct error *
 	if (config->horizon < 1 || config->horizon > PEAK_HORIZON_MAX)
 		return error_set(error, STATUS_BAD_INPUT, "horizon must be 1 to %d",
 			PEAK_HORIZON_MAX);
+	if (!(config->holdout >= 0 && config->holdout <= HOLDOUT_MAX))
+		return error_set(error, STATUS_BAD_INPUT, "holdout must be 0 to %.1f", HOLDOUT_MAX);
 	return STATUS_OK;
 }
 
@@ -87,8 +104,8 @@ struct peak *peak_open(const struct peak_config *config, struct error *error)
 		goto failed;
 	}
 	for (size_t i = 0; i < peak->ring_size; i++)
-		peak->ring[i] = NAN;
-	if (pending_init(&peak->pending, config->horizon, PEAK_LEVELS, error) != STATUS_OK ||
+		peak->ring[i] = SLOT_MISSING;
+	if (pending_init(&peak->pending, config->horizon, SAID_WIDTH, error) != STATUS_OK ||
 		quantile_net_init(&peak->net, PEAK_INPUTS, peak_levels, PEAK_LEVELS, kernels_best(),
 			error) != STATUS_OK)
 		goto failed;
@@ -108,12 +125,51 @@ void peak_close(struct peak *peak)
 	mem_free(peak);
 }
 
+size_t peak_size(const struct peak *peak)
+{
+	return sizeof(*peak) + peak->ring_size * sizeof(*peak->ring) +
+		peak->pending.rows * SAID_WIDTH * sizeof(double) +
+		(2 * PEAK_INPUTS + peak->net.parameter_count) * sizeof(float);
+}
+
+bool peak_last(const struct peak *peak, int64_t *at_ms)
+{
+	if (peak->started)
+		*at_ms = peak->last_ms;
+	return peak->started;
+}
+
 /* ---- what the slots tell ---- */
 
-/* The slot `back` slots before the newest. */
+static bool slot_known(double value)
+{
+	return value >= 0 && value <= VALUE_MAX;
+}
+
+static uint16_t slot_pack(double value)
+{
+	float number = (float)value;
+	uint32_t bits;
+
+	if (!slot_known(value))
+		return SLOT_MISSING;
+	memcpy(&bits, &number, sizeof(bits));
+	/* A minus before a zero is none. */
+	bits &= UINT32_MAX >> 1;
+	return (uint16_t)((bits + (1u << (SLOT_SHIFT - 1))) >> SLOT_SHIFT);
+}
+
+/* The slot `back` slots before the newest, at most a ring's; NaN: missing. */
 static double slot_back(const struct peak *peak, size_t back)
 {
-	return (double)peak->ring[(peak->at + peak->ring_size - back) % peak->ring_size];
+	size_t at = back <= peak->at ? peak->at - back : peak->at + peak->ring_size - back;
+	uint32_t bits = (uint32_t)peak->ring[at] << SLOT_SHIFT;
+	float number;
+
+	if (peak->ring[at] == SLOT_MISSING)
+		return NAN;
+	memcpy(&number, &bits, sizeof(number));
+	return (double)number;
 }
 
 struct summary {
@@ -147,11 +203,16 @@ static double level_back(const struct peak *peak, size_t back)
 	return summary_of(peak, back, 2).mean;
 }
 
+static double level_floor(const struct peak *peak)
+{
+	return fmax(.01 * peak->slow, 1e-12);
+}
+
 /* The logarithm of a value against the present level, bounded; what is unknown is 0. A hundredth of the
  * usual level is added to both, so that a lone request at night is no thousandfold. */
 static float ratio(const struct peak *peak, double value)
 {
-	double floor = fmax(.01 * peak->slow, 1e-12);
+	double floor = level_floor(peak);
 
 	if (isnan(value))
 		return 0;
@@ -230,7 +291,7 @@ static void slot_take(struct peak *peak, double value, int64_t at_ms)
 	double size;
 
 	peak->at = (peak->at + 1) % peak->ring_size;
-	peak->ring[peak->at] = (float)(value >= 0 && value <= VALUE_MAX ? value : NAN);
+	peak->ring[peak->at] = slot_pack(value);
 	peak->last_ms = at_ms;
 	peak->started = true;
 	peak->level = level_back(peak, 0);
@@ -249,6 +310,35 @@ static void slot_take(struct peak *peak, double value, int64_t at_ms)
 
 /* ---- saying and learning ---- */
 
+static double pinball(double value, double said, double level)
+{
+	return value >= said ? level * (value - said) : (level - 1) * (value - said);
+}
+
+/* In units of the level as it was, so that the busy hours are not all that counts. */
+static void losses_take(struct peak *peak, const double *said, double high)
+{
+	double kept = exp2(-2 / (double)peak->day), loss = 0, plain = 0;
+	double unit = said[SAID_LEVEL] + said[SAID_FLOOR];
+
+	for (size_t j = 0; j < PEAK_LEVELS; j++) {
+		double multiple = unit * exp(peak->multiples[j]) - said[SAID_FLOOR];
+
+		loss += pinball(high, said[j], (double)peak_levels[j]) / unit;
+		plain += pinball(high, multiple, (double)peak_levels[j]) / unit;
+	}
+	peak->loss = kept * peak->loss + loss;
+	peak->multiples_loss = kept * peak->multiples_loss + plain;
+	peak->outcomes++;
+}
+
+double peak_skill(const struct peak *peak)
+{
+	if (peak->outcomes < PEAK_SKILL_OUTCOMES || !(peak->multiples_loss > 0))
+		return NAN;
+	return 1 - peak->loss / peak->multiples_loss;
+}
+
 /* What was said `horizon` slots ago, now that all of its slots are known. */
 static void outcome_learn(struct peak *peak)
 {
@@ -257,6 +347,7 @@ static void outcome_learn(struct peak *peak)
 
 	if (isnan(said[0]) || isnan(high))
 		return;
+	losses_take(peak, said, high);
 	for (size_t j = 0; j < PEAK_LEVELS; j++) {
 		double missed = high > said[j] ? 1 : 0;
 
@@ -269,12 +360,14 @@ static void peak_say(struct peak *peak)
 {
 	double *said = pending_next(&peak->pending);
 	float inputs[PEAK_INPUTS], quantiles[PEAK_LEVELS];
-	double floor = fmax(.01 * peak->slow, 1e-12), before = 0;
+	double floor = level_floor(peak), before = 0;
 
-	for (size_t j = 0; j < PEAK_LEVELS; j++)
+	for (size_t j = 0; j < SAID_WIDTH; j++)
 		said[j] = NAN;
 	if (!peak->fitted || isnan(peak->level))
 		return;
+	said[SAID_LEVEL] = peak->level;
+	said[SAID_FLOOR] = floor;
 	inputs_fill(peak, inputs);
 	quantile_net_predict(&peak->net, inputs, quantiles);
 	for (size_t j = 0; j < PEAK_LEVELS; j++) {
@@ -315,6 +408,8 @@ void peak_predict(const struct peak *peak, double *quantiles)
 	memcpy(quantiles, pending_back(&peak->pending, 0), PEAK_LEVELS * sizeof(*quantiles));
 }
 
+/* ---- fitting ---- */
+
 /* The target of slot i, whose level is known; NaN when a slot of the horizon is missing. */
 static float target_of(const struct peak *peak, const double *values, size_t count, size_t i)
 {
@@ -323,14 +418,36 @@ static float target_of(const struct peak *peak, const double *values, size_t cou
 	if (i + peak->config.horizon >= count)
 		return NAN;
 	for (size_t k = 1; k <= peak->config.horizon; k++) {
-		if (!(values[i + k] >= 0 && values[i + k] <= VALUE_MAX))
+		if (!slot_known(values[i + k]))
 			return NAN;
 		high = fmax(high, values[i + k]);
 	}
 	return ratio(peak, high);
 }
 
-enum status peak_fit(struct peak *peak, const double *values, size_t count, int64_t start_ms,
+static int ascending(const void *a, const void *b)
+{
+	float x = *(const float *)a, y = *(const float *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* targets: [count], sorted and packed to the known ones, of which there is one at least. */
+static void multiples_take(struct peak *peak, float *targets, size_t count)
+{
+	size_t known = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (!isnan(targets[i]))
+			targets[known++] = targets[i];
+	qsort(targets, known, sizeof(*targets), ascending);
+	for (size_t j = 0; j < PEAK_LEVELS; j++)
+		peak->multiples[j] =
+			(double)targets[(size_t)((double)(known - 1) * (double)peak_levels[j])];
+}
+
+/* The net on the first `count` of the slots, along which the state goes. */
+static enum status net_fit(struct peak *peak, const double *values, size_t count, int64_t start_ms,
 	struct error *error)
 {
 	float *inputs = mem_zalloc(count * PEAK_INPUTS, sizeof(*inputs));
@@ -365,9 +482,48 @@ enum status peak_fit(struct peak *peak, const double *values, size_t count, int6
 	status = quantile_net_train(&peak->net, inputs, targets, count, &training, &loss, error);
 	peak->fitted = status == STATUS_OK;
 	if (peak->fitted)
-		peak_say(peak);
+		multiples_take(peak, targets, count);
 done:
 	mem_free(inputs);
 	mem_free(targets);
 	return status;
+}
+
+enum status peak_fit(struct peak *peak, const double *values, size_t count, int64_t start_ms,
+	struct error *error)
+{
+	size_t kept = (size_t)((double)count * peak->config.holdout);
+	enum status status = net_fit(peak, values, count - kept, start_ms, error);
+
+	if (status != STATUS_OK)
+		return status;
+	peak_say(peak);
+	for (size_t i = count - kept; i < count; i++)
+		slot_absorb(peak, values[i], start_ms + (int64_t)i * peak->config.slot_ms);
+	return STATUS_OK;
+}
+
+/* ---- keeping ---- */
+
+void peak_pack(struct peak *peak, struct pack *pack)
+{
+	pack_same(pack, (uint64_t)peak->config.slot_ms);
+	pack_same(pack, peak->config.horizon);
+	pack_flag(pack, &peak->fitted);
+	pack_flag(pack, &peak->started);
+	pack_bytes(pack, peak->ring, peak->ring_size * sizeof(*peak->ring));
+	pack_index(pack, &peak->at, peak->ring_size - 1);
+	pack_value(pack, &peak->last_ms);
+	pack_value(pack, &peak->slow);
+	pack_value(pack, &peak->level);
+	pack_value(pack, &peak->since);
+	pack_value(pack, &peak->burst_mean);
+	pack_value(pack, &peak->burst_max);
+	pack_value(pack, &peak->shift);
+	pack_value(pack, &peak->multiples);
+	pack_value(pack, &peak->loss);
+	pack_value(pack, &peak->multiples_loss);
+	pack_value(pack, &peak->outcomes);
+	pending_pack(&peak->pending, pack);
+	quantile_net_pack(&peak->net, pack);
 }

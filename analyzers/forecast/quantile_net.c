@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "analyzers/pack.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -355,4 +356,11 @@ void quantile_net_predict(const struct quantile_net *net, const float *inputs, f
 			quantiles[at] = quantiles[at - 1];
 		quantiles[at] = value;
 	}
+}
+
+void quantile_net_pack(struct quantile_net *net, struct pack *pack)
+{
+	pack_same(pack, net->inputs);
+	pack_same(pack, net->outputs);
+	pack_bytes(pack, net->block, (2 * net->inputs + net->parameter_count) * sizeof(float));
 }

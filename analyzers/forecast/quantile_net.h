@@ -34,6 +34,8 @@ struct quantile_net {
 	size_t parameter_count; /* behind the means and deviations */
 };
 
+struct pack;
+
 struct quantile_net_training {
 	size_t epochs, batch;
 	double rate;
@@ -51,6 +53,8 @@ void quantile_net_training_default(struct quantile_net_training *training);
 enum status quantile_net_train(struct quantile_net *net, const float *inputs, const float *targets,
 	size_t count, const struct quantile_net_training *training, double *loss,
 	struct error *error) MUST_CHECK;
+/* What was trained (analyzers/pack.h), from and to a net of the same shape. */
+void quantile_net_pack(struct quantile_net *net, struct pack *pack);
 /* inputs: [inputs], finite; quantiles: [outputs], ascending. */
 void quantile_net_predict(const struct quantile_net *net, const float *inputs, float *quantiles);
 

@@ -265,7 +265,8 @@ static void forecasts_go_on_as_if_nothing_had_been(void **state)
 		step_outlook(after, minute);
 		assert_true(outlook_read(before, ROLE_LATENCY, &one));
 		assert_true(outlook_read(after, ROLE_LATENCY, &two));
-		assert_memory_equal(&one, &two, sizeof(one));
+		assert_memory_equal(one.predictions, two.predictions, sizeof(one.predictions));
+		assert_memory_equal(one.skill, two.skill, sizeof(one.skill));
 	}
 	outlook_close(after);
 	assert_int_equal(outlook_restore(&outlook_spec, rollup, &web, ROLES, M0 + 5, bytes, size,

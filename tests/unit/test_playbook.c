@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "remediations/plan.h"
 #include "remediations/playbook.h"
 
 #define HEAD "playbook: p\ntrigger: {alert: ['alertname=\"A\"']}\n"
@@ -201,6 +202,34 @@ static void quantities_are_checked_with_their_place(void **state)
 	says(HEAD WORKLOAD "steps: [{action: scale, by: +1, to: 3}]\n" VERIFY, "not both");
 	says(HEAD WORKLOAD "steps: [{action: scale, by: +1, min: 5, max: 3}]\n" VERIFY,
 		"min is above max");
+}
+
+static void a_condition_may_ask_for_the_peak_to_come(void **state)
+{
+	struct playbooks *playbooks = load(HEAD WORKLOAD
+		"conditions: [{signal: request_rate, is: above, value: 800, fold: peak}]\n"
+		"steps: [{action: scale, by: +2}]\n" VERIFY);
+	const struct signal_test *test = &playbooks_at(playbooks, 0)->conditions[0];
+	const struct test_result result = {.reading = {.quality = QUALITY_GOOD, .value = 900},
+		.holds = true};
+	char text[256];
+
+	(void)state;
+	assert_int_equal(test->fold, SIGNAL_PEAK);
+	signal_test_write(test, &result, text, sizeof(text));
+	assert_string_equal(text,
+		"peak to come of request_rate over the next 15m is 900, wanted above 800");
+	playbooks_close(playbooks);
+	says(HEAD WORKLOAD
+		"conditions: [{signal: cpu, is: above, value: 8, fold: peak, over: 5m}]\n"
+		"steps: [{action: scale, by: +2}]\n" VERIFY,
+		"over: not with fold: peak");
+	says(HEAD WORKLOAD "conditions: [{signal: memory, is: above, value: 8, fold: peak}]\n"
+			   "steps: [{action: scale, by: +2}]\n" VERIFY,
+		"not of memory");
+	says(HEAD WORKLOAD "steps: [{action: scale, by: +2}]\n"
+			   "verify: {signal: cpu, is: below, value: 8, fold: peak}\n",
+		"does not tell whether a change helped");
 }
 
 static void a_raise_without_an_end_is_refused(void **state)
@@ -457,6 +486,7 @@ int main(void)
 		cmocka_unit_test(a_shorter_wait_is_warned_of_and_taken),
 		cmocka_unit_test(a_misspelt_key_is_named_with_its_place_and_a_suggestion),
 		cmocka_unit_test(quantities_are_checked_with_their_place),
+		cmocka_unit_test(a_condition_may_ask_for_the_peak_to_come),
 		cmocka_unit_test(a_raise_without_an_end_is_refused),
 		cmocka_unit_test(a_maximum_above_the_guard_is_warned_of),
 		cmocka_unit_test(nothing_shrinks_without_a_condition),

@@ -44,6 +44,7 @@ static const char signals[] =
 	"- {role: request_rate, selector: rate, detect: both, min_deviation: 1e6, "
 	"forecast: true}\n"
 	"- {role: latency, selector: latency, detect: up, min_deviation: 100}\n";
+static const char no_forecasts[] = "signals:\n- {role: cpu, selector: cpu, detect: both}\n";
 
 static char folder[FOLDER_PATH_MAX], tier_path[FOLDER_PATH_MAX + 20],
 	signal_path[FOLDER_PATH_MAX + 20];
@@ -101,6 +102,12 @@ static void usual(int64_t minute, double row[COLUMNS])
 	row[3] = 0.2 + 0.02 * fabs(random_normal(&dice));
 }
 
+/* Changes a row before it is sent; column -1: not sent. NULL: nothing is changed. */
+typedef void spoil_fn(double row[COLUMNS], bool sent[COLUMNS]);
+
+/* What the rows of the days before are changed by; the clock tells the minute. */
+static spoil_fn *tier_spoil;
+
 static void fill_tier(int days)
 {
 	static struct rollup_minute minutes[COLUMNS][DAY];
@@ -111,6 +118,14 @@ static void fill_tier(int days)
 			double row[COLUMNS];
 
 			usual(M0 - day * DAY + i, row);
+			if (tier_spoil != NULL) {
+				struct clock_manual then = manual;
+				bool sent[COLUMNS];
+
+				clock_manual_init(&manual, (M0 - day * DAY + i) * 60000);
+				tier_spoil(row, sent);
+				manual = then;
+			}
 			for (int k = 0; k < COLUMNS; k++)
 				minutes[k][i] = (struct rollup_minute){row[k], row[k], row[k],
 					row[k], 4, true};
@@ -192,9 +207,6 @@ static void sample(int column, double value)
 	memset(counts, 0, sizeof(counts));
 	store_append(store, &one, 1, counts);
 }
-
-/* Changes a row before it is sent; column -1: not sent. NULL: nothing is changed. */
-typedef void spoil_fn(double row[COLUMNS], bool sent[COLUMNS]);
 
 static void minute(spoil_fn *spoil)
 {
@@ -309,9 +321,21 @@ static double forecast(const char *quantile)
 		quantile);
 }
 
+/* The answer of GET /api/v1/predict. */
+static const char *prediction_told(void)
+{
+	static char text[65536];
+	struct buf json;
+
+	buf_init(&json, sizeof(text) - 1);
+	assert_int_equal(analyzer_write_outlook(analyzer, &json, &web), STATUS_OK);
+	snprintf(text, sizeof(text), "%s", json.data);
+	buf_fini(&json);
+	return text;
+}
+
 static void a_signal_that_is_to_be_forecast_is(void **state)
 {
-	struct buf json;
 	double middle;
 
 	open_world(signals, DAYS);
@@ -320,19 +344,88 @@ static void a_signal_that_is_to_be_forecast_is(void **state)
 	/* The load of this hour lies between 100 and 120. */
 	assert_true(middle > 90 && middle < 130);
 	assert_true(forecast("0.1") < middle && middle < forecast("0.9"));
-	buf_init(&json, 65536);
-	assert_int_equal(analyzer_write_outlook(analyzer, &json, &web), STATUS_OK);
-	says(json.data, "\"signals\":[{\"role\":\"request_rate\",");
-	says(json.data, "{\"minutes\":15,\"at\":\"20");
-	assert_null(strstr(json.data, "cpu"));
-	buf_fini(&json);
+	says(prediction_told(), "\"signals\":[{\"role\":\"request_rate\",");
+	says(prediction_told(), "\"state\":\"serving\",\"forecasts\":[");
+	says(prediction_told(), "{\"minutes\":15,\"at\":\"20");
+	assert_null(strstr(prediction_told(), "cpu"));
 	/* What is gone is not forecast. */
 	minutes(25, silent);
 	assert_true(isnan(forecast("0.5")) || forecast("0.5") == 0);
-	buf_init(&json, 65536);
-	assert_int_equal(analyzer_write_outlook(analyzer, &json, &web), STATUS_OK);
-	says(json.data, "\"signals\":[]");
-	buf_fini(&json);
+	says(prediction_told(),
+		"\"state\":\"stale\",\"reason\":\"stale, no value for more than 15 minutes\","
+		"\"forecasts\":[]");
+	says(prediction_told(), "\"peak\":{\"minutes\":15,");
+	says(prediction_told(),
+		"\"reason\":\"stale, the last two minutes are missing\",\"q50\":null");
+}
+
+static void why_a_forecast_is_silent_is_told(void **state)
+{
+	open_world(signals, 0);
+	minutes(37, NULL);
+	says(prediction_told(), "\"state\":\"learning\",\"reason\":\"learning, 3");
+	says(prediction_told(), " of 240 minutes\",\"forecasts\":[],\"peak\":{");
+	says(prediction_told(), " of 1440 minutes\",\"q50\":null");
+	close_world(NULL);
+	open_world(no_forecasts, 0);
+	minutes(3, NULL);
+	says(prediction_told(), "\"reason\":\"nothing is to be forecast: ");
+	says(prediction_told(), "\"signals\":[]");
+}
+
+/* Three times the load in the minutes 20 to 24 of each hour. */
+static void burst(double row[COLUMNS], bool sent[COLUMNS])
+{
+	if (now() / 60000 % 60 >= 20 && now() / 60000 % 60 < 25)
+		row[2] *= 3;
+}
+
+static double peak_shown(const char *quantile)
+{
+	struct buf page;
+
+	buf_init(&page, 1 << 20);
+	metrics_write_page(&page);
+	buf_fini(&page);
+	return metrics_get(METRIC_FORECAST_PEAK, "shop", "Deployment", "web", "request_rate", "15m",
+		quantile);
+}
+
+static void the_highest_minute_to_come_is_told(void **state)
+{
+	int64_t newest_ms = 0;
+	double value = NAN;
+
+	tier_spoil = burst;
+	open_world(signals, DAYS);
+	tier_spoil = NULL;
+	minutes(80, burst);
+	/* Of the minutes 80 to 94: a burst is among them. */
+	assert_int_equal(analyzer_peak(analyzer, &web, ROLE_REQUEST_RATE, now(), &value,
+				 &newest_ms),
+		QUALITY_GOOD);
+	assert_true(value > 200 && value < 600);
+	assert_true(newest_ms <= now() && newest_ms > now() - 180000);
+	assert_true(fabs(peak_shown("0.9") - value) < 1e-9);
+	assert_true(peak_shown("0.5") <= value && value <= peak_shown("0.99"));
+	assert_true(metrics_get(METRIC_FORECAST_PEAK_SKILL, "shop", "Deployment", "web",
+			    "request_rate", "15m") > 0);
+	assert_true(metrics_get(METRIC_PEAK_TRAININGS, "promoted") == 1);
+	says(prediction_told(), "\"peak\":{\"minutes\":15,\"until\":\"20");
+	says(prediction_told(), "\"state\":\"serving\",\"q50\":");
+	/* Of another signal, long past, and of a workload nobody knows. */
+	assert_int_equal(analyzer_peak(analyzer, &web, ROLE_CPU, now(), &value, &newest_ms),
+		QUALITY_MISSING);
+	assert_true(isnan(value));
+	assert_int_equal(analyzer_peak(analyzer, &web, ROLE_REQUEST_RATE, now() + 3600000, &value,
+				 &newest_ms),
+		QUALITY_STALE);
+	/* And once it is silent. */
+	minutes(5, silent);
+	assert_int_equal(analyzer_peak(analyzer, &web, ROLE_REQUEST_RATE, now(), &value,
+				 &newest_ms),
+		QUALITY_STALE);
+	assert_true(isnan(value) && peak_shown("0.9") == 0);
 }
 
 static void what_is_forecast_with_skill_is_foreseen(void **state)
@@ -635,6 +728,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_usual_raises_nothing_and_trouble_is_told_once_with_its_reason),
 		TEST(a_signal_that_is_to_be_forecast_is),
+		TEST(why_a_forecast_is_silent_is_told),
+		TEST(the_highest_minute_to_come_is_told),
 		TEST(what_is_forecast_with_skill_is_foreseen),
 		cmocka_unit_test(between_horizons_is_the_line_and_without_skill_nothing),
 		TEST(with_too_little_history_it_says_nothing),
