@@ -18,9 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "remediations/kube_object.h"
-#include "tests/support/kube_cluster.h"
-#include "tests/support/write_post.h"
+#include "tests/support/kube_guard.h"
 
 #define MANAGED "'nimbusguard.io/managed':'true'"
 #define WAIT_S 120
@@ -29,12 +29,13 @@
 #define ROUNDS 3
 
 static const char *const names[] = {"front", "loop", "web", "heap", "foreign", "auto", "later"};
+static const char *const storm_names[STORM] = {"storm-0", "storm-1", "storm-2", "storm-3",
+	"storm-4", "storm-5"};
 
+static struct kube_guard_workload workloads[ARRAY_COUNT(names) + STORM + 1];
 static struct kube_cluster cluster;
-static struct servers servers;
-static struct server *guard;
+static struct kube_guard guard;
 static char token_path[SERVER_PATH_MAX];
-static double saturation = 0.95;
 static bool opened;
 
 /* ---- the world ---- */
@@ -89,16 +90,6 @@ static void make_account(void)
 	kube_cluster_token(&cluster, "shop", "nimbusguard", "first", "token", token_path);
 }
 
-static const char *storm_name(int i)
-{
-	static char text[4][16];
-	static unsigned next;
-	char *name = text[next++ % 4];
-
-	snprintf(name, sizeof(text[0]), "storm-%d", i);
-	return name;
-}
-
 /* The bundled playbook with its outcome looked at sooner. */
 static void write_bundled(const char *name, const char *over)
 {
@@ -107,7 +98,7 @@ static void write_bundled(const char *name, const char *over)
 	snprintf(path, sizeof(path), "rules/playbooks/%s", name);
 	text = text_replace(source_read(path), over, "  over: 5s\n  after: 2s");
 	snprintf(path, sizeof(path), "playbook-%s", name);
-	(void)servers_write(&servers, path, text);
+	(void)servers_write(&guard.servers, path, text);
 	free(text);
 }
 
@@ -116,13 +107,13 @@ static void write_playbooks(void)
 	write_bundled("scale-out-on-saturation.yaml", "  over: 3m");
 	write_bundled("restart-crash-looping-pod.yaml", "  over: 5m");
 	write_bundled("raise-memory-on-oom.yaml", "  over: 5m");
-	(void)servers_write(&servers, "playbook-restart.yaml",
+	(void)servers_write(&guard.servers, "playbook-restart.yaml",
 		"playbook: restart-on-leak\ndescription: Restarts a workload that leaks.\n"
 		"trigger:\n  alert: ['alertname=\"Leak\"']\ntarget:\n  kind: Workload\n"
 		"steps:\n- action: restart_workload\n"
 		"verify: {signal: restarts, fold: newest, is: below, value: 1, over: 5s, "
 		"after: 2s}\n");
-	(void)servers_write(&servers, "playbook-cordon.yaml",
+	(void)servers_write(&guard.servers, "playbook-cordon.yaml",
 		"playbook: cordon-on-bad-disk\ndescription: Takes no more pods on a node.\n"
 		"trigger:\n  alert: ['alertname=\"BadDisk\"']\ntarget:\n  kind: Node\n"
 		"steps:\n- action: cordon\n"
@@ -132,69 +123,37 @@ static void write_playbooks(void)
 
 static void start_guard(void)
 {
-	static char url[SERVER_PATH_MAX], token[SERVER_PATH_MAX * 2], ca[SERVER_PATH_MAX * 2],
-		playbooks[SERVER_PATH_MAX * 6];
-	const char *const flags[] = {url, token, ca, playbooks, "--mode=auto", "--no-dry-run",
-		"--guard.startup-grace=0s", "--analyze.scan-interval=200ms",
+	static char playbooks[SERVER_PATH_MAX * 6];
+	const char *const flags[] = {playbooks,
 		/* `bare` has no role that would do, and is not said to. */
 		"--kubernetes.namespaces=shop,storm", NULL};
-	const char *folder = servers.folder;
+	const char *folder = guard.servers.folder;
 
-	snprintf(url, sizeof(url), "--kubernetes.url=%s", cluster.api->url);
-	snprintf(token, sizeof(token), "--kubernetes.token-file=%s", token_path);
-	snprintf(ca, sizeof(ca), "--kubernetes.ca-file=%s", cluster.ca_file);
 	snprintf(playbooks, sizeof(playbooks),
 		"--remediate.playbooks=%s/playbook-scale-out-on-saturation.yaml,"
 		"%s/playbook-restart-crash-looping-pod.yaml,%s/playbook-raise-memory-on-oom.yaml,"
 		"%s/playbook-restart.yaml,%s/playbook-cordon.yaml",
 		folder, folder, folder, folder, folder);
-	nimbusguard_start(&servers, guard, flags);
+	kube_guard_start(&guard, token_path, flags);
 }
 
-static size_t length_of(const char *path)
+static size_t list_workloads(void)
 {
-	json_t *list = nimbusguard_get(guard, path);
-	size_t length = json_array_size(list);
+	size_t count = 0;
 
-	json_decref(list);
-	return length;
-}
-
-static void add_workload(struct write_body *request, const char *namespace_name, const char *name)
-{
-	static const char *const series[] = {"workload_saturation:ratio",
-		"workload_oom_kills:increase", "workload_restarts:increase"};
-	char labels[256];
-
-	for (size_t i = 0; i < 3; i++) {
-		snprintf(labels, sizeof(labels),
-			"__name__=nimbusguard:%s,namespace=%s,workload=%s,workload_kind=Deployment",
-			series[i], namespace_name, name);
-		write_body_simple(request, labels, clock_now_ms(clock_system()),
-			i == 0 ? saturation : 0);
-	}
-}
-
-/* What the guard must see of the workloads: they are in the stream, and saturated. */
-static bool feed(void)
-{
-	static struct write_body request;
-
-	write_body_reset(&request);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		add_workload(&request, "shop", names[i]);
-	for (int i = 0; i < STORM; i++)
-		add_workload(&request, "storm", storm_name(i));
-	add_workload(&request, "bare", "web");
-	assert_int_equal(write_post_status(guard->port.number, &request), 204);
-	return true;
+	for (size_t i = 0; i < ARRAY_COUNT(names); i++)
+		workloads[count++] = (struct kube_guard_workload){"shop", names[i]};
+	for (size_t i = 0; i < STORM; i++)
+		workloads[count++] = (struct kube_guard_workload){"storm", storm_names[i]};
+	workloads[count++] = (struct kube_guard_workload){"bare", "web"};
+	return count;
 }
 
 static int setup(void **state)
 {
 	if (!servers_there(false, false) || !kube_cluster_there())
 		return 0;
-	servers_open(&servers);
+	kube_guard_open(&guard, &cluster, workloads, list_workloads());
 	kube_cluster_open(&cluster);
 	opened = true;
 	kube_cluster_namespace(&cluster, "shop");
@@ -204,26 +163,23 @@ static int setup(void **state)
 	grant("shop", true);
 	grant("storm", true);
 	grant("bare", false);
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; i < ARRAY_COUNT(names); i++)
 		kube_cluster_deployment(&cluster, "shop", names[i], 3,
 			strcmp(names[i], "foreign") == 0 ? "" : MANAGED);
 	for (int i = 0; i < STORM; i++)
-		kube_cluster_deployment(&cluster, "storm", storm_name(i), 1, MANAGED);
+		kube_cluster_deployment(&cluster, "storm", storm_names[i], 1, MANAGED);
 	kube_cluster_deployment(&cluster, "bare", "web", 3, MANAGED);
 	kube_cluster_patch(&cluster, "/api/v1/nodes/node-2", "{'metadata':{'annotations':{%s}}}",
 		MANAGED);
-	guard = server_add(&servers, "nimbusguard");
 	write_playbooks();
 	start_guard();
-	(void)feed();
-	AWAIT(&servers, length_of("workloads") == sizeof(names) / sizeof(names[0]) + STORM + 1, 60);
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	if (opened) {
-		servers_close(&servers);
+		kube_guard_close(&guard);
 		kube_cluster_close(&cluster);
 	}
 	return 0;
@@ -231,89 +187,9 @@ static int teardown(void **state)
 
 /* ---- words ---- */
 
-/* Labels are members of an object, in which ' stands for ". */
-static void send_alert(const char *name, const char *labels)
-{
-	char url[256], body[2048];
-	struct web_answer answer;
-
-	snprintf(body, sizeof(body),
-		"{'version':'4','groupKey':'g','status':'firing','receiver':'n','alerts':["
-		"{'status':'firing','labels':{'alertname':'%s',%s},"
-		"'startsAt':'2026-01-02T03:04:05Z'}]}",
-		name, labels);
-	for (char *at = body; *at != '\0'; at++)
-		if (*at == '\'')
-			*at = '"';
-	snprintf(url, sizeof(url), "%s/api/v1/webhook", guard->url);
-	answer = web_call("POST", url, NULL, body);
-	assert_int_equal(answer.status, 200);
-	web_answer_fini(&answer);
-}
-
-static void alert_workload(const char *alert, const char *namespace_name, const char *name)
-{
-	char labels[512];
-
-	snprintf(labels, sizeof(labels),
-		"'namespace':'%s','workload_kind':'Deployment','workload':'%s','container':'app'",
-		namespace_name, name);
-	send_alert(alert, labels);
-}
-
-/* The newest action on a target that is no ticket; NULL when there is none (json_decref). */
-static json_t *action_on(const char *namespace_name, const char *name)
-{
-	json_t *list = nimbusguard_get(guard, "actions"), *action, *found = NULL;
-	size_t i;
-
-	json_array_foreach(list, i, action)
-	{
-		const char *space =
-			json_string_value(kube_get(action, "target", "namespace", NULL));
-		const char *own = json_string_value(kube_get(action, "target", "name", NULL));
-		const char *kind = json_string_value(json_object_get(action, "kind"));
-
-		if (found == NULL && space != NULL && own != NULL &&
-			strcmp(space, namespace_name) == 0 && strcmp(own, name) == 0 &&
-			strcmp(kind, "ticket") != 0)
-			found = json_incref(action);
-	}
-	json_decref(list);
-	return found;
-}
-
-static bool action_has(const char *namespace_name, const char *name, const char *field,
-	const char *wanted)
-{
-	json_t *action = action_on(namespace_name, name);
-	const char *text = json_string_value(json_object_get(action, field));
-	bool has = text != NULL && (wanted == NULL || strstr(text, wanted) != NULL);
-
-	json_decref(action);
-	(void)feed();
-	return has;
-}
-
-static void await_done(const char *namespace_name, const char *name)
-{
-	json_t *action;
-	char *all;
-
-	for (int i = 0; i < WAIT_S * 5; i++) {
-		if (action_has(namespace_name, name, "done_at", NULL))
-			return;
-		clock_sleep_ms(200);
-	}
-	action = action_on(namespace_name, name);
-	all = json_dumps(action, JSON_INDENT(1));
-	servers_tell(&servers);
-	fail_msg("%s/%s was not done: %s", namespace_name, name, all != NULL ? all : "no action");
-}
-
 static void expect_key(const json_t *object, const char *namespace_name, const char *name)
 {
-	json_t *action = action_on(namespace_name, name);
+	json_t *action = kube_guard_action(&guard, namespace_name, name);
 
 	assert_string_equal(kube_annotation(object, ANNOTATION_ACTION),
 		json_string_value(json_object_get(action, "id")));
@@ -355,18 +231,18 @@ static void saturated_workload_is_scaled_and_cured(void **state)
 
 	if (!opened)
 		skip();
-	alert_workload("NimbusGuardWorkloadSaturated", "shop", "front");
-	await_done("shop", "front");
-	saturation = 0.3;
-	(void)feed();
+	kube_guard_alert(&guard, "NimbusGuardWorkloadSaturated", "shop", "front");
+	kube_guard_await_done(&guard, "shop", "front");
+	guard.saturation = 0.3;
+	kube_guard_feed(&guard);
 	object = deployment("shop", "front");
 	assert_int_equal(json_integer_value(kube_get(object, "spec", "replicas", NULL)), 5);
 	/* /scale takes no annotations: the manager tells whose change it was. */
 	assert_non_null(kube_managed(object, "nimbusguard", "scale"));
 	assert_null(kube_managed(object, "nimbusguard", ""));
 	json_decref(object);
-	AWAIT(&servers, action_has("shop", "front", "state", "cured"), WAIT_S);
-	saturation = 0.95;
+	AWAIT(&guard.servers, kube_guard_has(&guard, "shop", "front", "state", "cured"), WAIT_S);
+	guard.saturation = 0.95;
 	AWAIT(&cluster.parts, kube_cluster_rolled_out(&cluster, "shop", "front", 5), WAIT_S);
 }
 
@@ -385,8 +261,8 @@ static void crash_looping_pod_is_deleted_and_made_anew(void **state)
 		json_string_value(kube_get(pod, "metadata", "name", NULL)));
 	json_decref(pods);
 	snprintf(labels, sizeof(labels), "'namespace':'shop','pod':'%s'", name);
-	send_alert("NimbusGuardPodCrashLooping", labels);
-	await_done("shop", name);
+	kube_guard_send(guard.server, "NimbusGuardPodCrashLooping", labels);
+	kube_guard_await_done(&guard, "shop", name);
 	snprintf(path, sizeof(path), "/api/v1/namespaces/shop/pods/%s", name);
 	AWAIT(&cluster.parts, !kube_cluster_has(&cluster, path), WAIT_S);
 	AWAIT(&cluster.parts, kube_cluster_rolled_out(&cluster, "shop", "loop", 3), WAIT_S);
@@ -401,8 +277,8 @@ static void leaking_workload_is_restarted_as_kubectl_does(void **state)
 	if (!opened)
 		skip();
 	before = kube_cluster_pods(&cluster, "shop", "web");
-	alert_workload("Leak", "shop", "web");
-	await_done("shop", "web");
+	kube_guard_alert(&guard, "Leak", "shop", "web");
+	kube_guard_await_done(&guard, "shop", "web");
 	object = deployment("shop", "web");
 	assert_non_null(json_string_value(kube_get(object, "spec", "template", "metadata",
 		"annotations", "kubectl.kubernetes.io/restartedAt", NULL)));
@@ -423,8 +299,8 @@ static void limit_of_a_killed_container_is_raised(void **state)
 
 	if (!opened)
 		skip();
-	alert_workload("NimbusGuardContainerOOMKilled", "shop", "heap");
-	await_done("shop", "heap");
+	kube_guard_alert(&guard, "NimbusGuardContainerOOMKilled", "shop", "heap");
+	kube_guard_await_done(&guard, "shop", "heap");
 	object = deployment("shop", "heap");
 	assert_string_equal(memory_limit(object), "160Mi");
 	assert_string_equal(json_string_value(
@@ -435,12 +311,12 @@ static void limit_of_a_killed_container_is_raised(void **state)
 	json_decref(object);
 	AWAIT(&cluster.parts, kube_cluster_rolled_out(&cluster, "shop", "heap", 3), WAIT_S);
 	expect_revision("shop", "heap", "2");
-	AWAIT(&servers, action_has("shop", "heap", "state", "cured"), WAIT_S);
+	AWAIT(&guard.servers, kube_guard_has(&guard, "shop", "heap", "state", "cured"), WAIT_S);
 }
 
 static bool node_action_done(void)
 {
-	json_t *list = nimbusguard_get(guard, "actions"), *action;
+	json_t *list = nimbusguard_get(guard.server, "actions"), *action;
 	bool done = false;
 	size_t i;
 
@@ -462,8 +338,8 @@ static void bad_node_is_cordoned(void **state)
 
 	if (!opened)
 		skip();
-	send_alert("BadDisk", "'node':'node-2'");
-	AWAIT(&servers, node_action_done(), WAIT_S);
+	kube_guard_send(guard.server, "BadDisk", "'node':'node-2'");
+	AWAIT(&guard.servers, node_action_done(), WAIT_S);
 	node = kube_cluster_get(&cluster, "/api/v1/nodes/node-2");
 	assert_true(json_is_true(kube_get(node, "spec", "unschedulable", NULL)));
 	assert_non_null(kube_annotation(node, ANNOTATION_ACTION));
@@ -492,8 +368,9 @@ static void workload_that_is_not_opted_in_stays_untouched(void **state)
 {
 	if (!opened)
 		skip();
-	alert_workload("NimbusGuardContainerOOMKilled", "shop", "foreign");
-	AWAIT(&servers, action_has("shop", "foreign", "reason", "unmanaged"), WAIT_S);
+	kube_guard_alert(&guard, "NimbusGuardContainerOOMKilled", "shop", "foreign");
+	AWAIT(&guard.servers, kube_guard_has(&guard, "shop", "foreign", "reason", "unmanaged"),
+		WAIT_S);
 	expect_untouched("foreign");
 }
 
@@ -507,8 +384,9 @@ static void replicas_of_an_autoscaler_stay_its_own(void **state)
 		"'kind':'Deployment','name':'auto'},'minReplicas':3,'maxReplicas':9,'metrics':["
 		"{'type':'Resource','resource':{'name':'cpu','target':{'type':'Utilization',"
 		"'averageUtilization':80}}}]}}");
-	alert_workload("NimbusGuardWorkloadSaturated", "shop", "auto");
-	AWAIT(&servers, action_has("shop", "auto", "reason", "replicas_owned"), WAIT_S);
+	kube_guard_alert(&guard, "NimbusGuardWorkloadSaturated", "shop", "auto");
+	AWAIT(&guard.servers, kube_guard_has(&guard, "shop", "auto", "reason", "replicas_owned"),
+		WAIT_S);
 	expect_untouched("auto");
 }
 
@@ -518,9 +396,10 @@ static void missing_permission_is_told_and_nothing_is_done(void **state)
 
 	if (!opened)
 		skip();
-	alert_workload("NimbusGuardWorkloadSaturated", "bare", "web");
-	AWAIT(&servers, action_has("bare", "web", "sentence", "deployments/scale"), WAIT_S);
-	assert_true(action_has("bare", "web", "reason", "forbidden"));
+	kube_guard_alert(&guard, "NimbusGuardWorkloadSaturated", "bare", "web");
+	AWAIT(&guard.servers,
+		kube_guard_has(&guard, "bare", "web", "sentence", "deployments/scale"), WAIT_S);
+	assert_true(kube_guard_has(&guard, "bare", "web", "reason", "forbidden"));
 	object = kube_cluster_get(&cluster, "/apis/apps/v1/namespaces/bare/deployments/web");
 	assert_int_equal(json_integer_value(kube_get(object, "spec", "replicas", NULL)), 3);
 	assert_null(kube_managed(object, "nimbusguard", "scale"));
@@ -534,7 +413,7 @@ static bool storm_done(void)
 	bool done = true;
 
 	for (int i = 0; i < STORM; i++)
-		done = done && action_has("storm", storm_name(i), "done_at", NULL);
+		done = done && kube_guard_has(&guard, "storm", storm_names[i], "done_at", NULL);
 	return done;
 }
 
@@ -547,16 +426,17 @@ static void restart_of_the_api_server_makes_nothing_happen_twice(void **state)
 		skip();
 	for (int round = 0; round < ROUNDS; round++) {
 		for (int i = round; i < STORM; i += ROUNDS)
-			alert_workload("NimbusGuardContainerOOMKilled", "storm", storm_name(i));
+			kube_guard_alert(&guard, "NimbusGuardContainerOOMKilled", "storm",
+				storm_names[i]);
 		clock_sleep_ms(delays_ms[round]);
 		kube_cluster_kill_api(&cluster);
 		kube_cluster_start_api(&cluster);
 	}
-	AWAIT(&servers, storm_done(), 2 * WAIT_S);
+	AWAIT(&guard.servers, storm_done(), 2 * WAIT_S);
 	print_message("outcomes were unknown: %s\n",
-		server_said(guard, "state=unknown") ? "yes" : "no");
+		server_said(guard.server, "state=unknown") ? "yes" : "no");
 	for (int i = 0; i < STORM; i++) {
-		const char *name = storm_name(i);
+		const char *name = storm_names[i];
 		json_t *object = deployment("storm", name);
 
 		assert_string_equal(memory_limit(object), "160Mi");
@@ -592,20 +472,21 @@ static void revoked_token_is_told_and_the_next_one_taken(void **state)
 	assert_int_equal(status, 200);
 	/* The server remembers for some seconds that the token was good. */
 	AWAIT(&cluster.parts, token_is_refused(token), WAIT_S);
-	alert_workload("NimbusGuardContainerOOMKilled", "shop", "later");
-	AWAIT(&servers, action_has("shop", "later", "reason", "cluster_unavailable"), WAIT_S);
-	assert_true(action_has("shop", "later", "sentence", "401"));
+	kube_guard_alert(&guard, "NimbusGuardContainerOOMKilled", "shop", "later");
+	AWAIT(&guard.servers,
+		kube_guard_has(&guard, "shop", "later", "reason", "cluster_unavailable"), WAIT_S);
+	assert_true(kube_guard_has(&guard, "shop", "later", "sentence", "401"));
 	expect_untouched("later");
 	kube_cluster_token(&cluster, "shop", "nimbusguard", NULL, "token", token_path);
-	await_done("shop", "later");
-	assert_true(action_has("shop", "later", "done_at", NULL));
+	kube_guard_await_done(&guard, "shop", "later");
+	assert_true(kube_guard_has(&guard, "shop", "later", "done_at", NULL));
 }
 
 static void service_ends_in_order(void **state)
 {
 	if (!opened)
 		skip();
-	server_end(guard);
+	server_end(guard.server);
 }
 
 int main(void)

@@ -9,83 +9,20 @@
 
 #include <cmocka.h>
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "remediations/kube_object.h"
-#include "tests/support/action_scene.h"
-#include "tests/support/kube_cluster.h"
+#include "tests/support/kube_scene.h"
 
 #define APPS "/apis/apps/v1/namespaces/shop/"
 #define HPAS "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers"
 #define SCALED "/apis/keda.sh/v1alpha1/namespaces/shop/scaledobjects"
-#define ROLES "/apis/rbac.authorization.k8s.io/v1/"
 #define WAIT_S 120
 
-static struct kube_cluster cluster;
-static struct kube_client_config client_config = {.timeout_ms = 10000};
-static char token_path[SERVER_PATH_MAX];
-static struct kube_client *client;
-static struct kube_session *session;
-static struct scene *scene;
-static bool opened;
-
-/* ---- the service account ---- */
-
-/* The rules of one scope without one of the permissions (-1: all). */
-static void write_rules(char *text, size_t size, bool cluster_wide, int without)
-{
-	size_t used = 0;
-
-	text[0] = '\0';
-	for (size_t i = 0; i < scene->permissions.count; i++) {
-		const struct permission *permission = &scene->permissions.list[i];
-
-		if (permission->cluster_wide != cluster_wide || (int)i == without)
-			continue;
-		used += (size_t)snprintf(text + used, size - used,
-			"%s{'apiGroups':['%s'],'resources':['%s'],'verbs':['%s']}",
-			used > 0 ? "," : "", permission->group, permission->resource,
-			permission->verb);
-		assert_true(used < size);
-	}
-}
-
-static void grant_all_but(int without)
-{
-	char rules[6000];
-
-	write_rules(rules, sizeof(rules), false, without);
-	kube_cluster_patch(&cluster, ROLES "namespaces/shop/roles/nimbusguard", "{'rules':[%s]}",
-		rules);
-	write_rules(rules, sizeof(rules), true, without);
-	kube_cluster_patch(&cluster, ROLES "clusterroles/nimbusguard", "{'rules':[%s]}", rules);
-}
-
-static void make_account(void)
-{
-	static const char subject[] =
-		"'subjects':[{'kind':'ServiceAccount','name':'nimbusguard','namespace':'shop'}]";
-
-	kube_cluster_create(&cluster, "/api/v1/namespaces/shop/serviceaccounts",
-		"{'metadata':{'name':'nimbusguard'}}");
-	kube_cluster_create(&cluster, ROLES "namespaces/shop/roles",
-		"{'metadata':{'name':'nimbusguard'},'rules':[]}");
-	kube_cluster_create(&cluster, ROLES "clusterroles",
-		"{'metadata':{'name':'nimbusguard'},'rules':[]}");
-	kube_cluster_create(&cluster, ROLES "namespaces/shop/rolebindings",
-		"{'metadata':{'name':'nimbusguard'},'roleRef':{'apiGroup':"
-		"'rbac.authorization.k8s.io','kind':'Role','name':'nimbusguard'},%s}",
-		subject);
-	kube_cluster_create(&cluster, ROLES "clusterrolebindings",
-		"{'metadata':{'name':'nimbusguard'},'roleRef':{'apiGroup':"
-		"'rbac.authorization.k8s.io','kind':'ClusterRole','name':'nimbusguard'},%s}",
-		subject);
-	kube_cluster_token(&cluster, "shop", "nimbusguard", NULL, "token", token_path);
-}
+static struct kube_scene world;
 
 /* ---- the objects ---- */
 
@@ -97,7 +34,7 @@ static void make_account(void)
 
 static void make_hpa(const char *name)
 {
-	kube_cluster_create(&cluster, HPAS,
+	kube_cluster_create(&world.cluster, HPAS,
 		"{'apiVersion':'autoscaling/v2','kind':'HorizontalPodAutoscaler','metadata':"
 		"{'name':'%s'},'spec':{'scaleTargetRef':{'apiVersion':'apps/v1',"
 		"'kind':'Deployment','name':'%s'},'minReplicas':2,'maxReplicas':4}}",
@@ -107,8 +44,8 @@ static void make_hpa(const char *name)
 /* There is no KEDA that would act on it. */
 static void make_scaled_object(void)
 {
-	kube_cluster_keda(&cluster);
-	kube_cluster_create(&cluster, SCALED,
+	kube_cluster_keda(&world.cluster);
+	kube_cluster_create(&world.cluster, SCALED,
 		"{'apiVersion':'keda.sh/v1alpha1','kind':'ScaledObject','metadata':{'name':'so'},"
 		"'spec':{'scaleTargetRef':{'name':'queue'},'maxReplicaCount':5,'triggers':["
 		"{'type':'cpu','metricType':'Utilization','metadata':{'value':'60'}}]}}");
@@ -118,13 +55,14 @@ static void make_scaled_object(void)
 
 static bool fleets_served(void)
 {
-	return kube_cluster_has(&cluster, FLEETS);
+	return kube_cluster_has(&world.cluster, FLEETS);
 }
 
 /* A kind with a scale subresource, whose replicas are no member of the name "replicas". */
 static void make_fleet(void)
 {
-	kube_cluster_create(&cluster, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+	kube_cluster_create(&world.cluster,
+		"/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
 		"{'apiVersion':'apiextensions.k8s.io/v1','kind':'CustomResourceDefinition',"
 		"'metadata':{'name':'fleets.example.org'},'spec':{'group':'example.org',"
 		"'scope':'Namespaced','names':{'kind':'Fleet','plural':'fleets',"
@@ -134,11 +72,11 @@ static void make_fleet(void)
 		"'type':'object','x-kubernetes-preserve-unknown-fields':true,'properties':{"
 		"'spec':{'type':'object','x-kubernetes-preserve-unknown-fields':true,"
 		"'properties':{'size':{'type':'integer','format':'int32'}}}}}}}]}}");
-	AWAIT(&cluster.parts, fleets_served(), WAIT_S);
-	kube_cluster_create(&cluster, FLEETS,
+	AWAIT(&world.cluster.parts, fleets_served(), WAIT_S);
+	kube_cluster_create(&world.cluster, FLEETS,
 		"{'apiVersion':'example.org/v1','kind':'Fleet','metadata':{'name':'ships'},"
 		"'spec':{'size':3}}");
-	kube_cluster_create(&cluster, APPS "replicasets",
+	kube_cluster_create(&world.cluster, APPS "replicasets",
 		"{'metadata':{'name':'bare'},'spec':{'replicas':1," TEMPLATE("bare", "1") "}}");
 }
 
@@ -146,13 +84,14 @@ static void make_fleet(void)
 
 static bool verticals_served(void)
 {
-	return kube_cluster_has(&cluster, VERTICALS);
+	return kube_cluster_has(&world.cluster, VERTICALS);
 }
 
 /* Of the VerticalPodAutoscaler's definition the fields that are read. */
 static void make_vertical(void)
 {
-	kube_cluster_create(&cluster, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+	kube_cluster_create(&world.cluster,
+		"/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
 		"{'apiVersion':'apiextensions.k8s.io/v1','kind':'CustomResourceDefinition',"
 		"'metadata':{'name':'verticalpodautoscalers.autoscaling.k8s.io','annotations':{"
 		"'api-approved.kubernetes.io':'https://github.com/kubernetes/kubernetes/pull/63797'}},"
@@ -161,8 +100,8 @@ static void make_vertical(void)
 		"'singular':'verticalpodautoscaler'},'versions':[{'name':'v1','served':true,"
 		"'storage':true,'schema':{'openAPIV3Schema':{'type':'object','properties':{"
 		"'spec':{'type':'object','x-kubernetes-preserve-unknown-fields':true}}}}}]}}");
-	AWAIT(&cluster.parts, verticals_served(), WAIT_S);
-	kube_cluster_create(&cluster, VERTICALS,
+	AWAIT(&world.cluster.parts, verticals_served(), WAIT_S);
+	kube_cluster_create(&world.cluster, VERTICALS,
 		"{'apiVersion':'autoscaling.k8s.io/v1','kind':'VerticalPodAutoscaler','metadata':"
 		"{'name':'v'},'spec':{'targetRef':{'apiVersion':'apps/v1','kind':'Deployment',"
 		"'name':'web'},'updatePolicy':{'updateMode':'Recreate'}}}");
@@ -170,72 +109,49 @@ static void make_vertical(void)
 
 static void make_objects(void)
 {
-	kube_cluster_deployment(&cluster, "shop", "web", 2, "'nimbusguard.io/managed':'true'");
+	kube_cluster_deployment(&world.cluster, "shop", "web", 2,
+		"'nimbusguard.io/managed':'true'");
 	make_hpa("web");
-	kube_cluster_deployment(&cluster, "shop", "queue", 1, "");
+	kube_cluster_deployment(&world.cluster, "shop", "queue", 1, "");
 	make_scaled_object();
 	make_fleet();
 	make_vertical();
-	kube_cluster_deployment(&cluster, "shop", "rolled", 2, "'cause':'first'");
-	kube_cluster_create(&cluster, APPS "statefulsets",
+	kube_cluster_deployment(&world.cluster, "shop", "rolled", 2, "'cause':'first'");
+	kube_cluster_create(&world.cluster, APPS "statefulsets",
 		"{'metadata':{'name':'db'},'spec':{'replicas':1,'serviceName':'db'," TEMPLATE("db",
 			"1") "}}");
-	kube_cluster_create(&cluster, APPS "daemonsets",
+	kube_cluster_create(&world.cluster, APPS "daemonsets",
 		"{'metadata':{'name':'agent'},'spec':{" TEMPLATE("agent", "1") "}}");
 	/* A rollout of this one never ends: its pods are not available for an hour. */
-	kube_cluster_create(&cluster, APPS "deployments",
+	kube_cluster_create(&world.cluster, APPS "deployments",
 		"{'metadata':{'name':'slow'},'spec':{'replicas':2,'minReadySeconds':3600,'progressDeadlineSeconds':7200," TEMPLATE(
 			"slow", "1") "}}");
 }
 
 static int setup(void **state)
 {
-	struct error error;
-
-	if (!kube_cluster_there())
-		return 0;
-	signal(SIGPIPE, SIG_IGN);
-	kube_cluster_open(&cluster);
-	opened = true;
-	kube_cluster_namespace(&cluster, "shop");
-	make_account();
-	make_objects();
-	client_config.url = cluster.api->url;
-	client_config.token_file = token_path;
-	client_config.ca_file = cluster.ca_file;
-	if (kube_client_open(&client, &client_config, &error) != STATUS_OK)
-		fail_msg("%s", error.text);
-	session = kube_session_open(client);
-	assert_non_null(session);
+	kube_scene_open(&world);
+	if (world.opened)
+		make_objects();
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	if (opened) {
-		kube_session_close(session);
-		kube_client_close(client);
-		kube_cluster_close(&cluster);
-	}
+	kube_scene_close(&world);
 	return 0;
 }
 
 static int open_scene(void **state)
 {
-	void *made;
-
-	scene_setup(&made);
-	scene = made;
-	if (opened)
-		scene_attach(scene, session);
+	kube_scene_begin(&world);
 	return 0;
 }
 
 static int close_scene(void **state)
 {
-	void *made = scene;
-
-	return scene_teardown(&made);
+	kube_scene_end(&world);
+	return 0;
 }
 
 /* ---- steps ---- */
@@ -243,7 +159,7 @@ static int close_scene(void **state)
 /* The number at the end of the names, -1 when it is not there. */
 static long long number_at(const char *path, const char *part, const char *name)
 {
-	json_t *object = kube_cluster_get(&cluster, path);
+	json_t *object = kube_cluster_get(&world.cluster, path);
 	const json_t *value = kube_get(object, part, name, NULL);
 	long long number = json_is_integer(value) ? json_integer_value(value) : -1;
 
@@ -253,7 +169,7 @@ static long long number_at(const char *path, const char *part, const char *name)
 
 static bool text_is(const char *path, const char *name, const char *wanted)
 {
-	json_t *object = kube_cluster_get(&cluster, path);
+	json_t *object = kube_cluster_get(&world.cluster, path);
 	const char *value =
 		json_string_value(kube_get(object, "metadata", "annotations", name, NULL));
 	bool is = wanted == NULL ? value == NULL : value != NULL && strcmp(value, wanted) == 0;
@@ -264,7 +180,7 @@ static bool text_is(const char *path, const char *name, const char *wanted)
 
 static bool image_is(const char *path, const char *wanted)
 {
-	json_t *object = kube_cluster_get(&cluster, path);
+	json_t *object = kube_cluster_get(&world.cluster, path);
 	json_t *containers = kube_get(object, "spec", "template", "spec", "containers", NULL);
 	const char *image =
 		json_string_value(json_object_get(json_array_get(containers, 0), "image"));
@@ -285,43 +201,45 @@ static enum target_kind kind_of(const char *words)
 /* Lets the account do what the step needs and plans it on what it sees. */
 static void plan_step(const char *kind, const char *name, const char *step)
 {
-	scene_step(scene, kind, step);
-	grant_all_but(-1);
-	AWAIT(&cluster.parts, scene_try_look(scene, kind_of(kind), name), WAIT_S);
-	if (*scene_plan(scene) != '\0')
-		fail_msg("%s: %s", scene->plan.refusal.reason, scene->plan.refusal.sentence);
+	scene_step(world.scene, kind, step);
+	kube_scene_allow_all_but(&world, NULL);
+	AWAIT(&world.cluster.parts, scene_try_look(world.scene, kind_of(kind), name), WAIT_S);
+	if (*scene_plan(world.scene) != '\0')
+		fail_msg("%s: %s", world.scene->plan.refusal.reason,
+			world.scene->plan.refusal.sentence);
 }
 
 /* The role is there for the look; the change may find it a moment later. */
 static bool sent(const char *id)
 {
-	scene_send(scene, id);
-	return scene->result.outcome == COMMAND_DONE;
+	scene_send(world.scene, id);
+	return world.scene->result.outcome == COMMAND_DONE;
 }
 
 static void send_step(const char *id)
 {
-	AWAIT(&cluster.parts, sent(id), WAIT_S);
+	AWAIT(&world.cluster.parts, sent(id), WAIT_S);
 }
 
 static bool seen_applied(const char *kind, const char *name, const char *id)
 {
-	return scene_try_look(scene, kind_of(kind), name) && scene_applied(scene, id) == 1;
+	return scene_try_look(world.scene, kind_of(kind), name) &&
+		scene_applied(world.scene, id) == 1;
 }
 
 static void undo_step(const char *id, const char *undo_id)
 {
-	const char *reason = scene_undo(scene, id);
+	const char *reason = scene_undo(world.scene, id);
 
 	if (*reason != '\0')
-		fail_msg("%s: %s", reason, scene->plan.refusal.sentence);
+		fail_msg("%s: %s", reason, world.scene->plan.refusal.sentence);
 	if (!sent(undo_id))
-		fail_msg("%s", scene->result.error.text);
+		fail_msg("%s", world.scene->result.error.text);
 }
 
 static void an_hpas_bounds_are_written_and_put_back(void **state)
 {
-	if (!opened)
+	if (!world.opened)
 		skip();
 	plan_step("Deployment", "web", "{action: adjust_autoscaler, min: +1, max: +50%}");
 	send_step("a-1");
@@ -330,9 +248,10 @@ static void an_hpas_bounds_are_written_and_put_back(void **state)
 	assert_true(text_is(HPAS "/web", "nimbusguard.io/action", "a-1"));
 	assert_true(seen_applied("Deployment", "web", "a-1"));
 	/* It is known under whose name the bounds were written. */
-	assert_string_equal(scene->observation.autoscaler.writer.manager, FIELD_MANAGER);
+	assert_string_equal(world.scene->observation.autoscaler.writer.manager, FIELD_MANAGER);
 	/* The HPA does what it is there for. */
-	AWAIT(&cluster.parts, number_at(APPS "deployments/web", "spec", "replicas") == 3, WAIT_S);
+	AWAIT(&world.cluster.parts, number_at(APPS "deployments/web", "spec", "replicas") == 3,
+		WAIT_S);
 	undo_step("a-1", "a-2");
 	assert_int_equal(number_at(HPAS "/web", "spec", "minReplicas"), 2);
 	assert_int_equal(number_at(HPAS "/web", "spec", "maxReplicas"), 4);
@@ -340,7 +259,7 @@ static void an_hpas_bounds_are_written_and_put_back(void **state)
 
 static void a_scaled_objects_bounds_are_written_and_put_back(void **state)
 {
-	if (!opened)
+	if (!world.opened)
 		skip();
 	plan_step("Deployment", "queue", "{action: adjust_autoscaler, min: 2, max: 9}");
 	send_step("b-1");
@@ -355,11 +274,11 @@ static void a_scaled_objects_bounds_are_written_and_put_back(void **state)
 /* Another image, and the revision that its controller gives it. */
 static void roll_out(const char *path, const char *image)
 {
-	kube_cluster_patch(&cluster, path,
+	kube_cluster_patch(&world.cluster, path,
 		"{'spec':{'template':{'spec':{'containers':[{'name':'app',"
 		"'image':'example.org/app:%s'}]}}}}",
 		image);
-	AWAIT(&cluster.parts,
+	AWAIT(&world.cluster.parts,
 		number_at(path, "status", "observedGeneration") ==
 			number_at(path, "metadata", "generation"),
 		WAIT_S);
@@ -367,50 +286,50 @@ static void roll_out(const char *path, const char *image)
 
 static bool has_revision(const char *kind, const char *name, int64_t revision)
 {
-	return scene_try_look(scene, target_kind_parse(kind), name) &&
-		scene->observation.revision == revision &&
-		number_at(scene->target.kind == TARGET_DEPLOYMENT ? APPS "deployments/rolled"
-				: scene->target.kind == TARGET_STATEFULSET ? APPS "statefulsets/db"
-									   : APPS
-				"daemonsets/agent",
+	return scene_try_look(world.scene, target_kind_parse(kind), name) &&
+		world.scene->observation.revision == revision &&
+		number_at(world.scene->target.kind == TARGET_DEPLOYMENT ? APPS "deployments/rolled"
+				: world.scene->target.kind == TARGET_STATEFULSET
+				? APPS "statefulsets/db"
+				: APPS "daemonsets/agent",
 			"status", "observedGeneration") ==
-		number_at(scene->target.kind == TARGET_DEPLOYMENT ? APPS "deployments/rolled"
-				: scene->target.kind == TARGET_STATEFULSET ? APPS "statefulsets/db"
-									   : APPS
-				"daemonsets/agent",
+		number_at(world.scene->target.kind == TARGET_DEPLOYMENT ? APPS "deployments/rolled"
+				: world.scene->target.kind == TARGET_STATEFULSET
+				? APPS "statefulsets/db"
+				: APPS "daemonsets/agent",
 			"metadata", "generation");
 }
 
 static void goes_back_and_forth(const char *kind, const char *name, const char *path)
 {
-	scene_step(scene, kind, "{action: rollback}");
-	grant_all_but(-1);
-	AWAIT(&cluster.parts, has_revision(kind, name, 1), WAIT_S);
-	assert_string_equal(scene_plan(scene), "no_revision");
+	scene_step(world.scene, kind, "{action: rollback}");
+	kube_scene_allow_all_but(&world, NULL);
+	AWAIT(&world.cluster.parts, has_revision(kind, name, 1), WAIT_S);
+	assert_string_equal(scene_plan(world.scene), "no_revision");
 	roll_out(path, "2");
-	AWAIT(&cluster.parts, has_revision(kind, name, 2), WAIT_S);
+	AWAIT(&world.cluster.parts, has_revision(kind, name, 2), WAIT_S);
 	plan_step(kind, name, "{action: rollback}");
 	send_step("c-1");
 	assert_true(image_is(path, "example.org/app:1"));
 	assert_true(text_is(path, "nimbusguard.io/action", "c-1"));
-	AWAIT(&cluster.parts, has_revision(kind, name, 3), WAIT_S);
-	assert_int_equal(scene_applied(scene, "c-1"), 1);
+	AWAIT(&world.cluster.parts, has_revision(kind, name, 3), WAIT_S);
+	assert_int_equal(scene_applied(world.scene, "c-1"), 1);
 	undo_step("c-1", "c-2");
 	assert_true(image_is(path, "example.org/app:2"));
-	AWAIT(&cluster.parts, has_revision(kind, name, 4), WAIT_S);
+	AWAIT(&world.cluster.parts, has_revision(kind, name, 4), WAIT_S);
 	/* What is rolled out after a rollback is not undone with it. */
 	plan_step(kind, name, "{action: rollback}");
 	send_step("c-3");
-	AWAIT(&cluster.parts, has_revision(kind, name, 5), WAIT_S);
+	AWAIT(&world.cluster.parts, has_revision(kind, name, 5), WAIT_S);
 	roll_out(path, "3");
-	AWAIT(&cluster.parts, has_revision(kind, name, 6), WAIT_S);
-	assert_int_equal(scene_applied(scene, "c-3"), 0);
-	assert_string_equal(scene_undo(scene, "c-3"), "changed_since");
+	AWAIT(&world.cluster.parts, has_revision(kind, name, 6), WAIT_S);
+	assert_int_equal(scene_applied(world.scene, "c-3"), 0);
+	assert_string_equal(scene_undo(world.scene, "c-3"), "changed_since");
 }
 
 static void a_deployment_is_rolled_back_and_forth(void **state)
 {
-	if (!opened)
+	if (!world.opened)
 		skip();
 	goes_back_and_forth("Deployment", "rolled", APPS "deployments/rolled");
 	assert_true(text_is(APPS "deployments/rolled", "cause", "first"));
@@ -418,14 +337,14 @@ static void a_deployment_is_rolled_back_and_forth(void **state)
 
 static void a_stateful_set_is_rolled_back_and_forth(void **state)
 {
-	if (!opened)
+	if (!world.opened)
 		skip();
 	goes_back_and_forth("StatefulSet", "db", APPS "statefulsets/db");
 }
 
 static void a_daemon_set_is_rolled_back_and_forth(void **state)
 {
-	if (!opened)
+	if (!world.opened)
 		skip();
 	goes_back_and_forth("DaemonSet", "agent", APPS "daemonsets/agent");
 }
@@ -434,18 +353,18 @@ static void a_rollout_is_paused_and_resumed(void **state)
 {
 	json_t *object;
 
-	if (!opened)
+	if (!world.opened)
 		skip();
 	roll_out(APPS "deployments/slow", "2");
 	plan_step("Deployment", "slow", "{action: pause_rollout}");
 	send_step("d-1");
 	assert_true(seen_applied("Deployment", "slow", "d-1"));
-	assert_true(scene->observation.rollout_paused);
-	assert_string_equal(scene->observation.paused_writer.manager, FIELD_MANAGER);
-	kube_cluster_prints(&cluster, "-n shop deployment/slow", ".spec.paused", "true");
+	assert_true(world.scene->observation.rollout_paused);
+	assert_string_equal(world.scene->observation.paused_writer.manager, FIELD_MANAGER);
+	kube_cluster_prints(&world.cluster, "-n shop deployment/slow", ".spec.paused", "true");
 	/* The controller leaves a new template alone. */
 	undo_step("d-1", "d-2");
-	object = kube_cluster_get(&cluster, APPS "deployments/slow");
+	object = kube_cluster_get(&world.cluster, APPS "deployments/slow");
 	assert_null(kube_get(object, "spec", "paused", NULL));
 	json_decref(object);
 }
@@ -464,7 +383,7 @@ static const char *resource_of(const json_t *object, bool pod, const char *which
 
 static bool resource_is(const char *path, const char *which, const char *name, const char *wanted)
 {
-	json_t *object = kube_cluster_get(&cluster, path);
+	json_t *object = kube_cluster_get(&world.cluster, path);
 	const char *value = resource_of(object, strstr(path, "/pods/") != NULL, which, name);
 	bool is = value != NULL && strcmp(value, wanted) == 0;
 
@@ -474,7 +393,7 @@ static bool resource_is(const char *path, const char *which, const char *name, c
 
 static void limits_and_requests_are_written_by_a_rollout(void **state)
 {
-	if (!opened)
+	if (!world.opened)
 		skip();
 	plan_step("Deployment", "rolled",
 		"{action: adjust_resources, memory: +25%, ceiling: 1GiB, cpu_request: 20m, "
@@ -491,12 +410,12 @@ static void limits_and_requests_are_written_by_a_rollout(void **state)
 
 static void a_vertical_autoscaler_owns_what_it_targets(void **state)
 {
-	if (!opened)
+	if (!world.opened)
 		skip();
 	plan_step("Deployment", "rolled", "{action: adjust_resources, memory: 200MiB}");
-	assert_string_equal(scene->observation.owner_of_resources, "");
+	assert_string_equal(world.scene->observation.owner_of_resources, "");
 	plan_step("Deployment", "web", "{action: adjust_resources, memory: 200MiB}");
-	assert_string_equal(scene->observation.owner_of_resources,
+	assert_string_equal(world.scene->observation.owner_of_resources,
 		"VerticalPodAutoscaler/v, mode Recreate");
 }
 
@@ -504,7 +423,7 @@ static void a_vertical_autoscaler_owns_what_it_targets(void **state)
 
 static bool runs(const char *path)
 {
-	json_t *pod = kube_cluster_get(&cluster, path);
+	json_t *pod = kube_cluster_get(&world.cluster, path);
 	const char *phase = json_string_value(kube_get(pod, "status", "phase", NULL));
 	bool is = phase != NULL && strcmp(phase, "Running") == 0;
 
@@ -515,17 +434,17 @@ static bool runs(const char *path)
 /* resize: how the kubelet's stand-in answers a resize, "" to do it. */
 static void make_single(const char *resize)
 {
-	if (!kube_cluster_has(&cluster, SINGLE))
-		kube_cluster_create(&cluster, "/api/v1/namespaces/shop/pods",
+	if (!kube_cluster_has(&world.cluster, SINGLE))
+		kube_cluster_create(&world.cluster, "/api/v1/namespaces/shop/pods",
 			"{'metadata':{'name':'single'},'spec':{'containers':[{'name':'app',"
 			"'image':'example.org/app:1','resources':{'requests':{'memory':'32Mi',"
 			"'cpu':'10m'},'limits':{'memory':'64Mi','cpu':'1'}}}]}}");
-	AWAIT(&cluster.parts, runs(SINGLE), WAIT_S);
+	AWAIT(&world.cluster.parts, runs(SINGLE), WAIT_S);
 	if (*resize == '\0')
-		kube_cluster_patch(&cluster, SINGLE,
+		kube_cluster_patch(&world.cluster, SINGLE,
 			"{'metadata':{'annotations':{'e2e.nimbusguard.io/resize':null}}}");
 	else
-		kube_cluster_patch(&cluster, SINGLE,
+		kube_cluster_patch(&world.cluster, SINGLE,
 			"{'metadata':{'annotations':{'e2e.nimbusguard.io/resize':'%s'}}}", resize);
 }
 
@@ -534,21 +453,21 @@ static void a_pod_is_resized_in_place_and_back(void **state)
 	char *uid;
 	json_t *pod;
 
-	if (!opened)
+	if (!world.opened)
 		skip();
 	make_single("");
-	pod = kube_cluster_get(&cluster, SINGLE);
+	pod = kube_cluster_get(&world.cluster, SINGLE);
 	uid = strdup(kube_uid(pod));
 	json_decref(pod);
 	plan_step("Pod", "single", "{action: adjust_resources, memory: 96MiB, cpu_request: 20m}");
 	send_step("f-1");
 	assert_true(resource_is(SINGLE, "limits", "memory", "96Mi"));
 	assert_true(resource_is(SINGLE, "requests", "cpu", "20m"));
-	kube_cluster_prints(&cluster, "-n shop pod/single",
+	kube_cluster_prints(&world.cluster, "-n shop pod/single",
 		".status.containerStatuses[0].resources.limits.memory", "96Mi");
 	assert_true(seen_applied("Pod", "single", "f-1"));
-	assert_string_equal(scene->observation.target.uid, uid);
-	assert_int_equal(scene->observation.restart_count, 0);
+	assert_string_equal(world.scene->observation.target.uid, uid);
+	assert_int_equal(world.scene->observation.restart_count, 0);
 	undo_step("f-1", "f-2");
 	assert_true(resource_is(SINGLE, "limits", "memory", "64Mi"));
 	free(uid);
@@ -556,14 +475,15 @@ static void a_pod_is_resized_in_place_and_back(void **state)
 
 static void a_resize_that_cannot_be_done_is_taken_back(void **state)
 {
-	if (!opened)
+	if (!world.opened)
 		skip();
 	make_single("infeasible");
 	plan_step("Pod", "single", "{action: adjust_resources, memory: 96MiB}");
 	/* The account may already do all of it: the look and the role came together. */
-	AWAIT(&cluster.parts, !sent("g-1") && scene->result.error.code != STATUS_FORBIDDEN, WAIT_S);
-	assert_int_equal(scene->result.outcome, COMMAND_FAILED);
-	assert_non_null(strstr(scene->result.error.text, "cannot be done"));
+	AWAIT(&world.cluster.parts,
+		!sent("g-1") && world.scene->result.error.code != STATUS_FORBIDDEN, WAIT_S);
+	assert_int_equal(world.scene->result.outcome, COMMAND_FAILED);
+	assert_non_null(strstr(world.scene->result.error.text, "cannot be done"));
 	assert_true(resource_is(SINGLE, "limits", "memory", "64Mi"));
 	make_single("");
 }
@@ -574,14 +494,14 @@ static void a_resize_that_cannot_be_done_is_taken_back(void **state)
 
 static void a_custom_resource_is_scaled_and_put_back(void **state)
 {
-	if (!opened)
+	if (!world.opened)
 		skip();
 	plan_step(FLEET, "ships", "{action: scale, by: +2, max: 9}");
-	assert_string_equal(scene->plan.words, "replicas 3 -> 5");
+	assert_string_equal(world.scene->plan.words, "replicas 3 -> 5");
 	send_step("h-1");
 	assert_int_equal(number_at(FLEETS "/ships", "spec", "size"), 5);
 	assert_true(seen_applied(FLEET, "ships", "h-1"));
-	assert_string_equal(scene->observation.replicas_writer.manager, FIELD_MANAGER);
+	assert_string_equal(world.scene->observation.replicas_writer.manager, FIELD_MANAGER);
 	undo_step("h-1", "h-2");
 	assert_int_equal(number_at(FLEETS "/ships", "spec", "size"), 3);
 }
@@ -590,8 +510,8 @@ static void resize_fleet(int size)
 {
 	long status;
 
-	json_decref(kube_cluster_call(&cluster, "MERGE", FLEETS "/ships?fieldManager=kubectl-edit",
-		&status, "{'spec':{'size':%d}}", size));
+	json_decref(kube_cluster_call(&world.cluster, "MERGE",
+		FLEETS "/ships?fieldManager=kubectl-edit", &status, "{'spec':{'size':%d}}", size));
 	assert_int_equal(status, 200);
 }
 
@@ -600,41 +520,41 @@ static void a_custom_resource_that_somebody_else_wrote_is_not_put_back(void **st
 {
 	struct gate_result result;
 
-	if (!opened)
+	if (!world.opened)
 		skip();
 	plan_step(FLEET, "ships", "{action: scale, by: +2, max: 9}");
 	send_step("h-6");
 	assert_true(seen_applied(FLEET, "ships", "h-6"));
-	assert_int_equal(scene_gate(scene, judge_writer, true).verdict, GATE_PASS);
+	assert_int_equal(scene_gate(world.scene, judge_writer, true).verdict, GATE_PASS);
 	resize_fleet(6);
-	assert_true(scene_try_look(scene, kind_of(FLEET), "ships"));
-	assert_int_equal(scene_applied(scene, "h-6"), 0);
-	assert_string_equal(scene_undo(scene, "h-6"), "changed_since");
+	assert_true(scene_try_look(world.scene, kind_of(FLEET), "ships"));
+	assert_int_equal(scene_applied(world.scene, "h-6"), 0);
+	assert_string_equal(scene_undo(world.scene, "h-6"), "changed_since");
 	/* The same number by somebody else's hand is theirs, too, which is the guard's to say, and is left alone for a while. */
 	resize_fleet(5);
-	assert_true(scene_try_look(scene, kind_of(FLEET), "ships"));
-	assert_string_equal(scene_undo(scene, "h-6"), "");
-	result = scene_gate(scene, judge_writer, true);
+	assert_true(scene_try_look(world.scene, kind_of(FLEET), "ships"));
+	assert_string_equal(scene_undo(world.scene, "h-6"), "");
+	result = scene_gate(world.scene, judge_writer, true);
 	assert_int_equal(result.verdict, GATE_REFUSE);
 	assert_string_equal(result.reason, "changed_since");
 	assert_int_equal(strncmp(result.value, "kubectl-edit at ", 16), 0);
-	assert_int_equal(scene_gate(scene, judge_writer, false).verdict, GATE_REFUSE);
+	assert_int_equal(scene_gate(world.scene, judge_writer, false).verdict, GATE_REFUSE);
 	resize_fleet(3);
 }
 
 /* The version that was looked at is the precondition: what came in between is looked at. */
 static void a_custom_resource_that_changed_is_not_scaled(void **state)
 {
-	if (!opened)
+	if (!world.opened)
 		skip();
 	plan_step(FLEET, "ships", "{action: scale, to: 8}");
 	resize_fleet(4);
 	assert_false(sent("h-3"));
-	assert_int_equal(scene->result.outcome, COMMAND_FAILED);
-	assert_int_equal(scene->result.error.code, STATUS_CONFLICT);
+	assert_int_equal(world.scene->result.outcome, COMMAND_FAILED);
+	assert_int_equal(world.scene->result.error.code, STATUS_CONFLICT);
 	assert_int_equal(number_at(FLEETS "/ships", "spec", "size"), 4);
-	assert_true(scene_try_look(scene, kind_of(FLEET), "ships"));
-	assert_string_equal(scene->observation.replicas_writer.manager, "kubectl-edit");
+	assert_true(scene_try_look(world.scene, kind_of(FLEET), "ships"));
+	assert_string_equal(world.scene->observation.replicas_writer.manager, "kubectl-edit");
 	resize_fleet(3);
 }
 
@@ -643,38 +563,41 @@ static void an_autoscaler_of_a_custom_resource_owns_its_replicas(void **state)
 	struct gate_result result;
 	long status;
 
-	if (!opened)
+	if (!world.opened)
 		skip();
-	kube_cluster_create(&cluster, HPAS,
+	kube_cluster_create(&world.cluster, HPAS,
 		"{'metadata':{'name':'fleet'},'spec':{'scaleTargetRef':{'apiVersion':"
 		"'example.org/v1','kind':'Fleet','name':'ships'},'maxReplicas':4}}");
-	scene_step(scene, FLEET, "{action: scale, to: 8}");
-	grant_all_but(-1);
-	AWAIT(&cluster.parts, scene_try_look(scene, kind_of(FLEET), "ships"), WAIT_S);
-	assert_string_equal(scene->observation.owner_of_replicas, "HorizontalPodAutoscaler/fleet");
-	assert_string_equal(scene_plan(scene), "");
-	result = scene_gate(scene, judge_replicas_owner, false);
+	scene_step(world.scene, FLEET, "{action: scale, to: 8}");
+	kube_scene_allow_all_but(&world, NULL);
+	AWAIT(&world.cluster.parts, scene_try_look(world.scene, kind_of(FLEET), "ships"), WAIT_S);
+	assert_string_equal(world.scene->observation.owner_of_replicas,
+		"HorizontalPodAutoscaler/fleet");
+	assert_string_equal(scene_plan(world.scene), "");
+	result = scene_gate(world.scene, judge_replicas_owner, false);
 	assert_int_equal(result.verdict, GATE_REFUSE);
 	assert_non_null(strstr(result.value, "HorizontalPodAutoscaler/fleet"));
-	json_decref(kube_cluster_call(&cluster, "DELETE", HPAS "/fleet", &status, "{}"));
+	json_decref(kube_cluster_call(&world.cluster, "DELETE", HPAS "/fleet", &status, "{}"));
 }
 
 static void what_is_not_served_and_what_has_no_scale_is_told(void **state)
 {
-	if (!opened)
+	if (!world.opened)
 		skip();
-	scene_step(scene, "example.org/v1 Convoy", "{action: scale, to: 8}");
-	assert_false(scene_try_look(scene, kind_of("example.org/v1 Convoy"), "x"));
-	assert_non_null(strstr(scene->observation.error.text,
+	scene_step(world.scene, "example.org/v1 Convoy", "{action: scale, to: 8}");
+	assert_false(scene_try_look(world.scene, kind_of("example.org/v1 Convoy"), "x"));
+	assert_non_null(strstr(world.scene->observation.error.text,
 		"the server serves no example.org/v1 Convoy"));
-	scene_step(scene, "keda.sh/v1alpha1 TriggerAuthentication", "{action: scale, to: 8}");
-	assert_false(scene_try_look(scene, kind_of("keda.sh/v1alpha1 TriggerAuthentication"), "x"));
-	assert_non_null(strstr(scene->observation.error.text, "the server serves no keda.sh"));
+	scene_step(world.scene, "keda.sh/v1alpha1 TriggerAuthentication", "{action: scale, to: 8}");
+	assert_false(scene_try_look(world.scene, kind_of("keda.sh/v1alpha1 TriggerAuthentication"),
+		"x"));
+	assert_non_null(
+		strstr(world.scene->observation.error.text, "the server serves no keda.sh"));
 }
 
 static void a_replica_set_is_scaled_and_put_back(void **state)
 {
-	if (!opened)
+	if (!world.opened)
 		skip();
 	plan_step("ReplicaSet", "bare", "{action: scale, to: 2}");
 	send_step("h-4");
@@ -708,14 +631,14 @@ static bool passes(size_t i, char *refused, size_t size)
 	struct command command;
 
 	refused[0] = '\0';
-	if (!scene_try_look(scene, kind_of(scenarios[i].kind), scenarios[i].name)) {
-		snprintf(refused, size, "%s", scene->observation.error.text);
+	if (!scene_try_look(world.scene, kind_of(scenarios[i].kind), scenarios[i].name)) {
+		snprintf(refused, size, "%s", world.scene->observation.error.text);
 		return false;
 	}
-	scene_plan(scene);
-	plan_command(&scene->plan, &scene->target, &command);
+	scene_plan(world.scene);
+	plan_command(&world.scene->plan, &world.scene->target, &command);
 	command.server_dry_run = true;
-	kube_send(session, &scene->clock.clock, &command, &result);
+	kube_send(world.session, &world.scene->clock.clock, &command, &result);
 	snprintf(refused, size, "%s", result.outcome == COMMAND_DONE ? "" : result.error.text);
 	return result.outcome == COMMAND_DONE;
 }
@@ -748,22 +671,24 @@ static void each_permission_is_needed_and_all_together_suffice(void **state)
 {
 	char refused[ERROR_TEXT_MAX], resource[64];
 
-	if (!opened)
+	if (!world.opened)
 		skip();
 	for (size_t i = 0; i < ARRAY_COUNT(scenarios); i++) {
-		scene_step(scene, scenarios[i].kind, scenarios[i].step);
-		for (int without = -1; without < (int)scene->permissions.count; without++) {
+		scene_step(world.scene, scenarios[i].kind, scenarios[i].step);
+		for (int without = -1; without < (int)world.scene->permissions.count; without++) {
 			const struct permission *permission =
-				&scene->permissions.list[without < 0 ? 0 : without];
+				&world.scene->permissions.list[without < 0 ? 0 : without];
 
-			grant_all_but(-1);
-			AWAIT(&cluster.parts, !some_fails(i, refused, sizeof(refused)), WAIT_S);
+			kube_scene_allow_all_but(&world, NULL);
+			AWAIT(&world.cluster.parts, !some_fails(i, refused, sizeof(refused)),
+				WAIT_S);
 			if (without < 0 || is_spared(i, permission))
 				continue;
 			print_message("%s without %s %s\n", scenarios[i].step, permission->verb,
 				permission->resource);
-			grant_all_but(without);
-			AWAIT(&cluster.parts, some_fails(i, refused, sizeof(refused)), WAIT_S);
+			kube_scene_allow_all_but(&world, permission);
+			AWAIT(&world.cluster.parts, some_fails(i, refused, sizeof(refused)),
+				WAIT_S);
 			snprintf(resource, sizeof(resource), "\"%s\"", permission->resource);
 			if (strstr(refused, "403 Forbidden") == NULL ||
 				strstr(refused, resource) == NULL)

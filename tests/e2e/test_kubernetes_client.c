@@ -17,12 +17,10 @@
 
 #include "base/check.h"
 #include "remediations/kube_object.h"
-#include "tests/support/kube_cluster.h"
+#include "tests/support/kube_account.h"
 #include "tests/support/kube_fixture.h"
 
 #define NAMESPACE "/apis/apps/v1/namespaces/shop/deployments/"
-#define ROLES "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/roles"
-#define CLUSTER_ROLES "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 #define WAIT_S 120
 #define TIMEOUT_MS 4000
 
@@ -33,74 +31,30 @@ static bool opened;
 
 /* ---- permissions ---- */
 
-enum { NAMESPACED, CLUSTERED };
-
 /* All that the actions need. */
-static const struct permission {
-	int scope;
-	const char *group, *resource, *verb;
-} permissions[] = {
-	{NAMESPACED, "", "namespaces", "get"},
-	{NAMESPACED, "", "pods", "get"},
-	{NAMESPACED, "", "pods", "delete"},
-	{NAMESPACED, "apps", "replicasets", "get"},
-	{NAMESPACED, "apps", "deployments", "get"},
-	{NAMESPACED, "apps", "deployments", "patch"},
-	{NAMESPACED, "apps", "deployments/scale", "patch"},
-	{NAMESPACED, "autoscaling", "horizontalpodautoscalers", "list"},
-	{CLUSTERED, "", "nodes", "get"},
-	{CLUSTERED, "", "nodes", "patch"},
+static const struct permission permissions[] = {
+	{.group = "", .resource = "namespaces", .verb = "get"},
+	{.group = "", .resource = "pods", .verb = "get"},
+	{.group = "", .resource = "pods", .verb = "delete"},
+	{.group = "apps", .resource = "replicasets", .verb = "get"},
+	{.group = "apps", .resource = "deployments", .verb = "get"},
+	{.group = "apps", .resource = "deployments", .verb = "patch"},
+	{.group = "apps", .resource = "deployments/scale", .verb = "patch"},
+	{.group = "autoscaling", .resource = "horizontalpodautoscalers", .verb = "list"},
+	{.group = "", .resource = "nodes", .verb = "get", .cluster_wide = true},
+	{.group = "", .resource = "nodes", .verb = "patch", .cluster_wide = true},
 };
 
-/* The rules without one of them (-1: all); ' stands for ". */
-static void write_rules(char *text, size_t size, int scope, int without)
+static void grant_all_but(const struct permission *without)
 {
-	size_t used = 0;
-
-	text[0] = '\0';
-	for (size_t i = 0; i < ARRAY_COUNT(permissions); i++) {
-		const struct permission *permission = &permissions[i];
-
-		if (permission->scope != scope || (int)i == without)
-			continue;
-		used += (size_t)snprintf(text + used, size - used,
-			"%s{'apiGroups':['%s'],'resources':['%s'],'verbs':['%s']}",
-			used > 0 ? "," : "", permission->group, permission->resource,
-			permission->verb);
-		assert_true(used < size);
-	}
-}
-
-static void grant_all_but(int without)
-{
-	char rules[2][2048];
-
-	write_rules(rules[0], sizeof(rules[0]), NAMESPACED, without);
-	write_rules(rules[1], sizeof(rules[1]), CLUSTERED, without);
-	kube_cluster_patch(&cluster, ROLES "/nimbusguard", "{'rules':[%s]}", rules[0]);
-	kube_cluster_patch(&cluster, CLUSTER_ROLES "/nimbusguard", "{'rules':[%s]}", rules[1]);
+	kube_account_allow(&cluster, "shop", "nimbusguard", permissions, ARRAY_COUNT(permissions),
+		without);
 }
 
 static void make_account(void)
 {
-	static const char subject[] =
-		"'subjects':[{'kind':'ServiceAccount','name':'nimbusguard','namespace':'shop'}]";
-
-	kube_cluster_create(&cluster, "/api/v1/namespaces/shop/serviceaccounts",
-		"{'metadata':{'name':'nimbusguard'}}");
-	kube_cluster_create(&cluster, ROLES, "{'metadata':{'name':'nimbusguard'},'rules':[]}");
-	kube_cluster_create(&cluster, CLUSTER_ROLES,
-		"{'metadata':{'name':'nimbusguard'},'rules':[]}");
-	kube_cluster_create(&cluster,
-		"/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings",
-		"{'metadata':{'name':'nimbusguard'},'roleRef':{'apiGroup':"
-		"'rbac.authorization.k8s.io','kind':'Role','name':'nimbusguard'},%s}",
-		subject);
-	kube_cluster_create(&cluster, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
-		"{'metadata':{'name':'nimbusguard'},'roleRef':{'apiGroup':"
-		"'rbac.authorization.k8s.io','kind':'ClusterRole','name':'nimbusguard'},%s}",
-		subject);
-	grant_all_but(-1);
+	kube_account_make(&cluster, "shop", "nimbusguard");
+	grant_all_but(NULL);
 	kube_cluster_create(&cluster, "/api/v1/namespaces/shop/secrets",
 		"{'metadata':{'name':'first'}}");
 	kube_cluster_token(&cluster, "shop", "nimbusguard", "first", "token", token_path);
@@ -484,13 +438,13 @@ static void each_permission_is_needed_and_all_together_suffice(void **state)
 		char resource[64];
 
 		snprintf(resource, sizeof(resource), "\"%s\"", permissions[i].resource);
-		grant_all_but((int)i);
+		grant_all_but(&permissions[i]);
 		AWAIT(&cluster.parts, !all_pass(refused, sizeof(refused)), WAIT_S);
 		if (strstr(refused, "403 Forbidden") == NULL || strstr(refused, resource) == NULL)
 			fail_msg("without %s %s: %s", permissions[i].verb, permissions[i].resource,
 				refused);
 	}
-	grant_all_but(-1);
+	grant_all_but(NULL);
 	AWAIT(&cluster.parts, all_pass(refused, sizeof(refused)), WAIT_S);
 }
 

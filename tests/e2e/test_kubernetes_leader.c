@@ -17,7 +17,8 @@
 
 #include "base/check.h"
 #include "remediations/kube_object.h"
-#include "tests/support/kube_cluster.h"
+#include "tests/support/kube_account.h"
+#include "tests/support/kube_guard.h"
 #include "tests/support/write_post.h"
 
 #define MANAGED "'nimbusguard.io/managed':'true'"
@@ -49,45 +50,17 @@ static void write_playbooks(void)
 }
 
 /* Each object that `nimbusguard rbac` writes for a replica's settings, and no other. */
-static void create_object(const json_t *object)
-{
-	const char *kind = json_string_value(json_object_get(object, "kind"));
-	const char *namespace_name =
-		json_string_value(kube_get(object, "metadata", "namespace", NULL));
-	char path[256], *text = json_dumps(object, JSON_COMPACT);
-
-	if (strcmp(kind, "ServiceAccount") == 0)
-		snprintf(path, sizeof(path), "/api/v1/namespaces/%s/serviceaccounts",
-			namespace_name);
-	else
-		snprintf(path, sizeof(path), "/apis/rbac.authorization.k8s.io/v1/namespaces/%s/%s",
-			namespace_name, strcmp(kind, "Role") == 0 ? "roles" : "rolebindings");
-	kube_cluster_create(&cluster, path, "%s", text);
-	free(text);
-}
-
 static void grant(void)
 {
-	char log[SERVER_PATH_MAX * 2], playbooks[SERVER_PATH_MAX * 4];
-	const char *const argv[] = {getenv("NIMBUSGUARD_TEST_BIN"), "rbac", "--format=json",
-		"--namespace=shop", "--service-account=shop/nimbusguard", playbooks,
-		"--leader-election.enabled", "--leader-election.namespace=shop", NULL};
-	json_t *list, *object;
-	int status;
-	char *text;
-	size_t i;
+	char playbooks[SERVER_PATH_MAX * 4];
+	const char *const flags[] = {"--format=json", "--namespace=shop",
+		"--service-account=shop/nimbusguard", playbooks, "--leader-election.enabled",
+		"--leader-election.namespace=shop", NULL};
 
-	snprintf(log, sizeof(log), "%s/rbac.json", servers.folder);
 	snprintf(playbooks, sizeof(playbooks),
 		"--remediate.playbooks=%s/playbook-scale.yaml,%s/playbook-restart.yaml",
 		servers.folder, servers.folder);
-	text = proc_output(log, argv, NULL, &status);
-	list = json_loads(text, 0, NULL);
-	if (status != 0 || list == NULL)
-		fail_msg("%s", text);
-	json_array_foreach(json_object_get(list, "items"), i, object) create_object(object);
-	json_decref(list);
-	free(text);
+	kube_account_bind(&cluster, flags);
 	kube_cluster_create(&cluster, "/api/v1/namespaces/shop/secrets",
 		"{'metadata':{'name':'first'}}");
 	kube_cluster_token(&cluster, "shop", "nimbusguard", "first", "token", token_path);
@@ -246,22 +219,12 @@ static int teardown(void **state)
 
 static void send_alert(const struct server *replica, const char *alert, int workload)
 {
-	char url[256], body[2048];
-	struct web_answer answer;
+	char labels[256];
 
-	snprintf(body, sizeof(body),
-		"{'version':'4','groupKey':'g','status':'firing','receiver':'n','alerts':["
-		"{'status':'firing','labels':{'alertname':'%s','namespace':'shop',"
-		"'workload_kind':'Deployment','workload':'%s','container':'app'},"
-		"'startsAt':'2026-01-02T03:04:05Z'}]}",
-		alert, workload_name(workload));
-	for (char *at = body; *at != '\0'; at++)
-		if (*at == '\'')
-			*at = '"';
-	snprintf(url, sizeof(url), "%s/api/v1/webhook", replica->url);
-	answer = web_call("POST", url, NULL, body);
-	assert_int_equal(answer.status, 200);
-	web_answer_fini(&answer);
+	snprintf(labels, sizeof(labels),
+		"'namespace':'shop','workload_kind':'Deployment','workload':'%s','container':'app'",
+		workload_name(workload));
+	kube_guard_send(replica, alert, labels);
 }
 
 static json_int_t generation_of(int workload)

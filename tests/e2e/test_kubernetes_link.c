@@ -365,6 +365,72 @@ static void restarted_server_is_followed_on(void **state)
 	AWAIT(&cluster.parts, scaler_is(KUBE_WATCH_SEEN, "second"), WAIT_S);
 }
 
+static void delete_scaler(const char *name)
+{
+	char path[256];
+	long status;
+
+	snprintf(path, sizeof(path),
+		"/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/%s", name);
+	json_decref(kube_cluster_call(&cluster, "DELETE", path, &status, "%s", ""));
+	assert_int_equal(status, 200);
+}
+
+/* One goes, one comes, and one that stays becomes another. */
+static void change_behind_the_watch(struct kube_cluster *unused)
+{
+	(void)unused;
+	delete_scaler("second");
+	make_scaler("third", "web");
+	kube_cluster_patch(&cluster, WEB,
+		"{'metadata':{'annotations':{'nimbusguard.io/paused':'true'}}}");
+}
+
+static bool web_is_paused(void)
+{
+	struct kube_seen seen;
+
+	return sees(KUBE_WATCH_DEPLOYMENTS, "shop", "web", &seen) && seen.paused == KUBE_FLAG_TRUE;
+}
+
+/* The version that a watch would go on from is one that the server does not know any more: 410. */
+static void what_was_forgotten_is_listed_anew_and_nothing_is_lost(void **state)
+{
+	static const struct {
+		enum kube_watch_kind kind;
+		const char *name;
+	} changed[] = {{KUBE_WATCH_AUTOSCALERS, "horizontalpodautoscalers"},
+		{KUBE_WATCH_DEPLOYMENTS, "deployments"}};
+	uint64_t lists[ARRAY_COUNT(changed)];
+	double gone[ARRAY_COUNT(changed)];
+
+	(void)state;
+	if (!opened)
+		skip();
+	AWAIT(&cluster.parts, all_sure(), WAIT_S);
+	assert_true(scaler_is(KUBE_WATCH_SEEN, "second"));
+	for (size_t i = 0; i < ARRAY_COUNT(changed); i++) {
+		lists[i] = kube_watch_state(watch, changed[i].kind).lists;
+		gone[i] = metrics_get(METRIC_KUBE_WATCH_FAILURES, changed[i].name, "gone");
+	}
+	kube_cluster_kill_api(&cluster);
+	kube_cluster_forget(&cluster, change_behind_the_watch);
+	/* Nothing of it was seen yet, and nothing that was is believed. */
+	assert_true(scaler_is(KUBE_WATCH_UNSURE, ""));
+	kube_cluster_start_api(&cluster);
+	AWAIT(&cluster.parts, all_sure(), WAIT_S);
+	AWAIT(&cluster.parts, scaler_is(KUBE_WATCH_SEEN, "third"), WAIT_S);
+	AWAIT(&cluster.parts, web_is_paused(), WAIT_S);
+	for (size_t i = 0; i < ARRAY_COUNT(changed); i++) {
+		assert_true(
+			metrics_get(METRIC_KUBE_WATCH_FAILURES, changed[i].name, "gone") > gone[i]);
+		assert_true(kube_watch_state(watch, changed[i].kind).lists > lists[i]);
+	}
+	/* And it is followed on from there. */
+	delete_scaler("third");
+	AWAIT(&cluster.parts, scaler_is(KUBE_WATCH_NONE, ""), WAIT_S);
+}
+
 static void all_is_given_back(void **state)
 {
 	(void)state;
@@ -382,6 +448,7 @@ int main(void)
 		cmocka_unit_test(actions_and_refusals_stand_on_the_object),
 		cmocka_unit_test(all_kinds_are_followed),
 		cmocka_unit_test(restarted_server_is_followed_on),
+		cmocka_unit_test(what_was_forgotten_is_listed_anew_and_nothing_is_lost),
 		cmocka_unit_test(all_is_given_back),
 	};
 

@@ -16,6 +16,7 @@
 
 #include "demo/kube_api.h"
 #include "remediations/kube_object.h"
+#include "tests/support/alertmanager_api.h"
 #include "tests/support/http_stub.h"
 #include "tests/support/servers.h"
 #include "tests/support/write_post.h"
@@ -135,21 +136,8 @@ static void send_alert(const char *alert, int workload)
 /* Silences of this state. */
 static size_t silences(const char *wanted)
 {
-	char url[256];
-	json_t *list, *one;
-	size_t i, count = 0;
-
 	send_samples();
-	snprintf(url, sizeof(url), "%s/api/v2/silences", manager->url);
-	list = web_json(url, NULL);
-	json_array_foreach(list, i, one)
-	{
-		const char *state = json_string_value(kube_get(one, "status", "state", NULL));
-
-		count += state != NULL && strcmp(state, wanted) == 0;
-	}
-	json_decref(list);
-	return count;
+	return alertmanager_silences(manager, wanted);
 }
 
 static bool has_outcome(const char *playbook, const char *outcome)

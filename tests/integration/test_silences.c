@@ -14,11 +14,11 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/parse.h"
 #include "remediations/actuator_web.h"
 #include "remediations/kube_object.h"
 #include "remediations/plan.h"
 #include "remediations/playbook.h"
+#include "tests/support/alertmanager_api.h"
 #include "tests/support/kube_fixture.h"
 #include "tests/support/servers.h"
 
@@ -97,23 +97,6 @@ static int teardown(void **state)
 	playbooks_close(playbooks);
 	servers_close(&servers);
 	return 0;
-}
-
-/* Labels are members of an object, in which ' stands for ". */
-static void post_alert(const char *labels)
-{
-	char url[256], body[1024], when[32];
-	struct web_answer answer;
-
-	format_rfc3339(clock_now_ms(clock_system()), when, sizeof(when));
-	snprintf(body, sizeof(body), "[{'labels':{%s},'startsAt':'%s'}]", labels, when);
-	for (char *at = body; *at != '\0'; at++)
-		if (*at == '\'')
-			*at = '"';
-	snprintf(url, sizeof(url), "%s/api/v2/alerts", manager->url);
-	answer = web_call("POST", url, NULL, body);
-	assert_int_equal(answer.status, 200);
-	web_answer_fini(&answer);
 }
 
 /* "active", "suppressed" or "unprocessed", of the alert with this pod; "" when there is none. */
@@ -212,12 +195,17 @@ static void silence_is_narrow_made_once_and_removed(void **state)
 	(void)state;
 	if (!opened)
 		skip();
-	post_alert("'alertname':'Crash','namespace':'shop','pod':'web-5d4f-abcde'");
-	post_alert("'alertname':'PodNotReady','namespace':'shop','pod':'web-5d4f-abcde'");
-	post_alert("'alertname':'Replicas.Missing','namespace':'shop','pod':'web-5d4f-fghij'");
-	post_alert("'alertname':'ReplicasXMissing','namespace':'shop','pod':'web-5d4f-fghij'");
-	post_alert("'alertname':'PodNotReady','namespace':'shop','pod':'web-admin-5d4f-abcde'");
-	post_alert("'alertname':'PodNotReady','namespace':'bank','pod':'web-5d4f-zzzzz'");
+	alertmanager_fire(manager, "'alertname':'Crash','namespace':'shop','pod':'web-5d4f-abcde'");
+	alertmanager_fire(manager,
+		"'alertname':'PodNotReady','namespace':'shop','pod':'web-5d4f-abcde'");
+	alertmanager_fire(manager,
+		"'alertname':'Replicas.Missing','namespace':'shop','pod':'web-5d4f-fghij'");
+	alertmanager_fire(manager,
+		"'alertname':'ReplicasXMissing','namespace':'shop','pod':'web-5d4f-fghij'");
+	alertmanager_fire(manager,
+		"'alertname':'PodNotReady','namespace':'shop','pod':'web-admin-5d4f-abcde'");
+	alertmanager_fire(manager,
+		"'alertname':'PodNotReady','namespace':'bank','pod':'web-5d4f-zzzzz'");
 	plan_make(&plan, &question);
 	assert_string_equal(plan.refusal.reason, "");
 	payload = plan_payload(&question, "a-x1-1");

@@ -204,7 +204,8 @@ void kube_cluster_start_api(struct kube_cluster *cluster)
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--client-ca-file=FOLDER/ca.pem", "--token-auth-file=FOLDER/tokens.csv",
 		"--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24",
-		"--cert-dir=FOLDER", NULL};
+		"--cert-dir=FOLDER", cluster->forgetful ? "--etcd-compaction-interval=1s" : NULL,
+		NULL};
 
 	snprintf(port, sizeof(port), "--secure-port=%u", cluster->api->port.number);
 	start(cluster, cluster->api, flags);
@@ -214,6 +215,42 @@ void kube_cluster_start_api(struct kube_cluster *cluster)
 void kube_cluster_kill_api(struct kube_cluster *cluster)
 {
 	server_kill(cluster->api);
+}
+
+/* Whether a list of that version is not to be had any more. */
+static bool is_forgotten(struct kube_cluster *cluster, const char *version)
+{
+	char path[SERVER_PATH_MAX];
+	long status;
+
+	snprintf(path, sizeof(path),
+		"/api/v1/namespaces?resourceVersion=%s&resourceVersionMatch=Exact&limit=1",
+		version);
+	json_decref(call(cluster, "GET", path, &status, NULL));
+	return status == 410;
+}
+
+void kube_cluster_forget(struct kube_cluster *cluster,
+	void (*meanwhile)(struct kube_cluster *cluster))
+{
+	struct server *usual = cluster->api;
+	char version[64];
+	json_t *list;
+
+	cluster->api = server_add(&cluster->parts, "kube-apiserver");
+	server_use_tls(cluster->api);
+	cluster->forgetful = true;
+	kube_cluster_start_api(cluster);
+	list = kube_cluster_get(cluster, "/api/v1/namespaces");
+	snprintf(version, sizeof(version), "%s",
+		json_string_value(
+			json_object_get(json_object_get(list, "metadata"), "resourceVersion")));
+	json_decref(list);
+	meanwhile(cluster);
+	AWAIT(&cluster->parts, is_forgotten(cluster, version), READY_S);
+	server_kill(cluster->api);
+	cluster->forgetful = false;
+	cluster->api = usual;
 }
 
 static void write_secrets(struct kube_cluster *cluster)
@@ -405,27 +442,60 @@ void kube_cluster_token(struct kube_cluster *cluster, const char *namespace_name
 
 #define WORDS_MAX 24
 
+struct kubectl {
+	char config[SERVER_PATH_MAX * 2], cache[SERVER_PATH_MAX * 2];
+	char *words;
+	const char *argv[WORDS_MAX + 5];
+};
+
+static void kubectl_init(struct kubectl *kubectl, const struct kube_cluster *cluster,
+	const char *arguments)
+{
+	const char *folder = cluster->parts.folder;
+	size_t count = 0;
+	char *rest, *word;
+
+	*kubectl = (struct kubectl){.words = strdup(arguments)};
+	assert_non_null(kubectl->words);
+	snprintf(kubectl->config, sizeof(kubectl->config), "--kubeconfig=%s/kubeconfig", folder);
+	snprintf(kubectl->cache, sizeof(kubectl->cache), "--cache-dir=%s/kubectl", folder);
+	kubectl->argv[count++] = program();
+	kubectl->argv[count++] = "kubectl";
+	kubectl->argv[count++] = kubectl->config;
+	kubectl->argv[count++] = kubectl->cache;
+	rest = kubectl->words;
+	while ((word = strsep(&rest, " ")) != NULL) {
+		assert_true(count < WORDS_MAX + 4);
+		kubectl->argv[count++] = word;
+	}
+}
+
 char *kube_cluster_kubectl(struct kube_cluster *cluster, const char *arguments)
 {
-	char config[SERVER_PATH_MAX * 2], cache[SERVER_PATH_MAX * 2], log[SERVER_PATH_MAX * 2];
-	char *words = strdup(arguments), *rest = words, *word, *output;
-	const char *argv[WORDS_MAX + 4] = {program(), "kubectl", config, cache};
-	size_t count = 4;
+	char log[SERVER_PATH_MAX * 2], *output;
+	struct kubectl kubectl;
 	int status;
 
-	assert_non_null(words);
-	snprintf(config, sizeof(config), "--kubeconfig=%s/kubeconfig", cluster->parts.folder);
-	snprintf(cache, sizeof(cache), "--cache-dir=%s/kubectl", cluster->parts.folder);
+	kubectl_init(&kubectl, cluster, arguments);
 	snprintf(log, sizeof(log), "%s/kubectl.log", cluster->parts.folder);
-	while ((word = strsep(&rest, " ")) != NULL) {
-		assert_true(count < WORDS_MAX + 3);
-		argv[count++] = word;
-	}
-	output = proc_output(log, argv, NULL, &status);
+	output = proc_output(log, kubectl.argv, NULL, &status);
 	if (status != 0)
 		fail_msg("kubectl %s: %d: %s", arguments, status, output);
-	free(words);
+	free(kubectl.words);
 	return output;
+}
+
+void kube_cluster_follow(struct kube_cluster *cluster, const char *arguments, struct proc *follower)
+{
+	static unsigned number;
+	struct kubectl kubectl;
+
+	kubectl_init(&kubectl, cluster, arguments);
+	*follower = (struct proc){0};
+	snprintf(follower->log_path, sizeof(follower->log_path), "%.400s/followed-%u.log",
+		cluster->parts.folder, ++number);
+	proc_start(follower, kubectl.argv, NULL);
+	free(kubectl.words);
 }
 
 void kube_cluster_prints(struct kube_cluster *cluster, const char *where, const char *path,

@@ -21,6 +21,7 @@ struct kube_cluster {
 	struct servers parts; /* with the folder that everything is in */
 	struct server *etcd, *api, *controllers, *scheduler, *kubelets;
 	char ca_file[SERVER_PATH_MAX];
+	bool forgetful; /* an API server that is started has etcd forget old versions after a second */
 };
 
 /* In the folder: person.pem and person.key, a client certificate of the user `person`, who may do
@@ -35,6 +36,11 @@ void kube_cluster_close(struct kube_cluster *cluster);
 /* SIGKILL, and the same server over the same store again, with the wait until it is ready. */
 void kube_cluster_kill_api(struct kube_cluster *cluster);
 void kube_cluster_start_api(struct kube_cluster *cluster);
+/* While the API server is away: what was followed by version cannot be followed on. Another one over the
+ * same store, at another address, is there while `meanwhile` runs, and until etcd has forgotten all that
+ * was before it came. */
+void kube_cluster_forget(struct kube_cluster *cluster,
+	void (*meanwhile)(struct kube_cluster *cluster));
 
 /*
  * Calls by an administrator. Bodies are formats of JSON, in which ' stands for "; their length is
@@ -75,7 +81,10 @@ void kube_cluster_token(struct kube_cluster *cluster, const char *namespace_name
 /* What kubectl prints with these arguments, which are cut at spaces (free); the test fails unless it
  * exits with 0. */
 char *kube_cluster_kubectl(struct kube_cluster *cluster, const char *arguments);
-/* The same with {.path} of the object: the test fails when that is not printed. where: "node/node-1", or
+/* One that goes on (--watch): what it prints is in its log, and it is the caller's to stop. */
+void kube_cluster_follow(struct kube_cluster *cluster, const char *arguments,
+	struct proc *follower);
+/* kubectl get with {.path} of the object: the test fails when that is not printed. where: "node/node-1", or
  * with the namespace before it, as "-n shop pod/web". */
 void kube_cluster_prints(struct kube_cluster *cluster, const char *where, const char *path,
 	const char *wanted);

@@ -19,10 +19,11 @@
 
 #include "base/check.h"
 #include "remediations/kube_object.h"
+#include "tests/support/kube_account.h"
+#include "tests/support/kube_guard.h"
 #include "tests/support/write_post.h"
 
 #define WAIT_S PLAYBOOK_WAIT_S
-#define ROLES "/apis/rbac.authorization.k8s.io/v1/"
 /* So much of the past the service is told of at first, and how much of that is after the jump of what
  * the scan is to find. */
 #define PAST_S 660
@@ -83,8 +84,7 @@ static void feed(struct playbook_world *world, int64_t to_s)
 
 void playbook_world_trigger(struct playbook_world *world, const struct playbook_case *at)
 {
-	char url[256], body[2048], target[512] = "";
-	struct web_answer answer;
+	char labels[1024], target[512] = "";
 
 	if (at->event == NULL)
 		return;
@@ -96,18 +96,9 @@ void playbook_world_trigger(struct playbook_world *world, const struct playbook_
 		snprintf(target, sizeof(target),
 			"'namespace':'%s','workload_kind':'Deployment','workload':'web'",
 			at->space);
-	snprintf(body, sizeof(body),
-		"{'version':'4','groupKey':'g','status':'firing','receiver':'n','alerts':["
-		"{'status':'firing','labels':{'alertname':'%s','severity':'warning',%s%s},"
-		"'startsAt':'2026-01-02T03:04:05Z'}]}",
-		at->event, target, at->labels != NULL ? at->labels : "");
-	for (char *c = body; *c != '\0'; c++)
-		if (*c == '\'')
-			*c = '"';
-	snprintf(url, sizeof(url), "%s/api/v1/webhook", world->guard->url);
-	answer = web_call("POST", url, NULL, body);
-	assert_int_equal(answer.status, 200);
-	web_answer_fini(&answer);
+	snprintf(labels, sizeof(labels), "'severity':'warning',%s%s", target,
+		at->labels != NULL ? at->labels : "");
+	kube_guard_send(world->guard, at->event, labels);
 }
 
 const char *text_at(const json_t *object, const char *name)
@@ -264,59 +255,16 @@ static void write_playbook(struct playbook_world *world, const char *name)
 	free(text);
 }
 
-/* What `nimbusguard rbac` says with these flags. */
-static char *say_rbac(const struct playbook_world *world, const char *const *flags, int *status)
-{
-	const char *argv[16] = {getenv("NIMBUSGUARD_TEST_BIN"), "rbac"};
-	char log[SERVER_PATH_MAX * 2];
-
-	for (size_t i = 0; flags[i] != NULL; i++) {
-		assert_true(i + 3 < ARRAY_COUNT(argv));
-		argv[i + 2] = flags[i];
-	}
-	snprintf(log, sizeof(log), "%s/rbac.log", world->servers.folder);
-	return proc_output(log, argv, NULL, status);
-}
-
-static void create_role(struct playbook_world *world, const json_t *item)
-{
-	const char *kind = text_at(item, "kind");
-	const char *space = text_at(json_object_get(item, "metadata"), "namespace");
-	char path[SERVER_PATH_MAX], *body;
-
-	if (strcmp(kind, "ServiceAccount") == 0)
-		return;
-	snprintf(path, sizeof(path), ROLES "%s%s%s%s", *space != '\0' ? "namespaces/" : "", space,
-		*space != '\0' ? "/" : "",
-		strcmp(kind, "Role") == 0                  ? "roles"
-			: strcmp(kind, "RoleBinding") == 0 ? "rolebindings"
-			: strcmp(kind, "ClusterRole") == 0 ? "clusterroles"
-							   : "clusterrolebindings");
-	body = json_dumps(item, JSON_COMPACT);
-	kube_cluster_create(&world->cluster, path, "%s", body);
-	free(body);
-}
-
 /* Gives the account what is printed for these playbooks (a flag), in the namespace. */
 static void grant(struct playbook_world *world, const char *playbooks, const char *space,
 	const char *name)
 {
 	char where[128], whose[128];
 	const char *flags[] = {"--format=json", where, whose, playbooks, NULL};
-	json_t *list, *item;
-	char *text;
-	int status;
-	size_t i;
 
 	snprintf(where, sizeof(where), "--namespace=%s", space);
 	snprintf(whose, sizeof(whose), "--name=%s", name);
-	text = say_rbac(world, flags, &status);
-	list = json_loads(text, 0, NULL);
-	if (status != 0 || list == NULL)
-		fail_msg("rbac: %d %s", status, text);
-	free(text);
-	json_array_foreach(json_object_get(list, "items"), i, item) create_role(world, item);
-	json_decref(list);
+	kube_account_bind(&world->cluster, flags);
 }
 
 static const char *shipped(const struct playbook_case *at, char flag[SERVER_PATH_MAX])
@@ -327,7 +275,7 @@ static const char *shipped(const struct playbook_case *at, char flag[SERVER_PATH
 }
 
 /* Whether the account may do all that the playbooks need in the namespace, as the server says. */
-static bool allowed(const struct playbook_world *world, const char *playbooks, const char *space)
+static bool allowed(struct playbook_world *world, const char *playbooks, const char *space)
 {
 	char where[128], url[256], token[SERVER_PATH_MAX + 32], ca[SERVER_PATH_MAX + 32];
 	const char *flags[] = {"--check", where, url, token, ca, playbooks, NULL};
@@ -337,7 +285,7 @@ static bool allowed(const struct playbook_world *world, const char *playbooks, c
 	snprintf(url, sizeof(url), "--kubernetes.url=%s", world->cluster.api->url);
 	snprintf(token, sizeof(token), "--kubernetes.token-file=%s", world->token_path);
 	snprintf(ca, sizeof(ca), "--kubernetes.ca-file=%s", world->cluster.ca_file);
-	free(say_rbac(world, flags, &status));
+	free(kube_account_ask(&world->cluster, flags, &status));
 	return status == 0;
 }
 
