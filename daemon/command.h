@@ -34,12 +34,16 @@ struct command_line {
 const char *command_flag(const struct command_line *line, const char *name);
 /* Refuses own flags that are not in known (NULL-terminated): message, false. */
 bool command_flags_known(const struct command_line *line, const char *const *known);
+/* Refuses words and settings, for a command that takes neither: message, false. */
+bool command_flags_only(const struct command_line *line);
 
 int command_serve(const struct command_line *line);
 int command_check(const struct command_line *line);
 int command_demo(const struct command_line *line);
 int command_actions(const struct command_line *line);
 int command_loadgen(const struct command_line *line);
+int command_load(const struct command_line *line);
+int command_sample(const struct command_line *line);
 int command_test(const struct command_line *line);
 int command_explain(const struct command_line *line);
 int command_rbac(const struct command_line *line);
@@ -53,7 +57,8 @@ int command_models(const struct command_line *line);
 /* Their usage texts, with a newline at the end. That of serve is followed by its settings. */
 extern const char serve_flags[], check_flags[], demo_flags[], actions_flags[], loadgen_flags[],
 	test_flags[], explain_flags[], rbac_flags[], replay_flags[], audit_flags[],
-	evaluate_flags[], dataset_flags[], models_flags[], simulate_flags[], rightsize_flags[];
+	evaluate_flags[], dataset_flags[], models_flags[], simulate_flags[], rightsize_flags[],
+	load_flags[], sample_flags[];
 
 struct sizing_prices; /* analyzers/rightsize/sizing.h */
 /* rightsize.price_* by the layers of configuration; an exit status. */
@@ -62,5 +67,7 @@ int command_prices(const struct command_line *line, struct sizing_prices *prices
 /* Signals of serve and demo: SIGTERM and SIGINT end, SIGHUP reloads. Blocked in all threads and
  * waited for by the main thread. */
 void signals_block(sigset_t *set);
+/* Returns with SIGTERM or SIGINT, which are blocked; SIGHUP is passed over. */
+void signals_wait_end(const sigset_t *set);
 
 #endif

@@ -248,15 +248,8 @@ int command_loadgen(const struct command_line *line)
 	char *token = NULL;
 	int status;
 
-	if (!command_flags_known(line, known))
+	if (!command_flags_known(line, known) || !command_flags_only(line))
 		return EXIT_USAGE;
-	if (line->word_count > 0 || line->setting_count > 0) {
-		fprintf(stderr,
-			"nimbusguard: loadgen takes no %s\"%s\", see nimbusguard loadgen --help\n",
-			line->word_count > 0 ? "" : "setting --",
-			line->word_count > 0 ? line->words[0] : line->settings[0].name);
-		return EXIT_USAGE;
-	}
 	status = read_flags(line, &config);
 	if (status != EXIT_GOOD)
 		return status;

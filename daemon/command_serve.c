@@ -24,6 +24,15 @@ void signals_block(sigset_t *set)
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 }
 
+void signals_wait_end(const sigset_t *set)
+{
+	int number;
+
+	do {
+		number = sigwaitinfo(set, NULL);
+	} while (number != SIGTERM && number != SIGINT);
+}
+
 static void write_diagnostics(struct diagnostics *diagnostics)
 {
 	struct buf text;

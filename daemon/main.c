@@ -46,6 +46,10 @@ static const struct {
 		command_rightsize, rightsize_flags},
 	{"loadgen", "send a load by remote write, measure and verify", command_loadgen,
 		loadgen_flags},
+	{"sample", "a workload to try things on: burns, holds, leaks, fails when told to",
+		command_sample, sample_flags},
+	{"load", "requests to a service by a pattern over time, with the latency they see",
+		command_load, load_flags},
 };
 
 /* All flags that are no settings. Those that stand alone take no value. */
@@ -137,6 +141,15 @@ static const struct {
 	{"resources", false},
 	{"from", false},
 	{"to", false},
+	{"listen", false},
+	{"cost", false},
+	{"millicores-max", false},
+	{"memory-max", false},
+	{"pattern", false},
+	{"low", false},
+	{"period", false},
+	{"timeout", false},
+	{"rates", false},
 };
 
 static void write_version(void)
@@ -215,6 +228,16 @@ bool command_flags_known(const struct command_line *line, const char *const *kno
 		return false;
 	}
 	return true;
+}
+
+bool command_flags_only(const struct command_line *line)
+{
+	if (line->word_count == 0 && line->setting_count == 0)
+		return true;
+	fprintf(stderr, "nimbusguard: %s takes no %s\"%s\", see nimbusguard help %s\n",
+		line->command, line->word_count > 0 ? "" : "setting --",
+		line->word_count > 0 ? line->words[0] : line->settings[0].name, line->command);
+	return false;
 }
 
 /* Whether a command has such a flag; *bare: it takes no value. */

@@ -58,3 +58,22 @@ int64_t latency_quantile_ns(const struct latency *latency, double share)
 	}
 	return latency->max_ns;
 }
+
+static double quantile_ms(const struct latency *latency, double share)
+{
+	return (double)latency_quantile_ns(latency, share) / 1e6;
+}
+
+void latency_write(FILE *out, const char *title, const struct latency *latency)
+{
+	fprintf(out, "%-11s p50 %.2f ms   p90 %.2f ms   p99 %.2f ms   max %.2f ms\n", title,
+		quantile_ms(latency, 0.5), quantile_ms(latency, 0.9), quantile_ms(latency, 0.99),
+		(double)latency->max_ns / 1e6);
+}
+
+void latency_write_json(struct buf *json, const char *name, const struct latency *latency)
+{
+	buf_printf(json, "\"%s\":{\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"max\":%.3f}", name,
+		quantile_ms(latency, 0.5), quantile_ms(latency, 0.9), quantile_ms(latency, 0.99),
+		(double)latency->max_ns / 1e6);
+}

@@ -178,14 +178,6 @@ static void write_verdict(FILE *out, const struct loadgen_result *result)
 			thousands(stored - result->samples_accepted - result->samples_unknown, a));
 }
 
-static void write_latency(FILE *out, const char *title, const struct latency *latency)
-{
-	fprintf(out, "%-11s p50 %.2f ms   p90 %.2f ms   p99 %.2f ms   max %.2f ms\n", title,
-		(double)latency_quantile_ns(latency, 0.5) / 1e6,
-		(double)latency_quantile_ns(latency, 0.9) / 1e6,
-		(double)latency_quantile_ns(latency, 0.99) / 1e6, (double)latency->max_ns / 1e6);
-}
-
 void loadgen_write_report(FILE *out, const struct loadgen_result *result)
 {
 	char a[32], b[32];
@@ -202,9 +194,9 @@ void loadgen_write_report(FILE *out, const struct loadgen_result *result)
 		thousands((uint64_t)per_second(result->samples, result->spent_ns), a),
 		per_second(result->requests, result->spent_ns));
 	if (result->latency.count > 0)
-		write_latency(out, "latency", &result->latency);
+		latency_write(out, "latency", &result->latency);
 	if (result->due.count > 0)
-		write_latency(out, "when due", &result->due);
+		latency_write(out, "when due", &result->due);
 	fprintf(out, "answers     ");
 	for (uint32_t i = 0; i < result->status_count; i++)
 		fprintf(out, "%s%ld: %s", i > 0 ? ", " : "", result->statuses[i].http,
@@ -223,14 +215,6 @@ void loadgen_write_report(FILE *out, const struct loadgen_result *result)
 	if (result->stopped)
 		fprintf(out, "stopped     by hand\n");
 	write_verdict(out, result);
-}
-
-static void add_quantiles(struct buf *json, const char *name, const struct latency *latency)
-{
-	buf_printf(json, ",\"%s\":{\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"max\":%.3f}", name,
-		(double)latency_quantile_ns(latency, 0.5) / 1e6,
-		(double)latency_quantile_ns(latency, 0.9) / 1e6,
-		(double)latency_quantile_ns(latency, 0.99) / 1e6, (double)latency->max_ns / 1e6);
 }
 
 void loadgen_write_json(FILE *out, const struct loadgen_result *result)
@@ -252,8 +236,10 @@ void loadgen_write_json(FILE *out, const struct loadgen_result *result)
 		result->after.series);
 	buf_printf(&json, ",\"seconds\":%.6f,\"samples_per_second\":%.1f",
 		(double)result->spent_ns / 1e9, per_second(result->samples, result->spent_ns));
-	add_quantiles(&json, "latency_ms", &result->latency);
-	add_quantiles(&json, "due_ms", &result->due);
+	buf_add_char(&json, ',');
+	latency_write_json(&json, "latency_ms", &result->latency);
+	buf_add_char(&json, ',');
+	latency_write_json(&json, "due_ms", &result->due);
 	buf_add_text(&json, ",\"answers\":{");
 	for (uint32_t i = 0; i < result->status_count; i++)
 		buf_printf(&json, "%s\"%ld\":%" PRIu64, i > 0 ? "," : "", result->statuses[i].http,

@@ -86,6 +86,7 @@ case $tests in
 	minor=${version#v*.}
 	symbols=k8s.io/component-base/version
 	take keda github.com/kedacore/keda/v2 config/crd/bases/keda.sh_scaledobjects.yaml keda-scaledobjects.yaml
+	take keda github.com/kedacore/keda/v2 config/crd/bases/keda.sh_triggerauthentications.yaml keda-triggerauthentications.yaml
 	take operator github.com/prometheus-operator/prometheus-operator \
 		example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml servicemonitors.yaml
 	take operator github.com/prometheus-operator/prometheus-operator \

@@ -1,7 +1,9 @@
 /*
  * What deploy/ puts into a cluster, in a real one: the Kustomize overlay of two replicas is admitted where Pod Security
  * is `restricted`, its pods become ready, its account may do what the bundled playbooks need, and its configuration is
- * one that the service takes; the commands that the documents give are taken; the Helm chart is installed, upgraded and removed, and refuses values that it does not know.
+ * one that the service takes; the commands that the documents give are taken; the sample workload and its load run, with an
+ * autoscaler or with KEDA's objects by KEDA's own definitions; the Helm chart is installed, upgraded and removed, and refuses
+ * values that it does not know.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +21,7 @@
 #include "tests/support/kube_cluster.h"
 
 #define WAIT_S 120
+#define SAMPLE "nimbusguard-sample"
 #define ARGUMENTS_MAX 40
 #define PATH_ROOM (SERVER_PATH_MAX * 3)
 
@@ -286,6 +289,82 @@ static void overlay_of_one_replica_is_taken(void **state)
 	free(kube_cluster_kubectl(&cluster, arguments));
 }
 
+static void apply_overlay(const char *name)
+{
+	char arguments[PATH_ROOM];
+
+	snprintf(arguments, sizeof(arguments), "apply -k %s/deploy/kubernetes/overlays/%s",
+		getenv("NIMBUSGUARD_SOURCE"), name);
+	free(kube_cluster_kubectl(&cluster, arguments));
+}
+
+static void sample_and_its_load_run(void **state)
+{
+	(void)state;
+	if (!opened)
+		skip();
+	apply_overlay("sample");
+	/* Two, because the autoscaler says so at least. */
+	AWAIT(&cluster.parts, kube_cluster_rolled_out(&cluster, SAMPLE, "sample", 2), WAIT_S);
+	AWAIT(&cluster.parts, kube_cluster_rolled_out(&cluster, SAMPLE, "load", 1), WAIT_S);
+	kube_cluster_prints(&cluster, "-n " SAMPLE " horizontalpodautoscaler/sample",
+		".status.desiredReplicas", "2");
+	kube_cluster_prints(&cluster, "-n " SAMPLE " poddisruptionbudget/sample",
+		".spec.maxUnavailable", "1");
+	kube_cluster_prints(&cluster, "-n " SAMPLE " servicemonitor/nimbusguard-sample",
+		".spec.endpoints[0].port", "http");
+}
+
+static void keda_takes_the_scaled_object(void **state)
+{
+	(void)state;
+	if (!opened)
+		skip();
+	kube_cluster_keda(&cluster);
+	make_definition("keda-triggerauthentications.yaml");
+	AWAIT(&cluster.parts,
+		kube_cluster_has(&cluster, "/apis/keda.sh/v1alpha1/triggerauthentications"),
+		WAIT_S);
+	apply_overlay("sample-keda");
+	/* What its definition does not know would be gone. */
+	kube_cluster_prints(&cluster, "-n " SAMPLE " scaledobject/sample",
+		".spec.triggers[0].authenticationRef.name", "nimbusguard-read");
+	kube_cluster_prints(&cluster, "-n " SAMPLE " scaledobject/sample",
+		".spec.fallback.behavior", "currentReplicasIfHigher");
+	kube_cluster_prints(&cluster, "-n " SAMPLE " triggerauthentication/nimbusguard-read",
+		".spec.secretTargetRef[0].parameter", "token");
+}
+
+/* As a copy of an overlay would have it. */
+static void argocd_keeps_what_holds_state(void **state)
+{
+	char text[2 * PATH_ROOM], arguments[PATH_ROOM],
+		up[] = "../../../../../../../../../../../..";
+	char *said;
+	const char *source = getenv("NIMBUSGUARD_SOURCE"), *set;
+
+	(void)state;
+	if (!opened)
+		skip();
+	snprintf(arguments, sizeof(arguments), "%s/argocd", cluster.parts.folder);
+	(void)mkdir(arguments, 0700);
+	snprintf(text, sizeof(text),
+		"resources: [%s%s/deploy/kubernetes/overlays/single]\n"
+		"components: [%s%s/deploy/kubernetes/components/argocd]\n",
+		up, source, up, source);
+	servers_write(&cluster.parts, "argocd/kustomization.yaml", text);
+	snprintf(arguments, sizeof(arguments), "apply --dry-run=server -o yaml -k %s/argocd",
+		cluster.parts.folder);
+	said = kube_cluster_kubectl(&cluster, arguments);
+	set = strstr(said, "kind: StatefulSet");
+	assert_non_null(set);
+	while (set > said && strncmp(set, "\n- apiVersion", 13) != 0)
+		set--;
+	assert_non_null(strstr(set, "argocd.argoproj.io/sync-options: Prune=false,Delete=false"));
+	assert_non_null(strstr(said, "argocd.argoproj.io/sync-wave: \"-1\""));
+	free(said);
+}
+
 static void chart_is_installed_upgraded_and_removed(void **state)
 {
 	static const char before[] = "-n monitoring get secret/ng-nimbusguard-tokens -o "
@@ -360,6 +439,9 @@ int main(void)
 		cmocka_unit_test(commands_of_the_documents_are_taken),
 		cmocka_unit_test(overlay_of_two_replicas_runs),
 		cmocka_unit_test(overlay_of_one_replica_is_taken),
+		cmocka_unit_test(sample_and_its_load_run),
+		cmocka_unit_test(keda_takes_the_scaled_object),
+		cmocka_unit_test(argocd_keeps_what_holds_state),
 		cmocka_unit_test(chart_is_installed_upgraded_and_removed),
 		cmocka_unit_test(values_that_it_does_not_know_are_refused),
 	};
