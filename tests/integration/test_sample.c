@@ -327,9 +327,14 @@ static void loads_are_ordered_over_http(void **state)
 	assert_int_equal(order("{\"pattern\":\"tide\"}", "is none of steady"), 400);
 	assert_int_equal(order("{\"csv\":\"0,1\\nx\"}", "line 2"), 400);
 	assert_int_equal(order("[]", "not a JSON object"), 400);
-	assert_int_equal(order("{\"target\":\"http://192.0.2.1/\",\"rate\":1,\"duration\":1}",
-				 "alone"),
-		403);
+	snprintf(body, sizeof(body),
+		"{\"target\":\"http://192.0.2.1:%u/\",\"rate\":1,\"duration\":1}",
+		sample->port.number);
+	assert_int_equal(order(body, "alone"), 403);
+	snprintf(body, sizeof(body),
+		"{\"target\":\"http://127.0.0.1:%u/\",\"rate\":1,\"duration\":1}",
+		load->port.number);
+	assert_int_equal(order(body, "alone"), 403);
 	/* The same host and port with another path is allowed. */
 	snprintf(body, sizeof(body),
 		"{\"target\":\"%s/workload/cpu?ms=0\",\"rate\":20,\"duration\":\"1h\"}",

@@ -25,7 +25,7 @@
 void kube_account_make(struct kube_cluster *cluster, const char *namespace_name, const char *name)
 {
 	const char *const kinds[] = {"Role", "ClusterRole"};
-	char place[2][SERVER_PATH_MAX], path[SERVER_PATH_MAX + 16];
+	char place[2][SERVER_PATH_MAX], path[2 * SERVER_PATH_MAX + 16];
 
 	snprintf(path, sizeof(path), "/api/v1/namespaces/%s/serviceaccounts", namespace_name);
 	kube_cluster_create(cluster, path, "{'metadata':{'name':'%s'}}", name);
