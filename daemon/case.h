@@ -87,7 +87,7 @@ struct case_step {
 /* X(id, key): and what is so or not */
 #define CASE_FLAG_TABLE(X)                                                                         \
 	X(FLAG_DRY_RUN, "dry_run")                                                                 \
-	X(FLAG_IN_PLACE, "in_place") /* a pod is resized, and no other takes its place */          \
+	X(FLAG_IN_PLACE, "in_place") /* pods are resized, and no others take their place */        \
 	X(FLAG_LOCAL_DATA, "delete_local_data")                                                    \
 	X(FLAG_UNOWNED, "delete_unowned")                                                          \
 	X(FLAG_FOREIGN, "cordoned_by_others")

@@ -141,7 +141,7 @@ static bool flag_of(const struct checking *at, const struct plan *plan, enum cas
 		return at->action->dry_run;
 	case FLAG_IN_PLACE:
 		return plan->kind == ACTION_ADJUST_RESOURCES &&
-			at->action->target.kind == TARGET_POD;
+			(at->action->target.kind == TARGET_POD || plan->options.by_resize);
 	case FLAG_LOCAL_DATA:
 		return plan->options.local_data;
 	case FLAG_UNOWNED:

@@ -73,9 +73,9 @@ bool action_kind_reads_back(enum action_kind kind)
 	return action_class(kind)->reads_back;
 }
 
-bool action_kind_resumes(enum action_kind kind)
+bool action_resumes(enum action_kind kind, const struct action_options *options)
 {
-	return action_class(kind)->resumes;
+	return action_class(kind)->resumes || options->by_resize;
 }
 
 bool action_kind_cordons(enum action_kind kind)
@@ -106,6 +106,7 @@ bool action_kind_told_apart(enum action_kind kind)
 bool action_options_any(const struct action_options *options)
 {
 	return options->evict || options->local_data || options->unowned || options->foreign ||
+		options->in_place || options->by_resize || options->resize_failed ||
 		options->time_ms || options->content;
 }
 

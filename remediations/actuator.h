@@ -20,6 +20,7 @@
 #include "remediations/drain_budgets.h"
 #include "remediations/drain_pods.h"
 #include "remediations/job_template.h"
+#include "remediations/resize_view.h"
 
 /* X(kind, name in playbooks): each is a class of its own in actions/<name>.c, action_<name>. */
 #define ACTION_TABLE(X)                                                                            \
@@ -60,8 +61,6 @@ unsigned action_kind_looks(enum action_kind kind);
 bool action_kind_looks_for_itself(enum action_kind kind);
 /* Whether what it wrote can be read back from its target later, to see that nobody changed it. */
 bool action_kind_reads_back(enum action_kind kind);
-/* Whether a restart in the middle goes on with it. */
-bool action_kind_resumes(enum action_kind kind);
 /* Whether there may be one at a time in a cluster. */
 bool action_kind_alone(enum action_kind kind);
 /* Whether the next step comes at once, and it ends with the incident. */
@@ -88,6 +87,10 @@ struct action_options {
 	bool local_data; /* drain: what is in emptyDir volumes may be lost */
 	bool unowned;    /* drain: pods that nobody makes anew may be lost */
 	bool foreign;    /* uncordon: what somebody else cordoned, too */
+	/* adjust_resources of a workload: what the step says of its pods; whether this plan resizes them
+	 * rather than roll them out; whether that was tried before and could not be done. */
+	enum in_place in_place;
+	bool by_resize, resize_failed;
 	int64_t time_ms; /* it may take so long; 0: one request */
 	/* Of what it sends by the playbook: a template, an address; 0: nothing. What is sent is made
 	 * anew from the playbook each time, as long as that says the same. */
@@ -95,6 +98,8 @@ struct action_options {
 };
 
 bool action_options_any(const struct action_options *options);
+/* Whether a restart in the middle goes on with it. */
+bool action_resumes(enum action_kind kind, const struct action_options *options);
 
 /* For which action a target is looked at: what only this one must know is looked at with it. */
 struct purpose {
@@ -114,6 +119,7 @@ struct command {
 	int64_t deadline_ms;      /* not sent after this time */
 	struct changes changes;   /* empty for what has no value: a restart, a ticket */
 	struct action_options options;
+	struct resize_pods pods; /* of options.by_resize: which, and no others */
 	const char
 		*payload; /* what it sends by the playbook; borrowed until send() returned; NULL */
 	char title[256];  /* ACTION_TICKET */
@@ -151,7 +157,7 @@ struct field_writer {
 /* Bits of target.looks: what an action has to know beyond the usual. It costs further calls. */
 #define LOOK_AUTOSCALER 1u /* all of observation.autoscaler */
 #define LOOK_REVISIONS 2u  /* revision and previous_revision */
-#define LOOK_RESIZE 4u     /* resizes */
+#define LOOK_RESIZE 4u     /* resizes; with options.in_place also resize */
 #define LOOK_VERTICAL 8u   /* owner_of_resources */
 #define LOOK_NODES 16u     /* nodes, nodes_cordoned */
 
@@ -182,9 +188,10 @@ struct observation {
 	 * its owners, any that says paused or dry-run counts. */
 	bool managed, paused, paused_unclear, dry_run;
 	bool rollout_paused, terminating;
-	bool rolling_out;       /* a rollout is under way (Deployment, StatefulSet, DaemonSet) */
-	bool updates_on_delete; /* updateStrategy OnDelete: a new template changes no pod */
-	bool resizes;           /* by LOOK_RESIZE: the server resizes pods in place */
+	bool rolling_out;          /* a rollout is under way (Deployment, StatefulSet, DaemonSet) */
+	bool updates_on_delete;    /* updateStrategy OnDelete: a new template changes no pod */
+	bool resizes;              /* by LOOK_RESIZE: the server resizes pods in place */
+	struct resize_view resize; /* the pods that would be resized */
 	/* By LOOK_REVISIONS, of the target; 0: none. */
 	int64_t revision, previous_revision;
 	bool unschedulable;              /* of a node */
@@ -201,8 +208,9 @@ struct observation {
 	struct autoscaler_seen autoscaler; /* kind TARGET_NONE: none, or one that we cannot set */
 	char git_owner[64];                /* "argocd:app", "flux:...", "" */
 	/* Of the replicas (the owner's, as `replicas`), the limits of the container, the node's
-	 * spec.unschedulable, and the workload's spec.paused. */
-	struct field_writer replicas_writer, limits_writer, unschedulable_writer, paused_writer;
+	 * spec.unschedulable, and the workload's spec.paused; of `resize`, by us or by hand. */
+	struct field_writer replicas_writer, limits_writer, unschedulable_writer, paused_writer,
+		resize_writer;
 	char restart_reason[64]; /* waiting reason or last termination of a pod's container */
 	int32_t restart_count;
 	struct error error; /* STATUS_OK when the cluster answered */

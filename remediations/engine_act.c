@@ -251,7 +251,7 @@ void engine_unknown(struct engine *engine, struct incident *incident, const char
 	/* What goes on where it stopped looks by itself before each of its calls. */
 	engine_wait(engine, incident, WAIT_LOOK,
 		deadline > engine->now_ms && !action->dry_run &&
-				!action_kind_resumes(action->plan.kind)
+				!action_resumes(action->plan.kind, &action->plan.options)
 			? deadline
 			: engine->now_ms);
 }

@@ -238,6 +238,20 @@ static unsigned count_workloads(const struct engine *engine, const struct target
 		target->namespace_name);
 }
 
+/* Whether an earlier try of the same step was a resize in place, which could not be done. */
+static bool resize_failed(const struct incident *incident, const struct action *action)
+{
+	for (size_t i = 0; i < incident->action_count; i++) {
+		const struct action *other = incident->actions[i];
+
+		if (other != action && other->step == action->step && !*other->undo_of &&
+			other->plan.options.by_resize && other->state == STATE_FAILED &&
+			other->sent_ms)
+			return true;
+	}
+	return false;
+}
+
 static void make_plan(struct engine *engine, struct incident *incident, struct action *action,
 	const struct playbook *playbook, const struct guard_limits *limits)
 {
@@ -251,7 +265,8 @@ static void make_plan(struct engine *engine, struct incident *incident, struct a
 		.signals = &engine->config.signals,
 		.replicas_max = limits->replicas_max,
 		.now_ms = engine->now_ms,
-		.reason = incident->sentence};
+		.reason = incident->sentence,
+		.resize_failed = resize_failed(incident, action)};
 
 	if (*action->undo_of)
 		undone = incident_find_action(incident, action->undo_of);

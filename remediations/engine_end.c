@@ -142,6 +142,14 @@ static void judge_by_cluster(struct engine *engine, struct incident *incident,
 	}
 }
 
+static bool any_pod_left(const struct plan *plan, const struct observation *seen)
+{
+	for (unsigned i = 0; i < seen->resize.count; i++)
+		if (resize_pods_have(&plan->pods, seen->resize.pods[i].uid))
+			return true;
+	return false;
+}
+
 /* Whether the field has another value than was written, on the same object. */
 static bool was_reverted(const struct incident *incident, struct action *action, char *words,
 	size_t size)
@@ -157,6 +165,9 @@ static bool was_reverted(const struct incident *incident, struct action *action,
 		"Somebody else changed the value since; the cluster does not tell who.");
 	if (!seen->found || strcmp(seen->target.uid, action->target.uid) != 0)
 		snprintf(words, size, "The object is gone, or another one has its name.");
+	else if (action->plan.options.by_resize && !any_pod_left(&action->plan, seen))
+		snprintf(words, size,
+			"The pods that were resized are gone; others have what the template says.");
 	else if (writer && *writer->manager && strcmp(writer->manager, FIELD_MANAGER) != 0) {
 		memcpy(action->effect.reverted_by, writer->manager,
 			sizeof(action->effect.reverted_by));

@@ -246,7 +246,8 @@ const struct field_writer *observation_writer(const struct observation *observat
 	case CHANGE_CPU_LIMIT:
 	case CHANGE_MEMORY_REQUEST:
 	case CHANGE_CPU_REQUEST:
-		return &observation->limits_writer;
+		return plan->options.by_resize ? &observation->resize_writer
+					       : &observation->limits_writer;
 	case CHANGE_UNSCHEDULABLE:
 		return &observation->unschedulable_writer;
 	case CHANGE_PAUSED:

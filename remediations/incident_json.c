@@ -72,11 +72,19 @@ static const struct field object_fields[] = {
 	FIELD(FIELD_TEXT, struct object_ref, resource_version),
 };
 
+static const char *in_place_text(int value)
+{
+	return value < IN_PLACE_COUNT ? in_place_word((enum in_place)value) : NULL;
+}
+
 static const struct field option_fields[] = {
 	FIELD_NAMED("by_eviction", FIELD_BOOL, struct action_options, evict),
 	FIELD_NAMED("delete_local_data", FIELD_BOOL, struct action_options, local_data),
 	FIELD_NAMED("delete_unowned", FIELD_BOOL, struct action_options, unowned),
 	FIELD_NAMED("cordoned_by_others", FIELD_BOOL, struct action_options, foreign),
+	FIELD_ENUM("in_place", struct action_options, in_place, in_place_text),
+	FIELD(FIELD_BOOL, struct action_options, by_resize),
+	FIELD(FIELD_BOOL, struct action_options, resize_failed),
 	FIELD_NAMED("time_ms", FIELD_AMOUNT, struct action_options, time_ms),
 	FIELD(FIELD_HASH, struct action_options, content),
 };
@@ -253,6 +261,37 @@ static enum status read_approvals(const struct json_span *object, struct action 
 	return STATUS_OK;
 }
 
+static void write_pods(struct buf *json, const struct resize_pods *pods)
+{
+	for (unsigned i = 0; i < pods->count; i++) {
+		buf_add_text(json, i ? "," : ",\"pods\":[");
+		buf_add_json_string(json, pods->uids[i], strlen(pods->uids[i]));
+	}
+	if (pods->count)
+		buf_add_char(json, ']');
+}
+
+static enum status read_pods(const struct json_span *list, struct resize_pods *pods,
+	struct error *error)
+{
+	struct json_span value;
+	struct json_walk walk;
+
+	json_walk_init(&walk, list);
+	while (json_walk_next(&walk, NULL, &value)) {
+		char text[RESIZE_UID_MAX];
+		size_t size;
+
+		if (value.kind != SPAN_STRING || pods->count == RESIZE_PODS_MAX ||
+			value.size > sizeof(text) || json_span_decode(&value, text, &size, error))
+			return error_set(error, STATUS_BAD_INPUT,
+				"pods: not a list of at most %d uids", RESIZE_PODS_MAX);
+		memcpy(pods->uids[pods->count], text, size);
+		pods->uids[pods->count++][size] = '\0';
+	}
+	return STATUS_OK;
+}
+
 void action_write_json(struct buf *json, const struct action *action,
 	const struct incident *incident)
 {
@@ -272,6 +311,7 @@ void action_write_json(struct buf *json, const struct action *action,
 		fields_write(json, object_fields, ARRAY_COUNT(object_fields), &action->plan.object);
 		buf_add_char(json, '}');
 	}
+	write_pods(json, &action->plan.pods);
 	if (action_options_any(&action->plan.options)) {
 		buf_add_text(json, ",\"options\":{");
 		fields_write(json, option_fields, ARRAY_COUNT(option_fields),
@@ -335,6 +375,8 @@ static enum status read_plan(const struct json_span *object, struct plan *plan, 
 		fields_read(&value, option_fields, ARRAY_COUNT(option_fields), &plan->options,
 			error))
 		return error_prefix(error, "options");
+	if (fields_find(object, "pods", &value) && read_pods(&value, &plan->pods, error))
+		return error->code;
 	if (fields_find(object, "changes", &value))
 		return changes_read_json(&value, &plan->changes, error);
 	return changes_read_older(object, &plan->changes, error);

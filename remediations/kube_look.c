@@ -160,7 +160,8 @@ enum status kube_look_further(struct kube_look *look, const json_t *target, cons
 	if ((looks & LOOK_AUTOSCALER) != 0 && observation->autoscaler.object.kind != TARGET_NONE)
 		status = read_autoscaler(look, observation, error);
 	if (status == STATUS_OK && (looks & LOOK_RESIZE) != 0 &&
-		observation->target.kind == TARGET_POD) {
+		(TARGET_BIT(observation->target.kind) &
+			(TARGETS_WORKLOAD | TARGET_BIT(TARGET_POD))) != 0) {
 		status = find_resize(look, error);
 		observation->resizes = look->resize;
 	}

@@ -34,7 +34,8 @@ static bool holds_limits(const json_t *fields, enum target_kind kind, const char
 	{
 		if (*container != '\0' && strcmp(key, wanted) != 0)
 			continue;
-		if (kube_get(element, "f:resources", "f:limits", NULL) != NULL)
+		if (kube_get(element, "f:resources", "f:limits", NULL) != NULL ||
+			kube_get(element, "f:resources", "f:requests", NULL) != NULL)
 			return true;
 	}
 	return false;

@@ -666,10 +666,9 @@ static enum status look_at(struct sight *sight)
 	read_writers(sight);
 	for (size_t i = 0; i < sight->chain_size; i++)
 		sight->observation->terminating |= kube_terminating(sight->chain[i].object);
-	if (look_for(sight) != STATUS_OK)
-		return sight->error->code;
-	return kube_look_further(sight->look, sight->chain[0].object, top_of(sight)->object,
+	status = kube_look_further(sight->look, sight->chain[0].object, top_of(sight)->object,
 		sight->observation, sight->error);
+	return status == STATUS_OK ? look_for(sight) : status;
 }
 
 void kube_observe(struct kube_look *look, const struct target *target,

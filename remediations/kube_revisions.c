@@ -36,8 +36,7 @@ static void note_revision(struct kube_revisions *revisions, json_t *object, int6
 		revisions->wanted = json_incref(object);
 }
 
-/* "&labelSelector=a%3Db,c%3Dd" */
-static void add_selector(struct buf *path, const json_t *workload)
+void kube_selector_add(struct buf *path, const json_t *workload)
 {
 	json_t *labels = kube_get(workload, "spec", "selector", "matchLabels", NULL), *value;
 	const char *key, *before = "&labelSelector=";
@@ -98,7 +97,7 @@ enum status kube_revisions_read(struct kube_session *session, const json_t *work
 	kube_path_add(&path, space != NULL ? space : "");
 	buf_printf(&path, "/%s?limit=100",
 		kind == TARGET_DEPLOYMENT ? "replicasets" : "controllerrevisions");
-	add_selector(&path, workload);
+	kube_selector_add(&path, workload);
 	status = buf_ok(&path)
 		? kube_list_read(session, path.data, "its revisions", note_page, &reading, error)
 		: error_set(error, STATUS_NO_MEMORY, "no memory for a path");

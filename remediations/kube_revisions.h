@@ -13,6 +13,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/workload.h"
 #include "remediations/kube_client.h"
 
@@ -27,5 +28,9 @@ enum status kube_revisions_read(struct kube_session *session, const json_t *work
 	enum target_kind kind, int64_t wanted, struct kube_revisions *revisions,
 	struct error *error) MUST_CHECK;
 void kube_revisions_fini(struct kube_revisions *revisions);
+
+/* Appends "&labelSelector=a%3Db,c%3Dd" of the workload's matchLabels, which may fit others' objects too;
+ * nothing where it has none. */
+void kube_selector_add(struct buf *path, const json_t *workload);
 
 #endif

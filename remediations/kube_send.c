@@ -36,6 +36,14 @@ static const struct action_class *class_of(const struct sending *sending)
 	return action_class(sending->command->kind);
 }
 
+static const struct kube_action *calls_of(const struct command *command)
+{
+	const struct action_class *class = action_class(command->kind);
+
+	return command->options.by_resize && class->kube_by_resize != NULL ? class->kube_by_resize
+									   : class->kube;
+}
+
 static void add_text(struct buf *body, const char *text)
 {
 	buf_add_json_string(body, text, strlen(text));
@@ -208,8 +216,7 @@ enum status sending_read(struct sending *sending, json_t **object, struct error 
 
 /* --- after a conflict --- */
 
-/* Whether what the guard judged is still so, as far as the object itself tells. */
-static bool is_as_judged(const struct sending *sending, const json_t *object)
+bool sending_is_judged(const struct sending *sending, const json_t *object)
 {
 	enum kube_flag managed = kube_annotation_flag(object, ANNOTATION_MANAGED);
 	enum kube_flag paused = kube_annotation_flag(object, ANNOTATION_PAUSED);
@@ -240,7 +247,7 @@ static enum status judge_conflict(struct sending *sending, const json_t *object,
 		sending->action->is_wanted != NULL && sending->action->is_wanted(sending, object);
 	if (sending->already)
 		return STATUS_OK;
-	if (!is_as_judged(sending, object) ||
+	if (!sending_is_judged(sending, object) ||
 		strlen(version) >= sizeof(sending->object.resource_version))
 		return error_set(error, STATUS_CONFLICT, "it changed since it was looked at");
 	snprintf(sending->object.resource_version, sizeof(sending->object.resource_version), "%s",
@@ -328,7 +335,7 @@ void kube_send_begin(struct sending *sending, struct kube_session *session,
 	*sending = (struct sending){.session = session,
 		.clock = clock,
 		.command = command,
-		.action = action_class(command->kind)->kube,
+		.action = calls_of(command),
 		.object = command->object};
 	if (sending->action != NULL) {
 		sending->content_type = sending->action->content_type;

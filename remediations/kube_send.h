@@ -66,6 +66,8 @@ enum status sending_call(struct sending *sending, enum kube_method method, const
 	const char *content_type, const char *body, json_t **object, struct error *error);
 /* Reads the object that is written; *object is the caller's, NULL when it failed. */
 enum status sending_read(struct sending *sending, json_t **object, struct error *error);
+/* Whether what the guard judged is still so, as far as the object itself tells. */
+bool sending_is_judged(const struct sending *sending, const json_t *object);
 #define EVICTION_AGAIN_MS 5000
 /* Asks for the eviction of a pod of this uid. STATUS_BUSY with *budget: its disruption budget allows
  * none now; STATUS_NOT_FOUND: it is gone; STATUS_CONFLICT: another one has its name. */

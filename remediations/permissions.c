@@ -108,9 +108,10 @@ static void add_reason(struct permission *permission, const char *action, const 
 
 	memcpy(before, permission->reason, sizeof(before));
 	same = strstr(before, reason);
-	/* One reason to look is enough. */
-	if (*action == '\0' ? *before != '\0'
-			    : same != NULL && (same < before + 2 || strstr(before, action) != NULL))
+	/* One reason to look is enough, but for one that could be done without. */
+	if (*action == '\0'
+			? *before != '\0' && (same != NULL || strstr(before, NEED_IN_PLACE) == NULL)
+			: same != NULL && (same < before + 2 || strstr(before, action) != NULL))
 		return;
 	words_init(&words, permission->reason, sizeof(permission->reason));
 	if (same != NULL)
@@ -154,8 +155,8 @@ static void add_need(struct permissions *permissions, const struct action_need *
 			.for_all = true};
 	}
 	list[at].for_all &= strcmp(need->reason, WATCHED) == 0;
-	list[at].optional &=
-		strcmp(need->reason, WATCHED) == 0 || strcmp(need->reason, EVENTS) == 0;
+	list[at].optional &= strcmp(need->reason, WATCHED) == 0 ||
+		strcmp(need->reason, EVENTS) == 0 || strcmp(need->reason, NEED_IN_PLACE) == 0;
 	/* What is done to a node is done in all namespaces. */
 	list[at].cluster_wide |= (targets_of(playbook) & TARGET_BIT(TARGET_NODE)) != 0;
 	add_reason(&list[at], action, need->reason);

@@ -129,6 +129,7 @@ static uint64_t hash_text(uint64_t hash, const char *text)
 /* What an approval is bound to: the change, the object by its UID, and the values it starts from. */
 static uint64_t plan_hash(const struct plan *plan, const struct target *target)
 {
+	struct action_options options = plan->options;
 	char text[TARGET_TEXT_MAX] = "";
 	uint64_t hash = UINT64_C(14695981039346656037);
 
@@ -138,13 +139,17 @@ static uint64_t plan_hash(const struct plan *plan, const struct target *target)
 	hash = hash_text(hash, action_kind_name(plan->kind));
 	if (plan->object.kind != TARGET_NONE)
 		hash = hash_text(hash_text(hash, plan->object.name), plan->object.uid);
-	if (action_options_any(&plan->options)) {
-		char options[96];
+	/* Which way it is done is part of what is approved; what else it might have been is not. */
+	if (plan->options.by_resize)
+		hash = hash_text(hash, "in place");
+	options.in_place = IN_PLACE_NEVER;
+	options.by_resize = options.resize_failed = false;
+	if (action_options_any(&options)) {
+		char words[96];
 
-		snprintf(options, sizeof(options), "%d%d%d%d %" PRIx64, plan->options.evict,
-			plan->options.local_data, plan->options.unowned, plan->options.foreign,
-			plan->options.content);
-		hash = hash_text(hash, options);
+		snprintf(words, sizeof(words), "%d%d%d%d %" PRIx64, options.evict,
+			options.local_data, options.unowned, options.foreign, options.content);
+		hash = hash_text(hash, words);
 	}
 	return changes_hash(&plan->changes, hash);
 }
@@ -325,6 +330,7 @@ void plan_command(const struct plan *plan, const struct target *target, struct c
 	command->object = plan->object;
 	command->changes = plan->changes;
 	command->options = plan->options;
+	command->pods = plan->pods;
 	memcpy(command->title, plan->title, sizeof(command->title));
 	memcpy(command->text, plan->text, sizeof(command->text));
 }

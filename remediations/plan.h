@@ -37,6 +37,7 @@ struct plan {
 	struct refusal refusal; /* reason "": the plan can be carried out */
 	struct changes changes; /* empty for what has no value */
 	struct action_options options;
+	struct resize_pods pods;  /* of options.by_resize */
 	struct object_ref object; /* what is written, where that is not the target */
 	bool shrinks;
 	uint64_t hash;   /* of the plan and the state of the target that it was made for */
@@ -56,6 +57,7 @@ struct plan_question {
 	int32_t replicas_max; /* the guard's */
 	int64_t now_ms;
 	const char *reason; /* for {{ reason }}; "" when none */
+	bool resize_failed; /* it was sent as a resize in place before, which could not be done */
 };
 
 /* By the class of the step's action; docs/playbooks.md lists the reason codes of refusals. Without a

@@ -57,6 +57,9 @@ struct action_need {
 	bool look;          /* also where a playbook only looks and suggests */
 };
 
+/* Reason of a need that nothing is disabled for: without it the action is done in another way. */
+#define NEED_IN_PLACE "resizes pods in place; without it they are rolled out"
+
 /* What keeps an action from being done twice. */
 enum action_way {
 	/* Absolute values, with the resourceVersion that was looked at as precondition: again it does
@@ -156,7 +159,9 @@ struct action_class {
 	void (*describe)(struct words *words, const struct command *command);
 
 	enum action_way way;
-	const struct kube_action *kube;  /* NULL: no calls to an API server */
+	const struct kube_action *kube; /* NULL: no calls to an API server */
+	/* In its place where command->options.by_resize; its `look` is that of `kube`. NULL: none. */
+	const struct kube_action *kube_by_resize;
 	const struct action_need *needs; /* to carry it out */
 	size_t need_count;
 	/* Whether a step with these options needs it; NULL: each does. */

@@ -1,13 +1,15 @@
 /*
  * adjust_resources: limits and requests of one container.
  *
- *   of a workload   in the pod template, which rolls all pods; the change stays
- *   of a pod        in place, through pods/resize, where the server has it (Kubernetes 1.33); nothing
- *                   is restarted unless the container asks for it, and the next pod has the
- *                   template's values again
+ *   of a workload   in place, pod by pod (resize_pods.c), or in the pod template, which rolls all
+ *                   pods; only the latter stays
+ *   of a pod        in place
  *
- * The plan's words tell which of them it will be. A resize is the kubelet's to do: it is awaited, and
- * taken back when the kubelet says that it cannot be done or the time is over.
+ * In place is through pods/resize, where the server has it (Kubernetes 1.33): nothing is restarted unless
+ * the container asks for it, and the next pod has the template's values again. The plan's words tell which of
+ * them it will be. A resize is the kubelet's to do: it is awaited, and taken back when the kubelet says that
+ * it cannot be done or the time is over; of a workload that may be rolled out it is planned anew as a rollout
+ * then, which the guard judges for itself.
  */
 #include <inttypes.h>
 #include <math.h>
@@ -15,13 +17,12 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "remediations/actions/resize.h"
 #include "remediations/actions/shapes.h"
 #include "remediations/kube_object.h"
 #include "remediations/kube_vertical.h"
 #include "remediations/words.h"
 
-#define RESIZE_WAIT_MS (2 * 60000)
-#define RESIZE_LOOK_MS 1000
 #define LIMIT_MAX 0x1p53 /* of a series: the whole numbers that a double tells apart */
 
 /* The keys of each value: how much, and its bounds. */
@@ -37,6 +38,27 @@ static const struct value_keys {
 	{CHANGE_CPU_REQUEST, "cpu_request", "cpu_request_ceiling", "cpu_request_floor",
 		"CPU request"},
 };
+
+/* Of a pod there is no other way. */
+static void read_in_place(const struct step_reading *reading, struct playbook_step *step)
+{
+	static const char *const words[] = {
+#define X(way, word) #word,
+		IN_PLACE_TABLE(X)
+#undef X
+			NULL};
+	int way = IN_PLACE_PREFER;
+
+	if (reading->playbook->target.kind == TARGET_POD) {
+		step->options.time_ms = RESIZE_WAIT_MS;
+		if (yaml_get(reading->map, "in_place") != NULL)
+			yaml_report(reading->at, yaml_get(reading->map, "in_place"),
+				"in_place is for workloads: a pod is always resized in place");
+		return;
+	}
+	yaml_read_choice(reading->at, reading->map, "in_place", false, words, &way);
+	step->options.in_place = (enum in_place)way;
+}
 
 static void read_step(const struct step_reading *reading, struct playbook_step *step)
 {
@@ -59,8 +81,7 @@ static void read_step(const struct step_reading *reading, struct playbook_step *
 				"%s and %s are bounds of %s, which is not there", values[i].ceiling,
 				values[i].floor, values[i].key);
 	}
-	if (reading->playbook->target.kind == TARGET_POD)
-		step->options.time_ms = RESIZE_WAIT_MS;
+	read_in_place(reading, step);
 	if (!any)
 		yaml_report(reading->at, map, "an adjust_resources step needs memory or cpu");
 	if (!yaml_get(map, "memory") && (yaml_get(map, "ceiling") || yaml_get(map, "floor")))
@@ -97,13 +118,23 @@ static bool limit_by_signals(const struct plan_question *question, enum change_f
 	return true;
 }
 
+/* Of the pods that are to be resized, which are alike; else of the target. */
+static void seen_value(const struct plan *plan, const struct observation *observation,
+	enum change_field field, int64_t *value)
+{
+	if (plan->options.by_resize)
+		resize_pod_value(&observation->resize.pods[0], field, value);
+	else
+		observation_value(observation, field, value);
+}
+
 /* The value as it is; false, and the plan refused, when it is not known or none is set. */
 static bool value_before(struct plan *plan, const struct plan_question *question,
 	const struct step_change *change, int64_t *before)
 {
 	*before = 0;
 	if (plan_observed(question)) {
-		observation_value(question->observation, change->field, before);
+		seen_value(plan, question->observation, change->field, before);
 	} else if (limit_by_signals(question, change->field, before)) {
 		plan->basis = PLAN_FROM_SIGNALS;
 	} else {
@@ -128,8 +159,8 @@ static void check_requests(struct plan *plan, const struct observation *observat
 	for (size_t i = 0; i < ARRAY_COUNT(pairs); i++) {
 		int64_t request = 0, limit = 0;
 
-		observation_value(observation, pairs[i][0], &request);
-		observation_value(observation, pairs[i][1], &limit);
+		seen_value(plan, observation, pairs[i][0], &request);
+		seen_value(plan, observation, pairs[i][1], &limit);
 		request = changes_after(&plan->changes, pairs[i][0], request);
 		limit = changes_after(&plan->changes, pairs[i][1], limit);
 		if (limit > 0 && request > limit)
@@ -139,13 +170,112 @@ static void check_requests(struct plan *plan, const struct observation *observat
 	}
 }
 
+/* One plan has one value before. */
+static bool pods_are_alike(const struct resize_view *view, const struct playbook_step *step)
+{
+	for (unsigned i = 0; i < step->change_count; i++) {
+		int64_t first = 0, own = 0;
+
+		if (step->changes[i].amount.kind == AMOUNT_NONE)
+			continue;
+		resize_pod_value(&view->pods[0], step->changes[i].field, &first);
+		for (unsigned k = 1; k < view->count; k++) {
+			resize_pod_value(&view->pods[k], step->changes[i].field, &own);
+			if (own != first)
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool any_pending(const struct resize_view *view)
+{
+	for (unsigned i = 0; i < view->count; i++)
+		if (view->pods[i].pending)
+			return true;
+	return false;
+}
+
+/* Why the workload cannot be resized in place as it is; NULL: it can. */
+static const char *resize_hindrance(const struct plan_question *question)
+{
+	const struct observation *seen = question->observation;
+	const struct resize_view *view = &seen->resize;
+
+	if (question->resize_failed)
+		return "it was tried, and could not be done";
+	if (!seen->resizes)
+		return "the server cannot do it";
+	if (!view->looked)
+		return "its pods cannot be told";
+	if (view->too_many)
+		return "it has more pods than are resized one by one";
+	if (seen->rolling_out)
+		return "a rollout is under way";
+	if (view->count == 0 || view->idle > 0)
+		return view->count == 0 ? "no pod of it runs" : "not all of its pods run";
+	if (any_pending(view))
+		return "a resize is under way";
+	return pods_are_alike(view, question->step) ? NULL : "its pods differ";
+}
+
+/* Whether a workload is resized or rolled out, before anything else of the plan. */
+static void choose_way(struct plan *plan, const struct plan_question *question)
+{
+	enum in_place way = plan->options.in_place;
+	const char *hindrance;
+
+	plan->options.resize_failed = question->resize_failed;
+	if (way == IN_PLACE_NEVER || !plan_observed(question))
+		return;
+	hindrance = resize_hindrance(question);
+	if (hindrance != NULL) {
+		if (way == IN_PLACE_REQUIRE)
+			refusal_set(&plan->refusal, "no_resize",
+				"It cannot be resized in place: %s.", hindrance);
+		return;
+	}
+	plan->options.by_resize = true;
+	plan->options.time_ms = RESIZE_ALL_MS;
+	plan->pods.count = question->observation->resize.count;
+	for (unsigned i = 0; i < plan->pods.count; i++)
+		memcpy(plan->pods.uids[i], question->observation->resize.pods[i].uid,
+			RESIZE_UID_MAX);
+}
+
+/* Told beforehand: what restarts, and what stays. */
+static void add_way(struct plan *plan, const struct plan_question *question)
+{
+	struct words words;
+	char changes[sizeof(plan->words)];
+
+	memcpy(changes, plan->words, sizeof(changes));
+	words_init(&words, plan->words, sizeof(plan->words));
+	words_add(&words, "%s", changes);
+	if (question->target->kind == TARGET_POD) {
+		words_add(&words, ", in place");
+		return;
+	}
+	if (!plan->options.by_resize) {
+		words_add(&words, ", by a rollout%s",
+			plan->options.resize_failed ? ", as it could not be done in place" : "");
+		return;
+	}
+	words_add(&words, ", in place in %u pod%s%s", plan->pods.count,
+		plan->pods.count == 1 ? "" : "s",
+		question->observation->updates_on_delete ? " and in the template"
+							 : ", until the next rollout");
+	if (plan->options.in_place == IN_PLACE_PREFER)
+		words_add(&words, "; else by a rollout");
+}
+
 static void make_plan(struct plan *plan, const struct plan_question *question)
 {
 	const struct playbook_step *step = question->step;
 	bool pod = question->target->kind == TARGET_POD;
 	int64_t before[CHANGES_MAX];
-	size_t used;
 
+	choose_way(plan, question);
 	for (unsigned i = 0; i < step->change_count; i++)
 		if (step->changes[i].amount.kind != AMOUNT_NONE &&
 			!value_before(plan, question, &step->changes[i], &before[i]))
@@ -154,9 +284,9 @@ static void make_plan(struct plan *plan, const struct plan_question *question)
 		if (step->changes[i].amount.kind != AMOUNT_NONE)
 			plan_add_change(plan, &step->changes[i], before[i], 0);
 	changes_write(&plan->changes, plan->words, sizeof(plan->words));
-	used = strlen(plan->words);
-	snprintf(plan->words + used, sizeof(plan->words) - used, "%s",
-		pod ? ", in place" : ", by a rollout");
+	add_way(plan, question);
+	if (*plan->refusal.reason)
+		return;
 	if (!changes_any(&plan->changes))
 		refusal_set(&plan->refusal, "no_change",
 			"The limits already are as far as this step may go.");
@@ -195,8 +325,11 @@ static void describe(struct words *words, const struct command *command)
 			before, after);
 		comma = ", ";
 	}
-	if (command->target.kind == TARGET_POD)
+	if (command->target.kind == TARGET_POD || command->options.by_resize)
 		words_add(words, ", in place");
+	if (command->options.by_resize)
+		words_add(words, " in %u pod%s", command->pods.count,
+			command->pods.count == 1 ? "" : "s");
 }
 
 /* ---- on the cluster ---- */
@@ -210,48 +343,6 @@ static enum status check(const struct command *command, struct error *error)
 				      : error_set(error, STATUS_BAD_INPUT, "no limit to set");
 }
 
-/* "limits":{"memory":"768Mi","cpu":"1500m"}, and the comma behind what stands before; back: the values
- * before the change. */
-static const char *add_values(struct buf *body, const struct changes *changes, const char *name,
-	enum change_field memory, enum change_field cpu, bool back, const char *comma)
-{
-	const enum change_field fields[] = {memory, cpu};
-	const char *inner = "";
-
-	if (!changes_find(changes, memory) && !changes_find(changes, cpu))
-		return comma;
-	buf_printf(body, "%s\"%s\":{", comma, name);
-	for (size_t i = 0; i < ARRAY_COUNT(fields); i++) {
-		const struct change *change = changes_find(changes, fields[i]);
-		char value[32];
-
-		if (!change)
-			continue;
-		change_value_write(change_field_unit(fields[i]),
-			back ? change->before : change->after, value, sizeof(value));
-		buf_printf(body, "%s\"%s\":\"%s\"", inner, i == 0 ? "memory" : "cpu", value);
-		inner = ",";
-	}
-	buf_add_char(body, '}');
-	return ",";
-}
-
-/* "containers":[...] of a pod's spec. */
-static void add_container(struct buf *body, const struct sending *sending, bool back)
-{
-	const struct changes *changes = &sending->command->changes;
-	const char *comma;
-
-	buf_add_text(body, "\"containers\":[{\"name\":");
-	buf_add_json_string(body, sending->container, strlen(sending->container));
-	buf_add_text(body, ",\"resources\":{");
-	comma = add_values(body, changes, "limits", CHANGE_MEMORY_LIMIT, CHANGE_CPU_LIMIT, back,
-		"");
-	add_values(body, changes, "requests", CHANGE_MEMORY_REQUEST, CHANGE_CPU_REQUEST, back,
-		comma);
-	buf_add_text(body, "}}]");
-}
-
 static void write_body(struct buf *body, const struct sending *sending)
 {
 	bool pod = sending->object.kind == TARGET_POD;
@@ -259,22 +350,8 @@ static void write_body(struct buf *body, const struct sending *sending)
 	buf_add_char(body, '{');
 	sending_add_metadata(body, sending);
 	buf_add_text(body, pod ? ",\"spec\":{" : ",\"spec\":{\"template\":{\"spec\":{");
-	add_container(body, sending, false);
+	resize_add_container(body, sending, false);
 	buf_add_text(body, pod ? "}}" : "}}}}");
-}
-
-static bool value_of(const json_t *container, enum change_field field, int64_t *value)
-{
-	bool limit = field == CHANGE_MEMORY_LIMIT || field == CHANGE_CPU_LIMIT;
-	bool memory = field == CHANGE_MEMORY_LIMIT || field == CHANGE_MEMORY_REQUEST;
-	int64_t memory_bytes, cpu_milli;
-	struct error error;
-
-	if ((limit ? kube_limits(container, &memory_bytes, &cpu_milli, &error)
-		   : kube_requests(container, &memory_bytes, &cpu_milli, &error)) != STATUS_OK)
-		return false;
-	*value = memory ? memory_bytes : cpu_milli;
-	return true;
 }
 
 static bool values_are(const struct sending *sending, const json_t *object, bool after)
@@ -282,7 +359,7 @@ static bool values_are(const struct sending *sending, const json_t *object, bool
 	const json_t *container = kube_container(object, sending->object.kind, sending->container);
 
 	return container != NULL &&
-		object_has(container, &sending->command->changes, after, value_of);
+		object_has(container, &sending->command->changes, after, resize_value);
 }
 
 static bool is_wanted(const struct sending *sending, const json_t *object)
@@ -304,72 +381,6 @@ static enum status prepare(struct sending *sending, struct error *error)
 
 /* ---- in place: what the kubelet makes of it ---- */
 
-/* What the kubelet runs the container with; NULL: it does not tell. */
-static const json_t *container_state(const json_t *pod, const char *name)
-{
-	const json_t *states = kube_get(pod, "status", "containerStatuses", NULL), *state;
-	size_t i;
-
-	json_array_foreach(states, i, state)
-	{
-		const char *own = json_string_value(json_object_get(state, "name"));
-
-		if (own != NULL && strcmp(own, name) == 0)
-			return state;
-	}
-	return NULL;
-}
-
-static const json_t *condition(const json_t *pod, const char *type)
-{
-	const json_t *list = kube_get(pod, "status", "conditions", NULL), *item;
-	size_t i;
-
-	json_array_foreach(list, i, item)
-	{
-		const char *own = json_string_value(json_object_get(item, "type"));
-		const char *status = json_string_value(json_object_get(item, "status"));
-
-		if (own != NULL && strcmp(own, type) == 0 && status != NULL &&
-			strcmp(status, "True") == 0)
-			return item;
-	}
-	return NULL;
-}
-
-static const char *reason_of(const json_t *item)
-{
-	const char *reason = json_string_value(json_object_get(item, "reason"));
-
-	return reason != NULL ? reason : "";
-}
-
-/* STATUS_OK: done. STATUS_BUSY: not yet. Else: it will not be done. */
-static enum status judge_resize(struct sending *sending, const json_t *pod, struct error *error)
-{
-	const json_t *pending = condition(pod, "PodResizePending");
-	const json_t *running = condition(pod, "PodResizeInProgress");
-	const json_t *state = container_state(pod, sending->container);
-	const char *message;
-
-	if (strcmp(kube_uid(pod), sending->object.uid) != 0 || kube_terminating(pod))
-		return error_set(error, STATUS_CONFLICT, "the pod is gone, or going");
-	message =
-		json_string_value(json_object_get(pending != NULL ? pending : running, "message"));
-	if (pending != NULL && strcmp(reason_of(pending), "Infeasible") == 0)
-		return error_set(error, STATUS_BAD_INPUT, "the resize cannot be done: %.200s",
-			message != NULL ? message : "infeasible");
-	if (running != NULL && strcmp(reason_of(running), "Error") == 0)
-		return error_set(error, STATUS_BAD_INPUT, "the resize failed: %.200s",
-			message != NULL ? message : "");
-	if (pending == NULL && running == NULL && state != NULL &&
-		object_has(state, &sending->command->changes, true, value_of))
-		return STATUS_OK;
-	snprintf(sending->progress, sizeof(sending->progress), "the resize is %s",
-		pending != NULL ? "deferred" : "under way");
-	return STATUS_BUSY;
-}
-
 static enum status await_resize(struct sending *sending, int64_t *again_ms, struct error *error)
 {
 	json_t *pod;
@@ -379,7 +390,7 @@ static enum status await_resize(struct sending *sending, int64_t *again_ms, stru
 	if (status == STATUS_UNAVAILABLE || status == STATUS_TIMEOUT || status == STATUS_BUSY)
 		status = STATUS_BUSY;
 	else if (status == STATUS_OK)
-		status = judge_resize(sending, pod, error);
+		status = resize_judge(sending, pod, sending->object.uid, error);
 	json_decref(pod);
 	*again_ms = RESIZE_LOOK_MS;
 	return status;
@@ -389,30 +400,13 @@ static enum status await_resize(struct sending *sending, int64_t *again_ms, stru
 static void take_back(struct sending *sending, enum status status, struct error *error)
 {
 	struct error failed;
-	struct buf path, body;
 
 	(void)error;
-	if (status == STATUS_OK || !sending->waits)
-		return;
-	buf_init(&path, KUBE_PATH_MAX);
-	buf_init(&body, SENDING_BODY_MAX);
-	buf_add_text(&body, "{\"metadata\":{\"uid\":");
-	buf_add_json_string(&body, sending->object.uid, strlen(sending->object.uid));
-	buf_add_text(&body, "},\"spec\":{");
-	add_container(&body, sending, true);
-	buf_add_text(&body, "}}");
-	if (kube_object_path(&path, TARGET_POD, sending->command->target.namespace_name,
-		    sending->object.name, &failed) == STATUS_OK) {
-		buf_add_text(&path, sending->subresource);
-		sending_add_query(&path, sending);
-		/* It is as it was: the change is surely not done. */
-		if (buf_ok(&path) && buf_ok(&body) &&
-			sending_call(sending, KUBE_PATCH, path.data, STRATEGIC_PATCH, body.data,
-				NULL, &failed) == STATUS_OK)
-			sending->sent = false;
-	}
-	buf_fini(&path);
-	buf_fini(&body);
+	/* It is as it was then: the change is surely not done. */
+	if (status != STATUS_OK && sending->waits &&
+		resize_patch(sending, sending->object.name, sending->object.uid, "", true,
+			&failed) == STATUS_OK)
+		sending->sent = false;
 }
 
 static const struct kube_action kube = {
@@ -424,22 +418,56 @@ static const struct kube_action kube = {
 	.write_body = write_body,
 	.is_wanted = is_wanted,
 	.is_judged = is_judged,
+	.look = resize_look,
 	.await_targets = TARGET_BIT(TARGET_POD),
 	.await = await_resize,
 	.end = take_back,
 };
 
+static int applied(const struct plan *plan, const struct target *target, const char *action_id,
+	const struct observation *observation)
+{
+	return plan->options.by_resize ? resize_applied(plan, observation)
+				       : applied_by_values(plan, target, action_id, observation);
+}
+
+#define PODS_SEEN "which pods would be resized in place"
+
 static const struct action_need needs[] = {
 	{"", "pods/resize", "patch", TARGET_BIT(TARGET_POD), "resizes the pod in place", false},
+	{"", "pods/resize", "patch", TARGETS_WORKLOAD, "resizes its pods in place", false},
+	{"", "pods/resize", "patch", TARGETS_WORKLOAD, NEED_IN_PLACE, false},
+	{"", "pods", "get", TARGETS_WORKLOAD, "what their kubelets say of the resize", false},
+	{"", "pods", "get", TARGETS_WORKLOAD, NEED_IN_PLACE, false},
+	{"", "pods", "list", TARGETS_WORKLOAD, PODS_SEEN, true},
+	{"", "pods", "list", TARGETS_WORKLOAD, NEED_IN_PLACE, true},
+	{"apps", "replicasets", "get", TARGET_BIT(TARGET_DEPLOYMENT), PODS_SEEN, true},
+	{"apps", "replicasets", "get", TARGET_BIT(TARGET_DEPLOYMENT), NEED_IN_PLACE, true},
 	NEED_WORKLOADS("patch", "writes the pod template", false),
 	{KUBE_VERTICAL_GROUP, "verticalpodautoscalers", "list",
 		TARGETS_WORKLOAD | TARGET_BIT(TARGET_POD),
 		"whether a VerticalPodAutoscaler sets them, where it is installed", true},
 };
 
+static bool is_needed(const struct action_need *need, const struct action_options *options)
+{
+	bool of_pods = strcmp(need->resource, "pods") == 0 ||
+		strcmp(need->resource, "pods/resize") == 0 ||
+		strcmp(need->resource, "replicasets") == 0;
+
+	/* A Deployment that is never rolled out keeps its template; others' comes along (OnDelete). */
+	if (strcmp(need->resource, "deployments") == 0)
+		return options->in_place != IN_PLACE_REQUIRE;
+	if (!of_pods || (need->targets & TARGET_BIT(TARGET_POD)) != 0)
+		return true;
+	if (options->in_place == IN_PLACE_NEVER)
+		return false;
+	return (strcmp(need->reason, NEED_IN_PLACE) == 0) == (options->in_place == IN_PLACE_PREFER);
+}
+
 static const char *const keys[] = {"memory", "ceiling", "floor", "cpu", "cpu_ceiling", "cpu_floor",
 	"memory_request", "memory_request_ceiling", "memory_request_floor", "cpu_request",
-	"cpu_request_ceiling", "cpu_request_floor", NULL};
+	"cpu_request_ceiling", "cpu_request_floor", "in_place", NULL};
 
 const struct action_class action_adjust_resources = {
 	.name = "adjust_resources",
@@ -453,11 +481,13 @@ const struct action_class action_adjust_resources = {
 	.read_step = read_step,
 	.plan = make_plan,
 	.inverse = true,
-	.applied = applied_by_values,
+	.applied = applied,
 	.reads_back = true,
 	.describe = describe,
 	.way = ACTION_BY_KEY,
 	.kube = &kube,
+	.kube_by_resize = &resize_pods,
 	.needs = needs,
 	.need_count = ARRAY_COUNT(needs),
+	.is_needed = is_needed,
 };

@@ -117,6 +117,7 @@ static void make_objects(void)
 	make_fleet();
 	make_vertical();
 	kube_cluster_deployment(&world.cluster, "shop", "rolled", 2, "'cause':'first'");
+	kube_cluster_deployment(&world.cluster, "shop", "sized", 2, "");
 	kube_cluster_create(&world.cluster, APPS "statefulsets",
 		"{'metadata':{'name':'db'},'spec':{'replicas':1,'serviceName':'db'," TEMPLATE("db",
 			"1") "}}");
@@ -397,7 +398,7 @@ static void limits_and_requests_are_written_by_a_rollout(void **state)
 		skip();
 	plan_step("Deployment", "rolled",
 		"{action: adjust_resources, memory: +25%, ceiling: 1GiB, cpu_request: 20m, "
-		"memory_request: +50%, memory_request_ceiling: 1GiB}");
+		"memory_request: +50%, memory_request_ceiling: 1GiB, in_place: never}");
 	send_step("e-1");
 	assert_true(resource_is(APPS "deployments/rolled", "limits", "memory", "160Mi"));
 	assert_true(resource_is(APPS "deployments/rolled", "requests", "memory", "96Mi"));
@@ -618,7 +619,8 @@ static const struct {
 	{"StatefulSet", "db", "{action: rollback}"},
 	{"DaemonSet", "agent", "{action: rollback}"},
 	{"Deployment", "slow", "{action: pause_rollout}"},
-	{"Deployment", "rolled", "{action: adjust_resources, cpu: 700m}"},
+	{"Deployment", "rolled", "{action: adjust_resources, cpu: 700m, in_place: never}"},
+	{"Deployment", "sized", "{action: adjust_resources, cpu: 700m, in_place: require}"},
 	{"Pod", "single", "{action: adjust_resources, cpu: 700m}"},
 	{FLEET, "ships", "{action: scale, by: +1}"},
 	{"ReplicaSet", "bare", "{action: scale, by: +1}"},

@@ -204,7 +204,8 @@ const char *scene_plan(struct scene *scene)
 		.signals = &scene->signals,
 		.replicas_max = scene->replicas_max,
 		.now_ms = NOW_MS,
-		.reason = ""};
+		.reason = "",
+		.resize_failed = scene->resize_failed};
 
 	plan_make(&scene->plan, &question);
 	return scene->plan.refusal.reason;

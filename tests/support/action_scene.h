@@ -43,6 +43,7 @@ struct scene {
 	struct command command;
 	struct command_result result;
 	int32_t replicas_max;
+	bool resize_failed;           /* of the question that is planned on */
 	struct signal_source signals; /* none unless set */
 	scene_before_fn *before;
 	struct scene_call calls[SCENE_CALLS_MAX];

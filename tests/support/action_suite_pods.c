@@ -57,6 +57,64 @@ static void a_pod_is_resized_in_place_and_its_template_stays(void **state)
 	free(template);
 }
 
+static bool is_resizable(const void *argument)
+{
+	suite_plan(TARGET_DEPLOYMENT, "web", argument);
+	return suite_scene->plan.options.by_resize;
+}
+
+/* Of each pod that the plan names, what is asked for and what its kubelet runs it with. */
+static unsigned count_pods_with(const char *limit)
+{
+	json_t *list = suite_read(PODS "?labelSelector=app%3Dweb"), *pod;
+	unsigned count = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(list, "items"), i, pod)
+	{
+		const char *asked = json_string_value(
+			kube_get(json_array_get(kube_get(pod, "spec", "containers", NULL), 0),
+				LIMIT, NULL));
+		const char *run = json_string_value(
+			kube_get(json_array_get(kube_get(pod, "status", "containerStatuses", NULL),
+					 0),
+				LIMIT, NULL));
+
+		count += resize_pods_have(&suite_scene->plan.pods, kube_uid(pod)) &&
+			asked != NULL && run != NULL && strcmp(asked, limit) == 0 &&
+			strcmp(run, limit) == 0;
+	}
+	json_decref(list);
+	return count;
+}
+
+static void a_workload_is_resized_in_place_and_its_template_stays(void **state)
+{
+	static const char *const of_template[NAMES_MAX] = {"spec", "template", "spec",
+		"containers"};
+	char *template, limit[2][32];
+	const struct change *change;
+
+	skip_without_cluster();
+	suite_settle();
+	suite_await(is_resizable, "{action: adjust_resources, memory: +25%, ceiling: 4GiB}",
+		"pods of web that can be resized");
+	template = suite_value(WEB, of_template);
+	change = changes_find(&suite_scene->plan.changes, CHANGE_MEMORY_LIMIT);
+	change_value_write(UNIT_BYTES, change->before, limit[0], sizeof(limit[0]));
+	change_value_write(UNIT_BYTES, change->after, limit[1], sizeof(limit[1]));
+	scene_send(suite_scene, suite_ids[0]);
+	suite_done(false);
+	assert_int_equal(count_pods_with(limit[1]), suite_scene->plan.pods.count);
+	suite_value_is(WEB, of_template, template);
+	assert_int_equal(scene_applied(suite_scene, suite_ids[0]), 1);
+	assert_string_equal(scene_undo(suite_scene, suite_ids[0]), "");
+	scene_send(suite_scene, suite_ids[1]);
+	suite_done(false);
+	assert_int_equal(count_pods_with(limit[0]), suite_scene->plan.pods.count);
+	free(template);
+}
+
 /* What no server takes. */
 static void a_resize_changes_amounts_and_nothing_else(void **state)
 {
@@ -277,6 +335,7 @@ size_t action_suite_fill_more(struct CMUnitTest tests[ACTION_SUITE_TESTS_MAX], s
 #define T(name) cmocka_unit_test_setup_teardown(name, suite_open_scene, suite_close_scene)
 	static const struct CMUnitTest more[] =
 		{T(a_pod_is_resized_in_place_and_its_template_stays),
+			T(a_workload_is_resized_in_place_and_its_template_stays),
 			T(a_resize_changes_amounts_and_nothing_else), T(budgets_hold_evictions),
 			T(a_node_is_drained_under_its_budget_and_uncordoned),
 			T(a_watch_tells_what_happens)};
