@@ -396,6 +396,7 @@ void metrics_clear(enum metric_id id)
 		family->spare = cell;
 	}
 	family->cell_count = 0;
+	family->cleared++;
 	if (family->slots)
 		memset(family->slots, 0, family->slot_count * sizeof(struct metric_cell *));
 	pthread_mutex_unlock(&family->lock);
@@ -403,6 +404,7 @@ void metrics_clear(enum metric_id id)
 
 void metrics_reset(void)
 {
+	metrics_page_clock(NULL);
 	for (int id = 0; id < METRIC_COUNT; id++) {
 		struct metric_family *family = &families[id];
 

@@ -15,9 +15,11 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/metric_table.h"
 
 #define METRIC_LABELS_MAX 6
@@ -75,9 +77,30 @@ typedef void metrics_collect_fn(void *argument);
 void metrics_add_collector(metrics_collect_fn *collect, void *argument);
 void metrics_remove_collector(metrics_collect_fn *collect, void *argument);
 
-/* Text format 0.0.4, families in table order, children in the order of their first use (so whoever
+/*
+ * Text format 0.0.4 in pieces, families in table order, children in the order of their first use (so whoever
  * knows the label sets asks for their cells at start, which shows them at zero). A metric with labels
- * and no children is left out. Runs the collectors first. */
+ * and no children is left out.
+ *
+ * A page is of one collection: open runs the collectors, and while a page is being read others that are opened
+ * show the same collection, for METRICS_PAGE_MS at most. After that the collectors run for the next one,
+ * and a page that is still not read to its end is cut off, as is one of whose metrics one was cleared half way:
+ * never is a page of two collections. Counters go on meanwhile: each line is as of when its piece is read,
+ * a histogram's lines of one moment.
+ *
+ * Holds one piece, METRICS_PIECE_MAX bytes at most, however many children there are. One thread at a time a
+ * page; no lock is held between two calls.
+ */
+#define METRICS_PAGE_MS 10000
+#define METRICS_PIECE_MAX 131072
+struct metrics_page;
+/* NULL: memory is out. */
+struct metrics_page *metrics_page_open(void) MUST_CHECK;
+/* The next bytes, `room` at most; 0 at the end, -1: cut off, or memory is out. Whole lines up to there. */
+ssize_t metrics_page_read(struct metrics_page *page, char *bytes, size_t room);
+/* NULL is allowed. */
+void metrics_page_close(struct metrics_page *page);
+/* All of it at once, into a buffer with its own maximum. */
 void metrics_write_page(struct buf *buf);
 
 /* One counter or gauge as it was. */
@@ -99,7 +122,9 @@ void metric_samples_fini(struct metric_samples *samples);
 
 /* The table as Markdown, for docs/metrics.md. */
 void metrics_write_docs(struct buf *buf);
-/* Tests only: all cells back to nothing. */
+/* Tests only: all cells back to nothing, and the system's clock. */
 void metrics_reset(void);
+/* Tests only: what tells how long a page has been read; borrowed until metrics_reset(). */
+void metrics_page_clock(const struct clock *clock);
 
 #endif

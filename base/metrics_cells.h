@@ -48,6 +48,7 @@ struct metric_family {
 	struct metric_cell **slots; /* hash table with chains; a power of two */
 	size_t cell_count, slot_count;
 	struct metric_cell *spare;
+	uint64_t cleared;          /* how often */
 	_Atomic uint64_t left_out; /* look-ups that got "other" or no cell at all */
 };
 
@@ -58,7 +59,8 @@ struct metric_cell *metric_single(enum metric_id id);
 size_t metric_label_count(enum metric_id id);
 /* Counter, gauge: the value; histogram: the sum. */
 double metric_cell_sum(const struct metric_cell *cell);
-/* Runs the collectors, and keeps others from running them until the end. */
+/* Runs the collectors, or goes on with what they collected for a page that is being read (metrics.h), and keeps
+ * others from running them until the end. */
 void metrics_collect_begin(void);
 void metrics_collect_end(void);
 

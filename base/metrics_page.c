@@ -2,8 +2,10 @@
  * The metrics page in Prometheus' text format 0.0.4, the collectors that run before it, and the table
  * of metrics as Markdown.
  *
- * Pages take turns: one runs its collectors and prints while others wait, so that no page sees the
- * gauges of half a collection. The turn is a flag with a condition, not a lock held over callbacks.
+ * Collecting takes turns: one runs the collectors while others wait. The turn is a flag with a condition, not
+ * a lock held over callbacks. A page holds no turn while it is read, since its reader may be slow: it knows the
+ * number of its collection, which goes up before the collectors run, and after each piece looks whether
+ * it is still the same; a piece that might hold gauges of half a collection is thrown away with the page.
  */
 #include <math.h>
 #include <pthread.h>
@@ -11,10 +13,14 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
 #include "base/metrics.h"
 #include "base/metrics_cells.h"
 
 #define COLLECTORS_MAX 32
+/* A piece is full from here on; a child more takes 60 kB at most, a histogram of the longest labels. */
+#define PIECE_FULL 16384
 
 struct collector {
 	metrics_collect_fn *collect;
@@ -27,6 +33,22 @@ static bool turn_taken;
 /* Written and read by whoever has the turn. */
 static struct collector collectors[COLLECTORS_MAX];
 static size_t collector_count;
+static int64_t collected_ns;
+static const struct clock *page_clock; /* NULL: the system's */
+/* How often was collected, and pages that are not read to their end yet. */
+static _Atomic uint64_t collection;
+static _Atomic size_t pages_read;
+
+struct metrics_page {
+	uint64_t collection;
+	bool leaves;      /* it is counted in pages_read */
+	int family;       /* METRIC_COUNT: all are written */
+	bool begun;       /* its head is written */
+	size_t cell;      /* of the family: the next */
+	uint64_t cleared; /* of the family, when its first was written */
+	struct buf piece;
+	size_t given; /* of the piece */
+};
 
 static const char *const bound_texts[METRIC_BOUND_COUNT + 1] = {
 #define X(bound) #bound,
@@ -69,6 +91,14 @@ void metrics_remove_collector(metrics_collect_fn *collect, void *argument)
 		if (collectors[i].collect != collect || collectors[i].argument != argument)
 			collectors[kept++] = collectors[i];
 	collector_count = kept;
+	turn_end();
+}
+
+void metrics_page_clock(const struct clock *clock)
+{
+	turn_begin();
+	page_clock = clock;
+	collected_ns = 0;
 	turn_end();
 }
 
@@ -174,22 +204,39 @@ static void write_head(struct buf *buf, const struct metric_description *metric)
 	buf_printf(buf, "\n# TYPE %s %s\n", metric->name, type_name(metric->type));
 }
 
-static void write_family(struct buf *buf, enum metric_id id)
+/* Of the family that the page is at, as far as the piece has room; then it is at the next one. False: the
+ * family was cleared since its first cell was written. */
+static bool write_family(struct metrics_page *page)
 {
+	enum metric_id id = (enum metric_id)page->family;
 	const struct metric_description *metric = metric_describe(id);
 	struct metric_family *family = metric_family(id);
+	bool whole, same;
 
 	if (!*metric->labels) {
-		write_head(buf, metric);
-		write_cell(buf, metric, metric_single(id));
-		return;
+		write_head(&page->piece, metric);
+		write_cell(&page->piece, metric, metric_single(id));
+		page->family++;
+		return true;
 	}
 	pthread_mutex_lock(&family->lock);
-	if (family->cell_count)
-		write_head(buf, metric);
-	for (size_t i = 0; i < family->cell_count; i++)
-		write_cell(buf, metric, family->cells[i]);
+	if (!page->begun) {
+		page->begun = true;
+		page->cleared = family->cleared;
+		if (family->cell_count)
+			write_head(&page->piece, metric);
+	}
+	same = page->cleared == family->cleared;
+	while (same && page->cell < family->cell_count && page->piece.size < PIECE_FULL)
+		write_cell(&page->piece, metric, family->cells[page->cell++]);
+	whole = page->cell >= family->cell_count;
 	pthread_mutex_unlock(&family->lock);
+	if (whole) {
+		page->cell = 0;
+		page->begun = false;
+		page->family++;
+	}
+	return same;
 }
 
 /* Which metrics had more children than there may be. */
@@ -204,12 +251,26 @@ static void collect_left_out(void)
 	}
 }
 
-void metrics_collect_begin(void)
+/* With the turn. */
+static void collect(void)
 {
-	turn_begin();
+	int64_t now_ns = clock_mono_ns(page_clock != NULL ? page_clock : clock_system());
+
+	if (atomic_load(&pages_read) > 0 &&
+		now_ns - collected_ns < INT64_C(1000000) * METRICS_PAGE_MS)
+		return;
+	collected_ns = now_ns;
+	/* Before anything is cleared: whoever sees it cleared sees this. */
+	atomic_fetch_add(&collection, 1);
 	for (size_t i = 0; i < collector_count; i++)
 		collectors[i].collect(collectors[i].argument);
 	collect_left_out();
+}
+
+void metrics_collect_begin(void)
+{
+	turn_begin();
+	collect();
 }
 
 void metrics_collect_end(void)
@@ -217,12 +278,82 @@ void metrics_collect_end(void)
 	turn_end();
 }
 
+struct metrics_page *metrics_page_open(void)
+{
+	struct metrics_page *page = mem_zalloc(1, sizeof(*page));
+
+	if (page == NULL)
+		return NULL;
+	buf_init(&page->piece, METRICS_PIECE_MAX);
+	metrics_collect_begin();
+	page->collection = atomic_load(&collection);
+	page->leaves = true;
+	atomic_fetch_add(&pages_read, 1);
+	metrics_collect_end();
+	return page;
+}
+
+static void page_leave(struct metrics_page *page)
+{
+	if (page->leaves)
+		atomic_fetch_sub(&pages_read, 1);
+	page->leaves = false;
+}
+
+void metrics_page_close(struct metrics_page *page)
+{
+	if (page == NULL)
+		return;
+	page_leave(page);
+	buf_fini(&page->piece);
+	mem_free(page);
+}
+
+/* False: the page is cut off. */
+static bool next_piece(struct metrics_page *page)
+{
+	bool same = true;
+
+	buf_reset(&page->piece);
+	page->given = 0;
+	while (same && page->family < METRIC_COUNT && page->piece.size < PIECE_FULL)
+		same = write_family(page);
+	return same && buf_ok(&page->piece) && page->collection == atomic_load(&collection);
+}
+
+ssize_t metrics_page_read(struct metrics_page *page, char *bytes, size_t room)
+{
+	size_t left = page->piece.size - page->given;
+
+	if (left == 0 && !page->leaves)
+		return page->family < METRIC_COUNT ? -1 : 0;
+	if (left == 0 && page->family < METRIC_COUNT) {
+		if (!next_piece(page)) {
+			page->family = 0;
+			page->given = page->piece.size;
+			page_leave(page);
+			return -1;
+		}
+		left = page->piece.size;
+	}
+	if (left == 0)
+		page_leave(page);
+	left = left < room ? left : room;
+	if (left > 0)
+		memcpy(bytes, page->piece.data + page->given, left);
+	page->given += left;
+	return (ssize_t)left;
+}
+
 void metrics_write_page(struct buf *buf)
 {
-	metrics_collect_begin();
-	for (int id = 0; id < METRIC_COUNT; id++)
-		write_family(buf, (enum metric_id)id);
-	metrics_collect_end();
+	struct metrics_page *page = metrics_page_open();
+	char bytes[4096];
+	ssize_t size;
+
+	while (page != NULL && (size = metrics_page_read(page, bytes, sizeof(bytes))) > 0)
+		buf_add(buf, bytes, (size_t)size);
+	metrics_page_close(page);
 }
 
 static void write_markdown(struct buf *buf, const char *text)

@@ -17,8 +17,7 @@
 #include "daemon/service.h"
 #include "receiver/webhook.h"
 
-/* 5,000 workloads with six signals, two of them forecast, take about 20 MB of metrics. */
-#define PAGE_MAX (64 * 1024 * 1024)
+#define PAGE_TYPE "text/plain; version=0.0.4; charset=utf-8"
 #define TEXT_TYPE "text/plain; charset=utf-8"
 
 enum status route_write_head(struct request *request, struct error *error)
@@ -213,20 +212,32 @@ static void serve_reload(struct request *request, void *argument)
 	diagnostics_fini(&diagnostics);
 }
 
+static ssize_t metrics_pull(void *argument, char *bytes, size_t room)
+{
+	ssize_t size = metrics_page_read(argument, bytes, room);
+
+	return size > 0 ? size : size == 0 ? -1 : REPLY_CUT;
+}
+
+static void metrics_closed(void *argument)
+{
+	metrics_page_close(argument);
+}
+
+/* In pieces: 5,000 workloads with six signals, two of them forecast, are about 20 MB. */
 static void serve_metrics(struct request *request, void *argument)
 {
-	struct buf page;
+	struct metrics_page *page = metrics_page_open();
+	const struct reply_source source = {.pull = metrics_pull,
+		.closed = metrics_closed,
+		.argument = page,
+		.whole = true};
 
 	(void)argument;
-	buf_init(&page, PAGE_MAX);
-	metrics_write_page(&page);
-	if (buf_ok(&page))
-		request_reply(request, 200, "text/plain; version=0.0.4; charset=utf-8", page.data,
-			page.size);
-	else
-		request_reply_text(request, 503,
-			"the metrics page is too large or memory is out\n");
-	buf_fini(&page);
+	if (page == NULL)
+		request_reply_text(request, 503, "no memory for the metrics page\n");
+	else if (request_reply_stream(request, PAGE_TYPE, &source) == NULL)
+		metrics_page_close(page);
 }
 
 #define READ(name, path, serve)                                                                    \

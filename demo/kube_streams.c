@@ -161,7 +161,7 @@ void kube_streams_serve(struct kube_streams *streams, struct request *request,
 	const struct kube_place *place)
 {
 	struct kube_stream *stream = stream_of(streams, request, place);
-	const struct reply_source source = {pull, closed, stream};
+	const struct reply_source source = {.pull = pull, .closed = closed, .argument = stream};
 
 	if (stream == NULL) {
 		request_reply_text(request, 500, "out of memory");

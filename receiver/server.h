@@ -117,16 +117,19 @@ void request_reply_text(struct request *request, int http_status, const char *te
 void request_reply_data(struct request *request, const struct buf *data);
 void request_reply_error(struct request *request, enum status code, const char *text);
 /* Answers 200 with pieces that come by and by. pull() writes at most `room` bytes and says how many: 0
- * when there are none yet, -1 at the end. It is called on the server's threads, one at a time, and again
+ * when there are none yet, -1 at the end, REPLY_CUT when the answer can't go on: the connection is closed, so
+ * that nobody takes what came for the whole. It is called on the server's threads, one at a time, and again
  * after each reply_stream_wake(). closed() is called once, when the answer has ended, whoever ended it;
- * the stream is gone then. server_quiesce() ends all streams. Until it ends an answer counts as under
+ * the stream is gone then. server_quiesce() ends all streams but `whole` ones, which have an end of their own. Until it ends an answer counts as under
  * way, and is cut off after 5 x idle_timeout_s like any other. NULL: no memory, and answered so; closed()
  * is not called then. */
 struct reply_stream;
+#define REPLY_CUT (-2)
 struct reply_source {
 	ssize_t (*pull)(void *argument, char *bytes, size_t room);
 	void (*closed)(void *argument);
 	void *argument;
+	bool whole;
 };
 struct reply_stream *request_reply_stream(struct request *request, const char *content_type,
 	const struct reply_source *source) MUST_CHECK;

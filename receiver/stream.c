@@ -48,10 +48,12 @@ static ssize_t read_piece(void *argument, uint64_t position, char *bytes, size_t
 	for (;;) {
 		ssize_t size;
 
-		if (atomic_load(&stream->server->quiescing))
+		if (atomic_load(&stream->server->quiescing) && !stream->source.whole)
 			return MHD_CONTENT_READER_END_OF_STREAM;
 		size = stream->source.pull(stream->source.argument, bytes, room);
 		CHECK(size <= (ssize_t)room);
+		if (size == REPLY_CUT)
+			return MHD_CONTENT_READER_END_WITH_ERROR;
 		if (size < 0)
 			return MHD_CONTENT_READER_END_OF_STREAM;
 		if (size > 0 || wait_for_more(stream))

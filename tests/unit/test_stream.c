@@ -27,7 +27,7 @@
 static struct server *server;
 static struct access *allowed;
 static _Atomic int made, told, closes; /* numbers that there are, that were told; ends */
-static _Atomic bool over;
+static _Atomic bool over, cut;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct reply_stream *stream; /* under lock */
 
@@ -40,7 +40,7 @@ static ssize_t pull(void *argument, char *bytes, size_t room)
 		atomic_store(&told, number + 1);
 		return snprintf(bytes, room, "<%d>", number);
 	}
-	return atomic_load(&over) ? -1 : 0;
+	return atomic_load(&over) ? -1 : atomic_load(&cut) ? REPLY_CUT : 0;
 }
 
 static void closed(void *argument)
@@ -54,9 +54,11 @@ static void closed(void *argument)
 
 static void serve(struct request *request, void *argument)
 {
-	const struct reply_source source = {pull, closed, &made};
+	const struct reply_source source = {.pull = pull,
+		.closed = closed,
+		.argument = &made,
+		.whole = argument != NULL};
 
-	(void)argument;
 	pthread_mutex_lock(&lock);
 	stream = request_reply_stream(request, "text/plain", &source);
 	pthread_mutex_unlock(&lock);
@@ -80,8 +82,9 @@ static void wait_for(_Atomic int *counter, int value)
 
 static int setup(void **state)
 {
-	const struct route routes[] = {
-		{"stream", "GET", "/stream", 0, ACCESS_NONE, 0, NULL, serve, NULL}};
+	const struct route routes[] = {{"stream", "GET", "/stream", 0, ACCESS_NONE, 0, NULL, serve,
+					       NULL},
+		{"whole", "GET", "/whole", 0, ACCESS_NONE, 0, NULL, serve, &made}};
 	struct diagnostics diagnostics;
 	struct error error;
 
@@ -103,6 +106,7 @@ static int setup(void **state)
 	atomic_store(&told, 0);
 	atomic_store(&closes, 0);
 	atomic_store(&over, false);
+	atomic_store(&cut, false);
 	return 0;
 }
 
@@ -131,13 +135,20 @@ static void read_until(int fd, const char *piece)
 	}
 }
 
-static int ask(void)
+static int ask_for(const char *path)
 {
 	int fd = http_connect(server_port(server));
+	char text[128];
 
 	assert_true(fd >= 0);
-	assert_true(http_send_text(fd, "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+	snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path);
+	assert_true(http_send_text(fd, text));
 	return fd;
+}
+
+static int ask(void)
+{
+	return ask_for("/stream");
 }
 
 static void pieces_arrive_as_they_are_made(void **state)
@@ -207,12 +218,64 @@ static void a_server_that_ends_ends_its_streams(void **state)
 	close(fd);
 }
 
+/* Without the last chunk of none, whose absence tells that something is missing. */
+static void one_that_is_cut_is_not_taken_for_the_whole(void **state)
+{
+	int fd = ask();
+	char text[4096] = "";
+	size_t size = 0;
+	ssize_t got;
+
+	(void)state;
+	read_until(fd, "\r\n\r\n");
+	atomic_store(&made, 1);
+	wake();
+	read_until(fd, "<0>");
+	atomic_store(&cut, true);
+	wake();
+	while ((got = recv(fd, text + size, sizeof(text) - 1 - size, 0)) > 0)
+		size += (size_t)got;
+	text[size] = '\0';
+	assert_null(strstr(text, "0\r\n\r\n"));
+	wait_for(&closes, 1);
+	close(fd);
+}
+
+static void *stop_server(void *argument)
+{
+	server_stop(server, 60000);
+	return argument;
+}
+
+static void a_whole_one_comes_to_its_end_though_the_server_ends(void **state)
+{
+	int fd = ask_for("/whole");
+	pthread_t stopper;
+
+	(void)state;
+	read_until(fd, "\r\n\r\n");
+	server_quiesce(server);
+	assert_int_equal(pthread_create(&stopper, NULL, stop_server, NULL), 0);
+	atomic_store(&made, 3);
+	wake();
+	read_until(fd, "<2>");
+	atomic_store(&over, true);
+	wake();
+	read_until(fd, "0\r\n\r\n");
+	pthread_join(stopper, NULL);
+	server = NULL;
+	assert_int_equal(atomic_load(&closes), 1);
+	close(fd);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {T(pieces_arrive_as_they_are_made), T(no_wake_is_lost),
 		T(one_who_went_is_noticed_at_the_next_piece),
-		T(a_server_that_ends_ends_its_streams)};
+		T(a_server_that_ends_ends_its_streams),
+		T(one_that_is_cut_is_not_taken_for_the_whole),
+		T(a_whole_one_comes_to_its_end_though_the_server_ends)};
 
 	return cmocka_run_group_tests_name("stream", tests, NULL, NULL);
 }
