@@ -151,7 +151,7 @@ static int list_one(const char *path, bool json, size_t *written, struct buf *te
 	buf_printf(text, "%s  %s  ", path, info.kind);
 	models_write_shapes(&info, "x", text);
 	buf_add_text(text, "  trained ");
-	models_write_time(info.trained_ms, text);
+	models_write_trained(info.trained_ms, text);
 	if (info.score_names[0][0] != '\0')
 		buf_printf(text, "  %s %.6g", info.score_names[0], info.scores[0]);
 	buf_add_char(text, '\n');

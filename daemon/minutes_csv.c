@@ -29,6 +29,7 @@ struct dataset_call {
 	char *token;
 	char workload[URL_MAX / 2]; /* the query that names it */
 	int64_t from, to;           /* minutes since 1970, [from, to) */
+	bool started, ended;        /* which of them was asked for */
 };
 
 struct column {
@@ -146,7 +147,36 @@ static int fetch_columns(const struct dataset_call *call, json_t *signals, struc
 	return EXIT_GOOD;
 }
 
-static int export_workload(const struct dataset_call *call, struct buf *csv)
+static bool times_good(const struct dataset_call *call)
+{
+	if (call->from >= 0 && call->to > call->from && call->to - call->from <= MINUTES_MAX)
+		return true;
+	fprintf(stderr, "nimbusguard: from --start to --end are 1 to %d minutes\n", MINUTES_MAX);
+	return false;
+}
+
+/* Up to which minute the service has samples of it: its clock need not be ours, as the demo's is not. */
+static void end_at_newest(struct dataset_call *call, json_t *signals)
+{
+	int64_t newest_ms = 0, at_ms, newest, minutes = call->to - call->from;
+	json_t *signal;
+	size_t i;
+
+	json_array_foreach(signals, i, signal)
+	{
+		const char *text = json_string_value(json_object_get(signal, "newest"));
+
+		if (text != NULL && parse_time(text, &at_ms) == STATUS_OK && at_ms > newest_ms)
+			newest_ms = at_ms;
+	}
+	newest = newest_ms / MINUTE_MS;
+	if (newest < minutes)
+		return;
+	call->to = newest;
+	call->from = call->started ? call->from : newest - minutes;
+}
+
+static int export_workload(struct dataset_call *call, struct buf *csv)
 {
 	struct column columns[SIGNALS_MAX];
 	char url[URL_MAX];
@@ -161,7 +191,9 @@ static int export_workload(const struct dataset_call *call, struct buf *csv)
 	signals = client_data("GET", url, call->token, call->ca_file, NULL);
 	if (signals == NULL)
 		return EXIT_FAILED;
-	status = fetch_columns(call, signals, columns, &count);
+	if (!call->ended)
+		end_at_newest(call, signals);
+	status = times_good(call) ? fetch_columns(call, signals, columns, &count) : EXIT_USAGE;
 	if (status == EXIT_GOOD && count == 0) {
 		fprintf(stderr, "nimbusguard: the service has no minutes of such a workload\n");
 		status = EXIT_FAILED;
@@ -191,12 +223,12 @@ static bool read_times(const struct command_line *line, const struct minutes_ran
 		usage("--start is RFC 3339 or seconds since 1970");
 		return false;
 	}
+	call->started = start != NULL || range != NULL;
+	call->ended = end != NULL || range != NULL;
 	call->from = from_ms / MINUTE_MS;
 	call->to = to_ms / MINUTE_MS;
-	if (call->from >= 0 && call->to > call->from && call->to - call->from <= MINUTES_MAX)
-		return true;
-	fprintf(stderr, "nimbusguard: from --start to --end are 1 to %d minutes\n", MINUTES_MAX);
-	return false;
+	/* Without an end it is the service's newest sample, which is not known yet. */
+	return !call->ended || times_good(call);
 }
 
 static bool read_workload(const struct command_line *line, struct dataset_call *call)

@@ -34,6 +34,14 @@ void models_write_time(int64_t ms, struct buf *text)
 	buf_add_text(text, time);
 }
 
+void models_write_trained(int64_t ms, struct buf *text)
+{
+	if (ms != 0)
+		models_write_time(ms, text);
+	else
+		buf_add_text(text, "at no time that it tells");
+}
+
 /* ---- as JSON ---- */
 
 static void add_json_text(struct buf *json, const char *name, const char *value)
@@ -88,7 +96,7 @@ void models_write_text(const char *path, const struct model_info *info, size_t n
 		info->made_by);
 	models_write_shapes(info, " x ", text);
 	buf_printf(text, "\n  numbers    %zu\n  trained    ", numbers);
-	models_write_time(info->trained_ms, text);
+	models_write_trained(info->trained_ms, text);
 	buf_add_text(text, "\n  data       ");
 	models_write_time(info->data_from_ms, text);
 	buf_add_text(text, " to ");

@@ -23,6 +23,8 @@ int models_print(struct buf *text, int status);
 void models_write_shapes(const struct model_info *info, const char *between, struct buf *text);
 /* RFC 3339, "-" for 0. */
 void models_write_time(int64_t ms, struct buf *text);
+/* When a model was trained; the ones that are made anew bit by bit do not tell. */
+void models_write_trained(int64_t ms, struct buf *text);
 /* The fields of an object, without its braces. */
 void models_write_json(const char *path, const struct model_info *info, size_t numbers,
 	struct buf *json);

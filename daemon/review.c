@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "daemon/write_out.h"
 #include "receiver/listen.h"
@@ -272,6 +273,24 @@ static void review_backfill(const struct config *config, struct bundle *bundle,
 	backfill_close(opened);
 }
 
+/* Which setting a refusal is about: messages begin with its name. */
+static enum setting_id write_out_setting_of(const struct error *error)
+{
+	static const struct {
+		const char *name;
+		enum setting_id id;
+	} named[] = {{"remote_write_out.metrics", SETTING_WRITE_OUT_METRICS},
+		{"remote_write_out.external_labels", SETTING_WRITE_OUT_EXTERNAL_LABELS}};
+
+	for (size_t i = 0; i < ARRAY_COUNT(named); i++) {
+		size_t size = strlen(named[i].name);
+
+		if (strncmp(error->text, named[i].name, size) == 0 && error->text[size] == ':')
+			return named[i].id;
+	}
+	return SETTING_WRITE_OUT_URL;
+}
+
 static void review_write_out(const struct config *config, const struct clock *clock,
 	struct diagnostics *diagnostics)
 {
@@ -291,8 +310,8 @@ static void review_write_out(const struct config *config, const struct clock *cl
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		require_file(config, files[i].id, files[i].name, diagnostics);
 	if (write_out_config_read(config, clock, &out, &error) != STATUS_OK)
-		diagnostics_add(diagnostics, false, config_place(config, SETTING_WRITE_OUT_URL), 0,
-			0, "%s", error.text);
+		diagnostics_add(diagnostics, false,
+			config_place(config, write_out_setting_of(&error)), 0, 0, "%s", error.text);
 	write_out_config_fini(&out);
 }
 

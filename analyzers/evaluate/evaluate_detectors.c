@@ -165,6 +165,17 @@ static enum status run_seed(struct run *run, const struct entity *entity, size_t
 	return status;
 }
 
+/* Faults and windows tell of events in another way than labels of rows. */
+static bool has_event(const struct entity *entity)
+{
+	bool labelled = entity->windows != NULL;
+
+	for (size_t i = 0; i < entity->rows && !labelled; i++)
+		labelled =
+			entity->labels[i] != 0 && (i < entity->fit_begin || i >= entity->fit_end);
+	return labelled;
+}
+
 static enum status run_entity(struct run *run, const struct entity *entity)
 {
 	double sums[FIGURES_ADJUSTED] = {0}, values[RESULT_FIGURES_MAX], *first_scores = NULL;
@@ -180,6 +191,10 @@ static enum status run_entity(struct run *run, const struct entity *entity)
 		results_note(run->evaluation->results, "%s", run->evaluation->error->text);
 	else if (status != STATUS_OK)
 		return status;
+	else if (run->faults == NULL && !has_event(entity))
+		results_note(run->evaluation->results,
+			"%.160s: no row of the measured part is labelled: no figure that needs an event",
+			entity->name);
 	for (size_t f = 0; f < FIGURES_ADJUSTED; f++)
 		values[f] = counts[f] > 0 ? sums[f] / (double)counts[f] : NAN;
 	return result_add(run->table, RESULT_ENTITY, run->class->name, entity->name, values,

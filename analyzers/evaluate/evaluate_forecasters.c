@@ -78,6 +78,10 @@ static enum status run_column(struct evaluation *evaluation, const struct foreca
 		results_note(evaluation->results, "%s", evaluation->error->text);
 	else if (status != STATUS_OK)
 		return status;
+	else if (isnan(accuracy[0].scale))
+		results_note(evaluation->results,
+			"%.160s: never changes where it is fitted: no MASE and no width in its unit",
+			name);
 	take_figures(accuracy, values);
 	return result_add(table, RESULT_ENTITY, method, name, values, evaluation->error);
 }

@@ -12,6 +12,7 @@
 #include <zlib.h>
 
 #include "analyzers/evaluate/table.h"
+#include "base/check.h"
 #include "base/mem.h"
 #include "base/parse.h"
 
@@ -177,6 +178,18 @@ bool table_field_is(const struct table_field *field, const char *word)
 }
 
 /* The text may go on behind the field, and need not end there. */
+/* Nothing, or a word for what is no measurement: an infinity is none either. */
+static bool is_missing(const struct table_field *field)
+{
+	static const char *const words[] = {"nan", "na", "null", "inf", "+inf", "-inf", "infinity",
+		"+infinity", "-infinity"};
+	bool missing = field->size == 0;
+
+	for (size_t i = 0; i < ARRAY_COUNT(words) && !missing; i++)
+		missing = table_field_is(field, words[i]);
+	return missing;
+}
+
 static bool is_written_as_number(const struct table_field *field)
 {
 	for (size_t i = 0; i < field->size; i++)
@@ -197,8 +210,7 @@ enum status table_number(const struct table_reader *reader, const struct table_f
 	char text[NUMBER_SIZE_MAX + 1], *end;
 
 	*value = NAN;
-	if (field->size == 0 || table_field_is(field, "nan") || table_field_is(field, "na") ||
-		table_field_is(field, "null"))
+	if (is_missing(field))
 		return STATUS_OK;
 	if (field->size > NUMBER_SIZE_MAX || !is_written_as_number(field))
 		return table_refuse(reader, field, error, "\"%.*s\" is not a number", shown(field),

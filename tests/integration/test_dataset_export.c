@@ -38,7 +38,7 @@ static char *export_to(const struct stub_rule *rules, size_t count, const char *
 	snprintf(url, sizeof(url), "--url=http://127.0.0.1:%u", http_stub_port(stub));
 	snprintf(log, sizeof(log), "%s/dataset.log", parent != NULL ? parent : "/tmp");
 	const char *const argv[] = {program, "dataset", "--namespace=shop", "--workload=web",
-		"--cluster=a/b", "--start=2026-01-02T00:00:00Z", end, url, NULL};
+		"--cluster=a/b", "--start=2026-01-02T00:00:00Z", url, end, NULL};
 
 	(void)remove(log);
 	said = proc_output(log, argv, NULL, status);
@@ -70,6 +70,28 @@ static void minutes_of_all_signals_become_one_table(void **state)
 	assert_int_equal(entity.rows, 3);
 	assert_true(isnan(entity.values[1]) && entity.values[3] == 1e9);
 	entity_fini(&entity);
+	free(said);
+}
+
+/* Whose clock need not be ours: it is the service's newest sample that counts. */
+static void without_an_end_the_newest_sample_is_it(void **state)
+{
+	static const struct stub_rule rules[] = {
+		{.start = SIGNALS,
+			.body = "{\"data\":[{\"role\":\"cpu\",\"newest\":\"2026-01-02T00:03:10.000Z\"},"
+				"{\"role\":\"memory\",\"newest\":\"2026-01-02T00:02:59.000Z\"}]}"},
+		{.start = ROLLUP "cpu&start=2026-01-02T00%3A00%3A00.000Z&"
+				 "end=2026-01-02T00%3A02%3A00.000Z",
+			.body = "{\"data\":{\"mean\":[1,2,3]}}"},
+		{.start = ROLLUP "memory", .code = 404, .body = "{\"error\":\"no minutes\"}"}};
+	int status;
+	char *said = export_to(rules, 3, NULL, &status);
+
+	(void)state;
+	assert_int_equal(status, 0);
+	assert_string_equal(said,
+		"time,cpu\n2026-01-02T00:00:00.000Z,1\n2026-01-02T00:01:00.000Z,2\n"
+		"2026-01-02T00:02:00.000Z,3\n");
 	free(said);
 }
 
@@ -139,6 +161,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(minutes_of_all_signals_become_one_table),
+		cmocka_unit_test(without_an_end_the_newest_sample_is_it),
 		cmocka_unit_test(what_the_service_refuses_is_told),
 		cmocka_unit_test(what_a_model_saw_is_exported),
 	};

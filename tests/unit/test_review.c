@@ -146,6 +146,17 @@ static void no_dry_run_that_changes_nothing_is_warned_of(void **state)
 	silent("");
 }
 
+static void what_is_not_written_out_is_told_at_its_own_setting(void **state)
+{
+	(void)state;
+	refuses("remote_write_out:\n  url: http://127.0.0.1:9/\n  interval: 30s\n  metrics: [nix]\n",
+		"n.yml:4: error: remote_write_out.metrics: there is no metric \"nix\"");
+	refuses("remote_write_out:\n  url: http://127.0.0.1:9/\n  external_labels: ['0=a']\n",
+		"n.yml:3: error: remote_write_out.external_labels: ");
+	refuses("remote_write_out:\n  url: ftp://127.0.0.1:9/\n  metrics: [nimbusguard_signals]\n",
+		"n.yml:2: error: ");
+}
+
 static void analysis_without_samples_is_warned_of(void **state)
 {
 	warns("enable_feature: [analyze]\n", "n.yml:1: warning: analyze without ingest");
@@ -302,6 +313,8 @@ int main(void)
 		cmocka_unit_test_setup(off_loopback_access_control_is_needed, with_rules),
 		cmocka_unit_test_setup(faulty_selectors_are_told_each_with_its_place, with_rules),
 		cmocka_unit_test_setup(replicas_of_one_label_are_refused, with_rules),
+		cmocka_unit_test_setup(what_is_not_written_out_is_told_at_its_own_setting,
+			with_rules),
 	};
 
 	return cmocka_run_group_tests_name("review", tests, make_folder, remove_folder);

@@ -45,6 +45,19 @@ static void numbers_are_read_row_by_row(void **state)
 	numbers_fini(&numbers);
 }
 
+static void what_is_no_measurement_is_missing(void **state)
+{
+	struct numbers numbers;
+
+	(void)state;
+	assert_int_equal(read_text("1,inf,-Inf\n+Infinity,NaN,2\n", &numbers, NULL), STATUS_OK);
+	assert_int_equal(numbers.rows, 2);
+	assert_true(isnan(numbers.values[1]) && isnan(numbers.values[2]));
+	assert_true(isnan(numbers.values[3]) && isnan(numbers.values[4]));
+	assert_true(numbers.values[0] == 1 && numbers.values[5] == 2);
+	numbers_fini(&numbers);
+}
+
 static void an_empty_line_is_a_missing_value_of_a_single_column(void **state)
 {
 	struct numbers numbers;
@@ -67,7 +80,7 @@ static void what_is_wrong_is_refused_with_its_place(void **state)
 		{"1,2\n3\n", "t.csv:2:1: the row has 1 columns, the first row 2"},
 		{"1,2\n3,4,5\n", "t.csv:2:5: more than the 2 columns of the first row"},
 		{"1,2\n3,4-5\n", "t.csv:2:3: \"4-5\" is not a number"},
-		{"1,inf\n", "t.csv:1:3: \"inf\" is not a number"},
+		{"1,infi\n", "t.csv:1:3: \"infi\" is not a number"},
 		{"1,1e999\n", "t.csv:1:3: 1e999 is too large a number"},
 		{"1,2\n\n3,4\n", "t.csv:2:1: the row has 1 columns, the first row 2"},
 		{"1;2\n", "t.csv:1:1: \"1;2\" is not a number"},
@@ -203,6 +216,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_are_read_row_by_row),
 		cmocka_unit_test(an_empty_line_is_a_missing_value_of_a_single_column),
+		cmocka_unit_test(what_is_no_measurement_is_missing),
 		cmocka_unit_test(what_is_wrong_is_refused_with_its_place),
 		cmocka_unit_test(times_of_all_kinds_are_one_moment),
 		cmocka_unit_test(what_is_no_time_is_refused),
