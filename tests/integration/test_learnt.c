@@ -184,11 +184,16 @@ static bool detector_serves(char *since, size_t size)
 
 static bool forecast_serves(void)
 {
-	json_t *data = ask("predict");
-	bool serves = json_array_size(json_object_get(data, "signals")) == 2;
+	json_t *data = ask("predict"), *signal;
+	size_t i, serving = 0;
 
+	/* Those that still learn are listed too. */
+	json_array_foreach(json_object_get(data, "signals"), i, signal)
+	{
+		serving += json_array_size(json_object_get(signal, "forecasts")) == 2 ? 1 : 0;
+	}
 	json_decref(data);
-	return serves;
+	return serving == 2;
 }
 
 static void after_a_kill_scores_and_forecasts_go_on_with_the_models_of_before(void **state)
