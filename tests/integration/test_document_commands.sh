@@ -24,6 +24,9 @@ complain() {
 # ---- what there is ----
 
 ln -s "$NIMBUSGUARD_TEST_BIN" "$TMPDIR/bin/nimbusguard"
+# An answer of 400 and above is a failure, too.
+printf '#!/bin/sh\nexec "%s" --fail "$@"\n' "$(command -v curl)" >"$TMPDIR/bin/curl"
+chmod +x "$TMPDIR/bin/curl"
 PATH=$TMPDIR/bin:$PATH
 nimbusguard help | sed -n 's/^  \([a-z-]*\) .*/\1/p' >"$TMPDIR/commands"
 # known: "COMMAND --flag", as the help of the command says them; those of serve are settings, which each command takes. " --flag": of any.
@@ -219,7 +222,7 @@ stop_demo() {
 }
 # The demo, until it has added replicas; what the commands ask of is there then.
 start_demo() {
-	local tries=1200
+	local tries=3000
 	nimbusguard demo --speed=120 --no-color --web.listen-address=127.0.0.1:0 --storage.path="$TMPDIR/state" \
 		--recording.path="$work/recording" \
 		>"$TMPDIR/demo.out" 2>&1 </dev/null &

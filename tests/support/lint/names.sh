@@ -16,11 +16,12 @@ mentions() {
 
 if [ -e "$table" ]; then
 	known=$(grep -oE '"nimbusguard_[a-z0-9_]+"' "$table" | tr -d '"')
-	documents=(rules/**/*.y*ml dashboards/**/*.json docs/metrics.md)
-	[ -e docs/metrics.md ] || unset 'documents[-1]'
+	documents=(rules/**/*.y*ml dashboards/**/*.json README.md docs/*.md)
 	mentions '\bnimbusguard_[a-z0-9_]+' "${documents[@]}" |
 		awk -F : -v known="$known $(excepted)" '
 			BEGIN { n = split(known, list, /[ \n]+/); for (i = 1; i <= n; i++) name[list[i]] = 1 }
+			# nimbusguard_scaler_* in a text: all that begin so.
+			$1 ~ /[.]md$/ && $3 ~ /_$/ { if (index(" " known, $3)) next }
 			{
 				base = $3
 				sub(/_(bucket|sum|count)$/, "", base)
