@@ -12,7 +12,7 @@ shopt -s extglob nullglob
 
 source_dir=$NIMBUSGUARD_SOURCE
 work=$TMPDIR/work
-failures=0 ran=0 checked=0 spans=0
+failures=0 ran=0 checked=0 spans=0 blocks=0 yaml=
 declare -A why=()
 mkdir -p "$work" "$TMPDIR/bin" "$TMPDIR/help"
 
@@ -188,6 +188,27 @@ check_span() {
 	fi
 }
 
+# check_yaml PLACE TEXT: a playbook, a test of playbooks, or settings. What other programs read is passed over.
+check_yaml() {
+	local said status=0
+	printf '%s\n' "${2//\/etc\/nimbusguard/$work}" >"$TMPDIR/block.yaml"
+	case $2 in
+	playbook:*) said=$(nimbusguard check --remediate.playbooks="$TMPDIR/block.yaml" 2>&1) || status=$? ;;
+	playbooks:*)
+		cp "$TMPDIR/block.yaml" "$work/playbooks/block_test.yaml"
+		said=$(nimbusguard test "$work/playbooks/block_test.yaml" 2>&1) || status=$?
+		rm "$work/playbooks/block_test.yaml"
+		;;
+	'- '* | tls_server_config:* | remote_write:* | global:* | triggers:*) return ;;
+	*)
+		# Files that it names need not be here.
+		said=$({ nimbusguard check --config.file="$TMPDIR/block.yaml" 2>&1 || true; } | grep ': error: ' | grep -v 'cannot open') && status=1
+		;;
+	esac
+	blocks=$((blocks + 1))
+	[ "$status" -eq 0 ] || complain "$1: not as the service has it: $said"
+}
+
 # ---- running ----
 
 # Files that commands name, and that nobody made before.
@@ -232,8 +253,9 @@ start_demo() {
 		tries=$((tries - 1))
 		[ -n "$port" ] || port=$(sed -n 's|.*http://127.0.0.1:\([0-9]*\).*|\1|p' "$TMPDIR/demo.out" | head -n 1)
 		if [ -n "$port" ]; then
+			# Nothing and no answer are the same as long as it starts.
 			id=$(curl -s "http://127.0.0.1:$port/api/v1/actions" |
-				jq -r '[.data[] | select(.kind == "scale" and .done_at != null) | .id][0] // empty')
+				jq -r '[.data[] | select(.kind == "scale" and .done_at != null) | .id][0] // empty') || id=''
 		fi
 		[ -z "$id" ] || break
 		sleep 0.1
@@ -338,6 +360,11 @@ for record in "${records[@]}"; do
 	case $how in
 	shown) [ "$wanted" != run ] || lines+=("$text") ;;
 	why) why[$text]=1 && check_command "$place" "$text" span ;;
+	yaml) yaml+=$text$'\n' ;;
+	'end of yaml')
+		[ "$wanted" != run ] || check_yaml "$place" "$yaml"
+		yaml=
+		;;
 	span) [ "$wanted" != run ] || check_span "$place" "$text" ;;
 	run | cluster | checked)
 		[ "$wanted" != run ] || check_command "$place" "$text" "$how"
@@ -353,6 +380,6 @@ for record in "${records[@]}"; do
 done
 end_of_output
 [ "$wanted" != cluster ] || return_cluster
-echo "$ran commands run, $checked only checked, $spans words between backticks checked"
+echo "$ran commands run, $checked only checked, $spans words between backticks and $blocks blocks of YAML checked"
 [ "$wanted" != run ] || printf 'only checked: %s\n' "${!why[@]}"
 [ "$failures" -eq 0 ]

@@ -3,6 +3,7 @@
 #   shown     what such a command is said to print, line by line behind it
 #   cluster   of ```sh cluster
 #   checked   of ```sh checked: WHY; the reason comes before as a record of its own, HOW "why"
+#   yaml      a line of a block ```yaml; "end of yaml" stands behind its last one
 #   span      `between backticks`, in text and tables; one that goes on in the next line is one
 # Lines that end in a backslash or within single quotes are joined, comments behind a command dropped.
 
@@ -43,6 +44,8 @@ FNR == 1 { spans(); block = "" }
 	if (block != "") {
 		if (pending != "")
 			put(first, "unfinished", pending)
+		if (block == "yaml")
+			put(FNR, "end of yaml", "")
 		block = pending = ""
 		next
 	}
@@ -69,6 +72,7 @@ block == "console" {
 		put(FNR, "shown", $0)
 	next
 }
+block == "yaml" { put(FNR, "yaml", $0) }
 block != "" { next }
 /^[ \t]*$/ || /^\|/ || /^#/ { spans() }
 /^    / && paragraph == "" { next }
