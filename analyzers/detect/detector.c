@@ -25,6 +25,8 @@ static const struct detector_class *const classes[] = {
 	&detector_pca_roll,
 	&detector_seasonal,
 	&detector_mean_z,
+	&detector_ewma_bands,
+	&detector_forecast_residual,
 	&detector_ensemble,
 	&detector_random,
 };

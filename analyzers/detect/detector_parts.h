@@ -22,6 +22,7 @@ extern const struct detector_class detector_forest, detector_forest_roll;
 extern const struct detector_class detector_extended_forest, detector_extended_forest_roll;
 extern const struct detector_class detector_pca, detector_pca_roll, detector_mean_z;
 extern const struct detector_class detector_seasonal, detector_ensemble, detector_random;
+extern const struct detector_class detector_forecast_residual, detector_ewma_bands;
 
 /* Checks the configuration, puts the defaults in and fills the beginning in. */
 enum status detector_init(struct detector *detector, const struct detector_config *config,

@@ -26,6 +26,7 @@
 #include "analyzers/forecast/medians.h"
 #include "analyzers/forecast/model.h"
 #include "analyzers/forecast/pending.h"
+#include "analyzers/regression.h"
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -33,7 +34,6 @@
 /* Medians that serve as features: the shorter ones. */
 #define MEDIANS_USED 4u
 #define FEATURES_MAX (LAGS + MEDIANS_USED + 2 + FORECAST_HORIZONS_MAX)
-#define GRAM_SIZE(n) ((n) * ((n) + 1) / 2)
 #define REFIT_ROWS 64u
 #define ROWS_MIN 240u
 /* Of the mean residual. */
@@ -54,7 +54,7 @@ struct forecast_model {
 	double centre;
 	struct medians medians;
 	struct pending past; /* [MEDIANS_USED] medians of the last rows */
-	float *gram;         /* [GRAM_SIZE(features)], lower, by rows */
+	float *gram;         /* [REGRESSION_SIZE(features)], lower, by rows */
 	double (*moments)[FEATURES_MAX], (*theta)[FEATURES_MAX]; /* [horizon_count] */
 	double taught, error; /* rows in the Gram matrix; their faded mean residual */
 	size_t since_refit;
@@ -91,7 +91,7 @@ static struct forecast_model *ridge_open(const struct forecaster_config *config,
 	model->history = history_hold(config->history,
 		HISTORY_ROWS(model->season_rows > LAGS ? model->season_rows : LAGS, horizon_max),
 		error);
-	model->gram = mem_zalloc(GRAM_SIZE(model->features), sizeof(*model->gram));
+	model->gram = mem_zalloc(REGRESSION_SIZE(model->features), sizeof(*model->gram));
 	model->moments = mem_zalloc(config->horizon_count, sizeof(*model->moments));
 	model->theta = mem_zalloc(config->horizon_count, sizeof(*model->theta));
 	if (pending_init(&model->past, horizon_max, MEDIANS_USED, error) != STATUS_OK ||
@@ -140,73 +140,29 @@ static size_t features_take(const struct forecast_model *model, size_t back, dou
 	return missing;
 }
 
-static double dot(const double *a, const double *b, size_t count)
-{
-	double sum[4] = {0};
-	size_t i = 0;
-
-	for (; i + 4 <= count; i += 4)
-		for (size_t j = 0; j < 4; j++)
-			sum[j] += a[i + j] * b[i + j];
-	for (; i < count; i++)
-		sum[0] += a[i] * b[i];
-	return sum[0] + sum[1] + (sum[2] + sum[3]);
-}
-
-/* G = L L', in place of G's copy; a pivot lost to rounding is replaced by the ridge alone. */
-static void factor(double *lower, size_t n, double ridge)
-{
-	for (size_t i = 0; i < n; i++) {
-		double *row = lower + GRAM_SIZE(i);
-
-		for (size_t j = 0; j < i; j++) {
-			const double *other = lower + GRAM_SIZE(j);
-
-			row[j] = (row[j] - dot(row, other, j)) / other[j];
-		}
-		row[i] = sqrt(fmax(row[i] - dot(row, row, i), ridge));
-	}
-}
-
-static void solve(const double *lower, size_t n, const double *moments, double *theta)
-{
-	for (size_t i = 0; i < n; i++) {
-		const double *row = lower + GRAM_SIZE(i);
-
-		theta[i] = (moments[i] - dot(row, theta, i)) / row[i];
-	}
-	for (size_t i = n; i-- > 0;) {
-		const double *row = lower + GRAM_SIZE(i);
-
-		theta[i] /= row[i];
-		for (size_t j = 0; j < i; j++)
-			theta[j] -= row[j] * theta[i];
-	}
-}
-
 static void refit(struct forecast_model *model)
 {
 	size_t n = model->features;
-	double lower[GRAM_SIZE(FEATURES_MAX)], trace = 0, ridge,
-					       kept = 1 - (double)model->since_refit / MEMORY_ROWS;
+	double lower[REGRESSION_SIZE(FEATURES_MAX)],
+		trace = 0, ridge, kept = 1 - (double)model->since_refit / MEMORY_ROWS;
 
 	for (size_t i = 0; i < n; i++)
-		trace += (double)model->gram[GRAM_SIZE(i) + i];
+		trace += (double)model->gram[REGRESSION_SIZE(i) + i];
 	ridge = RIDGE * trace / (double)n;
 	model->since_refit = 0;
 	if (!(ridge > 0) || !isfinite(ridge))
 		return;
-	for (size_t i = 0; i < GRAM_SIZE(n); i++)
+	for (size_t i = 0; i < REGRESSION_SIZE(n); i++)
 		lower[i] = (double)model->gram[i];
 	for (size_t i = 0; i < n; i++)
-		lower[GRAM_SIZE(i) + i] += ridge;
-	factor(lower, n, ridge);
+		lower[REGRESSION_SIZE(i) + i] += ridge;
+	regression_factor(lower, n, ridge);
 	for (size_t k = 0; k < model->horizon_count; k++) {
-		solve(lower, n, model->moments[k], model->theta[k]);
+		regression_solve(lower, n, model->moments[k], model->theta[k]);
 		for (size_t i = 0; i < n; i++)
 			model->moments[k][i] *= kept;
 	}
-	for (size_t i = 0; i < GRAM_SIZE(n); i++)
+	for (size_t i = 0; i < REGRESSION_SIZE(n); i++)
 		model->gram[i] *= (float)kept;
 	model->fitted = true;
 }
@@ -230,7 +186,8 @@ static void row_learn(struct forecast_model *model)
 	if (features_take(model, back, last, x) > LAGS / 4)
 		return;
 	for (size_t k = 0; k < model->horizon_count; k++)
-		residual += fabs(targets[k] - (model->fitted ? dot(x, model->theta[k], n) : 0)) /
+		residual += fabs(targets[k] -
+				    (model->fitted ? regression_dot(x, model->theta[k], n) : 0)) /
 			(double)model->horizon_count;
 	model->taught++;
 	model->error += fmax(1 / model->taught, 1e-3) * (residual - model->error);
@@ -238,7 +195,7 @@ static void row_learn(struct forecast_model *model)
 	for (size_t i = 0; i < n; i++)
 		narrow[i] = (float)x[i];
 	for (size_t i = 0; i < n; i++) {
-		float *row = model->gram + GRAM_SIZE(i), by = (float)(weight * x[i]);
+		float *row = model->gram + REGRESSION_SIZE(i), by = (float)(weight * x[i]);
 
 		for (size_t j = 0; j <= i; j++)
 			row[j] += by * narrow[j];
@@ -297,7 +254,8 @@ static void ridge_predict(const struct forecast_model *model, double *middle)
 	if (!model->fitted || features_take(model, 0, model->last, x) > LAGS / 2)
 		return;
 	for (size_t k = 0; k < model->horizon_count; k++)
-		middle[k] = model->last + model->unit * dot(x, model->theta[k], model->features);
+		middle[k] = model->last +
+			model->unit * regression_dot(x, model->theta[k], model->features);
 }
 
 static void ridge_pack(struct forecast_model *model, struct pack *pack)
@@ -313,7 +271,7 @@ static void ridge_pack(struct forecast_model *model, struct pack *pack)
 	pack_value(pack, &model->centre);
 	medians_pack(&model->medians, pack);
 	pending_pack(&model->past, pack);
-	pack_bytes(pack, model->gram, GRAM_SIZE(n) * sizeof(*model->gram));
+	pack_bytes(pack, model->gram, REGRESSION_SIZE(n) * sizeof(*model->gram));
 	pack_bytes(pack, model->moments, count * sizeof(*model->moments));
 	pack_bytes(pack, model->theta, count * sizeof(*model->theta));
 	pack_value(pack, &model->taught);
