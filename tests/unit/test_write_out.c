@@ -336,7 +336,8 @@ static void the_usual_settings_write_scores_forecasts_and_wanted_replicas(void *
 	assert_int_equal(read.metrics[1], METRIC_WORKLOAD_SCORE);
 	assert_int_equal(read.metrics[2], METRIC_FORECAST);
 	assert_int_equal(read.metrics[3], METRIC_FORECAST_SKILL);
-	assert_int_equal(read.metrics[4], METRIC_SCALER_WANTED);
+	assert_int_equal(read.metrics[4], METRIC_FORECAST_PEAK);
+	assert_int_equal(read.metrics[5], METRIC_SCALER_WANTED);
 	assert_int_equal(read.interval_ms, 30000);
 	write_out_config_fini(&read);
 	config_close(config);
