@@ -350,7 +350,8 @@ static void submit_finding(struct place *place, unsigned number, uint64_t group)
 	event.source = EVENT_FINDING;
 	event.firing = true;
 	event.group = group;
-	event.score = event.confidence = 1;
+	event.score = 1;
+	event.confidence = 0.875;
 	event.fingerprint = labels_fingerprint(&event.labels);
 	event.starts_ms = event.received_ms = 1767225600000 + number;
 	assert_int_equal(remediator_submit(place->remediator, &event, 1, submitted, &waiting),
@@ -393,6 +394,7 @@ static void findings_are_known_after_a_restart_and_too_many_are_told(void **stat
 {
 	struct place *place = *state;
 	struct diagnostics diagnostics;
+	static const char sure[] = "nimbusguard_decision_confidence{playbook=\"findings\"} 0.875\n";
 	struct known known = {.count = 0};
 	struct buf json;
 	char id[64] = "";
@@ -408,6 +410,9 @@ static void findings_are_known_after_a_restart_and_too_many_are_told(void **stat
 		clock_sleep_ms(2);
 	assert_true(incident_says(place, "\"unlisted\":2", id));
 	assert_true(page_has("nimbusguard_events_unlisted_total{playbook=\"findings\"} 2\n"));
+	for (int i = 0; i < 10000 && !page_has(sure); i++)
+		clock_sleep_ms(2);
+	assert_true(page_has(sure));
 	remediator_close(place->remediator);
 	place->config.known_finding = note_known;
 	place->config.known_argument = &known;
