@@ -201,7 +201,7 @@ static enum status open_watcher(struct analyzer *analyzer, const struct analyzer
 			(struct outlook_spec){.class = forecaster_class_find(config->forecaster),
 				.train_rows = config->learn_ms / MINUTE_MS,
 				.train_rows_min = FORECAST_ROWS_MIN};
-	watcher->outlook.shared = analyzer->shared;
+	watcher->spec.shared = watcher->outlook.shared = analyzer->shared;
 	if (named(config->forecaster) && watcher->outlook.class == NULL)
 		return error_set(error, STATUS_BAD_INPUT, "there is no forecaster \"%.60s\"",
 			config->forecaster);

@@ -110,7 +110,9 @@ static size_t columns_of(uint32_t roles)
 static enum status model_open(const struct watch_spec *spec, struct watch_model *model,
 	struct error *error)
 {
-	const struct detector_config config = {.rows_per_day = 1440, .seed = spec->seed};
+	const struct detector_config config = {.rows_per_day = 1440,
+		.seed = spec->seed,
+		.shared = spec->shared};
 	const struct alarm_config alarm = {.rows_min = spec->rows_min};
 
 	model->detector = model->class->open(&config, model->columns, error);

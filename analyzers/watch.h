@@ -35,6 +35,7 @@ struct watch_spec {
 	/* That a usual minute scores as high must be no more likely than this. */
 	double probability_max;
 	uint64_t seed;
+	struct lstm_shared *shared; /* as of a detector's config; NULL: none */
 };
 
 struct watch_model {

@@ -27,6 +27,7 @@
 #define DETECTOR_VALUE_MAX 1e100
 
 struct detector;
+struct lstm_shared;
 struct pack; /* analyzers/pack.h */
 
 /* values: [count][columns] row-major, oldest first, one row a step of the grid; NaN: missing. */
@@ -41,6 +42,9 @@ struct detector_config {
 	uint64_t seed;        /* the same seed and rows give the same scores on every machine */
 	size_t trees, sample; /* of forests; 0: 100 trees, 256 rows each */
 	double contamination; /* as other forests have it, 0: 0.1; no threshold follows from it */
+	/* The net for all workloads (forecast/lstm_shared.h), borrowed for longer than the detector;
+	 * lstm_residual alone asks it. NULL: there is none. */
+	struct lstm_shared *shared;
 };
 
 struct detector_class {
@@ -68,7 +72,8 @@ struct detector_class {
 
 /* NULL when there is none of that name. */
 const struct detector_class *detector_class_find(const char *name);
-/* The classes one by one: NULL after the last. */
+/* The classes one by one: NULL after the last. Not among them, but found by name, is "lstm_residual",
+ * which needs a net. */
 const struct detector_class *detector_class_at(size_t index);
 
 /* Scores of the rows that follow, as by step(). scores: [rows->count]. */

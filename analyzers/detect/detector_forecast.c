@@ -231,18 +231,5 @@ static size_t forecast_size(const void *expectation)
 static const struct expectation_class forecasts = {forecast_open, forecast_fit, forecast_look,
 	forecast_pack, forecast_size, forecast_close};
 
-static struct detector *forecast_residual_open(const struct detector_config *config, size_t columns,
-	struct error *error)
-{
-	return residual_open(&forecasts, config, columns, error);
-}
-
-const struct detector_class detector_forecast_residual = {.name = "forecast_residual",
-	.summary = "distance from what a regression on the past forecasts",
-	.open = forecast_residual_open,
-	.fit = residual_fit,
-	.step = residual_step,
-	.explain = residual_explain,
-	.pack = residual_pack,
-	.size = residual_size,
-	.close = residual_close};
+RESIDUAL_DETECTOR(forecast_residual, "forecast_residual",
+	"distance from what a regression on the past forecasts", forecasts);

@@ -23,6 +23,7 @@ extern const struct detector_class detector_extended_forest, detector_extended_f
 extern const struct detector_class detector_pca, detector_pca_roll, detector_mean_z;
 extern const struct detector_class detector_seasonal, detector_ensemble, detector_random;
 extern const struct detector_class detector_forecast_residual, detector_ewma_bands;
+extern const struct detector_class detector_lstm_residual;
 
 /* Checks the configuration, puts the defaults in and fills the beginning in. */
 enum status detector_init(struct detector *detector, const struct detector_config *config,

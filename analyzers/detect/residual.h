@@ -38,4 +38,21 @@ void residual_pack(struct detector *detector, struct pack *pack);
 size_t residual_size(const struct detector *detector);
 void residual_close(struct detector *detector);
 
+/* Defines detector_SYMBOL, of that expectation. */
+#define RESIDUAL_DETECTOR(symbol, label, words, expectation)                                       \
+	static struct detector *open_##symbol(const struct detector_config *config,                \
+		size_t columns, struct error *error)                                               \
+	{                                                                                          \
+		return residual_open(&(expectation), config, columns, error);                      \
+	}                                                                                          \
+	const struct detector_class detector_##symbol = {.name = (label),                          \
+		.summary = (words),                                                                \
+		.open = open_##symbol,                                                             \
+		.fit = residual_fit,                                                               \
+		.step = residual_step,                                                             \
+		.explain = residual_explain,                                                       \
+		.pack = residual_pack,                                                             \
+		.size = residual_size,                                                             \
+		.close = residual_close}
+
 #endif

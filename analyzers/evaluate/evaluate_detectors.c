@@ -139,7 +139,8 @@ static enum status run_seed(struct run *run, const struct entity *entity, size_t
 	double **first_scores, double *sums, size_t *counts)
 {
 	struct judge_options options = {.seed = run->evaluation->options->seed + seed,
-		.refit_rows = run->nab != NULL ? EVALUATE_REFIT_ROWS : 0};
+		.refit_rows = run->nab != NULL ? EVALUATE_REFIT_ROWS : 0,
+		.shared = run->evaluation->options->shared};
 	double values[RESULT_FIGURES_MAX];
 	struct judged judged;
 	enum status status =
@@ -253,6 +254,13 @@ static bool is_asked_for(const struct evaluate_options *options, const char *nam
 		(options->point_adjusted && strcmp(name, "random") == 0);
 }
 
+static bool asks_net(const struct evaluate_options *options, const char *name)
+{
+	return options->shared != NULL
+		? is_asked_for(options, name)
+		: options->detector != NULL && strcmp(options->detector, name) == 0;
+}
+
 enum status evaluate_detectors(struct evaluation *evaluation)
 {
 	const struct evaluate_options *options = evaluation->options;
@@ -277,6 +285,10 @@ enum status evaluate_detectors(struct evaluation *evaluation)
 		if (is_asked_for(options, run.class->name))
 			status = run_class(&run);
 	}
+	/* The one that asks the net for all workloads, when it is meant or a net is given. */
+	run.class = detector_class_find("lstm_residual");
+	if (status == STATUS_OK && asks_net(options, run.class->name))
+		status = run_class(&run);
 	if (status == STATUS_OK && run.nab != NULL)
 		status = evaluation_add_references(evaluation, nab_files_table(run.nab), "others");
 	fault_windows_close(run.faults);

@@ -103,11 +103,14 @@ static enum status judge_rows(struct judging *judging, size_t refit_rows, struct
 	return status;
 }
 
-static enum status open_judging(struct judging *judging, uint64_t seed, struct error *error)
+static enum status open_judging(struct judging *judging, const struct judge_options *options,
+	struct error *error)
 {
 	static const struct alarm_config defaults = {.rows_min = 0};
 	const struct entity *entity = judging->entity;
-	struct detector_config config = {.rows_per_day = entity_rows_per_day(entity), .seed = seed};
+	struct detector_config config = {.rows_per_day = entity_rows_per_day(entity),
+		.seed = options->seed,
+		.shared = options->shared};
 
 	alarm_init(&judging->alarm, &defaults);
 	judging->scores = mem_alloc((entity->rows + 1) * sizeof(double));
@@ -127,7 +130,7 @@ enum status judge_entity(const struct entity *entity, const struct detector_clas
 	enum status status;
 
 	*judged = (struct judged){.scores = NULL};
-	status = open_judging(&judging, options->seed, error);
+	status = open_judging(&judging, options, error);
 	if (status == STATUS_OK) {
 		status = fit(&judging, entity->fit_begin, entity->fit_end, error);
 		/* With more rows it may be able to. */

@@ -14,6 +14,7 @@ struct judge_options {
 	uint64_t seed;
 	size_t refit_rows; /* fitted anew on all rows before, every so many rows; 0: once. With it, the
 			      first fit is on the first rows alone (fit_begin is 0) */
+	struct lstm_shared *shared; /* as of a detector's config; NULL: none */
 };
 
 /* In the order of judging; row `i` is entity_judged_row(entity, i). */

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "analyzers/detect/detector.h"
+#include "analyzers/forecast/lstm_shared.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/random.h"
@@ -21,7 +22,7 @@
 #define ROWS (6 * DAY)
 
 static double train[ROWS * COLUMNS];
-static const struct detector_config config = {.rows_per_day = DAY, .seed = 7, .trees = 12};
+static struct detector_config config = {.rows_per_day = DAY, .seed = 7, .trees = 12};
 static const struct detector_rows all_rows = {train, ROWS, COLUMNS};
 
 /* A load with a daily shape, what follows it, and noise. */
@@ -58,7 +59,7 @@ static bool knows_nothing(const struct detector_class *class)
 	return strcmp(class->name, "random") == 0;
 }
 
-/* Runs the claim for each class of the table. */
+/* Runs the claim for each class of the table, and for the one that is not in it. */
 static void each(void (*claim)(const struct detector_class *class))
 {
 	size_t count = 0;
@@ -67,6 +68,7 @@ static void each(void (*claim)(const struct detector_class *class))
 		count++)
 		claim(class);
 	assert_int_equal(count, 12);
+	claim(detector_class_find("lstm_residual"));
 }
 
 static void claim_found(const struct detector_class *class)
@@ -404,6 +406,30 @@ static void yesterday_is_remembered_to_a_thirtieth_of_its_usual_distance(void **
 	class->close(detector);
 }
 
+/* A net that learnt nothing, for who asks one. */
+static int open_net(void **state)
+{
+	struct forecaster_config shape;
+	struct lstm_net *net;
+	struct error why;
+
+	forecaster_config_default(&shape);
+	shape.lstm_hidden = 32;
+	shape.lstm_layers = 1;
+	net = lstm_net_open(&shape, &why);
+	config.shared = lstm_shared_open(&why);
+	if (net == NULL || config.shared == NULL)
+		return -1;
+	lstm_shared_put(config.shared, net);
+	return 0;
+}
+
+static int close_net(void **state)
+{
+	lstm_shared_close(config.shared);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -421,5 +447,5 @@ int main(void)
 		cmocka_unit_test(yesterday_is_remembered_to_a_thirtieth_of_its_usual_distance),
 	};
 
-	return cmocka_run_group_tests_name("detector", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("detector", tests, open_net, close_net);
 }

@@ -14,6 +14,7 @@
 #include "analyzers/detect/alarm.h"
 #include "analyzers/detect/detector.h"
 #include "analyzers/forecast/forecaster.h"
+#include "analyzers/forecast/lstm_shared.h"
 #include "analyzers/pack.h"
 #include "base/check.h"
 #include "base/mem.h"
@@ -24,7 +25,7 @@
 #define ROWS (6 * DAY)
 #define STEPS 40
 
-static const struct detector_config config = {.rows_per_day = DAY, .seed = 7, .trees = 12};
+static struct detector_config config = {.rows_per_day = DAY, .seed = 7, .trees = 12};
 static double rows[(ROWS + 2 * STEPS) * COLUMNS];
 static struct random dice;
 static struct error error;
@@ -70,34 +71,39 @@ static unsigned char *written(const struct detector_class *class, struct detecto
 	return bytes;
 }
 
+static void claim_the_same(const struct detector_class *class)
+{
+	struct detector *before = fitted(class), *after;
+	size_t size;
+	unsigned char *bytes = written(class, before, &size);
+	struct pack pack;
+
+	after = class->open(&config, COLUMNS, &error);
+	pack_read(&pack, bytes, size);
+	class->pack(after, &pack);
+	assert_true(pack_ok(&pack));
+	assert_int_equal(class->size(before), class->size(after));
+	for (size_t i = ROWS + STEPS; i < ROWS + 2 * STEPS; i++) {
+		double parts[COLUMNS], others[COLUMNS];
+		double a = class->step(before, rows + i * COLUMNS, parts);
+		double b = class->step(after, rows + i * COLUMNS, others);
+
+		assert_memory_equal(&a, &b, sizeof(a));
+		assert_memory_equal(parts, others, sizeof(parts));
+	}
+	mem_free(bytes);
+	class->close(before);
+	class->close(after);
+}
+
 static void a_detector_read_back_says_the_same(void **state)
 {
 	const struct detector_class *class;
 
 	draw_rows();
-	for (size_t at = 0; (class = detector_class_at(at)) != NULL; at++) {
-		struct detector *before = fitted(class), *after;
-		size_t size;
-		unsigned char *bytes = written(class, before, &size);
-		struct pack pack;
-
-		after = class->open(&config, COLUMNS, &error);
-		pack_read(&pack, bytes, size);
-		class->pack(after, &pack);
-		assert_true(pack_ok(&pack));
-		assert_int_equal(class->size(before), class->size(after));
-		for (size_t i = ROWS + STEPS; i < ROWS + 2 * STEPS; i++) {
-			double parts[COLUMNS], others[COLUMNS];
-			double a = class->step(before, rows + i * COLUMNS, parts);
-			double b = class->step(after, rows + i * COLUMNS, others);
-
-			assert_memory_equal(&a, &b, sizeof(a));
-			assert_memory_equal(parts, others, sizeof(parts));
-		}
-		mem_free(bytes);
-		class->close(before);
-		class->close(after);
-	}
+	for (size_t at = 0; (class = detector_class_at(at)) != NULL; at++)
+		claim_the_same(class);
+	claim_the_same(detector_class_find("lstm_residual"));
 }
 
 static bool reads(const struct detector_class *class, const struct detector_config *own,
@@ -152,7 +158,7 @@ static void cut_off_or_of_other_settings_it_is_refused(void **state)
 static void changed_bytes_are_refused_or_harmless(void **state)
 {
 	static const char *const names[] = {"ensemble", "forest", "extended_forest", "pca_roll",
-		"forecast_residual", "ewma_bands"};
+		"forecast_residual", "ewma_bands", "lstm_residual"};
 
 	draw_rows();
 	for (size_t n = 0; n < ARRAY_COUNT(names); n++) {
@@ -161,7 +167,7 @@ static void changed_bytes_are_refused_or_harmless(void **state)
 		size_t size;
 		unsigned char *bytes = written(class, detector, &size);
 
-		for (int i = 0; i < 300; i++) {
+		for (int i = 0; i < (n < 6 ? 300 : 50); i++) {
 			size_t at = random_below(&dice, i % 2 == 0 || size < 200 ? size : 200);
 			unsigned char kept = bytes[at];
 
@@ -310,6 +316,30 @@ static void a_forecaster_read_back_says_the_same(void **state)
 	}
 }
 
+/* A net that learnt nothing, for who asks one. */
+static int open_net(void **state)
+{
+	struct forecaster_config shape;
+	struct lstm_net *net;
+	struct error why;
+
+	forecaster_config_default(&shape);
+	shape.lstm_hidden = 32;
+	shape.lstm_layers = 1;
+	net = lstm_net_open(&shape, &why);
+	config.shared = lstm_shared_open(&why);
+	if (net == NULL || config.shared == NULL)
+		return -1;
+	lstm_shared_put(config.shared, net);
+	return 0;
+}
+
+static int close_net(void **state)
+{
+	lstm_shared_close(config.shared);
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,5 +350,5 @@ int main(void)
 		cmocka_unit_test(a_forecaster_read_back_says_the_same),
 	};
 
-	return cmocka_run_group_tests_name("pack", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("pack", tests, open_net, close_net);
 }

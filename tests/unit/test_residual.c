@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "analyzers/detect/detector.h"
+#include "analyzers/forecast/lstm_shared.h"
 #include "base/check.h"
 #include "base/random.h"
 
@@ -24,7 +25,7 @@
 #define FEATURES (RATES + 2)
 
 static const double rates[RATES] = {.6, .35, .2, .1, .05, .025, .012};
-static const struct detector_config config = {.seed = 1};
+static struct detector_config config = {.seed = 1};
 static double rows[ALL * COLUMNS];
 static struct error error;
 
@@ -136,8 +137,17 @@ static void forecasts(const double *z, double *said)
 	}
 }
 
-/* strange: [ALL], the magnitudes of one column's residuals in deviations. */
-static void magnitudes(size_t column, double *strange)
+/* strange: [ALL] residuals, which become magnitudes in deviations; 0: there is none. */
+static void standardise(double *strange)
+{
+	double mean, deviation;
+
+	moments(strange, SPLIT, ROWS, &mean, &deviation);
+	for (size_t i = SPLIT; i < ALL; i++)
+		strange[i] = isnan(strange[i]) ? 0 : fabs((strange[i] - mean) / deviation);
+}
+
+static void regression_magnitudes(size_t column, double *strange)
 {
 	double z[ALL], said[ALL], mean, deviation;
 
@@ -150,22 +160,16 @@ static void magnitudes(size_t column, double *strange)
 	said[SPLIT] = NAN;
 	for (size_t i = SPLIT; i < ALL; i++)
 		strange[i] = z[i] - said[i];
-	moments(strange, SPLIT, ROWS, &mean, &deviation);
-	for (size_t i = SPLIT; i < ALL; i++)
-		strange[i] = isnan(strange[i]) ? 0 : fabs((strange[i] - mean) / deviation);
+	standardise(strange);
 }
 
-static void claim_regression(uint64_t seed, double scale)
+/* The scores are the magnitudes' means over columns, faded over twelve rows. */
+static void claim_scores(const char *name, double strange[COLUMNS][ALL])
 {
-	const struct detector_class *class = detector_class_find("forecast_residual");
-	double strange[COLUMNS][ALL];
-	struct detector *detector;
+	const struct detector_class *class = detector_class_find(name);
+	struct detector *detector = fitted(name);
 	size_t judged = 0;
 
-	draw(seed, scale);
-	detector = fitted("forecast_residual");
-	for (size_t c = 0; c < COLUMNS; c++)
-		magnitudes(c, strange[c]);
 	for (size_t row = ROWS; row < ALL; row++) {
 		double expected = 0, weight = 1.0 / 12,
 		       score = class->step(detector, rows + row * COLUMNS, NULL);
@@ -188,8 +192,14 @@ static void claim_regression(uint64_t seed, double scale)
 
 static void a_row_is_judged_as_all_of_its_past_says(void **state)
 {
-	for (uint64_t seed = 1; seed <= 8; seed++)
-		claim_regression(seed, seed % 2 == 0 ? 1e-6 : 1e12);
+	double strange[COLUMNS][ALL];
+
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		draw(seed, seed % 2 == 0 ? 1e-6 : 1e12);
+		for (size_t c = 0; c < COLUMNS; c++)
+			regression_magnitudes(c, strange[c]);
+		claim_scores("forecast_residual", strange);
+	}
 }
 
 /* A value that is usual in itself, but not from where the row before stood. */
@@ -212,6 +222,80 @@ static void what_follows_from_the_past_is_expected_and_what_does_not_is_told(voi
 	shifted = class->step(detector, rows + (ALL - 1) * COLUMNS, parts);
 	assert_true(shifted > usual + .5);
 	assert_true(parts[0] > parts[1]);
+	class->close(detector);
+}
+
+/* ---- the net ---- */
+
+static void open_net(void)
+{
+	struct forecaster_config shape;
+	struct lstm_net *net;
+
+	forecaster_config_default(&shape);
+	shape.lstm_hidden = 32;
+	shape.lstm_layers = 2;
+	net = lstm_net_open(&shape, &error);
+	config.shared = lstm_shared_open(&error);
+	assert_non_null(net);
+	assert_non_null(config.shared);
+	lstm_shared_put(config.shared, net);
+}
+
+/* What the forecaster of that net says of each row five rows before, all of them at one hour. */
+static void net_magnitudes(size_t column, double *strange)
+{
+	const int64_t week_ms = 604800000;
+	struct prediction said[2];
+	struct forecaster_config own;
+	struct forecaster *forecaster;
+
+	forecaster_config_default(&own);
+	own.shared = config.shared;
+	own.season_rows = 0;
+	own.step_ms = week_ms;
+	forecaster = forecaster_open(forecaster_class_find("lstm_general"), &own, &error);
+	assert_non_null(forecaster);
+	for (size_t i = 0; i < ALL; i++)
+		strange[i] = NAN;
+	for (size_t i = 0; i + 5 < ALL; i++) {
+		double value = rows[i * COLUMNS + column];
+
+		forecaster_step(forecaster, value, (int64_t)i * week_ms);
+		forecaster_predict(forecaster, said);
+		if (i >= SPLIT && !isnan(value))
+			strange[i + 5] = rows[(i + 5) * COLUMNS + column] - said[0].middle;
+	}
+	forecaster_close(forecaster);
+	standardise(strange);
+}
+
+static void a_row_is_held_against_what_the_net_said_of_it(void **state)
+{
+	double strange[COLUMNS][ALL];
+
+	open_net();
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		draw(seed, seed % 2 == 0 ? 1e-6 : 1e12);
+		for (size_t c = 0; c < COLUMNS; c++)
+			net_magnitudes(c, strange[c]);
+		claim_scores("lstm_residual", strange);
+	}
+	lstm_shared_close(config.shared);
+	config.shared = NULL;
+}
+
+static void without_a_net_it_says_so_and_judges_nothing(void **state)
+{
+	const struct detector_class *class = detector_class_find("lstm_residual");
+	struct detector *detector = class->open(&config, COLUMNS, &error);
+
+	draw(1, 1);
+	assert_non_null(detector);
+	assert_int_equal(class->fit(detector, &(struct detector_rows){rows, ROWS, COLUMNS}, &error),
+		STATUS_BAD_INPUT);
+	assert_non_null(strstr(error.text, "net for all workloads"));
+	assert_true(isnan(class->step(detector, rows, NULL)));
 	class->close(detector);
 }
 
@@ -285,6 +369,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_row_is_judged_as_all_of_its_past_says),
 		cmocka_unit_test(what_follows_from_the_past_is_expected_and_what_does_not_is_told),
+		cmocka_unit_test(a_row_is_held_against_what_the_net_said_of_it),
+		cmocka_unit_test(without_a_net_it_says_so_and_judges_nothing),
 		cmocka_unit_test(bands_judge_without_training),
 		cmocka_unit_test(an_episode_does_not_hide_itself),
 	};
