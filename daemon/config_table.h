@@ -225,6 +225,9 @@
 		"Receiver of remote write that scores, forecasts and the like are "                 \
 		"written to, such as http://127.0.0.1:9090/api/v1/write; empty: "                   \
 		"none.")                                                                            \
+	SETTING(WRITE_OUT_PROTOCOL, "remote_write_out.protocol", CHOICE, "auto", 0, 0,              \
+		"auto|1.0|2.0", false,                                                              \
+		"Of remote write; auto: 2.0 where the receiver takes it, else 1.0.")                \
 	SETTING(WRITE_OUT_INTERVAL, "remote_write_out.interval", DURATION, "30s", 100, HOUR_MS,     \
 		NULL, false, "Time from one sample of a series to the next.")                       \
 	SETTING(WRITE_OUT_METRICS, "remote_write_out.metrics", LIST,                                \

@@ -31,8 +31,9 @@
 struct write_out {
 	struct write_out_config config;
 	struct write_queue *queue;
-	struct write_encoder *encoder;
-	size_t batch; /* samples in it */
+	struct write_encoder *encoders[WRITE_PROTOCOLS];
+	bool wanted[WRITE_PROTOCOLS]; /* of the batch at hand */
+	size_t batch;                 /* samples in it */
 	struct told *told;
 	bool complete; /* nothing of the round is missing for lack of memory */
 	pthread_t thread;
@@ -125,6 +126,15 @@ static enum status read_lists(const struct config *config, struct write_out_conf
 	return status;
 }
 
+static enum write_negotiation negotiation_of(const struct config *config)
+{
+	const char *word = config_text(config, SETTING_WRITE_OUT_PROTOCOL);
+
+	return strcmp(word, "1.0") == 0    ? WRITE_ONLY_1_0
+		: strcmp(word, "2.0") == 0 ? WRITE_ONLY_2_0
+					   : WRITE_EITHER;
+}
+
 enum status write_out_config_read(const struct config *config, const struct clock *clock,
 	struct write_out_config *out, struct error *error)
 {
@@ -140,6 +150,7 @@ enum status write_out_config_read(const struct config *config, const struct cloc
 				  .cert_file = text_or_null(config, SETTING_WRITE_OUT_CERT_FILE),
 				  .key_file = text_or_null(config, SETTING_WRITE_OUT_KEY_FILE),
 				  .timeout_ms = config_int(config, SETTING_WRITE_OUT_TIMEOUT)},
+			.negotiation = negotiation_of(config),
 			.bytes_max = (size_t)config_int(config, SETTING_WRITE_OUT_QUEUE_MAX),
 			.age_max_ms = config_int(config, SETTING_WRITE_OUT_AGE_MAX),
 			.wait_first_ms = WAIT_FIRST_MS,
@@ -166,30 +177,54 @@ static void lose(struct write_out *out, const char *reason, size_t samples)
 		out->complete = false;
 }
 
+/* In the protocols that are wanted by now. */
+static void begin_batch(struct write_out *out)
+{
+	for (int p = 0; p < WRITE_PROTOCOLS; p++) {
+		out->wanted[p] = write_queue_wants(out->queue, (enum write_protocol)p);
+		write_encoder_reset(out->encoders[p]);
+	}
+	out->batch = 0;
+}
+
 static void send_batch(struct write_out *out)
 {
-	const void *body;
-	size_t size;
+	struct write_form forms[WRITE_PROTOCOLS] = {{NULL, 0}, {NULL, 0}};
+	enum status status = STATUS_OK;
 	struct error error;
 
-	if (out->batch > 0) {
-		if (write_encoder_finish(out->encoder, &body, &size, &error) == STATUS_OK)
-			write_queue_add(out->queue, body, size, out->batch);
-		else
-			metrics_add(METRIC_WRITE_OUT_SAMPLES, (double)out->batch, "dropped_memory");
-	}
-	write_encoder_reset(out->encoder);
-	out->batch = 0;
+	for (int p = 0; p < WRITE_PROTOCOLS && out->batch > 0 && status == STATUS_OK; p++)
+		if (out->wanted[p])
+			status = write_encoder_finish(out->encoders[p], &forms[p].bytes,
+				&forms[p].size, &error);
+	if (out->batch > 0 && status == STATUS_OK)
+		write_queue_add(out->queue, forms, out->batch);
+	else if (out->batch > 0)
+		metrics_add(METRIC_WRITE_OUT_SAMPLES, (double)out->batch, "dropped_memory");
+	begin_batch(out);
+}
+
+/* When it does not fit into one form the other may have it already: in the batch that is sent then, where it
+ * is a sample more than is counted, and once more in the next, which is the same sample. */
+static enum status encode(struct write_out *out, const struct labels *labels, int64_t t_ms,
+	double value)
+{
+	enum status status = STATUS_OK;
+
+	for (int p = 0; p < WRITE_PROTOCOLS && status == STATUS_OK; p++)
+		if (out->wanted[p])
+			status = write_encoder_add(out->encoders[p], labels, &t_ms, &value, 1);
+	return status;
 }
 
 static void add_sample(struct write_out *out, const struct labels *labels, int64_t t_ms,
 	double value)
 {
-	enum status status = write_encoder_add(out->encoder, labels, &t_ms, &value, 1);
+	enum status status = encode(out, labels, t_ms, value);
 
 	if (status == STATUS_LIMIT && out->batch > 0) {
 		send_batch(out);
-		status = write_encoder_add(out->encoder, labels, &t_ms, &value, 1);
+		status = encode(out, labels, t_ms, value);
 	}
 	if (status != STATUS_OK) {
 		lose(out, status == STATUS_LIMIT ? "labels" : "memory", 1);
@@ -322,8 +357,11 @@ struct write_out *write_out_open(struct write_out_config *config, struct error *
 		metrics_add(METRIC_WRITE_OUT_LEFT_OUT, 0, reasons[i]);
 	out->config = *config;
 	out->config.external = (struct labels){0};
-	out->encoder = write_encoder_open(BATCH_BYTES, error);
-	out->told = out->encoder != NULL ? told_open(config->series_max, error) : NULL;
+	out->encoders[WRITE_1_0] = write_encoder_open(BATCH_BYTES, error);
+	if (out->encoders[WRITE_1_0] != NULL)
+		out->encoders[WRITE_2_0] = write_encoder_open_v2(BATCH_BYTES, error);
+	if (out->encoders[WRITE_2_0] != NULL)
+		out->told = told_open(config->series_max, error);
 	out->queue = out->told != NULL ? write_queue_open(&config->queue, error) : NULL;
 	if (out->queue == NULL) {
 		write_out_close(out);
@@ -331,7 +369,7 @@ struct write_out *write_out_open(struct write_out_config *config, struct error *
 	}
 	out->config.external = config->external;
 	config->external = (struct labels){0};
-	write_encoder_reset(out->encoder);
+	begin_batch(out);
 	return out;
 }
 
@@ -394,7 +432,8 @@ void write_out_close(struct write_out *out)
 	}
 	write_queue_close(out->queue, out->config.flush_ms);
 	told_close(out->told);
-	write_encoder_close(out->encoder);
+	for (int p = 0; p < WRITE_PROTOCOLS; p++)
+		write_encoder_close(out->encoders[p]);
 	write_out_config_fini(&out->config);
 	pthread_cond_destroy(&out->changed);
 	pthread_mutex_destroy(&out->lock);

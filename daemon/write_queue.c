@@ -33,6 +33,7 @@ struct waiting {
 	struct waiting *next;
 	size_t size, samples;
 	int64_t added_ns;
+	size_t sizes[WRITE_PROTOCOLS]; /* of the forms, one behind the other; 0: not in this one */
 	char body[];
 };
 
@@ -45,11 +46,22 @@ struct write_queue {
 	struct waiting *first, *last;
 	size_t bytes, samples; /* that wait or are under way */
 	bool under_way, ending;
+	_Atomic unsigned wanted; /* bit 1 << protocol; one of them is settled */
 	atomic_bool stop;
 	int64_t told_ns; /* when a failure was last written to the log; 0: none since it last worked */
 };
 
-enum outcome { OUTCOME_SENT, OUTCOME_AGAIN, OUTCOME_REFUSED };
+enum outcome { OUTCOME_SENT, OUTCOME_AGAIN, OUTCOME_REFUSED, OUTCOME_OTHER_FORM };
+
+#define WRITTEN "X-Prometheus-Remote-Write-Samples-Written"
+
+static const struct {
+	const char *type, *version;
+} protocols[WRITE_PROTOCOLS] = {
+	[WRITE_1_0] = {"application/x-protobuf", "X-Prometheus-Remote-Write-Version: 0.1.0"},
+	[WRITE_2_0] = {"application/x-protobuf;proto=io.prometheus.write.v2.Request",
+		"X-Prometheus-Remote-Write-Version: 2.0.0"},
+};
 
 /* ---- checks ---- */
 
@@ -149,15 +161,15 @@ static const char *add_header(const struct write_header *header, char **owned, s
 }
 
 /* owned: [WRITE_HEADERS_MAX + 1], what is to be freed. */
-static enum status make_headers(const struct write_target *target, const char **headers,
-	char **owned, struct error *error)
+static enum status make_headers(const struct write_target *target, enum write_protocol protocol,
+	const char **headers, char **owned, struct error *error)
 {
 	const char *file = target->token_file != NULL ? target->token_file : target->password_file;
 	size_t count = 0;
 	enum status status = credentials_header(target->user, file, &owned[0], error);
 
 	headers[count++] = "Content-Encoding: snappy";
-	headers[count++] = "X-Prometheus-Remote-Write-Version: 0.1.0";
+	headers[count++] = protocols[protocol].version;
 	if (owned[0] != NULL)
 		headers[count++] = owned[0];
 	for (size_t i = 0;
@@ -180,16 +192,55 @@ static enum outcome judge(const struct ticket_answer *answer, struct error *erro
 	return answer->code == 429 || answer->code / 100 == 5 ? OUTCOME_AGAIN : OUTCOME_REFUSED;
 }
 
+/* 2.0 where it is wanted or there is nothing else. */
+static enum write_protocol protocol_for(const struct write_queue *queue, const struct waiting *one)
+{
+	bool wanted = write_queue_wants(queue, WRITE_2_0);
+
+	if (one->sizes[WRITE_2_0] > 0 && (wanted || one->sizes[WRITE_1_0] == 0))
+		return WRITE_2_0;
+	return WRITE_1_0;
+}
+
+static void settle(struct write_queue *queue, enum write_protocol protocol)
+{
+	unsigned bit = 1u << protocol;
+
+	if (atomic_exchange(&queue->wanted, bit) != bit)
+		LOG_INFO("remote write out: the receiver's protocol",
+			LOG_TEXT("protocol", protocol == WRITE_2_0 ? "2.0" : "1.0"));
+}
+
+/* What an answer to a body of 2.0 says about the protocol, when the receiver may choose. */
+static enum outcome negotiate(struct write_queue *queue, const struct waiting *one,
+	const struct ticket_answer *answer, enum outcome outcome)
+{
+	bool open = write_queue_wants(queue, WRITE_1_0);
+
+	if (queue->config.negotiation != WRITE_EITHER)
+		return outcome;
+	if (outcome == OUTCOME_SENT && (answer->has_asked || !open)) {
+		settle(queue, WRITE_2_0);
+		return outcome;
+	}
+	if (outcome != OUTCOME_SENT && answer->code != 415 && !(open && answer->code == 400))
+		return outcome;
+	settle(queue, WRITE_1_0);
+	return one->sizes[WRITE_1_0] > 0 ? OUTCOME_OTHER_FORM : outcome;
+}
+
 /* *asked_ms: what the server asks to wait for, 0: nothing. */
 static enum outcome try_once(struct write_queue *queue, const struct waiting *one,
 	int64_t *asked_ms, struct error *error)
 {
 	char *owned[WRITE_HEADERS_MAX + 1] = {NULL};
+	enum write_protocol protocol = protocol_for(queue, one);
 	struct ticket_call call = {.method = "POST",
 		.url = queue->config.target.url,
-		.body = one->body,
-		.body_size = one->size,
-		.type = "application/x-protobuf",
+		.body = one->body + (protocol == WRITE_2_0 ? one->sizes[WRITE_1_0] : 0),
+		.body_size = one->sizes[protocol],
+		.type = protocols[protocol].type,
+		.asked = WRITTEN,
 		.timeout_ms = queue->config.target.timeout_ms};
 	struct ticket_answer answer;
 	enum outcome outcome = OUTCOME_AGAIN;
@@ -197,9 +248,12 @@ static enum outcome try_once(struct write_queue *queue, const struct waiting *on
 	*asked_ms = 0;
 	error_reset(error);
 	/* A secret that cannot be read may be about to be replaced: as with a server that is away. */
-	if (make_headers(&queue->config.target, call.headers, owned, error) == STATUS_OK &&
+	if (make_headers(&queue->config.target, protocol, call.headers, owned, error) ==
+			STATUS_OK &&
 		ticket_http_call(queue->http, &call, &answer, error) == STATUS_OK) {
 		outcome = judge(&answer, error);
+		if (protocol == WRITE_2_0)
+			outcome = negotiate(queue, one, &answer, outcome);
 		*asked_ms = answer.retry_after_ms;
 	}
 	for (size_t i = 0; i < WRITE_HEADERS_MAX + 1; i++)
@@ -309,6 +363,8 @@ static const char *send_one(struct write_queue *queue, const struct waiting *one
 			queue->told_ns = 0;
 			return "sent";
 		}
+		if (outcome == OUTCOME_OTHER_FORM)
+			continue;
 		tell(queue, &error);
 		if (outcome == OUTCOME_REFUSED) {
 			metrics_inc(METRIC_WRITE_OUT_REQUESTS, "refused");
@@ -366,6 +422,9 @@ struct write_queue *write_queue_open(const struct write_queue_config *config, st
 {
 	static const char *const results[] = {"sent", "refused", "dropped_full", "dropped_old",
 		"dropped_memory", "dropped_end"};
+	static const unsigned wanted_first[] = {[WRITE_ONLY_1_0] = 1u << WRITE_1_0,
+		[WRITE_ONLY_2_0] = 1u << WRITE_2_0,
+		[WRITE_EITHER] = 1u << WRITE_1_0 | 1u << WRITE_2_0};
 	struct write_queue *queue = mem_zalloc(1, sizeof(*queue));
 	pthread_condattr_t attributes;
 
@@ -375,6 +434,7 @@ struct write_queue *write_queue_open(const struct write_queue_config *config, st
 	}
 	queue->config = *config;
 	atomic_init(&queue->stop, false);
+	atomic_init(&queue->wanted, wanted_first[config->negotiation]);
 	CHECK(pthread_mutex_init(&queue->lock, NULL) == 0);
 	CHECK(pthread_condattr_init(&attributes) == 0);
 	CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
@@ -438,10 +498,16 @@ static size_t make_room(struct write_queue *queue, size_t size, struct waiting *
 	return samples;
 }
 
-void write_queue_add(struct write_queue *queue, const void *body, size_t size, size_t samples)
+bool write_queue_wants(const struct write_queue *queue, enum write_protocol protocol)
 {
+	return (atomic_load(&queue->wanted) >> protocol & 1) != 0;
+}
+
+void write_queue_add(struct write_queue *queue, const struct write_form forms[WRITE_PROTOCOLS],
+	size_t samples)
+{
+	size_t size = forms[WRITE_1_0].size + forms[WRITE_2_0].size, at = 0, lost;
 	struct waiting *one = mem_alloc(sizeof(*one) + size), *dropped = NULL;
-	size_t lost;
 
 	if (one == NULL) {
 		count_samples("dropped_memory", samples);
@@ -450,7 +516,12 @@ void write_queue_add(struct write_queue *queue, const void *body, size_t size, s
 	*one = (struct waiting){.size = size,
 		.samples = samples,
 		.added_ns = clock_mono_ns(clock_system())};
-	memcpy(one->body, body, size);
+	for (int p = 0; p < WRITE_PROTOCOLS; p++) {
+		one->sizes[p] = forms[p].size;
+		if (forms[p].size > 0)
+			memcpy(one->body + at, forms[p].bytes, forms[p].size);
+		at += forms[p].size;
+	}
 	pthread_mutex_lock(&queue->lock);
 	lost = make_room(queue, size, &dropped);
 	if (queue->bytes + size > queue->config.bytes_max) {

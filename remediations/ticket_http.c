@@ -183,6 +183,7 @@ enum status ticket_http_call(struct ticket_http *http, const struct ticket_call 
 	struct ticket_answer *answer, struct error *error)
 {
 	struct curl_slist *headers = NULL;
+	struct curl_header *header;
 	CURLcode result = CURLE_OUT_OF_MEMORY;
 	curl_off_t asked_s = 0;
 	long code = 0, request_size = 0;
@@ -213,6 +214,9 @@ enum status ticket_http_call(struct ticket_http *http, const struct ticket_call 
 		answer->retry_after_ms =
 			(asked_s < RETRY_AFTER_MAX_S ? asked_s : RETRY_AFTER_MAX_S) * INT64_C(1000);
 	answer->code = (int)code;
+	answer->has_asked = call->asked != NULL &&
+		curl_easy_header(http->curl, call->asked, 0, CURLH_HEADER, -1, &header) ==
+			CURLHE_OK;
 	if (http->body.size > 0)
 		answer->body = http->body.data;
 	answer->size = http->body.size;

@@ -53,6 +53,7 @@ struct ticket_call {
 	size_t body_size;
 	const char *type;   /* of the body; NULL: application/json */
 	int64_t timeout_ms; /* 0: TICKET_HTTP_TIMEOUT_MS */
+	const char *asked;  /* a header of the answer that is of interest; NULL: none */
 };
 
 struct ticket_answer {
@@ -61,6 +62,7 @@ struct ticket_answer {
 	int64_t retry_after_ms; /* as asked for by the service; 0: not */
 	const char *body;       /* NUL-terminated, "" when empty; lives until the next call */
 	size_t size;
+	bool has_asked; /* the header is there */
 };
 
 /* STATUS_OK when an answer came, whatever its code. Otherwise why there is none, in words without the

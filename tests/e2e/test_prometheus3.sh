@@ -1,7 +1,8 @@
 #!/bin/bash
 # A current Prometheus scrapes itself and sends remote write 1.0 and 2.0 to NimbusGuard, one after the other: none is
 # refused, and what its own query API has is in the rings: samples by timestamp and value, native histograms bucket by
-# bucket and quantile by quantile, exemplars by value and labels, and with 2.0 histograms of custom bounds, too.
+# bucket and quantile by quantile, exemplars by value and labels, and with 2.0 histograms of custom bounds, too. The other
+# way NimbusGuard writes to it, in 2.0 where it takes that and in 1.0 where it does not, and finding that out loses nothing.
 set -euo pipefail
 
 prometheus=$(cd "$NIMBUSGUARD_SOURCE" && pwd)/build/e2e/prometheus
@@ -229,3 +230,44 @@ PAGE
 
 run 1.0 prometheus.WriteRequest
 run 2.0 io.prometheus.write.v2.Request
+
+has_written() {
+	[ "$(curl -sSfG "$1/api/v1/query" --data-urlencode 'query=count_over_time(nimbusguard_mlflow_queue{origin="out"}[5m])' |
+		jq -r '.data.result[0].value[1] // 0')" -ge 3 ]
+}
+
+# take PROTOCOL MESSAGE...: a Prometheus that accepts these is written to in that protocol.
+take() {
+	local protocol=$1 message port guard accepted=()
+	shift
+	for message; do
+		accepted+=("--web.remote-write-receiver.accepted-protobuf-messages=$message")
+	done
+	port=$(free_port)
+	guard=http://127.0.0.1:$(free_port)
+	echo 'global: {}' >"take-$protocol.yml"
+	"$prometheus" --config.file="take-$protocol.yml" --web.listen-address="127.0.0.1:$port" --web.enable-remote-write-receiver \
+		"${accepted[@]}" \
+		--storage.tsdb.path="taken-$protocol" >"take-$protocol.log" 2>&1 &
+	pids+=($!)
+	local prometheus_pid=$!
+	wait_for 60 curl -sf "http://127.0.0.1:$port/-/ready"
+	"$NIMBUSGUARD_TEST_BIN" serve --web.listen-address="${guard#http://}" --storage.path="taker-$protocol" \
+		--remote-write-out.url="http://127.0.0.1:$port/api/v1/write" --remote-write-out.interval=1s \
+		--remote-write-out.metrics='nimbusguard_mlflow_queue,nimbusguard_remote_write_out_series' \
+		--remote-write-out.external-labels=origin=out 2>"taker-$protocol.log" &
+	pids+=($!)
+	local guard_pid=$!
+	wait_for 90 has_written "http://127.0.0.1:$port"
+	grep -q "the receiver's protocol\" protocol=$protocol" "taker-$protocol.log" || fail "$protocol: another protocol was settled"
+	[ "$(metric "$guard" 'nimbusguard_remote_write_out_samples_total{result="sent"}')" -ge 3 ] || fail "$protocol: nothing was sent"
+	[ "$(metric "$guard" 'nimbusguard_remote_write_out_samples_total{result="refused"}')" = 0 ] || fail "$protocol: samples were refused"
+	kill "$guard_pid"
+	wait "$guard_pid" || fail "$protocol: NimbusGuard did not end with 0"
+	kill "$prometheus_pid"
+	wait "$prometheus_pid" || true
+	echo "remote write $protocol out: taken by a current Prometheus"
+}
+
+take 2.0 prometheus.WriteRequest io.prometheus.write.v2.Request
+take 1.0 prometheus.WriteRequest

@@ -57,7 +57,9 @@ static struct write_queue *queue_make(const struct write_queue_config *config)
 
 static void add(struct write_queue *queue, const char *body)
 {
-	write_queue_add(queue, body, strlen(body), 3);
+	const struct write_form forms[WRITE_PROTOCOLS] = {[WRITE_1_0] = {body, strlen(body)}};
+
+	write_queue_add(queue, forms, 3);
 }
 
 static double samples(const char *result)
@@ -103,6 +105,105 @@ static void requests_go_out_in_their_order_with_the_headers_of_the_protocol(void
 	assert_null(strstr(http_stub_request(stub, 0), "Authorization"));
 	assert_true(metrics_get(METRIC_WRITE_OUT_QUEUE) == 0);
 	assert_true(metrics_get(METRIC_WRITE_OUT_QUEUE_BYTES) == 0);
+	http_stub_close(stub);
+}
+
+#define COUNTED "X-Prometheus-Remote-Write-Samples-Written: 3\r\n"
+#define IS_V2(i) (strstr(http_stub_request(stub, i), "-Version: 2.0.0\r\n") != NULL)
+
+/* In the forms that are wanted now. */
+static void add_wanted(struct write_queue *queue)
+{
+	const struct write_form forms[WRITE_PROTOCOLS] =
+		{[WRITE_1_0] = {"one", write_queue_wants(queue, WRITE_1_0) ? 3 : 0},
+			[WRITE_2_0] = {"second", write_queue_wants(queue, WRITE_2_0) ? 6 : 0}};
+
+	write_queue_add(queue, forms, 3);
+}
+
+/* A receiver that counts what it has written. */
+static void where_2_0_is_taken_it_is_written(void **state)
+{
+	static const struct stub_rule rules[] = {{.start = "POST", .code = 503, .times = 1},
+		{.start = "POST", .code = 204, .body = "", .headers = COUNTED, .times = 2},
+		{.start = "POST", .code = 415, .times = 1},
+		{.start = "POST", .code = 204, .body = ""}};
+	struct write_queue_config config = config_make(rules, COUNT(rules));
+	struct write_queue *queue;
+
+	(void)state;
+	config.negotiation = WRITE_EITHER;
+	queue = queue_make(&config);
+	assert_true(write_queue_wants(queue, WRITE_1_0) && write_queue_wants(queue, WRITE_2_0));
+	add_wanted(queue);
+	WAIT(samples("sent") == 3);
+	assert_true(!write_queue_wants(queue, WRITE_1_0) && write_queue_wants(queue, WRITE_2_0));
+	add_wanted(queue);
+	WAIT(samples("sent") == 6);
+	for (size_t i = 0; i < 3; i++) {
+		assert_true(IS_V2(i));
+		assert_string_equal(http_stub_body(stub, i), "second");
+		assert_non_null(strstr(http_stub_request(stub, i),
+			"\r\nContent-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request"
+			"\r\n"));
+	}
+	/* Replaced by one that takes no 2.0: what is in no other form is lost, all else goes on. */
+	add_wanted(queue);
+	WAIT(samples("refused") == 3);
+	assert_true(write_queue_wants(queue, WRITE_1_0) && !write_queue_wants(queue, WRITE_2_0));
+	add_wanted(queue);
+	WAIT(samples("sent") == 9);
+	assert_false(IS_V2(4));
+	write_queue_close(queue, 0);
+	http_stub_close(stub);
+}
+
+static void where_it_is_not_the_same_samples_go_out_as_1_0(void **state)
+{
+	/* One of 1.0 that reads it as an empty request, one that cannot, one that says what is wrong. */
+	static const struct stub_rule answers[][2] =
+		{{{.start = "POST", .code = 204, .body = "", .times = 1},
+			 {.start = "POST", .code = 204, .body = ""}},
+			{{.start = "POST", .code = 400, .times = 1},
+				{.start = "POST", .code = 204, .body = ""}},
+			{{.start = "POST", .code = 415, .times = 1},
+				{.start = "POST", .code = 204, .body = ""}}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(answers); i++) {
+		struct write_queue_config config = config_make(answers[i], 2);
+		struct write_queue *queue;
+
+		config.negotiation = WRITE_EITHER;
+		queue = queue_make(&config);
+		add_wanted(queue);
+		WAIT(samples("sent") == 3);
+		assert_true(samples("refused") == 0);
+		add_wanted(queue);
+		WAIT(samples("sent") == 6);
+		write_queue_close(queue, 0);
+		assert_int_equal(http_stub_request_count(stub), 3);
+		assert_true(IS_V2(0) && !IS_V2(1) && !IS_V2(2));
+		assert_string_equal(http_stub_body(stub, 1), "one");
+		http_stub_close(stub);
+	}
+}
+
+static void one_protocol_alone_is_not_negotiated(void **state)
+{
+	static const struct stub_rule rules[] = {{.start = "POST", .code = 415, .times = 1},
+		{.start = "POST", .code = 204, .body = ""}};
+	struct write_queue_config config = config_make(rules, COUNT(rules));
+	struct write_queue *queue;
+
+	(void)state;
+	config.negotiation = WRITE_ONLY_2_0;
+	queue = queue_make(&config);
+	add_wanted(queue);
+	add_wanted(queue);
+	WAIT(samples("sent") == 3 && samples("refused") == 3);
+	write_queue_close(queue, 0);
+	assert_true(IS_V2(0) && IS_V2(1));
 	http_stub_close(stub);
 }
 
@@ -382,6 +483,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(requests_go_out_in_their_order_with_the_headers_of_the_protocol),
+		cmocka_unit_test(where_2_0_is_taken_it_is_written),
+		cmocka_unit_test(where_it_is_not_the_same_samples_go_out_as_1_0),
+		cmocka_unit_test(one_protocol_alone_is_not_negotiated),
 		cmocka_unit_test(what_is_refused_is_dropped_and_holds_up_nothing),
 		cmocka_unit_test(a_server_that_fails_or_is_slow_gets_the_same_again),
 		cmocka_unit_test(too_many_requests_are_tried_again_when_the_server_says),
