@@ -514,6 +514,13 @@ static json_t *object_at(struct case_cluster *cluster, const struct kind_row *ro
 	set_text(object, "kind", row->kind);
 	set_text(metadata, "name", name);
 	set_text(metadata, "uid", uid);
+	/* As every API server has them: whose manifest it is, and of none of its fields. */
+	if (json_object_set_new(metadata, "managedFields",
+		    json_pack("[{s:s,s:s,s:{}}]", "manager", "case", "operation", "Update",
+			    "fieldsV1")) != 0) {
+		error_set(error, STATUS_NO_MEMORY, "out of memory");
+		return NULL;
+	}
 	if (row->namespaced)
 		set_text(metadata, "namespace", namespace_name);
 	stamp_version(cluster, object);

@@ -2,6 +2,7 @@
  * audit: verify | export, on a journal (in use or not), a copy of one, or an export. Only reads.
  */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -198,6 +199,8 @@ static int export(const struct command_line *line)
 		!take_time(line, "to", &span.to_ms) || !take_format(line, &span.format) ||
 		!find_file(line, path, sizeof(path)))
 		return EXIT_USAGE;
+	/* Whoever reads has read enough (head): it ends as other tools do. */
+	signal(SIGPIPE, SIG_DFL);
 	status = audit_open(&audit, path, &error);
 	if (status == STATUS_OK)
 		status = audit_export(audit, &span, stdout, &report, &error);

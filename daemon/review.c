@@ -18,6 +18,7 @@
 #include "receiver/server.h"
 #include "remediations/kube_client.h"
 #include "remediations/kube_config.h"
+#include "remediations/leader.h"
 #include "remediations/web_text.h"
 #include "remote_write/selectors.h"
 
@@ -315,6 +316,70 @@ static void review_write_out(const struct config *config, const struct clock *cl
 	write_out_config_fini(&out);
 }
 
+static void miss_file(const char *place, const char *what, const char *path, const char *without,
+	struct diagnostics *diagnostics)
+{
+	if (path != NULL && path[0] != '\0' && access(path, R_OK) != 0)
+		diagnostics_add(diagnostics, true, place, 0, 0, "%s: cannot open %s: %s; %s", what,
+			path, strerror(errno), without);
+}
+
+/* They are read when they are needed, and a start goes on without them. */
+static void review_secrets(const struct config *config, struct diagnostics *diagnostics)
+{
+	static const struct {
+		enum setting_id id;
+		const char *name;
+	} files[] = {{SETTING_ALERTMANAGER_TOKEN_FILE, "alertmanager.token_file"},
+		{SETTING_ALERTMANAGER_CA_FILE, "alertmanager.ca_file"}};
+	static const char unsilent[] = "until it is there no silence can be made";
+	static const char untold[] = "until it is there its tickets wait";
+	size_t count;
+	const struct ticket_service *services = config_tickets(config, &count);
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) &&
+		config_text(config, SETTING_ALERTMANAGER_URL)[0] != '\0';
+		i++)
+		miss_file(config_place(config, files[i].id), files[i].name,
+			config_text(config, files[i].id), unsilent, diagnostics);
+	for (size_t i = 0; i < count; i++) {
+		char what[128];
+
+		snprintf(what, sizeof(what), "%.80s: credentials", services[i].name);
+		miss_file("tickets", what, services[i].secret_file, untold, diagnostics);
+		snprintf(what, sizeof(what), "%.80s: ca_file", services[i].name);
+		miss_file("tickets", what, services[i].ca_file, untold, diagnostics);
+	}
+}
+
+/* The names of the Lease; where none is given its namespace is that of the pod that we run in. */
+static void review_lease(const struct config *config, struct diagnostics *diagnostics)
+{
+	static const struct {
+		enum setting_id id;
+		const char *name;
+	} names[] = {{SETTING_LEADER_NAMESPACE, "leader_election.namespace"},
+		{SETTING_LEADER_NAME, "leader_election.name"}};
+	const char *cluster = review_cluster(config);
+
+	if (!config_bool(config, SETTING_LEADER_ENABLED))
+		return;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *name = config_text(config, names[i].id);
+
+		if (name[0] != '\0' && !kube_name_valid(name))
+			diagnostics_add(diagnostics, false, config_place(config, names[i].id), 0, 0,
+				"%s: \"%s\" is no name that Kubernetes allows", names[i].name,
+				name);
+	}
+	if (config_text(config, SETTING_LEADER_NAMESPACE)[0] == '\0' && cluster != NULL &&
+		strcmp(cluster, "in-cluster") != 0 && access(LEADER_NAMESPACE_FILE, R_OK) != 0)
+		diagnostics_add(diagnostics, true, config_place(config, SETTING_LEADER_ENABLED), 0,
+			0,
+			"leader_election.namespace is not set: it is taken from the pod that the "
+			"service runs in, and outside of one it does not start");
+}
+
 /* What opening them would refuse. */
 static void review_urls(const struct config *config, struct diagnostics *diagnostics)
 {
@@ -351,6 +416,8 @@ enum status review_rules(const struct config *config, struct bundle *bundle,
 		require_file(config, SETTING_KUBE_TOKEN_FILE, "kubernetes.token_file", diagnostics);
 		require_file(config, SETTING_KUBE_CA_FILE, "kubernetes.ca_file", diagnostics);
 		review_urls(config, diagnostics);
+		review_secrets(config, diagnostics);
+		review_lease(config, diagnostics);
 		review_kubeconfig(config, diagnostics);
 	}
 	if (diagnostics->errors != errors)

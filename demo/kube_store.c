@@ -119,6 +119,10 @@ static void complete(struct kube_store *store, const struct kube_resource *resou
 		snprintf(text, sizeof(text), "00000000-0000-4000-b000-%012x", ++store->serial);
 		json_object_set_new(metadata, "uid", json_string(text));
 	}
+	if (json_object_get(metadata, "managedFields") == NULL)
+		json_object_set_new(metadata, "managedFields",
+			json_pack("[{s:s,s:s,s:{}}]", "manager", "demo", "operation", "Update",
+				"fieldsV1"));
 	if (json_object_get(metadata, "creationTimestamp") == NULL) {
 		format_rfc3339(store->cluster->now_ms, text, sizeof(text));
 		json_object_set_new(metadata, "creationTimestamp", json_string(text));

@@ -151,6 +151,7 @@ struct command_result {
 struct field_writer {
 	char manager[64]; /* "": nobody is told */
 	bool by_hand;     /* with a tool that people write with */
+	bool untold;      /* the object says of none of its fields who wrote it */
 	int64_t time_ms;  /* 0: not told */
 };
 

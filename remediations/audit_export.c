@@ -9,6 +9,7 @@
  *   {"number":N,"removed":true,"digest":D,"hash":H}                  removed for its age
  *   {"end":true,"records":N,"last":"NUMBER:HASH","head":"NUMBER:HASH"}
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct exporting {
 	uint64_t lines, last;
 	unsigned char last_hash[JOURNAL_HASH_SIZE];
 	bool begun, failed;
+	int cause; /* errno of the first write that failed; 0: out of memory */
 };
 
 static void add_text(struct buf *line, const struct chain_text *text)
@@ -118,8 +120,12 @@ static bool put(struct exporting *exporting)
 {
 	struct buf *line = &exporting->line;
 
-	if (!buf_ok(line) || fwrite(line->data, 1, line->size, exporting->out) != line->size)
+	if (!buf_ok(line)) {
 		exporting->failed = true;
+	} else if (fwrite(line->data, 1, line->size, exporting->out) != line->size) {
+		exporting->cause = errno;
+		exporting->failed = true;
+	}
 	buf_reset(line);
 	return !exporting->failed;
 }
@@ -227,7 +233,12 @@ enum status audit_export(struct audit *audit, const struct audit_span *span, FIL
 		end_export(&exporting, report);
 	report->exported = exporting.lines;
 	buf_fini(&exporting.line);
-	if (status == STATUS_OK && (exporting.failed || fflush(out) != 0))
-		return error_set(error, STATUS_IO, "the export can't be written");
+	if (status == STATUS_OK && !exporting.failed && fflush(out) != 0) {
+		exporting.cause = errno;
+		exporting.failed = true;
+	}
+	if (status == STATUS_OK && exporting.failed)
+		return error_set(error, STATUS_IO, "the export can't be written: %s",
+			exporting.cause != 0 ? strerror(exporting.cause) : "out of memory");
 	return status;
 }

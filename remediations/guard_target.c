@@ -296,6 +296,13 @@ void judge_writer(const struct guard_question *question, struct gate_result *res
 		format_rfc3339(writer->time_ms, since, sizeof(since));
 	gate_saw(result, "%s%s%s", *writer->manager ? writer->manager : "not told",
 		*since ? " at " : "", since);
+	/* Every API server keeps them; what took them out could have come from anybody. */
+	if (writer->untold) {
+		gate_saw(result, "the object has no managedFields");
+		gate_wanted(result, "managedFields, which tell who wrote the field");
+		result->verdict = GATE_UNKNOWN;
+		return;
+	}
 	if (!question->undo && ours && ours->reverted_ms)
 		hands_off(question, result, ours->reverted_ms);
 	if (!*writer->manager || !strcmp(writer->manager, FIELD_MANAGER))

@@ -125,7 +125,7 @@ void kube_field_writer(const json_t *object, enum target_kind kind, enum kube_wr
 		field == KUBE_WRITTEN_REPLICAS ? replicas_member(object, kind) : container;
 	size_t i;
 
-	*writer = (struct field_writer){.manager = ""};
+	*writer = (struct field_writer){.manager = "", .untold = json_array_size(list) == 0};
 	json_array_foreach(list, i, entry)
 	{
 		const char *manager = json_string_value(json_object_get(entry, "manager"));

@@ -19,8 +19,9 @@ enum kube_written {
 	KUBE_WRITTEN_BOUNDS /* of an autoscaler: either */
 };
 
-/* The manager that holds the field, the newest of several; "" when none is told. container: for
- * limits, "" for any. */
+/* The manager that holds the field, the newest of several; "" when none is told: nobody ever set it, or,
+ * where there are no managedFields at all, who did is not known (untold). container: for limits, "" for
+ * any. */
 void kube_field_writer(const json_t *object, enum target_kind kind, enum kube_written field,
 	const char *container, struct field_writer *writer);
 

@@ -22,7 +22,6 @@
 #include "base/random.h"
 #include "base/thread_name.h"
 
-#define NAMESPACE_FILE "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 #define MS_NS INT64_C(1000000)
 
 struct leader {
@@ -165,7 +164,7 @@ static enum status find_namespace(struct leader *leader, const struct leader_con
 		struct buf text;
 
 		buf_init(&text, 256);
-		if (file_read(NAMESPACE_FILE, &text, NULL) != STATUS_OK) {
+		if (file_read(LEADER_NAMESPACE_FILE, &text, NULL) != STATUS_OK) {
 			buf_fini(&text);
 			return error_set(error, STATUS_BAD_INPUT,
 				"leader_election.namespace is not set, and outside of a pod there "

@@ -15,6 +15,9 @@
 #include "remediations/kube_client.h"
 #include "remediations/lease.h"
 
+/* Where a pod finds the name of its namespace. */
+#define LEADER_NAMESPACE_FILE "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
 struct leader_config {
 	struct kube_client_config kube; /* in_cluster: only what is set beside the address */
 	bool in_cluster;                /* address and files are those of our pod */

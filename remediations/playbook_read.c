@@ -476,6 +476,19 @@ static void check_whole(struct reading *reading, const struct yaml_node *root)
 			"the key \"verify\" is missing: how is it seen that a change helped?");
 }
 
+/* It becomes a link in tickets: a page of the web, or a place beside the playbooks; no scheme that a
+ * browser would run. */
+static bool runbook_is_good(const char *runbook)
+{
+	size_t scheme = strcspn(runbook, ":/?#");
+
+	for (const char *at = runbook; *at != '\0'; at++)
+		if ((unsigned char)*at <= ' ' || *at == 0x7f || *at == '\\')
+			return false;
+	return runbook[scheme] != ':' || strncmp(runbook, "https://", 8) == 0 ||
+		strncmp(runbook, "http://", 7) == 0;
+}
+
 bool playbook_read(struct playbook *playbook, const struct yaml_document *document,
 	const struct guard_limits *limits, struct diagnostics *diagnostics)
 {
@@ -501,6 +514,10 @@ bool playbook_read(struct playbook *playbook, const struct yaml_document *docume
 	read_name(&reading, root);
 	playbook_read_text(&reading.at, root, "description", false, 1000, &playbook->description);
 	playbook_read_text(&reading.at, root, "runbook", false, 1000, &playbook->runbook);
+	if (playbook->runbook != NULL && !runbook_is_good(playbook->runbook))
+		yaml_report(&reading.at, yaml_get(root, "runbook"),
+			"runbook is no link: an http:// or https:// address, or a relative one, "
+			"without blanks");
 	read_trigger(&reading, root);
 	read_target(&reading, root);
 	read_conditions(&reading, root);

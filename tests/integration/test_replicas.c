@@ -254,6 +254,28 @@ static size_t journaled(int i, const char *status_word)
 	return count;
 }
 
+/* As under `head`, which goes when it has read enough: the reader has gone for sure before the first
+ * line. */
+static void an_export_that_nobody_reads_ends_quietly(void **state)
+{
+	static const char script[] =
+		"exec 4> >(exit 0); wait $!; \"$0\" audit export \"$1\" >&4; echo \"status $?\"";
+	char storage[PATH_SIZE + 32], log[PATH_SIZE], *text;
+	const char *argv[] = {"/bin/bash", "-c", script, getenv("NIMBUSGUARD_TEST_BIN"), storage,
+		NULL};
+	int status;
+
+	if (target == NULL)
+		skip();
+	snprintf(storage, sizeof(storage), "--storage.path=%s/%s", servers.folder,
+		replicas[0]->name);
+	in_folder(log, "unread.log");
+	text = proc_output(log, argv, NULL, &status);
+	/* 128 + SIGPIPE, and not a word. */
+	assert_string_equal(text, "status 141\n");
+	free(text);
+}
+
 static bool has_incident(int i)
 {
 	json_t *list = ask(i, "incidents"), *incident;
@@ -321,6 +343,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_get_the_whole_stream),
 		cmocka_unit_test(both_keep_every_alert),
+		cmocka_unit_test(an_export_that_nobody_reads_ends_quietly),
 		cmocka_unit_test(without_the_lead_nothing_is_done),
 		cmocka_unit_test(one_that_was_dead_hears_it_later),
 		cmocka_unit_test(both_end_cleanly),

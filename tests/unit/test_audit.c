@@ -619,6 +619,24 @@ static void export_of_a_swept_journal_keeps_the_digests(void **state)
 	assert_int_equal(report.removed, 11);
 }
 
+static void what_keeps_an_export_from_being_written_is_told(void **state)
+{
+	struct journal_fixture *fixture = *state;
+	struct audit_span span = {.now_ms = 1};
+	struct audit_report report;
+	struct error error;
+	struct audit *audit;
+	FILE *full = fopen("/dev/full", "wb");
+
+	assert_non_null(full);
+	make_closed(fixture);
+	assert_int_equal(audit_open(&audit, fixture->path, &error), STATUS_OK);
+	assert_int_equal(audit_export(audit, &span, full, &report, &error), STATUS_IO);
+	audit_close(audit);
+	(void)fclose(full);
+	assert_string_equal(error.text, "the export can't be written: No space left on device");
+}
+
 /* --- files --- */
 
 static void copy_in_a_folder_that_cannot_be_written_is_read(void **state)
@@ -691,6 +709,7 @@ int main(void)
 		T(export_is_a_chain_of_its_own),
 		T(export_of_a_span_holds_its_records_only),
 		T(export_of_a_swept_journal_keeps_the_digests),
+		T(what_keeps_an_export_from_being_written_is_told),
 		T(copy_in_a_folder_that_cannot_be_written_is_read),
 		T(what_is_no_journal_is_refused),
 		T(audit_records_are_the_journals_alone),

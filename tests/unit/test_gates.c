@@ -524,6 +524,7 @@ static void written_by_hand(struct world *world)
 		(int64_t)upto(world, 0, (unsigned)(world->limits.hands_off_ms / 1000) - 1) * 1000;
 }
 
+WRONG(untold, world->observation.replicas_writer.untold = true)
 WRONG(unowned, world->observation.target.workload = (struct workload_key){.kind = TARGET_NONE})
 WRONG(never_seen, world->known = false)
 static void bad_data(struct world *world)
@@ -586,6 +587,7 @@ static const struct wrong {
 	{"a human", "field_owned", NULL, ACTION_SCALE, NULL, written_by_hand, NULL},
 	{"a human at the limits", "field_owned", NULL, ACTION_ADJUST_RESOURCES, NULL,
 		written_by_hand, NULL},
+	{"nobody tells who wrote it", "field_owned", NULL, ACTION_SCALE, NULL, untold, NULL},
 	{"bare pod", "no_owner", NULL, ACTION_RESTART_POD, NULL, unowned, NULL},
 	{"not in the stream", "not_in_stream", NULL, ACTION_SCALE, NULL, never_seen, NULL},
 	{"data quality", "data_quality", NULL, ACTION_SCALE, NULL, bad_data, "condition"},

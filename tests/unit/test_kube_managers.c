@@ -106,6 +106,13 @@ static void odd_entries_do_no_harm(void **state)
 						    (enum kube_written)field, "app")
 						    .manager,
 				"");
+	/* Nobody wrote this field, and of that object nobody tells. */
+	assert_false(writer(texts[3], TARGET_DEPLOYMENT, KUBE_WRITTEN_REPLICAS, "").untold);
+	for (size_t i = 0; i < 3; i++)
+		assert_true(writer(texts[i], TARGET_DEPLOYMENT, KUBE_WRITTEN_REPLICAS, "").untold);
+	assert_true(writer("{\"metadata\": {\"managedFields\": []}}", TARGET_DEPLOYMENT,
+		KUBE_WRITTEN_REPLICAS, "")
+			    .untold);
 	/* Somebody without a name is still somebody else. */
 	assert_string_not_equal(
 		writer("{\"metadata\": {\"managedFields\": [{\"manager\": \"\", \"fieldsV1\":"

@@ -181,6 +181,31 @@ static void a_misspelt_key_is_named_with_its_place_and_a_suggestion(void **state
 		"saturation");
 }
 
+/* It is a link in a ticket, which a person's browser opens. */
+static void a_runbook_is_a_link_that_opens_a_page(void **state)
+{
+	static const char *const bad[] = {"javascript:alert(1)", "JavaScript:alert(1)",
+		"data:text/html,x", "ftp://example.org/r", "https:/example.org", "http:example.org",
+		"java\\tscript:alert(1)", "a runbook", "\\\\example.org", "vbscript:x/y"};
+	static const char *const good[] = {"https://example.org/r#a:b", "http://example.org/r",
+		"runbooks.md#x", "/docs/a:b", "docs/a:b", "?page=a:b", "#a:b"};
+	char text[512];
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text),
+			HEAD WORKLOAD
+			"runbook: \"%s\"\nsteps: [{action: restart_workload}]\n" VERIFY,
+			bad[i]);
+		says(text, "p.yaml:4:10: error: runbook is no link");
+	}
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		snprintf(text, sizeof(text),
+			HEAD WORKLOAD "runbook: '%s'\nsteps: [{action: restart_workload}]\n" VERIFY,
+			good[i]);
+		playbooks_close(load(text));
+	}
+}
+
 static void quantities_are_checked_with_their_place(void **state)
 {
 	static const char *const bad[] = {"2", "+0", "50%", "+1100%", "-95%", "+1.5", "+", "+x",
@@ -486,6 +511,7 @@ int main(void)
 		cmocka_unit_test(a_shorter_wait_is_warned_of_and_taken),
 		cmocka_unit_test(a_misspelt_key_is_named_with_its_place_and_a_suggestion),
 		cmocka_unit_test(quantities_are_checked_with_their_place),
+		cmocka_unit_test(a_runbook_is_a_link_that_opens_a_page),
 		cmocka_unit_test(a_condition_may_ask_for_the_peak_to_come),
 		cmocka_unit_test(a_raise_without_an_end_is_refused),
 		cmocka_unit_test(a_maximum_above_the_guard_is_warned_of),

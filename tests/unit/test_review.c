@@ -295,6 +295,51 @@ static void replicas_of_one_label_are_refused(void **state)
 	silent("ingest: {ha: {replica_label: cluster}}\n");
 }
 
+/* A start goes on without them, and what needs them then waits. */
+static void a_secret_that_is_missing_is_warned_of(void **state)
+{
+	char text[1600];
+
+	snprintf(text, sizeof(text),
+		"tickets:\n- {kind: webhook, name: hook, url: 'https://example.org/x', "
+		"secret_file: %s/none}\n",
+		folder);
+	warns(text, "/none: No such file or directory; until it is there its tickets wait");
+	assert_non_null(strstr(told, "tickets: warning: hook: credentials: cannot open "));
+	snprintf(text, sizeof(text),
+		"tickets:\n- {kind: pagerduty, name: oncall, routing_key_file: %s/n.yml, "
+		"ca_file: %s/none}\n",
+		folder, folder);
+	warns(text, "tickets: warning: oncall: ca_file: cannot open ");
+	snprintf(text, sizeof(text),
+		"alertmanager:\n  url: https://example.org\n  token_file: %s/n.yml\n"
+		"  ca_file: %s/none\n",
+		folder, folder);
+	warns(text, "n.yml:4: warning: alertmanager.ca_file: cannot open ");
+	snprintf(text, sizeof(text),
+		"alertmanager:\n  url: https://example.org\n  token_file: %s/none\n"
+		"  ca_file: %s/n.yml\n",
+		folder, folder);
+	warns(text, "n.yml:3: warning: alertmanager.token_file: cannot open ");
+	/* Nobody asks for it then. */
+	snprintf(text, sizeof(text), "alertmanager: {ca_file: %s/none}\n", folder);
+	silent(text);
+}
+
+static void a_lease_needs_names_and_a_namespace(void **state)
+{
+	refuses("leader_election:\n  enabled: true\n  namespace: Shop\n",
+		"n.yml:3: error: leader_election.namespace: \"Shop\" is no name that Kubernetes "
+		"allows");
+	refuses("leader_election:\n  enabled: true\n  namespace: shop\n  name: a b\n",
+		"n.yml:4: error: leader_election.name: \"a b\" is no name");
+	warns("kubernetes: {url: 'https://10.0.0.1'}\nleader_election: {enabled: true}\n",
+		"n.yml:2: warning: leader_election.namespace is not set");
+	/* In a pod it is the pod's, and where it is off it is of no use. */
+	silent("leader_election: {enabled: true}\n");
+	silent("leader_election: {namespace: Shop}\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -315,6 +360,8 @@ int main(void)
 		cmocka_unit_test_setup(replicas_of_one_label_are_refused, with_rules),
 		cmocka_unit_test_setup(what_is_not_written_out_is_told_at_its_own_setting,
 			with_rules),
+		cmocka_unit_test_setup(a_secret_that_is_missing_is_warned_of, with_rules),
+		cmocka_unit_test_setup(a_lease_needs_names_and_a_namespace, with_rules),
 	};
 
 	return cmocka_run_group_tests_name("review", tests, make_folder, remove_folder);
