@@ -1,5 +1,5 @@
 /*
- * The JSON API's part for people's words: approve, reject, undo, lift, pause. A word is passed on to the
+ * The JSON API's part for people's words: approve, reject, undo, dry-run, lift, pause. A word is passed on to the
  * engine and answered once it is in the journal; the request is suspended until then, so that no thread
  * of the server waits for a disk.
  */
@@ -64,6 +64,7 @@ static void say(struct request *request, struct remediator *remediator, struct p
 		return;
 	}
 	*wait = (struct word_wait){request, *json};
+	word->json = &wait->json;
 	word->person.identity = request_identity(request);
 	if (word->person.identity[0] == '\0')
 		word->person.identity = "local";
@@ -74,19 +75,19 @@ static void say(struct request *request, struct remediator *remediator, struct p
 
 static enum status read_verb(const char *verb, enum word_kind *kind, struct error *error)
 {
-	static const char *const verbs[] = {"/approve", "/reject", "/undo"};
-	static const enum word_kind kinds[] = {WORD_APPROVE, WORD_REJECT, WORD_UNDO};
+	static const char *const verbs[] = {"/approve", "/reject", "/undo", "/dry-run"};
+	static const enum word_kind kinds[] = {WORD_APPROVE, WORD_REJECT, WORD_UNDO, WORD_DRY_RUN};
 
 	for (size_t i = 0; i < ARRAY_COUNT(verbs); i++) {
 		*kind = kinds[i];
 		if (strcmp(verb, verbs[i]) == 0)
 			return STATUS_OK;
 	}
-	return error_set(error, STATUS_NOT_FOUND, "\"%.20s\" is none of /approve, /reject, /undo",
-		verb);
+	return error_set(error, STATUS_NOT_FOUND,
+		"\"%.20s\" is none of /approve, /reject, /undo, /dry-run", verb);
 }
 
-/* POST /api/v1/actions/<id>/approve|reject|undo */
+/* POST /api/v1/actions/<id>/approve|reject|undo|dry-run */
 void route_action_change(struct request *request, void *argument)
 {
 	struct remediator *remediator = service_remediator(argument);
@@ -103,7 +104,7 @@ void route_action_change(struct request *request, void *argument)
 		status = remediator == NULL
 			? no_remediator(&error)
 			: error_set(&error, STATUS_NOT_FOUND,
-				  "use /api/v1/actions/<id>/approve, /reject or /undo");
+				  "use /api/v1/actions/<id>/approve, /reject, /undo or /dry-run");
 	} else {
 		snprintf(id, sizeof(id), "%.*s", (int)(slash - rest), rest);
 		word.id = id;
@@ -116,9 +117,12 @@ void route_action_change(struct request *request, void *argument)
 		buf_fini(&json);
 		return;
 	}
-	buf_add_text(&json, "{\"id\":");
-	buf_add_json_string(&json, id, strlen(id));
-	buf_add_char(&json, '}');
+	/* The answer of a dry run is the server's. */
+	if (word.kind != WORD_DRY_RUN) {
+		buf_add_text(&json, "{\"id\":");
+		buf_add_json_string(&json, id, strlen(id));
+		buf_add_char(&json, '}');
+	}
 	say(request, remediator, &word, &json);
 }
 

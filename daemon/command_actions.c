@@ -5,6 +5,7 @@
  *   nimbusguard actions show ID     the record: what was planned, when, and what became of it
  *   nimbusguard actions why ID      the story, and each gate of each decision with what it saw
  *   nimbusguard actions why-not ID  what stands in the way now, and what would have to change
+ *   nimbusguard actions dry-run ID               what the API server would say to it
  *   nimbusguard actions approve|reject|undo ID   and what became of it so far; --hash binds
  *                                   an approval to what was looked at
  *   nimbusguard actions modes       what was measured of the playbooks, and their modes
@@ -349,6 +350,37 @@ static int change_action(const struct call *call, const char *verb, const char *
 	return tell_result(call, verb, id);
 }
 
+/* What the API server would say to the change, with dryRun=All. */
+static int ask_server(const struct call *call, const char *id)
+{
+	char path[192];
+	const json_t *admitted;
+	json_t *data;
+	int code;
+
+	snprintf(path, sizeof(path), "actions/%s/dry-run%s%s", id,
+		call->hash != NULL ? "?hash=" : "", call->hash != NULL ? call->hash : "");
+	data = fetch(call, "POST", path);
+	if (data == NULL)
+		return EXIT_FAILED;
+	admitted = json_object_get(data, "admitted");
+	code = json_is_true(admitted) ? EXIT_GOOD : EXIT_FAILED;
+	if (call->json)
+		print_json(data);
+	else if (json_is_true(admitted))
+		printf("The API server would admit it: %s. Nothing was changed.\n",
+			text_of(data, "change"));
+	else if (json_is_false(admitted))
+		printf("The API server would refuse it (%s): %s\n  %s\n",
+			text_of(data, "refused_by"), text_of(data, "change"),
+			text_of(data, "message"));
+	else
+		printf("The API server did not tell: %s\n  %s\n", text_of(data, "change"),
+			text_of(data, "message"));
+	json_decref(data);
+	return code;
+}
+
 /* What was measured of each playbook in a namespace, and what follows from it. */
 static void print_modes(json_t *list)
 {
@@ -427,17 +459,19 @@ static int run(const struct call *call, const struct command_line *line)
 		return list_modes(call);
 	if (strcmp(verb, "lift") == 0)
 		return lift(call, line);
-	if (!change && strcmp(verb, "show") != 0 && strcmp(verb, "why") != 0 &&
-		strcmp(verb, "why-not") != 0) {
+	if (!change && strcmp(verb, "dry-run") != 0 && strcmp(verb, "show") != 0 &&
+		strcmp(verb, "why") != 0 && strcmp(verb, "why-not") != 0) {
 		fprintf(stderr,
 			"nimbusguard: actions list | show | why | why-not | approve | reject | "
-			"undo | modes | lift\n");
+			"undo | dry-run | modes | lift\n");
 		return EXIT_USAGE;
 	}
 	if (line->word_count != 2 || !id_valid(line->words[1])) {
 		fprintf(stderr, "nimbusguard: actions %s needs one id\n", verb);
 		return EXIT_USAGE;
 	}
+	if (strcmp(verb, "dry-run") == 0)
+		return ask_server(call, line->words[1]);
 	return change ? change_action(call, verb, line->words[1])
 		      : show(call, line->words[1],
 				strcmp(verb, "why") == 0               ? VIEW_WHY
@@ -526,6 +560,8 @@ const char actions_flags[] =
 	"  approve ID          lets an action that awaits approval go on\n"
 	"  reject ID           ends it\n"
 	"  undo ID             proposes the inverse of an action that was done\n"
+	"  dry-run ID          asks the API server what it would say to an action that waits, with\n"
+	"                      dryRun=All, which changes nothing; fails when it would refuse it\n"
 	"  modes               the mode of each playbook and namespace, what was measured, what is\n"
 	"                      proposed, and which playbooks were demoted\n"
 	"  lift PLAYBOOK NAMESPACE [CLUSTER]  ends a demotion\n\nflags:\n"
@@ -534,8 +570,8 @@ const char actions_flags[] =
 	"                      which is http://127.0.0.1:9797 when there are none\n"
 	"  --token-file=...    file with a bearer token; default NIMBUSGUARD_TOKEN_FILE\n"
 	"  --ca-file=...       certificate authority of the service\n"
-	"  --hash=...          of approve: the approval_hash that show told; refused when the plan or\n"
-	"                      the target's state is another one by now\n"
+	"  --hash=...          of approve and dry-run: the approval_hash that show told; refused when\n"
+	"                      the plan or the target's state is another one by now\n"
 	"  --json              the API's answer as it is\n\nexamples:\n"
 	"  nimbusguard actions list awaiting_approval\n"
 	"  nimbusguard actions why i-mwrvtvb0-0pwkf5f8u8wnj\n"

@@ -182,6 +182,20 @@ enum status engine_approve(struct engine *engine, const char *action_id,
 enum status engine_undo(struct engine *engine, const char *action_id, const struct person *person,
 	int64_t now_ms, struct error *error) MUST_CHECK;
 
+/*
+ * What an action that waits would send, as a dry run of the server: the command, with an id of its own,
+ * and what it sends by its playbook (mem_free; NULL: nothing). The action stays as it is. STATUS_NOT_FOUND;
+ * STATUS_CONFLICT when it does not wait, cannot be carried out, or was shown otherwise; STATUS_UNSUPPORTED
+ * for what is no business of the API server.
+ */
+enum status engine_dry_run(struct engine *engine, const char *action_id,
+	const struct person *person, struct command *command, char **payload, int64_t now_ms,
+	struct error *error) MUST_CHECK;
+/* Notes in the journal that a person asks the server so, and with an answer what it said; its ticket as of
+ * engine_word_ticket(). answer: a JSON object, or NULL. */
+uint64_t engine_note_dry_run(struct engine *engine, const struct command *command,
+	const char *identity, const char *answer, int64_t now_ms);
+
 /* Lifts a demotion. STATUS_NOT_FOUND when there is none. */
 enum status engine_lift(struct engine *engine, const char *playbook, const char *cluster,
 	const char *namespace_name, const char *identity, int64_t now_ms,

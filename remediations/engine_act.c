@@ -103,9 +103,8 @@ static int64_t deadline_of(const struct engine *engine, const struct action *act
 	return action->written_ms + engine->config.times.send + own_ms;
 }
 
-/* What the action sends by its playbook, which must still say what was planned. False: it failed. */
-static bool make_payload(struct engine *engine, struct incident *incident,
-	const struct action *action, char **payload)
+bool engine_payload(const struct engine *engine, const struct incident *incident,
+	const struct action *action, char **payload, struct refusal *refusal)
 {
 	const struct playbook *playbook = engine_playbook(engine, incident);
 	const struct playbook_step *step = engine_step_of(playbook, action);
@@ -121,13 +120,13 @@ static bool make_payload(struct engine *engine, struct incident *incident,
 		return true;
 	if (!step || step->action != action->plan.kind ||
 		step->options.content != action->plan.options.content) {
-		engine_failed(engine, incident, "playbook_changed",
+		refusal_set(refusal, "playbook_changed",
 			"The playbook says something else than was planned.");
 		return false;
 	}
 	*payload = plan_payload(&question, action->id);
 	if (!*payload)
-		engine_failed(engine, incident, "not_made", "What is to be sent cannot be made.");
+		refusal_set(refusal, "not_made", "What is to be sent cannot be made.");
 	return *payload != NULL;
 }
 
@@ -135,6 +134,7 @@ void engine_send(struct engine *engine, struct incident *incident)
 {
 	struct action *action = incident_action(incident);
 	const struct engine_times *times = &engine->config.times;
+	struct refusal refusal = {.reason = ""};
 	struct command command;
 	char *payload = NULL;
 	enum status status;
@@ -151,8 +151,10 @@ void engine_send(struct engine *engine, struct incident *incident)
 			"Its time was over before it was sent.");
 		return;
 	}
-	if (!make_payload(engine, incident, action, &payload))
+	if (!engine_payload(engine, incident, action, &payload, &refusal)) {
+		engine_failed(engine, incident, refusal.reason, refusal.sentence);
 		return;
+	}
 	command.payload = payload;
 	status = engine->ports.send(engine->ports.self, &command, action->dry_run);
 	mem_free(payload);

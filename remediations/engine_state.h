@@ -229,6 +229,10 @@ void engine_watch(struct engine *engine, struct incident *incident);
 /* What accompanies the next step was done: that step comes. */
 void engine_accompany(struct engine *engine, struct incident *incident);
 void engine_retry_step(struct engine *engine, struct incident *incident);
+/* What the action sends by its playbook (mem_free; NULL: nothing), which must still say what was planned.
+ * False: *refusal says why not. */
+bool engine_payload(const struct engine *engine, const struct incident *incident,
+	const struct action *action, char **payload, struct refusal *refusal);
 void engine_failed(struct engine *engine, struct incident *incident, const char *reason,
 	const char *words);
 

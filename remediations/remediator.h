@@ -198,13 +198,24 @@ enum status remediator_write_handover(struct remediator *remediator, uint64_t af
 /*
  * A person's word. Texts are copied.
  */
-enum word_kind { WORD_APPROVE, WORD_REJECT, WORD_UNDO, WORD_LIFT, WORD_PAUSE, WORD_RESUME };
+enum word_kind {
+	WORD_APPROVE,
+	WORD_REJECT,
+	WORD_UNDO,
+	WORD_LIFT,
+	WORD_PAUSE,
+	WORD_RESUME,
+	WORD_DRY_RUN /* what the API server would say to an action that waits */
+};
 
 struct person_word {
 	enum word_kind kind;
 	const char *id; /* of the action; of WORD_LIFT the playbook; else NULL */
 	struct person person;
 	const char *cluster, *namespace_name; /* of WORD_LIFT */
+	/* Of WORD_DRY_RUN, to live until it is answered: gets {"id","change","admitted","refused_by",
+	 * "message"}; admitted is null where the server could not be asked. */
+	struct buf *json;
 };
 
 /*

@@ -55,6 +55,7 @@ enum control_kind {
 	CONTROL_PAUSE,
 	CONTROL_APPROVE,
 	CONTROL_UNDO,
+	CONTROL_DRY_RUN,
 	CONTROL_LIFT,
 	CONTROL_MODES,
 	CONTROL_LEAD,
@@ -72,16 +73,17 @@ struct control {
 	const char *id, *identity;
 	const struct person *person;          /* of an approval or an undo */
 	const char *cluster, *namespace_name; /* of a demotion that is lifted; id is the playbook */
-	struct buf *json;                     /* for the modes */
+	struct buf *json;                     /* for the modes, and the answer of a dry run */
 	const struct engine_config *config;
 	const struct record *records; /* ADOPT */
 	size_t record_count;
 	enum status status;
 	struct error error;
 	bool answered;
-	bool refused;         /* standing by: the leader takes it */
-	uint64_t ticket;      /* a person's word waits for the commit of its record */
-	struct control *next; /* in remediator.words */
+	bool refused;            /* standing by: the leader takes it */
+	uint64_t ticket;         /* a person's word waits for the commit of its record */
+	struct control *next;    /* in remediator.words or .dry_runs */
+	struct command *command; /* of a dry run that the server is asked; owned */
 };
 
 struct remediator {
@@ -106,7 +108,9 @@ struct remediator {
 	atomic_uint ahead_messages;  /* in the queue, at most AHEAD_MESSAGES_MAX */
 	atomic_bool looks_ahead;     /* what engine_looks_ahead() said after the last event */
 
-	struct control *words; /* that wait for their commit; the engine's thread only */
+	/* The engine's thread only. */
+	struct control *words;    /* that wait for their commit */
+	struct control *dry_runs; /* that wait for the API server */
 
 	pthread_t thread;
 	bool thread_started;
@@ -135,6 +139,8 @@ enum status remediator_control(struct remediator *remediator, struct control *co
 void remediator_ask(struct remediator *remediator, struct control *control);
 /* Copies the engine's kill switch for other threads; on the engine's thread. */
 void remediator_note_pause(struct remediator *remediator);
+/* Answers a control: once, and then it is the asker's. */
+void remediator_answer(struct remediator *remediator, struct control *control, enum status status);
 void message_fini(struct message *message);
 /* Puts an incident's, action's or event's record on the board. */
 void remediator_show(struct remediator *remediator, const struct record *record);
@@ -144,6 +150,17 @@ void remediator_collect(void *argument);
 /* From the threads of journal and tickets. */
 void remediator_ticket_finished(void *argument, const struct command_result *result);
 void remediator_ticket_changed(void *argument, const char *incident);
+
+/* remediator_dry_run.c: what the API server would say, on the engine's thread. Makes the command and notes
+ * in the journal that it is asked; control->ticket is the note's. */
+enum status remediator_begin_dry_run(struct remediator *remediator, struct control *control,
+	int64_t now_ms) MUST_CHECK;
+/* The note is in the journal: the server is asked, or the control answered. */
+void remediator_ask_server(struct remediator *remediator, struct control *control);
+/* The answer; false: it is none of a dry run. */
+bool remediator_server_answered(struct remediator *remediator, const struct command_result *result,
+	int64_t now_ms);
+void remediator_end_dry_runs(struct remediator *remediator);
 
 /* Tells config->known_finding; before the engine's thread runs. */
 void remediator_tell_known(const struct remediator *remediator,

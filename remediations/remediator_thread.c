@@ -454,7 +454,7 @@ enum status remediator_control(struct remediator *remediator, struct control *co
 	return control->status;
 }
 
-static void answer(struct remediator *remediator, struct control *control, enum status status)
+void remediator_answer(struct remediator *remediator, struct control *control, enum status status)
 {
 	if (control->done) {
 		control->status = status;
@@ -484,6 +484,17 @@ void remediator_note_pause(struct remediator *remediator)
 
 static void answer_word(struct remediator *remediator, struct control *control, enum status status)
 {
+	if (control->kind == CONTROL_DRY_RUN) {
+		if (!status) {
+			remediator_ask_server(remediator, control);
+			return;
+		}
+		mem_free(control->command);
+		error_set(&control->error, status,
+			"the journal could not note down that it is asked: it was not");
+		remediator_answer(remediator, control, status);
+		return;
+	}
 	if (status && control->kind == CONTROL_PAUSE)
 		error_set(&control->error, status,
 			"the kill switch is %s, but the journal could not note it down: a restart may "
@@ -493,7 +504,7 @@ static void answer_word(struct remediator *remediator, struct control *control, 
 		error_set(&control->error, status,
 			"it is taken, but the journal could not note it down: a restart may not know "
 			"of it");
-	answer(remediator, control, status);
+	remediator_answer(remediator, control, status);
 }
 
 /* A person's word was taken: the answer comes with the commit of its record. */
@@ -540,7 +551,8 @@ static bool standby_takes(struct remediator *remediator, struct control *control
 	enum status status;
 
 	if (control->kind != CONTROL_APPROVE && control->kind != CONTROL_UNDO &&
-		control->kind != CONTROL_PAUSE && control->kind != CONTROL_LIFT)
+		control->kind != CONTROL_PAUSE && control->kind != CONTROL_LIFT &&
+		control->kind != CONTROL_DRY_RUN)
 		return true;
 	status = leading_refuse(remediator, &control->error);
 	if (control->kind == CONTROL_PAUSE && status == STATUS_UNAVAILABLE && control->flag)
@@ -551,7 +563,7 @@ static bool standby_takes(struct remediator *remediator, struct control *control
 		error_prefix(&control->error, "the kill switch is on here, but not at the leader");
 	}
 	control->refused = true;
-	answer(remediator, control, status);
+	remediator_answer(remediator, control, status);
 	return false;
 }
 
@@ -590,6 +602,13 @@ static void take_control(struct remediator *remediator, struct control *control,
 			return;
 		}
 		break;
+	case CONTROL_DRY_RUN:
+		status = remediator_begin_dry_run(remediator, control, now_ms);
+		if (!status) {
+			await_commit(remediator, control, control->ticket);
+			return;
+		}
+		break;
 	case CONTROL_MODES:
 		engine_write_modes(engine, control->json);
 		break;
@@ -602,7 +621,7 @@ static void take_control(struct remediator *remediator, struct control *control,
 		status = engine_configure(engine, control->config);
 		break;
 	}
-	answer(remediator, control, status);
+	remediator_answer(remediator, control, status);
 }
 
 static void take_event(struct remediator *remediator, struct message *message, int64_t now_ms)
@@ -650,6 +669,8 @@ static void take(struct remediator *remediator, struct message *message)
 		engine_observed(engine, message->number, message->with.observation, now_ms);
 		break;
 	case MESSAGE_FINISHED:
+		if (remediator_server_answered(remediator, message->with.result, now_ms))
+			break;
 		engine_finished(engine, message->with.result, now_ms);
 		break;
 	case MESSAGE_CONTROL:
@@ -669,7 +690,7 @@ static void refuse(struct remediator *remediator, struct message *message)
 	if (message->kind == MESSAGE_CONTROL) {
 		error_set(&message->with.control->error, STATUS_UNAVAILABLE,
 			"the service is ending");
-		answer(remediator, message->with.control, STATUS_UNAVAILABLE);
+		remediator_answer(remediator, message->with.control, STATUS_UNAVAILABLE);
 	}
 	message_fini(message);
 }
@@ -702,6 +723,7 @@ void *remediator_run(void *argument)
 		for (size_t i = 0; i < count; i++)
 			refuse(remediator, &messages[i]);
 	end_words(remediator, 0, true, STATUS_UNAVAILABLE);
+	remediator_end_dry_runs(remediator);
 	atomic_store(&remediator->running, false);
 	return NULL;
 }

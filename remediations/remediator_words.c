@@ -73,7 +73,8 @@ void remediator_say(struct remediator *remediator, const struct person_word *wor
 		[WORD_UNDO] = CONTROL_UNDO,
 		[WORD_LIFT] = CONTROL_LIFT,
 		[WORD_PAUSE] = CONTROL_PAUSE,
-		[WORD_RESUME] = CONTROL_PAUSE};
+		[WORD_RESUME] = CONTROL_PAUSE,
+		[WORD_DRY_RUN] = CONTROL_DRY_RUN};
 	struct saying *saying = mem_zalloc(1, sizeof(*saying));
 	struct error error;
 
@@ -96,6 +97,7 @@ void remediator_say(struct remediator *remediator, const struct person_word *wor
 	saying->control.namespace_name = saying->texts[2];
 	saying->control.identity = saying->texts[3];
 	saying->control.person = &saying->person;
+	saying->control.json = word->json;
 	remediator_ask(remediator, &saying->control);
 }
 

@@ -142,6 +142,19 @@ enum status resize_judge(struct sending *sending, const json_t *pod, const char 
 	return STATUS_BUSY;
 }
 
+enum status resize_send(struct sending *sending, struct buf *path, struct buf *body,
+	enum status status, struct error *error)
+{
+	if (status == STATUS_OK && (!buf_ok(path) || !buf_ok(body)))
+		status = error_set(error, STATUS_NO_MEMORY, "no memory for the request");
+	if (status == STATUS_OK)
+		status = sending_call(sending, KUBE_PATCH, path->data, STRATEGIC_PATCH, body->data,
+			NULL, error);
+	buf_fini(path);
+	buf_fini(body);
+	return status;
+}
+
 enum status resize_patch(struct sending *sending, const char *pod, const char *uid,
 	const char *version, bool back, struct error *error)
 {
@@ -163,12 +176,5 @@ enum status resize_patch(struct sending *sending, const char *pod, const char *u
 	buf_add_text(&body, "},\"spec\":{");
 	resize_add_container(&body, sending, back);
 	buf_add_text(&body, "}}");
-	if (status == STATUS_OK && (!buf_ok(&path) || !buf_ok(&body)))
-		status = error_set(error, STATUS_NO_MEMORY, "no memory for the request");
-	if (status == STATUS_OK)
-		status = sending_call(sending, KUBE_PATCH, path.data, STRATEGIC_PATCH, body.data,
-			NULL, error);
-	buf_fini(&path);
-	buf_fini(&body);
-	return status;
+	return resize_send(sending, &path, &body, status, error);
 }

@@ -23,6 +23,9 @@ bool resize_is_pending(const json_t *pod);
  * sending->progress tells how far. Else: it will not be done. */
 enum status resize_judge(struct sending *sending, const json_t *pod, const char *uid,
 	struct error *error) MUST_CHECK;
+/* Sends a patch unless status says that it could not be made, and frees both buffers. */
+enum status resize_send(struct sending *sending, struct buf *path, struct buf *body,
+	enum status status, struct error *error) MUST_CHECK;
 /* Writes the values into a pod of this uid; version "": in whatever state. Errors as sending_call(). */
 enum status resize_patch(struct sending *sending, const char *pod, const char *uid,
 	const char *version, bool back, struct error *error) MUST_CHECK;

@@ -492,14 +492,7 @@ static enum status bring_template(struct sending *sending, struct error *error)
 	buf_add_text(&body, ",\"spec\":{\"template\":{\"spec\":{");
 	resize_add_container(&body, sending, false);
 	buf_add_text(&body, "}}}}");
-	if (status == STATUS_OK && (!buf_ok(&path) || !buf_ok(&body)))
-		status = error_set(error, STATUS_NO_MEMORY, "no memory for the request");
-	if (status == STATUS_OK)
-		status = sending_call(sending, KUBE_PATCH, path.data, STRATEGIC_PATCH, body.data,
-			NULL, error);
-	buf_fini(&path);
-	buf_fini(&body);
-	return status;
+	return resize_send(sending, &path, &body, status, error);
 }
 
 static enum status go_on(struct sending *sending, int64_t *again_ms, struct error *error)

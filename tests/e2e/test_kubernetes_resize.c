@@ -9,10 +9,13 @@
 
 #include <cmocka.h>
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "remediations/kube_object.h"
+#include "remediations/remediator.h"
 #include "tests/support/kube_scene.h"
 
 #define APPS "/apis/apps/v1/namespaces/shop/"
@@ -239,6 +242,161 @@ static void where_a_template_replaces_no_pod_it_comes_along(void **state)
 	expect_template(TARGET_STATEFULSET, APPS "statefulsets/kept", "128Mi");
 }
 
+/* ---- what the server would say ---- */
+
+#define QUOTAS "/api/v1/namespaces/shop/resourcequotas"
+
+static void read_signal(void *self, const struct workload_key *workload, enum signal_role role,
+	enum signal_fold fold, int64_t from_ms, int64_t to_ms, struct signal_reading *reading)
+{
+	(void)self, (void)workload, (void)role, (void)fold, (void)from_ms;
+	*reading =
+		(struct signal_reading){.quality = QUALITY_GOOD, .newest_ms = to_ms, .samples = 3};
+}
+
+/* A service in mode approve that would resize `sized`. */
+static struct remediator *open_remediator(void)
+{
+	static const char text[] = "playbook: bigger\ntrigger: {alert: ['alertname=\"Small\"']}\n"
+				   "target: {kind: Deployment}\nsteps:\n- " REQUIRED "\n"
+				   "verify: {signal: saturation, is: below, value: 1}\n";
+	static char playbook[SERVER_PATH_MAX + 16], journal[SERVER_PATH_MAX + 16];
+	static const char *const paths[] = {playbook};
+	struct remediator_config config = {.journal_path = journal,
+		.playbook_paths = paths,
+		.playbook_path_count = 1,
+		.mode = MODE_APPROVE,
+		.dry_run = true,
+		.event_queue_max = 10,
+		.incident_max = 10,
+		.clock = clock_system(),
+		.opt_in_selector = "{namespace=\"shop\"}",
+		.kube_url = world.config.url,
+		.kube_token_file = world.config.token_file,
+		.kube_ca_file = world.config.ca_file,
+		.signals = {.read = read_signal}};
+	struct remediator *remediator;
+	struct error error;
+
+	snprintf(playbook, sizeof(playbook), "%s/bigger.yaml", world.cluster.parts.folder);
+	snprintf(journal, sizeof(journal), "%s/journal.sqlite", world.cluster.parts.folder);
+	assert_int_equal(file_write_atomic(playbook, text, strlen(text), 0600, NULL), STATUS_OK);
+	guard_limits_default(&config.guard);
+	config.guard.startup_grace_ms = 0;
+	remediator = remediator_open(&config, &error);
+	if (remediator == NULL)
+		fail_msg("%s", error.text);
+	return remediator;
+}
+
+static void send_alert(struct remediator *remediator)
+{
+	struct label pairs[] = {{"alertname", "Small", 9, 5}, {"namespace", "shop", 9, 4},
+		{"workload", "sized", 8, 5}, {"workload_kind", "Deployment", 13, 10}};
+	struct event event;
+
+	event_init(&event);
+	assert_int_equal(labels_init(&event.labels, pairs, 4, NULL), STATUS_OK);
+	event.firing = true;
+	event.fingerprint = labels_fingerprint(&event.labels);
+	event.starts_ms = event.received_ms = clock_now_ms(clock_system());
+	assert_int_equal(remediator_submit(remediator, &event, 1, NULL, NULL), STATUS_OK);
+	event_fini(&event);
+}
+
+/* The id of the action that waits for approval; false: none does yet. */
+static bool find_waiting(struct remediator *remediator, char id[128])
+{
+	struct buf json;
+	const char *at;
+
+	buf_init(&json, 1 << 22);
+	assert_int_equal(remediator_write_actions(remediator, &json, "awaiting_approval", 0),
+		STATUS_OK);
+	at = strstr(json.data, "\"id\":\"a-");
+	if (at != NULL)
+		snprintf(id, 128, "%.*s", (int)strcspn(at + 6, "\""), at + 6);
+	buf_fini(&json);
+	return at != NULL;
+}
+
+struct asked {
+	struct buf json;
+	atomic_bool done;
+	enum status status;
+	struct error error;
+};
+
+static void answered(void *argument, enum status status, const struct error *error)
+{
+	struct asked *asked = argument;
+
+	asked->status = status;
+	asked->error = *error;
+	atomic_store(&asked->done, true);
+}
+
+/* Whether the server's answer has this in it; what it was is printed where it has not. */
+static bool says(struct remediator *remediator, const char *id, const char *part)
+{
+	struct asked asked = {.status = STATUS_OK};
+	struct person_word word = {.kind = WORD_DRY_RUN,
+		.id = id,
+		.person = {.identity = "ann", .role = "approve"},
+		.json = &asked.json};
+	bool has;
+
+	buf_init(&asked.json, 4096);
+	remediator_say(remediator, &word, answered, &asked);
+	while (!atomic_load(&asked.done))
+		clock_sleep_ms(1);
+	if (asked.status != STATUS_OK)
+		fail_msg("%s", asked.error.text);
+	has = strstr(asked.json.data, part) != NULL;
+	if (!has)
+		print_message("%s\n", asked.json.data);
+	buf_fini(&asked.json);
+	return has;
+}
+
+static bool quota_counts(void)
+{
+	json_t *quota = kube_cluster_get(&world.cluster, QUOTAS "/little");
+	bool counts = kube_get(quota, "status", "used", "limits.memory", NULL) != NULL;
+
+	json_decref(quota);
+	return counts;
+}
+
+static void a_quota_that_would_refuse_it_is_told_beforehand(void **state)
+{
+	struct remediator *remediator;
+	char id[128] = "";
+
+	(void)state;
+	if (!world.opened)
+		skip();
+	AWAIT(&world.cluster.parts, is_planned_in_place(TARGET_DEPLOYMENT, "sized", REQUIRED),
+		WAIT_S);
+	remediator = open_remediator();
+	send_alert(remediator);
+	AWAIT(&world.cluster.parts, find_waiting(remediator, id), WAIT_S);
+	assert_true(says(remediator, id, "\"admitted\":true"));
+	kube_cluster_create(&world.cluster, QUOTAS,
+		"{'metadata':{'name':'little'},'spec':{'hard':{'limits.memory':'300Mi'}}}");
+	AWAIT(&world.cluster.parts, quota_counts(), WAIT_S);
+	AWAIT(&world.cluster.parts,
+		says(remediator, id, "\"admitted\":false,\"refused_by\":\"quota\""), WAIT_S);
+	assert_true(says(remediator, id, "exceeded quota: little"));
+	kube_cluster_patch(&world.cluster, QUOTAS "/little",
+		"{'spec':{'hard':{'limits.memory':'10Gi'}}}");
+	AWAIT(&world.cluster.parts, says(remediator, id, "\"admitted\":true"), WAIT_S);
+	/* All that was asked changed nothing. */
+	assert_int_equal(pods_with("sized", "128Mi"), 2);
+	assert_true(find_waiting(remediator, id));
+	remediator_close(remediator);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, open_scene, close_scene)
@@ -247,6 +405,7 @@ int main(void)
 		T(what_one_kubelet_cannot_do_is_put_back_in_all_pods),
 		T(what_is_put_off_is_done_later),
 		T(where_a_template_replaces_no_pod_it_comes_along),
+		T(a_quota_that_would_refuse_it_is_told_beforehand),
 	};
 
 	return cmocka_run_group_tests_name("kubernetes_resize", tests, setup, teardown);

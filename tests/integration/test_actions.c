@@ -156,6 +156,10 @@ static void why_shows_every_gate_and_show_the_record(void **state)
 		strstr(said, "  decision on ") == NULL)
 		fail_msg("%s", said);
 	free(said);
+	/* There is no cluster that could be asked. */
+	said = run(1, "dry-run", action_id, NULL);
+	assert_non_null(strstr(said, "no cluster is configured that could be asked"));
+	free(said);
 	said = run(0, "show", action_id, NULL);
 	if (strstr(said, "\nstate: ") == NULL || strstr(said, "\nproposed_at: 2") == NULL ||
 		strstr(said, "\nplan.action: adjust_resources\n") == NULL ||

@@ -323,6 +323,202 @@ static void a_word_that_is_refused_is_answered(void **state)
 	assert_int_equal(say(place, WORD_LIFT, "restart", NULL, 0), STATUS_NOT_FOUND);
 }
 
+/* ---- what the API server would say ---- */
+
+#define OWNED(version, kind, name, uid)                                                            \
+	"\"ownerReferences\":[{\"apiVersion\":\"" version "\",\"kind\":\"" kind                    \
+	"\",\"name\":\"" name "\",\"uid\":\"" uid "\",\"controller\":true}]"
+#define META(name, uid)                                                                            \
+	"\"metadata\":{\"namespace\":\"shop\",\"name\":\"" name "\",\"uid\":\"" uid                \
+	"\",\"resourceVersion\":\"7\","
+#define SHOP_RULES                                                                                 \
+	{.start = "GET /api/v1/namespaces/shop/pods/web-1",                                        \
+		.body = "{" META("web-1", "u-pod")                                                 \
+			OWNED("apps/v1", "ReplicaSet", "web-6f", "u-rs") "}}"},                    \
+		{.start = "GET /apis/apps/v1/namespaces/shop/replicasets/web-6f",                  \
+			.body = "{" META("web-6f", "u-rs")                                         \
+				OWNED("apps/v1", "Deployment", "web", "u-web") "}}"},              \
+		{.start = "GET /apis/apps/v1/namespaces/shop/deployments/web",                     \
+			.body = "{" META("web", "u-web") "\"annotations\":{"                       \
+							 "\"nimbusguard.io/managed\":\"true\"}},"  \
+							 "\"spec\":{\"replicas\":2}}"},            \
+		{.start = "GET /apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers",     \
+			.body = "{\"kind\":\"List\",\"metadata\":{},\"items\":[]}"},               \
+	{                                                                                          \
+		.start = "GET /api/v1/namespaces/shop"                                             \
+	}
+
+static const struct stub_rule admits[] = {SHOP_RULES,
+	{.start = "DELETE /api/v1/namespaces/shop/pods/web-1"}};
+static const struct stub_rule refuses[] = {SHOP_RULES,
+	{.start = "DELETE /api/v1/namespaces/shop/pods/web-1",
+		.code = 403,
+		.body = "{\"kind\":\"Status\",\"status\":\"Failure\",\"reason\":\"Forbidden\","
+			"\"message\":\"admission webhook \\\"keep.example.org\\\" denied the request: "
+			"not today\",\"code\":403}"}};
+static const struct stub_rule silent[] = {SHOP_RULES,
+	{.start = "DELETE /api/v1/namespaces/shop/pods/web-1", .drop = true}};
+
+/* A service with this cluster, and an action of it that waits for approval. */
+static struct http_stub *open_with_cluster(struct place *place, const struct stub_rule *rules,
+	size_t count, char url[64], char id[128])
+{
+	struct http_stub *stub = http_stub_open(rules, count, NULL, NULL);
+
+	assert_non_null(stub);
+	snprintf(url, 64, "http://127.0.0.1:%u", http_stub_port(stub));
+	place->config.kube_url = url;
+	open_remediator(place);
+	await_action(place, id);
+	return stub;
+}
+
+static enum status ask_server(struct place *place, const char *id, uint64_t seen, struct buf *json,
+	char text[512])
+{
+	struct answered answer = {.place = place};
+	struct person_word word = {.kind = WORD_DRY_RUN, .id = id, .person = ann, .json = json};
+
+	word.person.seen = seen;
+	remediator_say(place->remediator, &word, answered, &answer);
+	while (!atomic_load(&answer.done))
+		clock_sleep_ms(1);
+	snprintf(text, 512, "%s", answer.text);
+	buf_add_text(json, "");
+	return answer.status;
+}
+
+/* How many requests change something, and whether each of them is a dry run. */
+static size_t count_changes(struct http_stub *stub)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < http_stub_request_count(stub); i++) {
+		if (strncmp(http_stub_request(stub, i), "GET ", 4) == 0)
+			continue;
+		count++;
+		assert_non_null(strstr(http_stub_request(stub, i), "\"dryRun\":[\"All\"]"));
+	}
+	return count;
+}
+
+static void close_with_cluster(struct place *place, struct http_stub *stub)
+{
+	remediator_close(place->remediator);
+	place->remediator = NULL;
+	http_stub_close(stub);
+}
+
+static void the_server_is_asked_and_the_action_goes_on_waiting(void **state)
+{
+	struct place *place = *state;
+	char url[64], id[128], text[512], wanted[512];
+	struct http_stub *stub =
+		open_with_cluster(place, admits, sizeof(admits) / sizeof(*admits), url, id);
+	struct buf json;
+
+	buf_init(&json, 4096);
+	assert_int_equal(ask_server(place, id, 0, &json, text), STATUS_OK);
+	snprintf(wanted, sizeof(wanted),
+		"{\"id\":\"%s\",\"change\":\"restart Pod shop/web-1\",\"admitted\":true,"
+		"\"refused_by\":null,\"message\":null}",
+		id);
+	assert_string_equal(json.data, wanted);
+	assert_int_equal(count_changes(stub), 1);
+	/* That it was asked is on the disk; the answer's note may be on its way. */
+	assert_true(copied(place, RECORD_NOTE) >= 1);
+	buf_reset(&json);
+	/* As it waits still, it can be asked again, and approved. */
+	assert_int_equal(ask_server(place, id, 0, &json, text), STATUS_OK);
+	assert_int_equal(say(place, WORD_APPROVE, id, NULL, 0), STATUS_OK);
+	buf_fini(&json);
+	close_with_cluster(place, stub);
+}
+
+static void a_refusal_tells_who_and_why(void **state)
+{
+	struct place *place = *state;
+	char url[64], id[128], text[512];
+	struct http_stub *stub =
+		open_with_cluster(place, refuses, sizeof(refuses) / sizeof(*refuses), url, id);
+	struct buf json;
+
+	buf_init(&json, 4096);
+	assert_int_equal(ask_server(place, id, 0, &json, text), STATUS_OK);
+	assert_non_null(strstr(json.data, "\"admitted\":false,\"refused_by\":\"webhook\""));
+	assert_non_null(strstr(json.data, "denied the request: not today"));
+	buf_fini(&json);
+	close_with_cluster(place, stub);
+}
+
+/* No answer is neither a yes nor a no. */
+static void a_server_that_does_not_answer_refuses_nothing(void **state)
+{
+	struct place *place = *state;
+	char url[64], id[128], text[512];
+	struct http_stub *stub =
+		open_with_cluster(place, silent, sizeof(silent) / sizeof(*silent), url, id);
+	struct buf json;
+
+	buf_init(&json, 4096);
+	assert_int_equal(ask_server(place, id, 0, &json, text), STATUS_OK);
+	assert_non_null(strstr(json.data, "\"admitted\":null,\"refused_by\":null"));
+	buf_fini(&json);
+	close_with_cluster(place, stub);
+}
+
+static void what_is_not_noted_down_is_not_asked(void **state)
+{
+	struct place *place = *state;
+	char url[64], id[128], text[512];
+	struct http_stub *stub =
+		open_with_cluster(place, admits, sizeof(admits) / sizeof(*admits), url, id);
+	struct buf json;
+
+	buf_init(&json, 4096);
+	vfs_lossy_fail(SQLITE_IOERR_FSYNC, "-wal", 1);
+	assert_int_equal(ask_server(place, id, 0, &json, text), STATUS_UNAVAILABLE);
+	assert_non_null(strstr(text, "could not note down that it is asked"));
+	assert_int_equal(count_changes(stub), 0);
+	buf_fini(&json);
+	vfs_lossy_fail(0, "", 0);
+	close_with_cluster(place, stub);
+}
+
+static void what_does_not_wait_or_is_another_one_is_not_asked_about(void **state)
+{
+	struct place *place = *state;
+	char url[64], id[128], text[512];
+	struct http_stub *stub =
+		open_with_cluster(place, admits, sizeof(admits) / sizeof(*admits), url, id);
+	struct buf json;
+
+	buf_init(&json, 4096);
+	assert_int_equal(ask_server(place, "a-x-1", 0, &json, text), STATUS_NOT_FOUND);
+	assert_int_equal(ask_server(place, id, 1, &json, text), STATUS_CONFLICT);
+	assert_non_null(strstr(text, "another one by now"));
+	assert_int_equal(say(place, WORD_REJECT, id, NULL, 0), STATUS_OK);
+	assert_int_equal(ask_server(place, id, 0, &json, text), STATUS_CONFLICT);
+	assert_non_null(strstr(text, "does not wait"));
+	assert_int_equal(count_changes(stub), 0);
+	buf_fini(&json);
+	close_with_cluster(place, stub);
+}
+
+static void without_a_cluster_nobody_is_asked(void **state)
+{
+	struct place *place = *state;
+	char id[128], text[512];
+	struct buf json;
+
+	open_remediator(place);
+	await_action(place, id);
+	buf_init(&json, 4096);
+	assert_int_equal(ask_server(place, id, 0, &json, text), STATUS_CONFLICT);
+	assert_non_null(strstr(text, "no cluster is configured"));
+	buf_fini(&json);
+}
+
 /* ---- standing by ---- */
 
 static const struct stub_rule held[] = {
@@ -399,6 +595,12 @@ int main(void)
 		T(an_answered_pause_outlives_the_loss_of_power),
 		T(a_word_that_cannot_be_noted_down_says_so),
 		T(a_word_that_is_refused_is_answered),
+		T(the_server_is_asked_and_the_action_goes_on_waiting),
+		T(a_refusal_tells_who_and_why),
+		T(a_server_that_does_not_answer_refuses_nothing),
+		T(what_is_not_noted_down_is_not_asked),
+		T(what_does_not_wait_or_is_another_one_is_not_asked_about),
+		T(without_a_cluster_nobody_is_asked),
 		T(who_stands_by_leaves_the_end_of_a_pause_to_the_leader),
 	};
 
