@@ -420,6 +420,10 @@ static void the_highest_minute_to_come_is_told(void **state)
 	assert_int_equal(analyzer_peak(analyzer, &web, ROLE_REQUEST_RATE, now() + 3600000, &value,
 				 &newest_ms),
 		QUALITY_STALE);
+	/* By what is not to be known yet. */
+	assert_int_equal(analyzer_peak(analyzer, &web, ROLE_REQUEST_RATE, now() - 600000, &value,
+				 &newest_ms),
+		QUALITY_STALE);
 	/* And once it is silent. */
 	minutes(5, silent);
 	assert_int_equal(analyzer_peak(analyzer, &web, ROLE_REQUEST_RATE, now(), &value,
