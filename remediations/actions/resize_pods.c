@@ -191,9 +191,11 @@ static void see_pod(void *argument, const json_t *pod)
 	/* What a person set on one of the pods is as much theirs as what stands in the template; that the
 	 * pod was made with it says nothing. */
 	kube_field_writer(pod, TARGET_POD, KUBE_WRITTEN_LIMITS, looking->container, &own);
+	own.untold = own.untold || writer->untold;
 	if (own.by_hand ? !writer->by_hand || own.time_ms > writer->time_ms
 			: !writer->by_hand && strcmp(own.manager, FIELD_MANAGER) == 0)
 		*writer = own;
+	writer->untold = own.untold;
 }
 
 static const char *container_of(const struct target *target, const json_t *workload)

@@ -655,6 +655,12 @@ static void who_wrote_the_pods_is_told(void **state)
 	plan(scene, "Deployment", STEP);
 	assert_string_equal(observation_writer(&scene->observation, &scene->plan)->manager,
 		"kubectl-edit");
+	assert_false(observation_writer(&scene->observation, &scene->plan)->untold);
+	/* One of them that says nothing of who wrote it leaves all of them open. */
+	scene_add(scene,
+		"{'kind':'Pod','metadata':{'namespace':'shop','name':'web-1','managedFields':[]}}");
+	plan(scene, "Deployment", STEP);
+	assert_true(observation_writer(&scene->observation, &scene->plan)->untold);
 }
 
 static void wrong_words_are_told(void **state)
