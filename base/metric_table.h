@@ -170,10 +170,10 @@
 	METRIC(TRAINING_SECONDS, "nimbusguard_training_duration_seconds", METRIC_HISTOGRAM,                                    \
 		"Time that learning took for one workload, by kind.", "kind")                                                  \
 	METRIC(MODELS_KEPT, "nimbusguard_models_kept_total", METRIC_COUNTER,                                                   \
-		"States of models written to files, by kind (detect, forecast, peak) and outcome.",                            \
+		"States of models written to files, by kind (detect, forecast, peak, scaler, policy) and outcome.",            \
 		"kind,outcome")                                                                                                \
 	METRIC(MODELS_RESTORED, "nimbusguard_models_restored_total", METRIC_COUNTER,                                           \
-		"States of models looked for in files after a start, by kind (detect, forecast, peak) and outcome.",           \
+		"States of models looked for in files after a start, by kind (detect, forecast, peak, scaler, policy) and outcome.", \
 		"kind,outcome")                                                                                                \
 	METRIC(LSTM_TRAININGS, "nimbusguard_lstm_trainings_total", METRIC_COUNTER,                                             \
 		"Trainings of the net for all workloads: promoted, kept (what serves is better), failed, ended.",              \

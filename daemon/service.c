@@ -266,11 +266,15 @@ static enum status open_mlflow(struct service *service, struct error *error)
 static enum status open_scaler(struct service *service, struct error *error)
 {
 	struct scaler_config config;
+	char learnt[4352];
 
 	service_scaler_config(service->config, &config);
 	config.proposed = submit_proposal;
 	config.proposed_argument = service;
 	config.rollup = service->rollup;
+	if ((size_t)snprintf(learnt, sizeof(learnt), "%s/models/learnt",
+		    config_text(service->config, SETTING_STORAGE_PATH)) < sizeof(learnt))
+		config.kept_folder = learnt;
 	service->scaler = scaler_open(&config, error);
 	if (service->scaler == NULL)
 		return error->code;

@@ -138,10 +138,45 @@ static size_t number_count(struct quantile_policy *policy)
 	return walk.count;
 }
 
+/* NULL: out of memory. */
+static float *numbers_of(const struct quantile_policy *policy, size_t *count)
+{
+	/* The walk goes over what may be written to: a copy. */
+	struct quantile_policy *copy = quantile_policy_clone(policy);
+	struct walk walk = {0};
+
+	if (copy == NULL)
+		return NULL;
+	walk.numbers = mem_zalloc(number_count(copy), sizeof(float));
+	/* More readings than that tell no more. */
+	if (copy->control.capacity_readings > 1000000)
+		copy->control.capacity_readings = 1000000;
+	if (walk.numbers != NULL)
+		walk_policy(&walk, copy);
+	quantile_policy_close(copy);
+	*count = walk.count;
+	return walk.numbers;
+}
+
+/* numbers: [number_count(policy)] */
+static void take_numbers(struct quantile_policy *policy, float *numbers)
+{
+	struct walk walk = {.numbers = numbers, .reading = true};
+	bool promoted;
+
+	walk_policy(&walk, policy);
+	for (size_t i = 0; i < FORESIGHT_SAID; i++)
+		policy->state.said[i].slot = INT64_MIN;
+	policy->foresight.known = false;
+	policy->day_slot = policy->due_slot = -1;
+	promoted = policy->standing.promoted;
+	quantile_policy_judge(policy);
+	policy->standing.promoted = policy->standing.promoted && promoted;
+}
+
 enum status quantile_policy_save(const struct quantile_policy *policy, const char *path,
 	int64_t now_ms, struct error *error)
 {
-	struct quantile_policy *copy = quantile_policy_clone(policy);
 	struct model_info info = {.kind = KIND,
 		.made_by = "nimbusguard " NIMBUSGUARD_VERSION,
 		.shapes = {QUANTILE_POLICY_VERSION, TRAFFIC_FEATURES, NIGHTLY_POLICIES},
@@ -153,34 +188,24 @@ enum status quantile_policy_save(const struct quantile_policy *policy, const cha
 			policy->standing.policy.pod_slots, policy->standing.hpa.violated,
 			policy->standing.hpa.bad, policy->standing.hpa.pod_slots,
 			policy->config.objective}};
-	struct walk walk = {0};
+	size_t count;
+	float *numbers = numbers_of(policy, &count);
 	enum status status;
 
-	/* The walk goes over what may be written to: a copy. */
-	if (copy == NULL)
+	if (numbers == NULL)
 		return error_set(error, STATUS_NO_MEMORY, "no memory for a policy's file");
-	walk.numbers = mem_zalloc(number_count(copy), sizeof(float));
-	if (walk.numbers == NULL) {
-		quantile_policy_close(copy);
-		return error_set(error, STATUS_NO_MEMORY, "no memory for a policy's file");
-	}
-	/* More readings than that tell no more. */
-	if (copy->control.capacity_readings > 1000000)
-		copy->control.capacity_readings = 1000000;
-	walk_policy(&walk, copy);
-	quantile_policy_close(copy);
-	status = model_file_write(path, &info, walk.numbers, walk.count, error);
-	mem_free(walk.numbers);
+	status = model_file_write(path, &info, numbers, count, error);
+	mem_free(numbers);
 	return status;
 }
 
 enum status quantile_policy_load(struct quantile_policy *policy, const char *path,
 	struct error *error)
 {
-	struct walk walk = {.reading = true};
 	struct model_info info;
+	float *numbers;
 	size_t count;
-	enum status status = model_file_read(path, &info, &walk.numbers, &count, error);
+	enum status status = model_file_read(path, &info, &numbers, &count, error);
 
 	if (status != STATUS_OK)
 		return status;
@@ -196,18 +221,60 @@ enum status quantile_policy_load(struct quantile_policy *policy, const char *pat
 		status = error_set(error, STATUS_BAD_INPUT,
 			"%s: %zu numbers for %u features and %u policies: not what this version makes",
 			path, count, (unsigned)info.shapes[1], (unsigned)info.shapes[2]);
-	if (status == STATUS_OK) {
-		bool promoted;
-
-		walk_policy(&walk, policy);
-		for (size_t i = 0; i < FORESIGHT_SAID; i++)
-			policy->state.said[i].slot = INT64_MIN;
-		policy->foresight.known = false;
-		policy->day_slot = policy->due_slot = -1;
-		promoted = policy->standing.promoted;
-		quantile_policy_judge(policy);
-		policy->standing.promoted = policy->standing.promoted && promoted;
-	}
-	mem_free(walk.numbers);
+	if (status == STATUS_OK)
+		take_numbers(policy, numbers);
+	mem_free(numbers);
 	return status;
+}
+
+/* ---- in a file of what was learnt ---- */
+
+struct kept_head {
+	uint32_t version, features, policies, numbers;
+};
+
+enum status quantile_policy_keep(const struct quantile_policy *policy, struct buf *body,
+	struct error *error)
+{
+	struct kept_head head = {QUANTILE_POLICY_VERSION, TRAFFIC_FEATURES, NIGHTLY_POLICIES, 0};
+	size_t count = 0;
+	float *numbers = numbers_of(policy, &count);
+
+	head.numbers = (uint32_t)count;
+	buf_add(body, &head, sizeof(head));
+	if (numbers != NULL)
+		buf_add(body, numbers, count * sizeof(*numbers));
+	if (numbers == NULL || !buf_ok(body))
+		error_set(error, STATUS_NO_MEMORY, "no memory for what a policy learned");
+	else
+		error->code = STATUS_OK;
+	mem_free(numbers);
+	return error->code;
+}
+
+enum status quantile_policy_restore(struct quantile_policy *policy, const void *body, size_t size,
+	struct error *error)
+{
+	struct kept_head head = {0};
+	size_t count = number_count(policy);
+	float *numbers;
+
+	if (size >= sizeof(head))
+		memcpy(&head, body, sizeof(head));
+	if (head.version != QUANTILE_POLICY_VERSION)
+		return error_set(error, STATUS_UNSUPPORTED,
+			"a policy of version %u, and this version knows %d", (unsigned)head.version,
+			QUANTILE_POLICY_VERSION);
+	if (head.features != TRAFFIC_FEATURES || head.policies != NIGHTLY_POLICIES ||
+		head.numbers != count || size - sizeof(head) != count * sizeof(*numbers))
+		return error_set(error, STATUS_BAD_INPUT,
+			"%u numbers for %u features and %u policies: not what this version makes",
+			(unsigned)head.numbers, (unsigned)head.features, (unsigned)head.policies);
+	numbers = mem_zalloc(count, sizeof(*numbers));
+	if (numbers == NULL)
+		return error_set(error, STATUS_NO_MEMORY, "no memory for what a policy learned");
+	memcpy(numbers, (const unsigned char *)body + sizeof(head), count * sizeof(*numbers));
+	take_numbers(policy, numbers);
+	mem_free(numbers);
+	return STATUS_OK;
 }

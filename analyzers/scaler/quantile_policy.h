@@ -35,6 +35,7 @@
 #include "analyzers/scaler/policies.h"
 #include "analyzers/scaler/policy.h"
 #include "analyzers/scaler/quantile_control.h"
+#include "base/buf.h"
 #include "base/error.h"
 
 #define QUANTILE_POLICY_VERSION 1
@@ -155,6 +156,14 @@ enum status quantile_policy_save(const struct quantile_policy *policy, const cha
 /* STATUS_UNSUPPORTED: of another version, which the error names; STATUS_BAD_INPUT: another kind, damaged;
  * STATUS_NOT_FOUND. The policy is as before after an error. */
 enum status quantile_policy_load(struct quantile_policy *policy, const char *path,
+	struct error *error) MUST_CHECK;
+
+/* The same as the body of a file of what was learnt (analyzers/learnt_file.h): appended to body.
+ * STATUS_NO_MEMORY. error: not NULL. */
+enum status quantile_policy_keep(const struct quantile_policy *policy, struct buf *body,
+	struct error *error) MUST_CHECK;
+/* As quantile_policy_load(), of such a body. */
+enum status quantile_policy_restore(struct quantile_policy *policy, const void *body, size_t size,
 	struct error *error) MUST_CHECK;
 
 /* ---- in the simulator ---- */

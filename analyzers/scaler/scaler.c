@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "analyzers/scaler/budget.h"
+#include "analyzers/scaler/scaler_kept.h"
 #include "analyzers/scaler/scaler_parts.h"
 #include "analyzers/snapshot.h"
 #include "base/check.h"
@@ -43,18 +44,23 @@ struct scaler *scaler_open(const struct scaler_config *config, struct error *err
 	scaler->scopes = mem_zalloc(max, sizeof(*scaler->scopes));
 	scaler->claims = mem_zalloc(max, sizeof(*scaler->claims));
 	scaler->scope_limits = mem_zalloc(max, sizeof(*scaler->scope_limits));
+	if (config->kept_folder != NULL)
+		scaler->folder = mem_strdup(config->kept_folder);
+	scaler->config.kept_folder = NULL;
 	if (config->rollup != NULL)
 		scaler->tutor = tutor_open(config->rollup, error);
 	if (config->rollup != NULL && scaler->tutor == NULL) {
 		scaler_close(scaler);
 		return NULL;
 	}
-	if (scaler->entries == NULL || scaler->slots == NULL || scaler->scopes == NULL ||
-		scaler->claims == NULL || scaler->scope_limits == NULL) {
+	if ((config->kept_folder != NULL && scaler->folder == NULL) || scaler->entries == NULL ||
+		scaler->slots == NULL || scaler->scopes == NULL || scaler->claims == NULL ||
+		scaler->scope_limits == NULL) {
 		error_set(error, STATUS_NO_MEMORY, "out of memory");
 		scaler_close(scaler);
 		return NULL;
 	}
+	scaler_restore(scaler);
 	return scaler;
 }
 
@@ -84,8 +90,11 @@ void scaler_close(struct scaler *scaler)
 		scaler_take_learned(scaler);
 		tutor_close(scaler->tutor);
 	}
+	if (scaler->slot >= 0)
+		scaler_keep(scaler);
 	for (size_t i = 0; i < scaler->count; i++)
 		entry_close(scaler->entries[i]);
+	mem_free(scaler->folder);
 	scaler_page_release(scaler->page);
 	mem_free(scaler->entries);
 	mem_free(scaler->slots);
@@ -149,8 +158,7 @@ static unsigned scope_of(struct scaler *scaler, const char *namespace_name)
 	return (unsigned)scaler->scope_count++;
 }
 
-/* NULL: it is not followed, for want of room or memory. */
-static struct scaler_entry *entry_of(struct scaler *scaler, const struct workload_key *key,
+struct scaler_entry *scaler_entry_of(struct scaler *scaler, const struct workload_key *key,
 	enum signal_role load_role)
 {
 	uint32_t *place = place_of(scaler, key);
@@ -348,6 +356,9 @@ void scaler_scan(void *argument, const struct snapshot *snapshot)
 	take_config(scaler);
 	if (slot == scaler->slot || scaler->config.off)
 		return;
+	/* Who is known from before the start has as long to be seen as any other. */
+	for (size_t i = 0; i < scaler->count && scaler->slot < 0; i++)
+		scaler_welcome(scaler->entries[i], slot);
 	scaler->slot = slot;
 	scaler->left_out = 0;
 	scaler_take_learned(scaler);
@@ -359,7 +370,7 @@ void scaler_scan(void *argument, const struct snapshot *snapshot)
 
 		if (!is_followed(workload, &load_role))
 			continue;
-		entry = entry_of(scaler, &workload->key, load_role);
+		entry = scaler_entry_of(scaler, &workload->key, load_role);
 		if (entry == NULL) {
 			scaler->left_out++;
 			continue;
@@ -385,5 +396,7 @@ void scaler_scan(void *argument, const struct snapshot *snapshot)
 	if (slot % SCALER_FORGET_SLOTS == 0)
 		sweep(scaler);
 	scaler_give_next(scaler);
+	if (slot % SCALER_KEEP_SLOTS == 0)
+		scaler_keep(scaler);
 	scaler_publish(scaler, snapshot->scanned_ms);
 }

@@ -44,6 +44,8 @@ struct scaler_config {
 	/* From whose minutes policies are learned, borrowed; NULL: none are. Not changed by a reload. */
 	struct rollup *rollup;
 	size_t policies_max; /* half a megabyte each */
+	/* Where what was learnt is kept over a restart, copied; NULL: nowhere. Not changed by a reload. */
+	const char *kept_folder;
 	double objective; /* per cent of violated minutes and of bad requests that they are tuned to */
 	/* Of all workloads together; 0: no limit. */
 	double pods_max, namespace_pods_max, cost_max /* an hour */;

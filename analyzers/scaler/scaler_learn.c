@@ -6,6 +6,7 @@
  */
 #include <math.h>
 
+#include "analyzers/scaler/scaler_kept.h"
 #include "analyzers/scaler/scaler_parts.h"
 #include "base/check.h"
 #include "base/log.h"
@@ -96,7 +97,8 @@ static void put_in_place(struct scaler_entry *entry, struct tutor_job *job, int6
 	pupil->tried = slot;
 	if (job->kind == TUTOR_LEARN && job->policy != NULL) {
 		adopt(entry, job->policy);
-		pupil->taught = slot;
+		if (!job->restored || pupil->taught < 0)
+			pupil->taught = slot;
 	}
 	if (job->kind == TUTOR_NIGHT)
 		quantile_night_end(job->night, pupil->policy);
@@ -109,12 +111,18 @@ static void put_in_place(struct scaler_entry *entry, struct tutor_job *job, int6
 
 void scaler_take_learned(struct scaler *scaler)
 {
+	struct scaler_entry *entry;
 	struct tutor_job job;
 
 	if (scaler->tutor == NULL || !tutor_take(scaler->tutor, &job))
 		return;
 	/* Who is with the tutor is not forgotten. */
-	put_in_place(scaler_find(scaler, &job.workload), &job, scaler->slot);
+	entry = scaler_find(scaler, &job.workload);
+	put_in_place(entry, &job, scaler->slot);
+	if (scaler->folder != NULL && job.error.code == STATUS_OK && !job.restored &&
+		entry->pupil.policy != NULL)
+		scaler_keep_policy(scaler->folder, &job.workload, entry->follower.load_role,
+			scaler->slot, entry->pupil.policy);
 }
 
 /* ---- what is due ---- */
@@ -171,7 +179,8 @@ static bool give(struct scaler *scaler, struct scaler_entry *entry, enum tutor_k
 	struct tutor_job job = {.kind = kind,
 		.workload = entry->follower.key,
 		.load_role = entry->follower.load_role,
-		.end = scaler->slot};
+		.end = scaler->slot,
+		.folder = scaler->folder};
 
 	if (kind == TUTOR_LEARN)
 		configure(scaler, &entry->follower, &job.config);

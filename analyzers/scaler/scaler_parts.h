@@ -71,11 +71,15 @@ struct scaler {
 	double *scope_limits;
 	int cut;
 	struct tutor *tutor;      /* NULL: nothing is learned */
+	char *folder;             /* of what was learnt; NULL: it is kept nowhere */
 	struct scaler_page *page; /* NULL: none yet */
 };
 
 /* NULL: it is not followed. */
 struct scaler_entry *scaler_find(const struct scaler *scaler, const struct workload_key *key);
+/* The entry of a workload, made when there is none. NULL: it is not followed, for want of room or memory. */
+struct scaler_entry *scaler_entry_of(struct scaler *scaler, const struct workload_key *key,
+	enum signal_role load_role);
 /* What the tutor has done is put in place; it is given what is due next. */
 void scaler_take_learned(struct scaler *scaler);
 void scaler_give_next(struct scaler *scaler);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "analyzers/minutes.h"
+#include "analyzers/scaler/scaler_kept.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -134,6 +135,13 @@ static void learn(struct tutor *tutor, struct tutor_job *job)
 	size_t count = read_history(tutor, job, &rates, &first);
 
 	job->policy = quantile_policy_open(&job->config, &job->error);
+	if (job->policy != NULL && job->folder != NULL)
+		job->restored = scaler_restore_policy(job->folder, &job->workload, job->load_role,
+			job->end, job->policy);
+	if (job->restored) {
+		quantile_policy_recall(job->policy, rates, count, first);
+		return;
+	}
 	if (job->policy != NULL &&
 		quantile_policy_learn(job->policy, rates, count, first, &job->error) != STATUS_OK) {
 		quantile_policy_close(job->policy);

@@ -41,7 +41,10 @@ struct tutor_job {
 	enum signal_role load_role;
 	int64_t end;                          /* slot: history before it is learned from */
 	struct quantile_policy_config config; /* of TUTOR_LEARN */
-	struct quantile_night *night;         /* of TUTOR_NIGHT: begun, then run */
+	/* Of TUTOR_LEARN: where what was learnt before a restart is kept; NULL: nowhere. Borrowed. */
+	const char *folder;
+	bool restored;                /* the policy came from there */
+	struct quantile_night *night; /* of TUTOR_NIGHT: begun, then run */
 	/* What came of it; NULL when it did not work, and the error says why. */
 	struct quantile_policy *policy;
 	struct quantile_lesson *lesson;

@@ -8,13 +8,16 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "analyzers/scaler/scaler.h"
+#include "analyzers/learnt_file.h"
+#include "analyzers/scaler/scaler_parts.h"
 #include "analyzers/snapshot.h"
 #include "base/mem.h"
 #include "base/metrics.h"
+#include "tests/support/folder.h"
 
 #define WORKLOADS_MAX 8
 #define POD 10.0
@@ -487,6 +490,132 @@ static void without_memory_it_says_so_and_loses_nothing(void **state)
 	}
 }
 
+/* ---- over a restart ---- */
+
+/* The clock goes on from where it was; rates and pods are those of the scene. */
+static void restart(struct scene *scene, const char *folder)
+{
+	struct error error;
+
+	scaler_close(scene->scaler);
+	scene->config.kept_folder = folder;
+	scene->scaler = scaler_open(&scene->config, &error);
+	assert_non_null(scene->scaler);
+}
+
+static double restored(enum status status)
+{
+	return metrics_get(METRIC_MODELS_RESTORED, "scaler", status_label(status));
+}
+
+static void what_was_learnt_is_there_after_a_restart(void **state)
+{
+	struct scene *scene = *state;
+	char folder[FOLDER_PATH_MAX];
+	struct scaler_summary before, after;
+	int replicas = -1;
+
+	folder_make(folder);
+	metrics_reset();
+	serve(scene);
+	restart(scene, folder);
+	assert_true(restored(STATUS_NOT_FOUND) == 1);
+	scan(scene, 300);
+	assert_int_equal(value_of(scene, "web-0", &replicas), STATUS_OK);
+	scaler_summarize(scene->scaler, &before);
+	restart(scene, folder);
+	assert_true(restored(STATUS_OK) == 1);
+	assert_int_equal(scaler_find(scene->scaler, &scene->workloads[0].key)->follower.view.state,
+		FOLLOW_SERVING);
+	scan(scene, 1);
+	/* What a pod serves and that it proved itself are known; nothing is counted twice. */
+	assert_int_equal(value_of(scene, "web-0", &replicas), STATUS_OK);
+	assert_int_equal(replicas, 10);
+	scaler_summarize(scene->scaler, &after);
+	assert_int_equal(after.states[FOLLOW_SERVING], 1);
+	assert_true(after.pod_hours[FEEDBACK_HPA] > before.pod_hours[FEEDBACK_HPA]);
+	assert_true(after.pod_hours[FEEDBACK_HPA] < 1.1 * before.pod_hours[FEEDBACK_HPA]);
+	folder_remove(folder);
+}
+
+static void after_more_than_a_day_it_proves_itself_anew(void **state)
+{
+	struct scene *scene = *state;
+	char folder[FOLDER_PATH_MAX];
+	struct scaler_summary summary;
+
+	folder_make(folder);
+	serve(scene);
+	restart(scene, folder);
+	scan(scene, 300);
+	restart(scene, folder);
+	scene->snapshot.scanned_ms += INT64_C(25) * 3600000;
+	scan(scene, 1);
+	scaler_summarize(scene->scaler, &summary);
+	assert_int_equal(summary.states[FOLLOW_SHADOW], 1);
+	scan(scene, 150);
+	scaler_summarize(scene->scaler, &summary);
+	assert_int_equal(summary.states[FOLLOW_SERVING], 1);
+	folder_remove(folder);
+}
+
+/* Like after a SIGKILL: a copy of the file while the scaler runs is a whole one. */
+static void what_it_keeps_meanwhile_is_enough_without_an_end_in_order(void **state)
+{
+	struct scene *scene = *state;
+	struct scaler_config config = scene->config;
+	char folder[FOLDER_PATH_MAX];
+	struct scaler_summary summary;
+	struct scaler *other;
+	struct error error;
+
+	folder_make(folder);
+	serve(scene);
+	restart(scene, folder);
+	scan(scene, 300);
+	config.kept_folder = folder;
+	other = scaler_open(&config, &error);
+	assert_non_null(other);
+	scene->snapshot.scanned_ms += SCALER_SLOT_MS;
+	fill(scene);
+	scaler_scan(other, &scene->snapshot);
+	scaler_summarize(other, &summary);
+	assert_int_equal(summary.workloads, 1);
+	assert_int_equal(summary.states[FOLLOW_OBSERVING], 0);
+	scaler_close(other);
+	folder_remove(folder);
+}
+
+static void what_another_version_kept_is_refused_and_learnt_anew(void **state)
+{
+	static const struct workload_key everybody = {.kind = TARGET_NONE};
+	static const uint32_t strange[4] = {99, 1, 0, 0};
+	struct scene *scene = *state;
+	char folder[FOLDER_PATH_MAX], file[LEARNT_PATH_MAX];
+	struct scaler_summary summary;
+	struct error error;
+
+	folder_make(folder);
+	metrics_reset();
+	assert_int_equal(learnt_file_write(folder, "scaler", &everybody, strange, sizeof(strange),
+				 &error),
+		STATUS_OK);
+	restart(scene, folder);
+	assert_true(restored(STATUS_UNSUPPORTED) == 1);
+	scan(scene, 1);
+	scaler_summarize(scene->scaler, &summary);
+	assert_int_equal(summary.states[FOLLOW_OBSERVING], 1);
+	/* One that was damaged on the disk. */
+	restart(scene, folder);
+	learnt_file_path(folder, "scaler", &everybody, file);
+	assert_int_equal(truncate(file, 100), 0);
+	scene->snapshot.roster.count = 0;
+	restart(scene, NULL);
+	restart(scene, folder);
+	assert_true(restored(STATUS_BAD_INPUT) == 1);
+	folder_remove(folder);
+}
+
 #define test(claim) cmocka_unit_test_setup_teardown(claim, scene_setup, scene_teardown)
 
 int main(void)
@@ -506,6 +635,10 @@ int main(void)
 		test(what_it_says_is_in_the_metrics_and_the_list),
 		test(the_same_scans_give_the_same_answers),
 		test(without_memory_it_says_so_and_loses_nothing),
+		test(what_was_learnt_is_there_after_a_restart),
+		test(after_more_than_a_day_it_proves_itself_anew),
+		test(what_it_keeps_meanwhile_is_enough_without_an_end_in_order),
+		test(what_another_version_kept_is_refused_and_learnt_anew),
 	};
 
 	return cmocka_run_group_tests_name("scaler", tests, NULL, NULL);

@@ -75,10 +75,11 @@ static void make_workload(struct watched_workload *workload, const char *name)
 		workload->signals[bound[i]].series = 1;
 }
 
+static const struct rollup_limits limits = {.retention_ms = INT64_C(4) * 86400000,
+	.signals_max = 10};
+
 static int setup(void **state)
 {
-	static const struct rollup_limits limits = {.retention_ms = INT64_C(4) * 86400000,
-		.signals_max = 10};
 	struct scaler_config config;
 
 	metrics_reset();
@@ -214,6 +215,55 @@ static void a_day_that_ended_is_replayed_at_night_and_before_all_else(void **sta
 	assert_false(quantile_policy_night_due(pupil->policy));
 }
 
+/* The file is there from the moment on at which it was learned: no end in order is needed. */
+static void after_a_restart_a_policy_is_read_back_and_not_learned(void **state)
+{
+	struct quantile_standing before, after;
+	char lost[FOLDER_PATH_MAX + 20];
+	struct scaler_config config;
+
+	scaler_config_default(&config);
+	config.workload_max = 4;
+	config.rollup = rollup;
+	config.kept_folder = folder;
+	snapshot.roster.count = 1;
+	for (int run = 0; run < 2; run++) {
+		const struct scaler_pupil *pupil;
+
+		scaler_close(scaler);
+		scaler = scaler_open(&config, &error);
+		assert_non_null(scaler);
+		scan(CAPACITY_READINGS_MIN + 1);
+		assert_true(scaler_learn(scaler));
+		scan(1);
+		pupil = &scaler_find(scaler, &workloads[0].key)->pupil;
+		assert_non_null(pupil->policy);
+		quantile_policy_standing(pupil->policy, run == 0 ? &before : &after);
+		assert_true(metrics_get(METRIC_MODELS_RESTORED, "policy",
+				    status_label(run == 0 ? STATUS_NOT_FOUND : STATUS_OK)) == 1);
+		assert_true(
+			metrics_get(METRIC_MODELS_KEPT, "policy", status_label(STATUS_OK)) == 1);
+		/* It has its traffic, too: it forecasts from its first slot on. */
+		assert_true(pupil->wish.reason != QUANTILE_NO_FORECAST);
+	}
+	assert_true(after.days == before.days && after.days > 0);
+	assert_int_equal(after.promoted, before.promoted);
+	/* Even where the history is lost, of which nothing could be learned. */
+	scaler_close(scaler);
+	folder_path(lost, sizeof(lost), folder, "lost.1m");
+	config.rollup = rollup_open(lost, &limits, &manual.clock, &error);
+	assert_non_null(config.rollup);
+	scaler = scaler_open(&config, &error);
+	assert_non_null(scaler);
+	scan(CAPACITY_READINGS_MIN + 1);
+	assert_true(scaler_learn(scaler));
+	scan(1);
+	assert_non_null(scaler_find(scaler, &workloads[0].key)->pupil.policy);
+	scaler_close(scaler);
+	scaler = NULL;
+	rollup_close(config.rollup);
+}
+
 static void an_end_in_the_middle_loses_nothing_else(void **state)
 {
 	struct scaler_summary summary;
@@ -256,6 +306,7 @@ int main(void)
 		test(history_is_a_line_between_the_middles_of_known_minutes),
 		test(who_has_no_history_is_tried_again_later_and_the_other_learns),
 		test(a_day_that_ended_is_replayed_at_night_and_before_all_else),
+		test(after_a_restart_a_policy_is_read_back_and_not_learned),
 		test(an_end_in_the_middle_loses_nothing_else),
 		test(no_more_policies_are_made_than_may_be),
 		test(without_memory_nothing_is_learned_and_all_goes_on),
