@@ -138,7 +138,7 @@ struct http_reply http_ask(unsigned port, const char *text)
 	if (fd < 0)
 		return reply;
 	http_send_text(fd, text);
-	reply = http_read(fd, 10000, !strncmp(text, "HEAD", 4));
+	reply = http_read(fd, 120000, !strncmp(text, "HEAD", 4));
 	close(fd);
 	return reply;
 }

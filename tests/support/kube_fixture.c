@@ -84,7 +84,7 @@ int kube_fixture_make(void **state)
 
 int kube_fixture_make_hasty(void **state)
 {
-	return make(state, 400);
+	return make(state, 10000);
 }
 
 int kube_fixture_remove(void **state)

@@ -144,7 +144,7 @@ void fixture_start(struct fixture *fixture, const struct server_config *with)
 		.thread_count = 4,
 		.connection_max = 100,
 		.slot_count = 2,
-		.idle_timeout_s = 5,
+		.idle_timeout_s = 120,
 		.header_max = 8192};
 	struct diagnostics diagnostics;
 	struct error error = {0};
@@ -166,7 +166,7 @@ void fixture_start(struct fixture *fixture, const struct server_config *with)
 
 void fixture_stop(struct fixture *fixture)
 {
-	server_stop(fixture->server, 5000);
+	server_stop(fixture->server, 120000);
 	access_close(fixture->access);
 }
 

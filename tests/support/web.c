@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WEB_TIMEOUT_MS 30000L
+#define WEB_TIMEOUT_MS 120000L
 
 static void give_access(CURL *curl, const struct web_access *access, struct curl_slist **headers)
 {

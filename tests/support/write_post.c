@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ANSWER_WITHIN_MS 20000
+#define ANSWER_WITHIN_MS 120000
 
 struct http_reply write_post(unsigned port, const char *type, const struct write_body *request)
 {

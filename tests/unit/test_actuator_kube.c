@@ -482,8 +482,8 @@ static void commands_overtake_questions(void **state)
 
 static void closing_answers_what_waits_without_sending_it(void **state)
 {
-	/* Long enough that both first answers are still to come when it is closed. */
-	static const struct stub_rule slow[] = {{.start = "", .delay_ms = 2000}};
+	/* Both first answers are still to come when it is closed, even where that takes seconds. */
+	static const struct stub_rule slow[] = {{.start = "", .delay_ms = 8000}};
 	struct kube_fixture *fixture = *state;
 	struct actuator *actuator = &fixture->actuator;
 	struct command command = make_scale();

@@ -19,6 +19,7 @@
 
 #include "analyzers/analyzer.h"
 #include "analyzers/minutes.h"
+#include "analyzers/snapshot.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/metrics.h"
@@ -662,6 +663,15 @@ static void readers_scans_and_reloads_do_not_meet(void **state)
 	close_world(&world);
 }
 
+static bool was_scanned(struct world *world)
+{
+	struct snapshot *snapshot = analyzer_snapshot(world->analyzer);
+	bool scanned = snapshot->scanned_ms > 0;
+
+	snapshot_release(snapshot);
+	return scanned;
+}
+
 /* The wall clock goes back an hour; the scans go on. */
 static void a_clock_that_is_set_back_stops_no_scan(void **state)
 {
@@ -670,11 +680,14 @@ static void a_clock_that_is_set_back_stops_no_scan(void **state)
 
 	open_world(&world, signals);
 	assert_int_equal(analyzer_start(world.analyzer, &error), STATUS_OK);
+	while (!was_scanned(&world))
+		clock_sleep_ms(1);
 	atomic_fetch_sub(&world.clock.now_ms, 3600000);
 	sample(&world, "cpu", 1);
-	atomic_fetch_add(&world.clock.mono_ns, INT64_C(20000000000));
-	for (int i = 0; i < 500 && !analyzer_knows(world.analyzer, &web); i++)
+	for (int i = 0; i < 12000 && !analyzer_knows(world.analyzer, &web); i++) {
+		atomic_fetch_add(&world.clock.mono_ns, INT64_C(20000000000));
 		clock_sleep_ms(10);
+	}
 	assert_true(analyzer_knows(world.analyzer, &web));
 	close_world(&world);
 }

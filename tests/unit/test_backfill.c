@@ -86,7 +86,7 @@ static void run(void)
 
 static void await(enum backfill_state state)
 {
-	for (int i = 0; i < 3000 && backfill_state(backfill) != state; i++)
+	for (int i = 0; i < 12000 && backfill_state(backfill) != state; i++)
 		clock_sleep_ms(10);
 	assert_string_equal(backfill_state_name(backfill_state(backfill)),
 		backfill_state_name(state));

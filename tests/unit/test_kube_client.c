@@ -56,7 +56,7 @@ static int make_fixture(void **state)
 		http_stub_port(fixture->stub));
 	fixture->config = (struct kube_client_config){.url = fixture->url,
 		.token_file = fixture->token,
-		.timeout_ms = 2000,
+		.timeout_ms = 60000,
 		.backoff_ms = 1};
 	*state = fixture;
 	return 0;
@@ -355,12 +355,14 @@ static void lost_connection_of_a_change_is_not_repeated(void **state)
 
 static void late_answer_is_a_timeout(void **state)
 {
-	static const struct stub_rule rules[] = {{.start = "", .delay_ms = 600}};
+	static const struct stub_rule rules[] = {{.start = ""}};
 	struct fixture *fixture = *state;
 	struct outcome outcome;
 
-	fixture->config.timeout_ms = 100;
+	/* Enough for a busy machine to send it in. */
+	fixture->config.timeout_ms = 10000;
 	use_rule(fixture, rules, 1);
+	http_stub_hold(fixture->stub, true);
 	outcome = call(fixture, KUBE_PATCH, 0);
 	assert_int_equal(outcome.status, STATUS_TIMEOUT);
 	assert_true(outcome.sent);
@@ -499,24 +501,26 @@ static void stopped_client_retries_nothing(void **state)
 	assert_int_equal(http_stub_request_count(fixture->stub), 0);
 }
 
-static void *stop_soon(void *argument)
+static void *stop_when_asked(void *argument)
 {
-	clock_sleep_ms(50);
-	kube_client_stop(argument);
+	struct fixture *fixture = argument;
+
+	while (http_stub_request_count(fixture->stub) == 0)
+		clock_sleep_ms(1);
+	kube_client_stop(fixture->client);
 	return NULL;
 }
 
 static void stopping_ends_waits_and_reads(void **state)
 {
-	/* Waited for, it would be answered with 200. */
-	static const struct stub_rule slow[] = {{.start = "GET", .delay_ms = 3000}};
+	static const struct stub_rule slow[] = {{.start = "GET"}};
 	struct fixture *fixture = *state;
 	pthread_t thread;
 
-	fixture->config.timeout_ms = 10000;
 	use_rule(fixture, slow, 1);
+	http_stub_hold(fixture->stub, true);
 	connect_client(fixture);
-	assert_int_equal(pthread_create(&thread, NULL, stop_soon, fixture->client), 0);
+	assert_int_equal(pthread_create(&thread, NULL, stop_when_asked, fixture), 0);
 	assert_int_equal(call(fixture, KUBE_GET, 0).status, STATUS_UNAVAILABLE);
 	pthread_join(thread, NULL);
 }

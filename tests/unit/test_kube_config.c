@@ -468,7 +468,7 @@ static void credential_that_ended_is_asked_for_anew(void **state)
 {
 	static const struct stub_rule good[] = {{.start = "GET /api "}};
 	char url[64], more[128], time[40];
-	int64_t ends_ms = clock_now_ms(clock_system()) + 4000;
+	int64_t ends_ms = clock_now_ms(clock_system()) + 12000;
 	struct http_stub *stub = open_plain(good, 1, url, sizeof(url));
 	struct call call;
 

@@ -34,7 +34,7 @@ static int make_fixture(void **state)
 {
 	static const struct stub_rule rules[] = {{.start = "", .code = 201}};
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
-	struct kube_client_config config = {.timeout_ms = 2000, .backoff_ms = 1};
+	struct kube_client_config config = {.timeout_ms = 60000, .backoff_ms = 1};
 	struct kube_client *client;
 	struct error error;
 	char url[64];

@@ -20,7 +20,7 @@
 #include "tests/support/folder.h"
 #include "tests/support/http_stub.h"
 
-#define WAIT_MS 30000
+#define WAIT_MS 120000
 #define LIST "GET /api/v1/namespaces?limit="
 #define WATCH "GET /api/v1/namespaces?watch=1&allowWatchBookmarks=true&timeoutSeconds="
 #define ITEM(name, version)                                                                        \
@@ -199,13 +199,21 @@ static void quiet_stream_is_sure_after_it_settled_and_until_it_is_old(void **sta
 	static const struct stub_rule rules[] = {{.start = LIST, .body = ONE},
 		{.start = WATCH, .stream = true, .body = " \f"}};
 	struct fixture *fixture = *state;
+	bool seen = false;
 
 	fixture->config.settle_ms = 20;
-	fixture->config.fresh_ms = 3000;
-	open_watch(fixture, rules, ARRAY_COUNT(rules));
-	AWAIT(word(fixture, "shop") == KUBE_WATCH_SEEN);
+	/* What a busy machine looks at too late is tried again with more time. */
+	for (int64_t fresh_ms = 2000; !seen; fresh_ms *= 4) {
+		assert_true(fresh_ms < 500000);
+		kube_watch_close(fixture->watch);
+		kube_client_close(fixture->client);
+		fixture->config.fresh_ms = fresh_ms;
+		open_watch(fixture, rules, ARRAY_COUNT(rules));
+		AWAIT((seen = word(fixture, "shop") == KUBE_WATCH_SEEN) ||
+			namespaces(fixture).age_ms >= fresh_ms);
+	}
 	AWAIT(word(fixture, "shop") == KUBE_WATCH_UNSURE);
-	assert_true(namespaces(fixture).age_ms >= 3000);
+	assert_true(namespaces(fixture).age_ms >= fixture->config.fresh_ms);
 	assert_int_equal(asked(fixture, WATCH, NULL), 1);
 }
 
@@ -326,15 +334,16 @@ static void bad_lists_are_tried_again(void **state)
 
 static void forbidden_kind_is_read_and_tried_again_later(void **state)
 {
-	static const struct stub_rule rules[] = {{.start = LIST, .times = 1, .code = 403},
-		{.start = LIST, .body = ONE},
+	static const struct stub_rule refused[] = {{.start = LIST, .code = 403}};
+	static const struct stub_rule rules[] = {{.start = LIST, .body = ONE},
 		{.start = WATCH, .stream = true, .body = BOOKMARK("11") "\f"}};
 	struct fixture *fixture = *state;
 
 	fixture->config.later_ms = 200;
-	open_watch(fixture, rules, ARRAY_COUNT(rules));
+	open_watch(fixture, refused, ARRAY_COUNT(refused));
 	AWAIT(failed("forbidden"));
 	assert_int_equal(namespaces(fixture).lists, 0);
+	http_stub_rules(fixture->stub, rules, ARRAY_COUNT(rules));
 	AWAIT(word(fixture, "shop") == KUBE_WATCH_SEEN);
 }
 

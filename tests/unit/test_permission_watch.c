@@ -18,7 +18,7 @@
 #include "remediations/permission_watch.h"
 #include "tests/support/http_stub.h"
 
-#define WAIT_MS 30000
+#define WAIT_MS 120000
 #define REVIEW "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 #define YES "{\"status\":{\"allowed\":true}}"
 #define NO "{\"status\":{\"allowed\":false}}"
@@ -91,7 +91,7 @@ static int remove_fixture(void **state)
 static void open_watch(struct fixture *fixture, const struct permission_watch_config *config,
 	const struct stub_rule *rules, size_t count)
 {
-	struct kube_client_config settings = {.timeout_ms = 2000, .backoff_ms = 1};
+	struct kube_client_config settings = {.timeout_ms = 60000, .backoff_ms = 1};
 	struct kube_client *client;
 	struct error error = {0};
 	char url[64];

@@ -94,9 +94,9 @@ static void body_over_the_limit_is_413_and_the_connection_goes_on(void **state)
 	length = snprintf(text, 200, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n",
 		FIXTURE_BODY_MAX + 1);
 	assert_true(http_send(fd, text, (size_t)length + FIXTURE_BODY_MAX + 1));
-	expect_status(http_read(fd, 5000, false), 413);
+	expect_status(http_read(fd, 120000, false), 413);
 	http_send_text(fd, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
-	expect_status(http_read(fd, 5000, false), 200);
+	expect_status(http_read(fd, 120000, false), 200);
 	close(fd);
 	free(text);
 }
@@ -259,7 +259,7 @@ static void head_check_refuses_before_the_body(void **state)
 	http_send_text(fd,
 		"POST /media HTTP/1.1\r\nHost: x\r\nContent-Type: text/bad\r\n"
 		"Content-Length: 1000\r\nExpect: 100-continue\r\n\r\n");
-	reply = http_read(fd, 5000, false);
+	reply = http_read(fd, 120000, false);
 	assert_int_equal(reply.status, 415);
 	assert_string_equal(reply.body, "Content-Type must be text/good\n");
 	http_reply_fini(&reply);
@@ -308,7 +308,7 @@ static void no_free_slot_is_503_before_the_body(void **state)
 	http_send_text(fd,
 		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n"
 		"Expect: 100-continue\r\n\r\n");
-	reply = http_read(fd, 5000, false);
+	reply = http_read(fd, 120000, false);
 	assert_int_equal(reply.status, 503);
 	assert_header(&reply, "Retry-After", "1");
 	http_reply_fini(&reply);
@@ -319,8 +319,8 @@ static void no_free_slot_is_503_before_the_body(void **state)
 	expect_status(http_call(fixture->port, "GET", "/echo", "", NULL), 200);
 	request_reply_text(fixture->suspended[0], 200, "");
 	request_reply_text(fixture->suspended[1], 200, "");
-	expect_status(http_read(one, 5000, false), 200);
-	expect_status(http_read(two, 5000, false), 200);
+	expect_status(http_read(one, 120000, false), 200);
+	expect_status(http_read(two, 120000, false), 200);
 	expect_status(http_call(fixture->port, "POST", "/echo", "", "abc"), 200);
 	close(one);
 	close(two);
@@ -371,7 +371,7 @@ static void suspended_request_is_answered_from_another_thread(void **state)
 		fixture_wait(&fixture->suspended_count, i + 1);
 		assert_int_equal(pthread_create(&thread, NULL, answer_later, fixture->suspended[i]),
 			0);
-		reply = http_read(fd, 5000, false);
+		reply = http_read(fd, 120000, false);
 		assert_int_equal(reply.status, 200);
 		assert_string_equal(reply.body, "late\n");
 		assert_header(&reply, "X-Late", "yes");
@@ -383,7 +383,7 @@ static void suspended_request_is_answered_from_another_thread(void **state)
 	}
 	fixture_wait(&fixture->suspended_count, 6);
 	request_reply_text(fixture->suspended[5], 204, "");
-	expect_status(http_read(fd, 5000, false), 204);
+	expect_status(http_read(fd, 120000, false), 204);
 	close(fd);
 }
 
@@ -537,7 +537,7 @@ static void allocation_failure_is_an_answer(void **state)
 		atomic_store(&fixture->suspended_count, 0);
 		mem_fail_after(nth, false);
 		request_reply_text(fixture->suspended[0], 200, "x");
-		reply = http_read(fd, 5000, false);
+		reply = http_read(fd, 120000, false);
 		mem_fail_after(0, false);
 		assert_true(reply.status == 0 || reply.status == 200 || reply.status == 503);
 		http_reply_fini(&reply);

@@ -133,6 +133,20 @@ static void off_loopback_without_access_control_privileges_are_refused(void **st
 	fixture_stop(&fixture);
 }
 
+/* A call that a busy machine makes too slowly is cut off itself, and made again. */
+static void expect_answered(unsigned port)
+{
+	int status = 0;
+
+	for (int i = 0; i < 60 && status == 0; i++) {
+		struct http_reply reply = http_call(port, "POST", "/echo", "", "abc");
+
+		status = reply.status;
+		http_reply_fini(&reply);
+	}
+	assert_int_equal(status, 200);
+}
+
 static void idle_connections_are_closed(void **state)
 {
 	struct server_config config = {.listen_address = "127.0.0.1:0",
@@ -148,12 +162,12 @@ static void idle_connections_are_closed(void **state)
 	idle = http_connect(fixture.port);
 	half = http_connect(fixture.port);
 	http_send_text(half, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab");
-	assert_true(http_closed(idle, 5000));
-	assert_true(http_closed(half, 5000));
+	assert_true(http_closed(idle, 120000));
+	assert_true(http_closed(half, 120000));
 	close(idle);
 	close(half);
 	fixture_wait_slots(0);
-	expect_status(http_call(fixture.port, "POST", "/echo", "", "abc"), 200);
+	expect_answered(fixture.port);
 	fixture_stop(&fixture);
 }
 
@@ -238,7 +252,7 @@ static bool trickle_ends(unsigned port, const char *head, const char *drop)
 	bool ended = false;
 
 	http_send_text(fd, head);
-	for (int i = 0; i < 40 && !ended; i++) {
+	for (int i = 0; i < 600 && !ended; i++) {
 		http_send_text(fd, drop);
 		ended = http_closed(fd, 200);
 	}
@@ -261,14 +275,14 @@ static void trickle_is_cut_off(void **state)
 	assert_true(trickle_ends(fixture.port,
 		"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n", "y"));
 	fixture_wait_slots(0);
-	expect_status(http_call(fixture.port, "POST", "/echo", "", "abc"), 200);
+	expect_answered(fixture.port);
 	fixture_stop(&fixture);
 }
 
 static void *read_answer(void *argument)
 {
 	int fd = *(int *)argument;
-	struct http_reply reply = http_read(fd, 8000, false);
+	struct http_reply reply = http_read(fd, 120000, false);
 	char closing[16] = "";
 
 	http_header(&reply, "Connection", closing, sizeof(closing));
@@ -335,7 +349,7 @@ static void unanswered_requests_get_503_at_the_end(void **state)
 struct hammer {
 	unsigned port;
 	_Atomic int *stop;
-	int good, other;
+	_Atomic int good;
 };
 
 static void *hammer_server(void *argument)
@@ -346,9 +360,7 @@ static void *hammer_server(void *argument)
 		struct http_reply reply = http_call(hammer->port, "POST", "/echo", "", "abc");
 
 		if (reply.status == 200 && !strcmp(reply.body, "abc"))
-			hammer->good++;
-		else
-			hammer->other++;
+			atomic_fetch_add(&hammer->good, 1);
 		if (reply.status == 0)
 			clock_sleep_ms(1);
 		http_reply_fini(&reply);
@@ -362,21 +374,19 @@ static void stop_under_load_answers_or_refuses_but_never_lies(void **state)
 	pthread_t threads[4];
 	struct fixture fixture;
 	_Atomic int end = 0;
-	int good = 0;
 
 	fixture_start(&fixture, NULL);
 	for (int i = 0; i < 4; i++) {
 		hammers[i] = (struct hammer){.port = fixture.port, .stop = &end};
 		pthread_create(&threads[i], NULL, hammer_server, &hammers[i]);
 	}
-	clock_sleep_ms(300);
+	for (int i = 0; i < 4; i++)
+		while (atomic_load(&hammers[i].good) < 10)
+			clock_sleep_ms(1);
 	fixture_stop(&fixture);
 	atomic_store(&end, 1);
-	for (int i = 0; i < 4; i++) {
+	for (int i = 0; i < 4; i++)
 		pthread_join(threads[i], NULL);
-		good += hammers[i].good;
-	}
-	assert_true(good > 10);
 }
 
 static void server_that_cannot_start_leaves_nothing_behind(void **state)

@@ -35,6 +35,7 @@ struct scene {
 	struct store *store;
 	struct clock_manual manual;
 	_Atomic bool stop;
+	_Atomic uint32_t taken; /* snapshots */
 	pthread_barrier_t round;
 	/* Rounds that each appender has had acknowledged as a whole. */
 	_Atomic uint32_t acknowledged[APPENDERS];
@@ -76,6 +77,14 @@ static double value_of(uint32_t which, uint32_t n, uint32_t round)
 	return which * 1e8 + n * 1e3 + round;
 }
 
+static bool any_removed(const struct scene *scene)
+{
+	struct store_stats held;
+
+	store_stats(scene->store, &held);
+	return held.removed > 0;
+}
+
 /* Round after round one sample of each series; GOES series of it are new in each round, get samples
  * in one round only, and their slots are used again after a while. */
 static void *appender_run(void *argument)
@@ -107,8 +116,10 @@ static void *appender_run(void *argument)
 		store_append(scene->store, samples, count, counts);
 		atomic_store(&scene->acknowledged[appender->which], round);
 		(void)pthread_barrier_wait(&scene->round);
-		/* So that a few snapshots fall into the run. */
-		clock_sleep_ms(10);
+		/* So that a few snapshots fall into the run, and series are removed in it. */
+		while (atomic_load(&scene->taken) < round * SNAPSHOTS_MIN / ROUNDS ||
+			(round == ROUNDS - 1 && !any_removed(scene)))
+			clock_sleep_ms(1);
 	}
 	CHECK(counts[APPEND_STORED] == ROUNDS * (STAYS + GOES));
 	return NULL;
@@ -228,6 +239,7 @@ static void each_snapshot_is_what_was_appended(void **state)
 		if (snapshot_write(&parts, path, &stats, &error) != STATUS_OK)
 			fail_msg("%s", error.text);
 		snapshot_check(&scene, path, acknowledged);
+		atomic_fetch_add(&scene.taken, 1);
 	}
 	for (int i = 0; i < APPENDERS; i++)
 		assert_int_equal(pthread_join(append[i], NULL), 0);

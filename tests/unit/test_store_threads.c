@@ -23,6 +23,7 @@ struct scene {
 	struct store *store;
 	struct clock_manual manual;
 	_Atomic bool stop;
+	_Atomic uint32_t sweeps;
 	/* The clock is simulated: nobody may be minutes behind it with a request. */
 	pthread_barrier_t round;
 };
@@ -62,6 +63,9 @@ static void *appender_run(void *argument)
 		uint32_t count = 0;
 		int64_t t_ms;
 
+		/* Without sweeps what has ended would fill the store. */
+		while (atomic_load(&scene->sweeps) < round / 10)
+			clock_sleep_ms(1);
 		if (appender->first == 0)
 			clock_manual_advance(&scene->manual, 15000);
 		(void)pthread_barrier_wait(&scene->round);
@@ -97,7 +101,8 @@ static void *reader_run(void *argument)
 
 	matchers_init(&matchers);
 	CHECK(matchers_parse_selector(&matchers, "stays{n=~\".*7.?\"}", NULL) == STATUS_OK);
-	while (!scene->stop) {
+	/* Once at least, however late it begins. */
+	while (!scene->stop || read == 0) {
 		uint64_t generation = store_generation(scene->store);
 
 		CHECK(store_select(scene->store, &matchers, PODS * 2, &selection, NULL) ==
@@ -138,6 +143,7 @@ static void *sweeper_run(void *argument)
 		struct store_stats stats;
 
 		(void)store_sweep(scene->store);
+		atomic_fetch_add(&scene->sweeps, 1);
 		store_stats(scene->store, &stats);
 		CHECK(stats.bytes <= 16 << 20);
 		clock_sleep_ms(1);

@@ -22,7 +22,7 @@
 #include "receiver/server.h"
 #include "tests/support/http_client.h"
 
-#define WAIT_MS 20000
+#define WAIT_MS 120000
 
 static struct server *server;
 static struct access *allowed;

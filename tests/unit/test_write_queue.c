@@ -235,7 +235,7 @@ static void a_server_that_fails_or_is_slow_gets_the_same_again(void **state)
 	static const struct stub_rule rules[] = {{.start = "POST", .code = 500, .times = 2},
 		{.start = "POST", .code = 503, .times = 1},
 		{.start = "POST", .drop = true, .times = 1},
-		{.start = "POST", .delay_ms = 3000, .times = 1},
+		{.start = "POST", .stream = true, .times = 1},
 		{.start = "POST", .code = 204, .body = ""}};
 	struct write_queue_config config = config_make(rules, COUNT(rules));
 	struct write_queue *queue;
