@@ -127,6 +127,9 @@ static void it_wants_what_the_forecast_needs(void **state)
 		if (i > 100) {
 			assert_true(rate_at(DAYS * DAY + i) < .95 * 50 * wanted);
 			assert_true(rate_at(DAYS * DAY + i) > .4 * 50 * wanted);
+			/* The guard would hide a forecast that says half of what comes. */
+			assert_true(wish.parts.up > .85 * rate_at(DAYS * DAY + i));
+			assert_true(wish.parts.up < 1.6 * rate_at(DAYS * DAY + i));
 		}
 	}
 	quantile_policy_close(policy);
