@@ -188,6 +188,7 @@ static bool take_format(const struct command_line *line, enum audit_format *form
 static int export(const struct command_line *line)
 {
 	static const char *const known[] = {"from", "to", "format", NULL};
+	const struct sigaction by_default = {.sa_handler = SIG_DFL};
 	struct audit_span span = {.now_ms = clock_now_ms(clock_system())};
 	struct audit_report report = {0};
 	struct audit *audit = NULL;
@@ -200,7 +201,7 @@ static int export(const struct command_line *line)
 		!find_file(line, path, sizeof(path)))
 		return EXIT_USAGE;
 	/* Whoever reads has read enough (head): it ends as other tools do. */
-	signal(SIGPIPE, SIG_DFL);
+	sigaction(SIGPIPE, &by_default, NULL);
 	status = audit_open(&audit, path, &error);
 	if (status == STATUS_OK)
 		status = audit_export(audit, &span, stdout, &report, &error);
