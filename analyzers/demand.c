@@ -98,7 +98,7 @@ static enum status demand_fit(enum signal_role role, const double *values, size_
 	enum status status;
 
 	if (made == NULL)
-		return error->code;
+		return STATUS_NO_MEMORY;
 	status = peak_fit(made->peak, values, count, from * MINUTE_MS, error);
 	if (status == STATUS_OK) {
 		*demand = made;

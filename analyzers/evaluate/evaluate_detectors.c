@@ -173,7 +173,7 @@ static bool has_event(const struct entity *entity)
 
 	for (size_t i = 0; i < entity->rows && !labelled; i++)
 		labelled =
-			entity->labels[i] != 0 && (i < entity->fit_begin || i >= entity->fit_end);
+			(i < entity->fit_begin || i >= entity->fit_end) && entity->labels[i] != 0;
 	return labelled;
 }
 
