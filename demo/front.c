@@ -85,6 +85,16 @@ void front_reply_metrics(struct request *request, const struct buf *page)
 
 /* ---- parameters ---- */
 
+enum status query_known(const struct request *request, const char *const *known,
+	struct error *error)
+{
+	const char *unknown = request_query_unknown(request, known);
+
+	if (unknown == NULL)
+		return STATUS_OK;
+	return error_set(error, STATUS_BAD_INPUT, "there is no parameter \"%.60s\" here", unknown);
+}
+
 /* The text of a parameter; NULL when it was not given, and then *status says whether that may be. */
 static const char *query_text(const struct request *request, const char *name, bool needed,
 	enum status *status, struct error *error)

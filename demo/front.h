@@ -20,6 +20,9 @@ void front_close(struct front *front, int64_t drain_ms); /* NULL allowed */
 /* Answers with a metrics page, or 503 when there was no memory for it. */
 void front_reply_metrics(struct request *request, const struct buf *page);
 
+/* Refuses a parameter that is none of these names (up to a NULL). */
+enum status query_known(const struct request *request, const char *const *known,
+	struct error *error) MUST_CHECK;
 /* A parameter of the query; what was not given stays as it is, unless it is needed. STATUS_BAD_INPUT
  * names it and what it may be. */
 enum status query_natural(const struct request *request, const char *name, bool needed,

@@ -209,13 +209,16 @@ static void route_state(struct request *request, void *argument)
 
 static void route_burn(struct request *request, void *argument)
 {
+	static const char *const known[] = {"millicores", "duration", NULL};
 	struct sample *sample = argument;
 	uint64_t millicores = 0;
 	int64_t duration_ms = 0;
 	struct error error;
-	enum status status = query_natural(request, "millicores", true, 1,
-		sample->config->limits.millicores, &millicores, &error);
+	enum status status = query_known(request, known, &error);
 
+	if (status == STATUS_OK)
+		status = query_natural(request, "millicores", true, 1,
+			sample->config->limits.millicores, &millicores, &error);
 	if (status == STATUS_OK)
 		status = query_duration(request, "duration", true, SAMPLE_DURATION_MAX_MS,
 			&duration_ms, &error);
@@ -226,13 +229,16 @@ static void route_burn(struct request *request, void *argument)
 
 static void route_memory(struct request *request, void *argument)
 {
+	static const char *const known[] = {"bytes", "leak", "duration", NULL};
 	struct sample *sample = argument;
 	uint64_t bytes = 0, leak = 0;
 	int64_t duration_ms = 0;
 	struct error error;
-	enum status status =
-		query_size(request, "bytes", false, sample->config->limits.bytes, &bytes, &error);
+	enum status status = query_known(request, known, &error);
 
+	if (status == STATUS_OK)
+		status = query_size(request, "bytes", false, sample->config->limits.bytes, &bytes,
+			&error);
 	if (status == STATUS_OK)
 		status = query_size(request, "leak", false, sample->config->limits.bytes, &leak,
 			&error);
@@ -264,21 +270,28 @@ static void route_rest(struct request *request, void *argument)
 static enum status read_fault(const struct request *request, const char *kind,
 	struct faults *faults, struct error *error)
 {
+	const bool errors = strcmp(kind, "errors") == 0, latencies = strcmp(kind, "latency") == 0;
+	const char *own = errors ? "share" : latencies ? "ms" : NULL;
+	const char *const known[] = {"kind", "duration", own, NULL};
 	int64_t duration_ms = 0, until_ns;
 	uint64_t latency = 0;
 	enum status status;
 
+	/* "shar=0.2" would fail every request rather than a fifth. */
+	status = query_known(request, known, error);
+	if (status != STATUS_OK)
+		return status;
 	status = query_duration(request, "duration", true, SAMPLE_DURATION_MAX_MS, &duration_ms,
 		error);
 	until_ns = now_ns() + duration_ms * 1000000;
 	if (status != STATUS_OK)
 		return status;
-	if (strcmp(kind, "errors") == 0) {
+	if (errors) {
 		faults->error_share = 1;
 		faults->errors_until_ns = until_ns;
 		return query_share(request, "share", false, &faults->error_share, error);
 	}
-	if (strcmp(kind, "latency") == 0) {
+	if (latencies) {
 		status = query_natural(request, "ms", true, 1, SAMPLE_LATENCY_MAX_MS, &latency,
 			error);
 		faults->latency_ms = (int64_t)latency;

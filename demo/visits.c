@@ -181,6 +181,10 @@ enum status visits_complete(struct visits *visits, struct error *error)
 						  (double)VISITS_DURATION_MAX_MS) *
 					1000);
 		stretch(visits);
+	} else if (visits->point_count > 0) {
+		return error_set(error, STATUS_BAD_INPUT,
+			"rates that were recorded are for the pattern recorded, not for %s",
+			visits_pattern_name(visits->pattern));
 	} else if (isnan(visits->rate)) {
 		return error_set(error, STATUS_BAD_INPUT, "rate is missing");
 	}

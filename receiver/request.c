@@ -541,6 +541,33 @@ void request_query_each(const struct request *request, const char *name,
 	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, visit_value, &query);
 }
 
+struct query_names {
+	const char *const *known;
+	const char *unknown;
+};
+
+static enum MHD_Result visit_name(void *argument, enum MHD_ValueKind kind, const char *name,
+	const char *value)
+{
+	struct query_names *names = argument;
+
+	(void)kind;
+	(void)value;
+	for (const char *const *known = names->known; *known; known++)
+		if (!strcmp(name, *known))
+			return MHD_YES;
+	names->unknown = name;
+	return MHD_NO;
+}
+
+const char *request_query_unknown(const struct request *request, const char *const *known)
+{
+	struct query_names names = {known, NULL};
+
+	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, visit_name, &names);
+	return names.unknown;
+}
+
 const void *request_body(const struct request *request, size_t *size)
 {
 	*size = request->body_size;

@@ -96,6 +96,8 @@ const char *request_query(const struct request *request, const char *name);
 /* Calls visit for each value of a repeated parameter (match[]). */
 void request_query_each(const struct request *request, const char *name,
 	void (*visit)(const char *value, void *argument), void *argument);
+/* The first parameter that is none of these names (up to a NULL), or NULL. */
+const char *request_query_unknown(const struct request *request, const char *const *known);
 const void *request_body(const struct request *request, size_t *size);
 /* The body is needed no more: its slot is free for another request while this one waits. In the
  * route's function only, before request_suspend(). */

@@ -77,6 +77,12 @@ enum status remediator_write_tickets(struct remediator *remediator, struct buf *
 /* ---- why ---- */
 
 #define TOLD_MAX 256
+#define SUBJECTS_MAX 64
+
+/* What was last said of the incident or of one action. */
+struct subject {
+	uint64_t key, line;
+};
 
 struct telling {
 	struct buf sentences, decisions, action_list;
@@ -87,6 +93,9 @@ struct telling {
 	 * them tells the others again. */
 	uint64_t told[TOLD_MAX];
 	size_t told_count;
+	/* States; a story that has more subjects tells the others' states with each record. */
+	struct subject subjects[SUBJECTS_MAX];
+	size_t subject_count;
 };
 
 /* A text field of a body, or "". */
@@ -119,7 +128,7 @@ static void add_sentence(struct telling *telling, int64_t time_ms, const char *k
 	buf_add_char(&telling->sentences, '}');
 }
 
-static void add_once(struct telling *telling, int64_t time_ms, const char *kind, const char *text)
+static uint64_t hash_of(const char *kind, const char *text)
 {
 	uint64_t hash = UINT64_C(14695981039346656037);
 
@@ -127,11 +136,38 @@ static void add_once(struct telling *telling, int64_t time_ms, const char *kind,
 		hash = (hash ^ (unsigned char)*at) * UINT64_C(1099511628211);
 	for (const char *at = text; *at; at++)
 		hash = (hash ^ (unsigned char)*at) * UINT64_C(1099511628211);
+	return hash;
+}
+
+static void add_once(struct telling *telling, int64_t time_ms, const char *kind, const char *text)
+{
+	uint64_t hash = hash_of(kind, text);
+
 	for (size_t i = 0; i < telling->told_count; i++)
 		if (telling->told[i] == hash)
 			return;
 	if (telling->told_count < TOLD_MAX)
 		telling->told[telling->told_count++] = hash;
+	add_sentence(telling, time_ms, kind, text);
+}
+
+/* The state of a subject, the incident ("") or an action; not again while it stays, whatever else is told
+ * in between. */
+static void add_state(struct telling *telling, int64_t time_ms, const char *subject,
+	const char *kind, const char *text)
+{
+	uint64_t key = hash_of("", subject), line = hash_of(kind, text);
+	size_t i = 0;
+
+	while (i < telling->subject_count && telling->subjects[i].key != key)
+		i++;
+	if (i < telling->subject_count && telling->subjects[i].line == line)
+		return;
+	if (i < SUBJECTS_MAX) {
+		telling->subjects[i] = (struct subject){key, line};
+		if (i == telling->subject_count)
+			telling->subject_count++;
+	}
 	add_sentence(telling, time_ms, kind, text);
 }
 
@@ -220,7 +256,7 @@ static void tell_incident(struct telling *telling, const struct record *record,
 	tell_companions(telling, record, body);
 	if (strcmp(outcome, "none") != 0) {
 		snprintf(line, sizeof(line), "%s. %s", outcome, sentence);
-		add_sentence(telling, record->time_ms, "The incident ended: ", line);
+		add_state(telling, record->time_ms, "", "The incident ended: ", line);
 	}
 	mem_free(telling->incident);
 	telling->incident = mem_strdup(record->body);
@@ -267,7 +303,7 @@ static void tell_action(struct telling *telling, const struct record *record,
 	text_of(body, "state", state, sizeof(state));
 	text_of(body, "sentence", sentence, sizeof(sentence));
 	snprintf(line, sizeof(line), "%s: %s. %s", record->key, state, sentence);
-	add_sentence(telling, record->time_ms, "Action ", line);
+	add_state(telling, record->time_ms, record->key, "Action ", line);
 }
 
 /* What a service was told, or why not. */

@@ -425,8 +425,8 @@ static void values_that_it_does_not_know_are_refused(void **state)
 		skip();
 	refused("--set=replicacount=2", "replicacount");
 	refused("--set=replicaCount=2", "needs tls.existingSecret");
-	refused("--set=config.web.listen_address=:80", "/config/web");
-	refused("--set=config.storage.path=/data", "/config/storage");
+	refused("--set=config.web.listen_address=:80", "/config/web/listen_address");
+	refused("--set=config.storage.path=/data", "/config/storage/path");
 	refused("--set=config.leader_election.enabled=true", "/config/leader_election");
 	refused("--set=config.mode=yolo", "/config/mode");
 	refused("--set=persistence.size=big", "/persistence/size");

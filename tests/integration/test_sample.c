@@ -227,6 +227,10 @@ static void bad_parameters_are_named(void **state)
 		{"/events/trigger?kind=fire", "errors, latency, unready, crash"},
 		{"/events/trigger?kind=errors&share=2&duration=1s", "not a number from 0 to 1"},
 		{"/events/trigger?kind=latency&duration=1s", "\"ms\" is missing"},
+		{"/events/trigger?kind=errors&shar=0.2&duration=1s", "no parameter \"shar\""},
+		{"/events/trigger?kind=unready&ms=9&duration=1s", "no parameter \"ms\""},
+		{"/workload/cpu?millicores=10&duration=1s&ms=1", "no parameter \"ms\""},
+		{"/workload/memory?byte=1MiB&duration=1s", "no parameter \"byte\""},
 	};
 
 	(void)state;

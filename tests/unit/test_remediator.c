@@ -390,6 +390,15 @@ static bool incident_says(struct place *place, const char *part, char id[64])
 	return says;
 }
 
+static int times_told(const char *text, const char *part)
+{
+	int count = 0;
+
+	for (const char *at = strstr(text, part); at != NULL; at = strstr(at + 1, part))
+		count++;
+	return count;
+}
+
 static void findings_are_known_after_a_restart_and_too_many_are_told(void **state)
 {
 	struct place *place = *state;
@@ -423,6 +432,8 @@ static void findings_are_known_after_a_restart_and_too_many_are_told(void **stat
 	buf_init(&json, 1 << 24);
 	assert_int_equal(remediator_write_why(place->remediator, id, &json), STATUS_OK);
 	assert_non_null(strstr(json.data, "Joined by more events than are listed one by one"));
+	assert_int_equal(times_told(json.data, "The incident ended"), 1);
+	assert_int_equal(times_told(json.data, ": handed_over."), 1);
 	buf_fini(&json);
 }
 

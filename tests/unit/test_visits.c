@@ -199,10 +199,13 @@ static void a_bad_file_is_refused_with_its_line(void **state)
 
 static void what_is_missing_or_too_much_is_named(void **state)
 {
+	static struct visits_point point;
 	static const struct {
 		struct visits visits;
 		const char *word;
 	} cases[] = {{{.rate = NAN, .low = NAN, .duration_ms = 1000}, "rate is missing"},
+		{{.points = &point, .point_count = 1, .rate = 9, .duration_ms = 1000},
+			"for the pattern recorded, not for steady"},
 		{{.rate = 1, .low = NAN}, "duration is missing"},
 		{{.rate = 0, .low = NAN, .duration_ms = 1000}, "rate 0"},
 		{{.rate = 1e9, .low = NAN, .duration_ms = 1000}, "rate 1e+09"},
