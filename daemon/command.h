@@ -34,6 +34,8 @@ struct command_line {
 const char *command_flag(const struct command_line *line, const char *name);
 /* Refuses own flags that are not in known (NULL-terminated): message, false. */
 bool command_flags_known(const struct command_line *line, const char *const *known);
+/* Refuses the word after so many: message, false. */
+bool command_words_at_most(const struct command_line *line, size_t max);
 /* Refuses words and settings, for a command that takes neither: message, false. */
 bool command_flags_only(const struct command_line *line);
 

@@ -61,7 +61,7 @@ int command_check(const struct command_line *line)
 	struct buf text;
 	int status;
 
-	if (!command_flags_known(line, known))
+	if (!command_flags_known(line, known) || !command_words_at_most(line, 1))
 		return EXIT_USAGE;
 	if (command_flag(line, "docs") != NULL)
 		return write_docs(command_flag(line, "docs"));

@@ -63,12 +63,17 @@ static void tell_finding(void *argument, const struct event *finding)
 		summary != NULL ? summary : "");
 }
 
+static int refuse(const char *flag, const char *text, const char *wanted)
+{
+	fprintf(stderr, "nimbusguard: --%s=%s is not %s\n", flag, text, wanted);
+	return EXIT_USAGE;
+}
+
 static int read_flags(const struct command_line *line, struct demo_config *config)
 {
 	const char *duration = command_flag(line, "duration"), *speed = command_flag(line, "speed");
 	const char *seed = command_flag(line, "seed");
 	int64_t value = 0;
-	bool bad = false;
 
 	*config = (struct demo_config){.speed = 60, .seed = 1, .output = STDOUT_FILENO};
 	config->live = isatty(STDOUT_FILENO) == 1;
@@ -79,20 +84,17 @@ static int read_flags(const struct command_line *line, struct demo_config *confi
 		value < 1000000)
 		config->duration_ms = value * 1000;
 	else if (duration != NULL && parse_duration(duration, &config->duration_ms) != STATUS_OK)
-		bad = true;
+		return refuse("duration", duration, "seconds or a duration such as 5m");
 	if (speed != NULL &&
 		(parse_double(speed, &config->speed) != STATUS_OK ||
 			!(config->speed >= 1 && config->speed <= 600)))
-		bad = true;
+		return refuse("speed", speed, "a number from 1 to 600");
 	if (seed != NULL) {
-		bad = bad || parse_int(seed, &value) != STATUS_OK || value < 0;
+		if (parse_int(seed, &value) != STATUS_OK || value < 0)
+			return refuse("seed", seed, "a whole number");
 		config->seed = (uint64_t)value;
 	}
-	if (bad)
-		fprintf(stderr,
-			"nimbusguard: --duration is seconds or a duration, --speed 1 to 600, "
-			"--seed a whole number\n");
-	return bad ? EXIT_USAGE : EXIT_GOOD;
+	return EXIT_GOOD;
 }
 
 /* Settings of the demo that the user did not give: the user's come later in the list, so they win. */
@@ -220,7 +222,7 @@ int command_demo(const struct command_line *line)
 	char folder[256];
 	int status;
 
-	if (!command_flags_known(line, known) || line->word_count > 0 ||
+	if (!command_flags_known(line, known) || !command_words_at_most(line, 0) ||
 		read_flags(line, &config) != EXIT_GOOD)
 		return EXIT_USAGE;
 	snprintf(folder, sizeof(folder), "%.200s/nimbusguard-demo-XXXXXX",

@@ -209,7 +209,8 @@ int command_rbac(const struct command_line *line)
 	struct buf text;
 	int status = EXIT_FAILED;
 
-	if (!command_flags_known(line, known) || !read_question(line, &question, account_namespace))
+	if (!command_flags_known(line, known) || !command_words_at_most(line, 0) ||
+		!read_question(line, &question, account_namespace))
 		return EXIT_USAGE;
 	diagnostics_init(&diagnostics);
 	bundle_find(&bundle);

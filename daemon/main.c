@@ -230,6 +230,15 @@ bool command_flags_known(const struct command_line *line, const char *const *kno
 	return true;
 }
 
+bool command_words_at_most(const struct command_line *line, size_t max)
+{
+	if (line->word_count <= max)
+		return true;
+	fprintf(stderr, "nimbusguard: %s takes no \"%s\", see nimbusguard help %s\n", line->command,
+		line->words[max], line->command);
+	return false;
+}
+
 bool command_flags_only(const struct command_line *line)
 {
 	if (line->word_count == 0 && line->setting_count == 0)

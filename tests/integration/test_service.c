@@ -151,6 +151,14 @@ static void misspelt_words_of_the_command_line_are_told(void **state)
 	says("unknown flag --speeed, did you mean --speed?");
 	assert_int_equal(run(NULL, "check", "--speed=3", NULL), 2);
 	says("check takes no flag --speed, see nimbusguard help check");
+	assert_int_equal(run(NULL, "demo", "60", NULL), 2);
+	says("demo takes no \"60\", see nimbusguard help demo");
+	assert_int_equal(run(NULL, "demo", "--speed=0", NULL), 2);
+	says("--speed=0 is not a number from 1 to 600");
+	assert_int_equal(run(NULL, "rbac", "shop", NULL), 2);
+	says("rbac takes no \"shop\", see nimbusguard help rbac");
+	assert_int_equal(run(NULL, "check", "/dev/null", "more.yml", NULL), 2);
+	says("check takes no \"more.yml\", see nimbusguard help check");
 	assert_int_equal(run(NULL, "check", "--strict=3", NULL), 2);
 	says("flag --strict takes no value");
 	assert_int_equal(run(NULL, "serve", "--web.threads", NULL), 2);
