@@ -67,10 +67,11 @@ static bool find_file(const struct command_line *line, char *path, size_t size)
 
 static int tell_failure(enum status status, const char *path, const struct error *error)
 {
-	if (status == STATUS_CONFLICT)
-		fprintf(stderr, "BROKEN: %s: %s\n", path, error->text);
-	else
-		fprintf(stderr, "nimbusguard: %s\n", error->text);
+	bool named = strstr(error->text, path) != NULL;
+
+	fprintf(stderr, "%s%s%s%s\n",
+		status == STATUS_CONFLICT ? "BROKEN: " : "nimbusguard: ", named ? "" : path,
+		named ? "" : ": ", error->text);
 	return status == STATUS_CONFLICT ? EXIT_FAILED : EXIT_USAGE;
 }
 

@@ -103,6 +103,7 @@ static const char *refuser(const struct error *error)
 		{"admission webhook", "webhook"},
 		{"ValidatingAdmissionPolicy", "policy"},
 		{" cannot ", "permission"},
+		{"disruption budget", "budget"},
 	};
 
 	if (error->code == STATUS_FORBIDDEN) {
@@ -115,9 +116,7 @@ static const char *refuser(const struct error *error)
 		return "webhook";
 	if (strstr(error->text, "ValidatingAdmissionPolicy"))
 		return "policy";
-	return error->code == STATUS_CONFLICT ? "conflict"
-		: error->code == STATUS_BUSY  ? "budget"
-					      : "validation";
+	return error->code == STATUS_CONFLICT ? "conflict" : "validation";
 }
 
 /* The server's own word is a refusal; that nobody could be reached is none. */

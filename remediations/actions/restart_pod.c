@@ -99,6 +99,10 @@ static enum status go_on(struct sending *sending, int64_t *again_ms, struct erro
 		return status;
 	if (!budget)
 		return error_set(error, STATUS_UNAVAILABLE, "the API server is busy");
+	/* Who only asks is told the no; who means it asks again. */
+	if (sending->command->server_dry_run)
+		return error_set(error, STATUS_FORBIDDEN,
+			"its disruption budget allows no eviction now");
 	snprintf(sending->progress, sizeof(sending->progress),
 		"its disruption budget allows no eviction now");
 	*again_ms = EVICTION_AGAIN_MS;

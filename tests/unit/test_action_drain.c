@@ -324,6 +324,23 @@ static void pod_is_evicted_by_its_uid(void **state)
 	assert_non_null(strstr(fixture->result.detail, "already so"));
 }
 
+static void in_a_dry_run_the_budgets_no_is_the_answer(void **state)
+{
+	struct kube_fixture *fixture = *state;
+	struct command command = make_command(ACTION_RESTART_POD, TARGET_POD, "web-1");
+
+	command.options.evict = true;
+	command.server_dry_run = true;
+	SEND(fixture, command,
+		{.start = "POST /api/v1/namespaces/shop/pods/web-1/eviction",
+			.code = 429,
+			.body = BUDGET});
+	assert_int_equal(fixture->result.outcome, COMMAND_FAILED);
+	assert_int_equal(fixture->result.error.code, STATUS_FORBIDDEN);
+	assert_non_null(strstr(fixture->result.error.text, "disruption budget"));
+	assert_int_equal(count_of(fixture, "POST "), 1);
+}
+
 static void refused_eviction_is_asked_for_again_and_then_given_up(void **state)
 {
 	struct kube_fixture *fixture = *state;
@@ -571,6 +588,7 @@ int main(void)
 		WITH_SERVER(undone_drain_uncordons),
 		WITH_SERVER(uncordon_takes_the_mark_away),
 		WITH_SERVER(pod_is_evicted_by_its_uid),
+		WITH_SERVER(in_a_dry_run_the_budgets_no_is_the_answer),
 		WITH_SERVER(refused_eviction_is_asked_for_again_and_then_given_up),
 		WITH_SERVER(pods_are_looked_at_for_a_drain_only),
 		cmocka_unit_test(drain_is_planned_from_what_runs_on_the_node),
