@@ -58,7 +58,7 @@ read_help() {
 # Of other programs that the documents tell of.
 foreign_flag() {
 	case $1 in
-	--help | --version | --query.max-samples | --web.enable-* | --storage.tsdb.* | --tune | --serve-artifacts) return 0 ;;
+	--help | --version | --query.max-samples | --web.enable-* | --storage.tsdb.* | --tune | --serve-artifacts | --set) return 0 ;;
 	esac
 	return 1
 }
