@@ -155,7 +155,10 @@ static void serve(int fd, const char *request, int64_t first_ns)
 	} else if (number >= 0) {
 		snprintf(body, sizeof(body),
 			"{\"kind\":\"Deployment\",\"apiVersion\":\"apps/v1\",\"metadata\":{\"name\":"
-			"\"w-%d\",\"namespace\":\"shop\",\"uid\":\"u-%d\",\"resourceVersion\":\"1\"},"
+			"\"w-%d\",\"namespace\":\"shop\",\"uid\":\"u-%d\",\"resourceVersion\":\"1\","
+			"\"managedFields\":[{\"manager\":\"kubectl-create\",\"operation\":\"Update\","
+			"\"apiVersion\":\"apps/v1\",\"fieldsType\":\"FieldsV1\","
+			"\"fieldsV1\":{\"f:spec\":{\"f:template\":{}}}}]},"
 			"\"spec\":{\"replicas\":2,\"selector\":{\"matchLabels\":{\"a\":\"b\"}},"
 			"\"template\":{\"spec\":{\"containers\":[{\"name\":\"app\"}]}}},"
 			"\"status\":{\"replicas\":2,\"readyReplicas\":2}}",
