@@ -549,23 +549,32 @@ bool analyzer_school(struct analyzer *analyzer, struct school_progress *progress
 
 /* The matchers are copied as text, since a reload may replace the set while the caller selects. The
  * leaf lock is enough, so that nobody waits for a scan. */
-enum status analyzer_pod_owner_matchers(struct analyzer *analyzer, struct matchers *matchers)
+static enum status copy_matchers(struct analyzer *analyzer, const struct matchers *bound,
+	struct matchers *matchers)
 {
 	enum status status = STATUS_OK;
 
 	matchers_init(matchers);
 	pthread_mutex_lock(&analyzer->publish_lock);
-	for (size_t i = 0; i < analyzer->set.pod_owner.count && status == STATUS_OK; i++) {
-		const struct matcher *matcher = &analyzer->set.pod_owner.list[i];
-
-		status = matchers_add(matchers, matcher->type, matcher->name, matcher->value, NULL);
-	}
+	for (size_t i = 0; i < bound->count && status == STATUS_OK; i++)
+		status = matchers_add(matchers, bound->list[i].type, bound->list[i].name,
+			bound->list[i].value, NULL);
 	if (status == STATUS_OK && matchers->count == 0)
 		status = STATUS_NOT_FOUND;
 	pthread_mutex_unlock(&analyzer->publish_lock);
 	if (status != STATUS_OK)
 		matchers_fini(matchers);
 	return status;
+}
+
+enum status analyzer_pod_owner_matchers(struct analyzer *analyzer, struct matchers *matchers)
+{
+	return copy_matchers(analyzer, &analyzer->set.pod_owner, matchers);
+}
+
+enum status analyzer_workload_node_matchers(struct analyzer *analyzer, struct matchers *matchers)
+{
+	return copy_matchers(analyzer, &analyzer->set.workload_node, matchers);
 }
 
 struct sizer *analyzer_sizer(struct analyzer *analyzer)

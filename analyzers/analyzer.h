@@ -129,6 +129,10 @@ unsigned analyzer_count_workloads(struct analyzer *analyzer, const char *cluster
 	const char *namespace_name);
 bool analyzer_owner_of_pod(struct analyzer *analyzer, const char *cluster,
 	const char *namespace_name, const char *pod, struct workload_key *workload);
+/* The node that all pods of the workload run on, by the series that signals.yaml binds as workload_node, as
+ * of their last five minutes. node: [OBJECT_NAME_MAX]. False: there is none, or it is not known. */
+bool analyzer_node_of_workload(struct analyzer *analyzer, const struct workload_key *workload,
+	char *node);
 
 /* JSON arrays for the API: signals [{workload, role, unit, quality, value, expected, score, ...}],
  * workloads [{cluster, namespace, kind, name, signals, replicas, findings}], findings

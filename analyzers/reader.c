@@ -8,12 +8,15 @@
 
 #include "analyzers/reader_write.h"
 #include "analyzers/snapshot.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/metrics.h"
 #include "base/parse.h"
 
 #define FOLD_POINTS_MAX 20000
 #define OWNERS_MAX 16
+/* Samples of recording rules come each quarter of a minute to five minutes. */
+#define NODE_KNOWN_MS (5 * 60000)
 #define LIST_DEFAULT 1000
 
 /* As remediations/signal_source.h numbers them; the daemon passes its enum through. */
@@ -168,6 +171,62 @@ bool analyzer_owner_of_pod(struct analyzer *analyzer, const char *cluster,
 		store_select(analyzer_store(analyzer), &matchers, OWNERS_MAX, &selection, &error) ==
 			STATUS_OK)
 		found = common_owner(analyzer_store(analyzer), &selection, workload);
+	store_selection_fini(&selection);
+	matchers_fini(&matchers);
+	return found;
+}
+
+/* The label of the series that have a sample of late; two different ones are none. */
+static bool common_node(struct analyzer *analyzer, const struct store_selection *selection,
+	char *node)
+{
+	struct store *store = analyzer_store(analyzer);
+	int64_t from_ms = clock_now_ms(analyzer_clock(analyzer)) - NODE_KNOWN_MS;
+	bool same = true;
+
+	*node = '\0';
+	for (size_t i = 0; same && i < selection->count; i++) {
+		struct store_point newest;
+		struct labels labels;
+		const struct label *label;
+
+		if (!store_newest(store, selection->series[i], &newest) || newest.t_ms < from_ms ||
+			store_is_stale(newest.value) || !(newest.value > 0) ||
+			store_labels(store, selection->series[i], &labels) != STATUS_OK)
+			continue;
+		label = labels_find(&labels, "node");
+		same = label != NULL && label->value_size > 0 &&
+			label->value_size < OBJECT_NAME_MAX &&
+			(*node == '\0' || strcmp(node, label->value) == 0);
+		if (same)
+			memcpy(node, label->value, label->value_size + 1);
+		labels_fini(&labels);
+	}
+	return same && *node != '\0';
+}
+
+bool analyzer_node_of_workload(struct analyzer *analyzer, const struct workload_key *workload,
+	char *node)
+{
+	struct store_selection selection = {0};
+	struct matchers matchers;
+	struct error error;
+	bool found = false;
+
+	if (analyzer_workload_node_matchers(analyzer, &matchers) != STATUS_OK)
+		return false;
+	/* An empty cluster is matched too: a label that is not there. */
+	if (matchers_add(&matchers, MATCHER_EQUAL, "workload", workload->name, &error) ==
+			STATUS_OK &&
+		matchers_add(&matchers, MATCHER_EQUAL, "namespace", workload->namespace_name,
+			&error) == STATUS_OK &&
+		matchers_add(&matchers, MATCHER_EQUAL, "workload_kind",
+			target_kind_name(workload->kind), &error) == STATUS_OK &&
+		matchers_add(&matchers, MATCHER_EQUAL, "cluster", workload->cluster, &error) ==
+			STATUS_OK &&
+		store_select(analyzer_store(analyzer), &matchers, OWNERS_MAX, &selection, &error) ==
+			STATUS_OK)
+		found = common_node(analyzer, &selection, node);
 	store_selection_fini(&selection);
 	matchers_fini(&matchers);
 	return found;

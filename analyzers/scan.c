@@ -12,6 +12,7 @@
 #include "analyzers/robust.h"
 #include "analyzers/window.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/metrics.h"
 
 #define RECENT_MS 60000
@@ -76,6 +77,18 @@ static size_t judge_signal(struct analyzer *analyzer, struct watched_signal *sig
 	return count;
 }
 
+/* Where it is, as it is told: pods move. */
+static void place_finding(struct analyzer *analyzer, struct event *event)
+{
+	struct workload_key workload;
+	char node[OBJECT_NAME_MAX];
+
+	if (event->firing &&
+		workload_key_from_labels(&workload, &event->labels, NULL) == STATUS_OK &&
+		analyzer_node_of_workload(analyzer, &workload, node))
+		event->node = mem_strdup(node); /* NULL: not known */
+}
+
 static void tell(struct analyzer *analyzer, const struct watched_workload *workload,
 	enum signal_role role, enum finding_change change, int64_t now_ms)
 {
@@ -88,6 +101,7 @@ static void tell(struct analyzer *analyzer, const struct watched_workload *workl
 		LOG_ERROR("finding not told", LOG_ERROR_FIELD(&error));
 		return;
 	}
+	place_finding(analyzer, &event);
 	if (change == FINDING_OPENED) {
 		metrics_inc(METRIC_FINDINGS, DETECTOR_ROBUST_Z, role_name(role));
 		LOG_INFO("finding", LOG_TEXT("summary", labels_get(&event.annotations, "summary")),
@@ -186,10 +200,11 @@ static void fold_signal(struct analyzer *analyzer, const struct watched_workload
 	sight_fold(workload->sight, &analyzer->sight, role, &column, now_ms);
 }
 
-static void tell_watch(void *argument, const struct event *event, enum finding_change change)
+static void tell_watch(void *argument, struct event *event, enum finding_change change)
 {
 	struct analyzer *analyzer = argument;
 
+	place_finding(analyzer, event);
 	if (change == FINDING_OPENED) {
 		metrics_inc(METRIC_FINDINGS, labels_get(&event->labels, "detector"),
 			labels_get(&event->labels, "role"));

@@ -22,6 +22,7 @@
  *     of: counters                    counters (default; increases over the window) or gauges
  *     window: 5m
  *   pod_owner: nimbusguard:pod_owner:info
+ *   workload_node: nimbusguard:workload_node:pods
  */
 #include "analyzers/signals.h"
 
@@ -209,7 +210,7 @@ static void read_binding(struct signal_set *set, const struct yaml_reader *reade
 
 static void read_file(struct signal_set *set, const char *path, struct diagnostics *diagnostics)
 {
-	static const char *const keys[] = {"signals", "pod_owner", NULL};
+	static const char *const keys[] = {"signals", "pod_owner", "workload_node", NULL};
 	struct yaml_document *document = yaml_open_file(path, diagnostics);
 	struct yaml_reader reader = {.file = path, .diagnostics = diagnostics};
 	bool seen[ROLE_COUNT] = {false};
@@ -228,6 +229,8 @@ static void read_file(struct signal_set *set, const char *path, struct diagnosti
 				read_binding(set, &reader, list->children[i], seen);
 		if (yaml_get(root, "pod_owner") != NULL)
 			read_selector(&reader, root, "pod_owner", &set->pod_owner);
+		if (yaml_get(root, "workload_node") != NULL)
+			read_selector(&reader, root, "workload_node", &set->workload_node);
 	}
 	yaml_close(document);
 }
@@ -253,6 +256,7 @@ enum status signal_set_load(struct signal_set *set, const char *const *paths, si
 	for (int i = 0; i < ROLE_COUNT; i++)
 		clear_matchers(&set->roles[i]);
 	matchers_init(&set->pod_owner);
+	matchers_init(&set->workload_node);
 	for (size_t i = 0; i < count; i++)
 		read_file(set, paths[i], diagnostics);
 	if (count > 0 && diagnostics->errors == errors)
@@ -265,6 +269,7 @@ void signal_set_fini(struct signal_set *set)
 	for (int i = 0; i < ROLE_COUNT; i++)
 		clear_matchers(&set->roles[i]);
 	matchers_fini(&set->pod_owner);
+	matchers_fini(&set->workload_node);
 }
 
 size_t signal_set_selectors(const struct signal_set *set, const struct matchers **selectors)
@@ -286,5 +291,7 @@ size_t signal_set_selectors(const struct signal_set *set, const struct matchers 
 	}
 	if (set->pod_owner.count > 0)
 		selectors[count++] = &set->pod_owner;
+	if (set->workload_node.count > 0)
+		selectors[count++] = &set->workload_node;
 	return count;
 }

@@ -42,6 +42,8 @@ struct signal_binding {
 struct signal_set {
 	struct signal_binding roles[ROLE_COUNT];
 	struct matchers pod_owner; /* series whose labels name pod and workload; empty: none */
+	struct matchers
+		workload_node; /* workload and node that all of its pods are on; empty: none */
 };
 
 /* What is wrong is in diagnostics; STATUS_BAD_INPUT when there was an error. */
@@ -49,9 +51,10 @@ enum status signal_set_load(struct signal_set *set, const char *const *paths, si
 	struct diagnostics *diagnostics) MUST_CHECK;
 void signal_set_fini(struct signal_set *set);
 
-/* All selectors of series from outside that the set reads, in the order of roles, pod_owner last.
+/* All selectors of series from outside that the set reads, in the order of roles, pod_owner and
+ * workload_node last.
  * selectors: [SIGNAL_SELECTORS_MAX]; valid as long as the set. Returns their number. */
-#define SIGNAL_SELECTORS_MAX (2 * ROLE_COUNT + 1)
+#define SIGNAL_SELECTORS_MAX (2 * ROLE_COUNT + 2)
 size_t signal_set_selectors(const struct signal_set *set, const struct matchers **selectors);
 
 #endif

@@ -55,8 +55,10 @@ struct store *analyzer_store(struct analyzer *analyzer);
 const struct clock *analyzer_clock(struct analyzer *analyzer);
 /* As school_progress() of the net for all workloads; false too when it is not trained here. */
 bool analyzer_school(struct analyzer *analyzer, struct school_progress *progress);
-/* A copy of the matchers of pod_owner; STATUS_NOT_FOUND when none is bound. */
+/* A copy of the matchers of pod_owner, or of workload_node; STATUS_NOT_FOUND when none is bound. */
 enum status analyzer_pod_owner_matchers(struct analyzer *analyzer,
+	struct matchers *matchers) MUST_CHECK;
+enum status analyzer_workload_node_matchers(struct analyzer *analyzer,
 	struct matchers *matchers) MUST_CHECK;
 
 #endif

@@ -31,7 +31,7 @@ struct watcher {
 };
 
 /* tell: an event of a finding that begins, goes on or ends. */
-typedef void watcher_tell_fn(void *argument, const struct event *event, enum finding_change change);
+typedef void watcher_tell_fn(void *argument, struct event *event, enum finding_change change);
 
 /* Before the workloads: models that are ready take their places. */
 void watcher_begin(struct watcher *watcher, struct roster *roster);

@@ -7,7 +7,7 @@
  *
  * endsAt is null while it fires; score and confidence are null when they are not a number. The
  * fingerprint is written for readers; reading computes it anew from the labels. "group", 16 hex
- * digits, stands there for findings that belong to others.
+ * digits, stands there for findings that belong to others, "node" for those whose pods are all on one.
  */
 #include "base/event.h"
 
@@ -40,6 +40,7 @@ void event_fini(struct event *event)
 	labels_fini(&event->annotations);
 	mem_free(event->receiver);
 	mem_free(event->generator_url);
+	mem_free(event->node);
 	event_init(event);
 }
 
@@ -53,11 +54,12 @@ enum status event_clone(struct event *copy, const struct event *event)
 {
 	*copy = *event;
 	copy->labels = copy->annotations = (struct labels){0};
-	copy->receiver = copy->generator_url = NULL;
+	copy->receiver = copy->generator_url = copy->node = NULL;
 	if (!labels_clone(&copy->labels, &event->labels) &&
 		!labels_clone(&copy->annotations, &event->annotations) &&
 		clone_text(&copy->receiver, event->receiver) &&
-		clone_text(&copy->generator_url, event->generator_url))
+		clone_text(&copy->generator_url, event->generator_url) &&
+		clone_text(&copy->node, event->node))
 		return STATUS_OK;
 	event_fini(copy);
 	return STATUS_NO_MEMORY;
@@ -111,6 +113,8 @@ void event_write_json(struct buf *buf, const struct event *event)
 	buf_add_json_number(buf, event->score);
 	buf_add_text(buf, ",\"confidence\":");
 	buf_add_json_number(buf, event->confidence);
+	if (event->node)
+		write_text(buf, "node", event->node);
 	if (event->group)
 		buf_printf(buf, ",\"group\":\"%016" PRIx64 "\"", event->group);
 	buf_add_char(buf, '}');
@@ -239,12 +243,13 @@ enum event_field {
 	FIELD_SCORE,
 	FIELD_CONFIDENCE,
 	FIELD_GROUP,
+	FIELD_NODE,
 	FIELD_COUNT
 };
 
 static const char *const field_names[FIELD_COUNT] = {"source", "status", "truncated", "startsAt",
 	"endsAt", "receivedAt", "labels", "annotations", "receiver", "generatorURL", "score",
-	"confidence", "group"};
+	"confidence", "group", "node"};
 
 static enum status read_field(struct event *event, enum event_field field,
 	const struct json_span *value, struct error *error)
@@ -276,6 +281,8 @@ static enum status read_field(struct event *event, enum event_field field,
 		return json_span_double(value, &event->confidence, error);
 	case FIELD_GROUP:
 		return read_group(value, &event->group, error);
+	case FIELD_NODE:
+		return json_span_strdup(value, &event->node, error);
 	case FIELD_COUNT:
 		break;
 	}

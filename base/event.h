@@ -30,8 +30,9 @@ struct event {
 	uint64_t fingerprint; /* identity over time: labels_fingerprint(&labels) */
 	int64_t starts_ms, ends_ms, received_ms; /* ends_ms 0: still firing */
 	struct labels labels, annotations;
-	char *receiver;           /* unescaped name of the Alertmanager receiver; NULL for others */
-	char *generator_url;      /* may be NULL */
+	char *receiver;      /* unescaped name of the Alertmanager receiver; NULL for others */
+	char *generator_url; /* may be NULL */
+	char *node; /* of findings: that all pods of the workload run on; NULL: unknown, several */
 	double score, confidence; /* findings and proposals; NaN for alerts */
 	uint64_t group;           /* findings of one trouble have the same; 0: none is known */
 	/* A finding carries its explanation in annotations: summary, description, value, expected, since. */

@@ -165,8 +165,9 @@ static void read_event(struct reading *at, const struct yaml_node *node, enum ev
 {
 	static const char *const alert_keys[] = {"at", "until", "labels", "annotations", NULL};
 	static const char *const finding_keys[] = {"at", "until", "labels", "annotations",
-		"confidence", "score", NULL};
+		"confidence", "score", "node", NULL};
 	struct case_event *event;
+	const char *name = NULL;
 
 	if (!keys(at, node, source != EVENT_ALERT ? finding_keys : alert_keys))
 		return;
@@ -194,6 +195,9 @@ static void read_event(struct reading *at, const struct yaml_node *node, enum ev
 		wrong(at, node, "it has no labels");
 	if (read_labels(at, yaml_get(node, "labels"), &event->event.labels))
 		event->event.fingerprint = labels_fingerprint(&event->event.labels);
+	text(at, node, "node", false, &name);
+	if (name != NULL && (event->event.node = mem_strdup(name)) == NULL)
+		wrong(at, node, "out of memory");
 	(void)read_labels(at, yaml_get(node, "annotations"), &event->event.annotations);
 }
 

@@ -1,5 +1,5 @@
 /*
- * The newest findings in a ring; those of the workload are handed to incidents_join(). A group is named
+ * The newest findings in a ring; those of the workload and of its node are handed to incidents_join(). A group is named
  * after the member that was told first, so that one that began earlier and is told later joins the
  * incident that is there. A finding that joins two groups belongs to the older one.
  */
@@ -10,7 +10,7 @@
 #include "analyzers/detect/incident.h"
 #include "base/workload.h"
 
-/* Detectors of one workload: a finding each, and each told anew some times. */
+/* Detectors of one workload, a finding each and each told anew some times, and of others on the node. */
 #define MEMBERS_MAX 64
 
 static bool read_workload(const struct labels *labels, uint64_t *hash)
@@ -35,8 +35,22 @@ static bool read_workload(const struct labels *labels, uint64_t *hash)
 	return key.kind != TARGET_NONE;
 }
 
-/* The workload's remembered findings, the newest first: [MEMBERS_MAX] places in the ring. */
-static size_t members_of(const struct finding_groups *groups, uint64_t workload,
+static uint64_t read_node(const struct event *finding)
+{
+	const char *cluster = labels_get(&finding->labels, "cluster");
+	struct workload_key key = {.kind = TARGET_NODE};
+
+	if (finding->node == NULL || strlen(finding->node) >= sizeof(key.name) ||
+		(cluster != NULL && strlen(cluster) >= sizeof(key.cluster)))
+		return 0;
+	memcpy(key.name, finding->node, strlen(finding->node));
+	if (cluster != NULL)
+		memcpy(key.cluster, cluster, strlen(cluster));
+	return workload_key_hash(&key) | 1;
+}
+
+/* The remembered findings of the workload and of the node, the newest first: [MEMBERS_MAX] places in the ring. */
+static size_t members_of(const struct finding_groups *groups, const struct grouped_finding *finding,
 	size_t members[MEMBERS_MAX])
 {
 	size_t count = 0;
@@ -44,7 +58,8 @@ static size_t members_of(const struct finding_groups *groups, uint64_t workload,
 	for (size_t i = 0; i < groups->count && count < MEMBERS_MAX; i++) {
 		size_t at = (groups->next + FINDING_GROUPS_MAX - 1 - i) % FINDING_GROUPS_MAX;
 
-		if (groups->ring[at].workload == workload)
+		if (groups->ring[at].workload == finding->workload ||
+			(finding->node != 0 && groups->ring[at].node == finding->node))
 			members[count++] = at;
 	}
 	return count;
@@ -63,6 +78,7 @@ static uint64_t join(const struct finding_groups *groups, const size_t *members,
 		/* What lasts for hours does not draw in all that begins meanwhile. */
 		findings[i] = (struct incident_finding){.id = i,
 			.workload = one->workload,
+			.node = one->node,
 			.since_ms = one->since_ms,
 			.until_ms = one->since_ms,
 			.surprise = one->surprise};
@@ -91,7 +107,8 @@ uint64_t finding_groups_of(struct finding_groups *groups, const struct event *fi
 
 	if (!read_workload(&finding->labels, &made.workload))
 		return 0;
-	count = members_of(groups, made.workload, members);
+	made.node = read_node(finding);
+	count = members_of(groups, &made, members);
 	for (size_t i = 0; i < count; i++) {
 		const struct grouped_finding *one = &groups->ring[members[i]];
 
@@ -115,7 +132,8 @@ void finding_groups_remember(struct finding_groups *groups, const struct event *
 	struct grouped_finding known = {.fingerprint = finding->fingerprint,
 		.group = finding->group,
 		.since_ms = finding->starts_ms,
-		.surprise = finding->score};
+		.surprise = finding->score,
+		.node = read_node(finding)};
 
 	if (known.group != 0 && read_workload(&finding->labels, &known.workload))
 		put(groups, &known);

@@ -1,6 +1,7 @@
 /*
- * Which findings belong together: those of one workload that began at about one time are one trouble,
- * and are given one group (struct event), by which the engine makes one incident of them.
+ * Which findings belong together: those of one workload that began at about one time are one trouble, and
+ * so are those of workloads whose pods are all on one node; they are given one group (struct event), by
+ * which the engine makes one incident of them.
  *
  * Ownership: plain values; nothing is allocated.
  * Limits: FINDING_GROUPS_MAX findings are remembered, the oldest is forgotten first.
@@ -15,13 +16,14 @@
 #include "base/event.h"
 
 #define FINDING_GROUPS_MAX 1024
-/* Of two findings of one workload that began so close to one another one is taken to tell of the
+/* Of two findings of one workload, or node, that began so close to one another one is taken to tell of the
  * other's cause: detectors look at windows of minutes, and one signal draws the next after it. */
 #define FINDING_GROUP_WINDOW_MS (10 * 60000)
 
 struct finding_groups {
 	struct grouped_finding {
 		uint64_t workload, fingerprint, group;
+		uint64_t node; /* 0: unknown */
 		int64_t since_ms;
 		double surprise;
 	} ring[FINDING_GROUPS_MAX];

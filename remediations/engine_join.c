@@ -8,6 +8,8 @@
  *   - open or handed over with a ticket, and both are findings of one group (struct event), and the
  *     event belongs to the same playbook or would only become a ticket. Nothing that would change the
  *     cluster joins another playbook's incident by its event.
+ * Findings of one group may be about several workloads on one node: they are one ticket where each would be
+ * no more than that; what has a remedy keeps its incident.
  * What two playbooks plan is known only after a look at the target: engine_join_plan() is asked then.
  *
  * An incident fires for as long as one of its events does. Each that joined the plan of its own playbook
@@ -40,6 +42,12 @@ static struct incident **place_of(const struct engine *engine, const struct targ
 	return &engine->places[workload_key_hash(&key) & (engine->index_size - 1)];
 }
 
+/* NULL: it belongs to no group. */
+static struct incident **group_of(const struct engine *engine, const struct event *event)
+{
+	return event->group ? &engine->groups[event->group & (engine->index_size - 1)] : NULL;
+}
+
 static struct companion **index_of(const struct engine *engine, uint64_t fingerprint)
 {
 	return &engine->companions[fingerprint & (engine->index_size - 1)];
@@ -56,8 +64,13 @@ static void link_companion(struct engine *engine, struct companion *companion)
 void engine_join_link(struct engine *engine, struct incident *incident)
 {
 	struct incident **place = place_of(engine, &incident->target);
+	struct incident **group = group_of(engine, &incident->event);
 
-	incident->next_place = NULL;
+	incident->next_place = incident->next_group = NULL;
+	if (group) {
+		incident->next_group = *group;
+		*group = incident;
+	}
 	if (place) {
 		incident->next_place = *place;
 		*place = incident;
@@ -71,7 +84,12 @@ void engine_join_link(struct engine *engine, struct incident *incident)
 void engine_join_unlink(struct engine *engine, struct incident *incident)
 {
 	struct incident **place = place_of(engine, &incident->target);
+	struct incident **group = group_of(engine, &incident->event);
 
+	while (group && *group && *group != incident)
+		group = &(*group)->next_group;
+	if (group && *group)
+		*group = incident->next_group;
 	while (place && *place && *place != incident)
 		place = &(*place)->next_place;
 	if (place && *place)
@@ -199,6 +217,28 @@ static bool answers(const struct incident *incident, const struct event *event,
 			steps_alike(playbook, &incident->event, event));
 }
 
+/* The ticket of other workloads, of one group with the event; an open one before one that is over. */
+static struct incident *find_in_group(const struct engine *engine, const struct event *event,
+	const struct playbook *playbook)
+{
+	struct incident **group = group_of(engine, event);
+	struct incident *incident = group ? *group : NULL, *ended = NULL;
+
+	for (; incident && only_tickets(playbook); incident = incident->next_group) {
+		const struct playbook *its =
+			playbooks_find(engine->config.playbooks, incident->playbook);
+
+		if (incident->event.group != event->group || !its || !only_tickets(its) ||
+			*incident->target_refusal.reason)
+			continue;
+		if (incident->open)
+			return incident;
+		if (has_ticket(incident))
+			ended = incident;
+	}
+	return ended;
+}
+
 struct incident *engine_find_alike(const struct engine *engine, const struct event *event,
 	const struct playbook *playbook, const struct target *target)
 {
@@ -212,10 +252,19 @@ struct incident *engine_find_alike(const struct engine *engine, const struct eve
 			return incident;
 		ended = incident;
 	}
-	return ended;
+	return ended ? ended : find_in_group(engine, event, playbook);
 }
 
 /* ---- joining ---- */
+
+static bool same_workload(const struct event *a, const struct event *b)
+{
+	struct workload_key one, other;
+
+	return !workload_key_from_labels(&one, &a->labels, NULL) &&
+		!workload_key_from_labels(&other, &b->labels, NULL) &&
+		workload_key_equal(&one, &other);
+}
 
 /* A finding by its sentence; an alert by the labels that the first one has otherwise. */
 static void tell_apart(const struct incident *incident, const struct event *event, char *text,
@@ -226,7 +275,10 @@ static void tell_apart(const struct incident *incident, const struct event *even
 
 	*text = '\0';
 	if (event->source == EVENT_FINDING && summary) {
-		snprintf(text, size, "%s", summary);
+		used = (size_t)snprintf(text, size, "%s", summary);
+		if (event->node && !same_workload(event, &incident->event) && used < size)
+			snprintf(text + used, size - used, "; its pods are all on node %s, too",
+				event->node);
 		return;
 	}
 	for (uint32_t i = 0; i < event->labels.count && used < size; i++) {

@@ -29,9 +29,10 @@ bool engine_allocate(struct engine *engine, unsigned incident_max)
 	engine->ids = mem_zalloc(size, sizeof(struct incident *));
 	engine->companions = mem_zalloc(size, sizeof(struct companion *));
 	engine->places = mem_zalloc(size, sizeof(struct incident *));
+	engine->groups = mem_zalloc(size, sizeof(struct incident *));
 	if (!engine->slots || !engine->free_slots || !engine->ended || !engine->dues ||
 		!engine->live || !engine->index || !engine->ids || !engine->companions ||
-		!engine->places || seen_init(&engine->seen, slots * 4 + 1024) ||
+		!engine->places || !engine->groups || seen_init(&engine->seen, slots * 4 + 1024) ||
 		storm_init(&engine->storm, (size_t)engine->config.limits.storm_alerts + 1))
 		return false;
 	for (size_t i = 0; i < slots; i++)
@@ -52,6 +53,7 @@ void engine_forget_all(struct engine *engine)
 	mem_free(engine->ids);
 	mem_free(engine->companions);
 	mem_free(engine->places);
+	mem_free(engine->groups);
 }
 
 static struct incident **index_of(const struct engine *engine, uint64_t fingerprint)

@@ -59,9 +59,10 @@ struct engine {
 	struct incident *
 		*index; /* by fingerprint, chained by next_same; [index_size], a power of 2 */
 	struct incident **ids; /* by id, chained by next_id; [index_size] */
-	/* Events that joined incidents, by fingerprint, and incidents by target: engine_join.c; [index_size]. */
+	/* Events that joined incidents, by fingerprint, and incidents by target and by group: engine_join.c;
+	 * [index_size]. */
 	struct companion **companions;
-	struct incident **places;
+	struct incident **places, **groups;
 	size_t index_size;
 	struct live *live; /* [slot_max], in no order */
 	size_t live_count;

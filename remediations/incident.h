@@ -204,6 +204,7 @@ struct incident {
 	struct incident *next_same;  /* in the engine's index by fingerprint */
 	struct incident *next_id;    /* and by id */
 	struct incident *next_place; /* and by target */
+	struct incident *next_group; /* and by group, where the event has one */
 };
 
 /* Takes a copy of the event. NULL: out of memory. */

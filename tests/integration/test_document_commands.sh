@@ -244,6 +244,7 @@ stop_demo() {
 # The demo, until it has added replicas; what the commands ask of is there then.
 start_demo() {
 	local tries=3000
+	: >"$TMPDIR/demo.out" # read below, and the process that opens it may begin later
 	nimbusguard demo --speed=120 --no-color --web.listen-address=127.0.0.1:0 --storage.path="$TMPDIR/state" \
 		--recording.path="$work/recording" \
 		>"$TMPDIR/demo.out" 2>&1 </dev/null &

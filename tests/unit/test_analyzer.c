@@ -79,7 +79,8 @@ static const char signals[] =
 	"- {role: cpu, selector: cpu, detect: both, min_deviation: 0.1}\n"
 	"- {role: replicas, selector: replicas}\n"
 	"- {role: restarts, selector: restarts, detect: up, min_deviation: 1}\n"
-	"pod_owner: owner\n";
+	"pod_owner: owner\n"
+	"workload_node: node_pods\n";
 
 static void found(void *argument, const struct event *finding)
 {
@@ -133,15 +134,16 @@ static int64_t now(const struct world *world)
 	return clock_now_ms(&world->clock.clock);
 }
 
-static void sample_of(struct world *world, const char *metric, const char *pod,
+/* where: a label's name and its value. */
+static void sample_at(struct world *world, const char *metric, const char *name, const char *where,
 	const char *workload, double value)
 {
 	struct label pairs[] = {{"__name__", metric, 8, (uint32_t)strlen(metric)},
 		{"namespace", "shop", 9, 4}, {"workload_kind", "Deployment", 13, 10},
 		{"workload", workload, 8, (uint32_t)strlen(workload)},
-		{"pod", pod, 3, (uint32_t)strlen(pod)}};
+		{name, where, (uint32_t)strlen(name), (uint32_t)strlen(where)}};
 	char raw[512];
-	int size = snprintf(raw, sizeof(raw), "%s/%s/%s", metric, workload, pod);
+	int size = snprintf(raw, sizeof(raw), "%s/%s/%s", metric, workload, where);
 	uint64_t counts[APPEND_RESULT_COUNT] = {0};
 	struct store_sample one = {.t_ms = now(world), .value = value};
 	struct error error;
@@ -151,6 +153,12 @@ static void sample_of(struct world *world, const char *metric, const char *pod,
 		STATUS_OK);
 	store_append(world->store, &one, 1, counts);
 	assert_int_equal(counts[APPEND_LATE] + counts[APPEND_CONFLICT] + counts[APPEND_FUTURE], 0);
+}
+
+static void sample_of(struct world *world, const char *metric, const char *pod,
+	const char *workload, double value)
+{
+	sample_at(world, metric, "pod", pod, workload, value);
 }
 
 static void sample(struct world *world, const char *metric, double value)
@@ -504,6 +512,47 @@ static double minute_mean(struct rollup *rollup, int64_t minute)
 	return mean;
 }
 
+static void a_workload_is_on_the_node_that_all_series_name(void **state)
+{
+	struct workload_key other = web;
+	struct world world;
+	char node[OBJECT_NAME_MAX];
+
+	open_world(&world, signals);
+	assert_false(analyzer_node_of_workload(world.analyzer, &web, node));
+	sample_at(&world, "node_pods", "node", "worker-1", "web", 2);
+	sample_at(&world, "node_pods", "node", "worker-2", "cart", 2);
+	assert_true(analyzer_node_of_workload(world.analyzer, &web, node));
+	assert_string_equal(node, "worker-1");
+	snprintf(other.cluster, sizeof(other.cluster), "east");
+	assert_false(analyzer_node_of_workload(world.analyzer, &other, node));
+	/* It moved: as long as the older one may hold, it is not known where it is. */
+	clock_manual_advance(&world.clock, 240000);
+	sample_at(&world, "node_pods", "node", "worker-2", "web", 2);
+	assert_false(analyzer_node_of_workload(world.analyzer, &web, node));
+	clock_manual_advance(&world.clock, 61000);
+	assert_true(analyzer_node_of_workload(world.analyzer, &web, node));
+	assert_string_equal(node, "worker-2");
+	/* Nothing was heard of late. */
+	clock_manual_advance(&world.clock, 240000);
+	assert_false(analyzer_node_of_workload(world.analyzer, &web, node));
+	close_world(&world);
+}
+
+static void a_finding_names_the_node_of_its_workload(void **state)
+{
+	struct world world;
+
+	open_world(&world, signals);
+	stream(&world, 60, 1);
+	sample_at(&world, "node_pods", "node", "worker-1", "web", 2);
+	stream(&world, 12, 9);
+	assert_int_equal(world.told.opened, 1);
+	assert_non_null(world.told.last.node);
+	assert_string_equal(world.told.last.node, "worker-1");
+	close_world(&world);
+}
+
 static void scans_fill_the_minutes_once_the_history_is_there(void **state)
 {
 	const struct rollup_limits limits = {.retention_ms = ROLLUP_RETENTION_MIN_MS,
@@ -704,6 +753,8 @@ int main(void)
 		cmocka_unit_test(values_are_folded_over_the_raw_samples),
 		cmocka_unit_test(readings_without_good_data_say_so),
 		cmocka_unit_test(pods_have_the_owner_that_all_series_name),
+		cmocka_unit_test(a_workload_is_on_the_node_that_all_series_name),
+		cmocka_unit_test(a_finding_names_the_node_of_its_workload),
 		cmocka_unit_test(workloads_are_known_once_they_were_seen),
 		cmocka_unit_test(the_page_shows_what_the_last_scan_saw),
 		cmocka_unit_test(a_reload_takes_new_signals_or_keeps_the_old),

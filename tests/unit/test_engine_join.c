@@ -22,12 +22,23 @@ static struct label pair(const char *name, const char *value)
 	return (struct label){name, value, (uint32_t)strlen(name), (uint32_t)strlen(value)};
 }
 
-/* One of web's alerts (pod not NULL) or findings. */
+static const char *of = "web"; /* the workload of the next events */
+static const char *summary;    /* of the next findings, whose pods are on a node; NULL: none */
+
+static int of_web(void **st)
+{
+	(void)st;
+	of = "web";
+	summary = NULL;
+	return 0;
+}
+
+/* One of its alerts (pod not NULL) or findings. */
 static void make_event(struct event *event, const char *name, const char *pod, bool firing,
 	int64_t starts_ms)
 {
 	struct label pairs[] = {pair(pod ? "alertname" : "finding", name),
-		pair("namespace", "shop"), pair("workload", "web"),
+		pair("namespace", "shop"), pair("workload", of),
 		pair("workload_kind", "Deployment"), pair("pod", pod ? pod : "")};
 
 	event_init(event);
@@ -62,6 +73,12 @@ static void find(struct bench *bench, const char *name, uint64_t group, bool fir
 	event.source = EVENT_FINDING;
 	event.score = event.confidence = 1;
 	event.group = group;
+	if (summary) {
+		struct label annotation = pair("summary", summary);
+
+		assert_int_equal(labels_init(&event.annotations, &annotation, 1, NULL), STATUS_OK);
+		event.node = mem_strdup("worker-1");
+	}
 	hear(bench, &event);
 }
 
@@ -374,6 +391,67 @@ static void a_remedy_is_not_swallowed_by_a_ticket(void **st)
 	bench_close(bench);
 }
 
+/* Of one group are findings of two workloads when the pods of both are on one node. */
+static void findings_of_two_workloads_in_one_group_are_one_ticket(void **st)
+{
+	struct bench *bench = bench_open(MODE_AUTO, false);
+	char joined[1024];
+
+	(void)st;
+	load_text(bench, findings_text);
+	find(bench, "cpu_high", GROUP, true, START_MS);
+	of = "api";
+	/* While it is on its way, and when it is open. */
+	summary = "cpu of api is high";
+	find(bench, "cpu_high", GROUP, true, START_MS + 1000);
+	summary = NULL;
+	settle(bench);
+	companions_write(only(bench), joined, sizeof(joined));
+	assert_string_equal(joined,
+		"cpu_high (cpu of api is high; its pods are all on node worker-1, too)");
+	find(bench, "latency_high", GROUP, true, START_MS + 60000);
+	settle(bench);
+	assert_int_equal(sent_tickets(bench), 1);
+	assert_int_equal(incident_count(bench), 1);
+	assert_int_equal(only(bench)->joined, 2);
+	/* Told again, they are known; and after a restart. */
+	find(bench, "cpu_high", GROUP, true, START_MS + 1000);
+	bench_restart(bench);
+	find(bench, "latency_high", GROUP, true, START_MS + 60000);
+	find(bench, "errors_high", GROUP, true, START_MS + 70000);
+	settle(bench);
+	assert_int_equal(sent_tickets(bench), 1);
+	assert_int_equal(only(bench)->joined, 3);
+	find(bench, "errors_high", GROUP + 1, true, START_MS + 80000);
+	settle(bench);
+	assert_int_equal(sent_tickets(bench), 2);
+	bench_close(bench);
+}
+
+static void remedies_of_two_workloads_in_one_group_stay_apart(void **st)
+{
+	struct bench *bench = bench_open(MODE_AUTO, false);
+
+	(void)st;
+	load_text(bench, findings_text);
+	load_text(bench, remedy_text);
+	/* A remedy joins no ticket of another workload, and a ticket no remedy of one. */
+	find(bench, "latency_high", GROUP, true, START_MS);
+	of = "api";
+	find(bench, "saturation_high", GROUP, true, START_MS + 1000);
+	of = "cart";
+	find(bench, "saturation_high", GROUP, true, START_MS + 2000);
+	settle(bench);
+	assert_int_equal(incident_count(bench), 3);
+	of = "db";
+	find(bench, "saturation_high", GROUP + 1, true, START_MS + 3000);
+	of = "queue";
+	find(bench, "latency_high", GROUP + 1, true, START_MS + 4000);
+	settle(bench);
+	assert_int_equal(incident_count(bench), 5);
+	bench_close(bench);
+}
+
 /* ---- replicas ---- */
 
 static void the_leaders_incident_ends_the_twin_that_began_with_another_alert(void **st)
@@ -447,6 +525,10 @@ int main(void)
 		cmocka_unit_test(findings_of_one_group_are_one_ticket),
 		cmocka_unit_test(a_ticket_of_several_findings_is_over_with_the_last_one),
 		cmocka_unit_test(findings_of_two_groups_are_two_tickets),
+		cmocka_unit_test_teardown(findings_of_two_workloads_in_one_group_are_one_ticket,
+			of_web),
+		cmocka_unit_test_teardown(remedies_of_two_workloads_in_one_group_stay_apart,
+			of_web),
 		cmocka_unit_test(a_symptom_joins_the_remedy_and_is_heard_anew_when_it_outlasts_it),
 		cmocka_unit_test(a_remedy_is_not_swallowed_by_a_ticket),
 		cmocka_unit_test(the_leaders_incident_ends_the_twin_that_began_with_another_alert),

@@ -76,6 +76,9 @@ static void copy_is_equal_and_apart(void **state)
 	struct buf one, two;
 
 	assert_int_equal(event_read_json(&event, alert, strlen(alert), NULL), STATUS_OK);
+	assert_null(event.node);
+	event.node = mem_strdup("worker-\"7\"");
+	assert_non_null(event.node);
 	assert_int_equal(event_clone(&copy, &event), STATUS_OK);
 	buf_init(&one, 65536);
 	buf_init(&two, 65536);
@@ -83,6 +86,9 @@ static void copy_is_equal_and_apart(void **state)
 	event_fini(&event);
 	event_write_json(&two, &copy);
 	assert_string_equal(one.data, two.data);
+	event_fini(&copy);
+	assert_int_equal(event_read_json(&copy, two.data, two.size, NULL), STATUS_OK);
+	assert_string_equal(copy.node, "worker-\"7\"");
 	event_fini(&copy);
 	buf_fini(&one);
 	buf_fini(&two);

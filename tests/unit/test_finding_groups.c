@@ -11,11 +11,14 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "daemon/finding_groups.h"
 
 #define MINUTE INT64_C(60000)
 
 static struct finding_groups groups;
+/* node: that the next findings name; NULL: none. */
+static const char *on_node, *in_cluster = "";
 
 static struct label pair(const char *name, const char *value)
 {
@@ -26,19 +29,23 @@ static int empty(void **st)
 {
 	(void)st;
 	memset(&groups, 0, sizeof(groups));
+	on_node = NULL;
+	in_cluster = "";
 	return 0;
 }
 
 static uint64_t group_of(const char *finding, const char *workload, bool firing, int64_t since_ms)
 {
 	struct label pairs[] = {pair("finding", finding), pair("namespace", "shop"),
-		pair("workload", workload), pair("workload_kind", "Deployment")};
+		pair("workload", workload), pair("workload_kind", "Deployment"),
+		pair("cluster", in_cluster)};
 	struct event event;
 	uint64_t group;
 
 	event_init(&event);
-	assert_int_equal(labels_init(&event.labels, pairs, 4, NULL), STATUS_OK);
+	assert_int_equal(labels_init(&event.labels, pairs, 5, NULL), STATUS_OK);
 	event.source = EVENT_FINDING;
+	event.node = on_node != NULL ? mem_strdup(on_node) : NULL;
 	event.firing = firing;
 	event.fingerprint = labels_fingerprint(&event.labels);
 	event.starts_ms = since_ms;
@@ -70,6 +77,32 @@ static void what_begins_later_or_elsewhere_is_another_group(void **st)
 	assert_int_not_equal(later, first);
 	assert_int_not_equal(elsewhere, first);
 	assert_int_not_equal(elsewhere, later);
+}
+
+static void findings_of_workloads_on_one_node_at_about_one_time_are_one_group(void **st)
+{
+	uint64_t first, other, alone;
+
+	(void)st;
+	on_node = "worker-1";
+	first = group_of("cpu_high", "web", true, 100 * MINUTE);
+	assert_int_equal(group_of("latency_high", "api", true, 105 * MINUTE), first);
+	/* What is of one workload with a member belongs to it, too. */
+	assert_int_equal(group_of("errors_high", "api", true, 108 * MINUTE), first);
+	assert_int_equal(group_of("latency_high", "api", false, 105 * MINUTE), first);
+	/* Another time, another node, a node of that name elsewhere, and no node known. */
+	assert_int_not_equal(group_of("cpu_high", "db", true, 130 * MINUTE), first);
+	on_node = "worker-2";
+	other = group_of("cpu_high", "cart", true, 101 * MINUTE);
+	assert_int_not_equal(other, first);
+	in_cluster = "east";
+	on_node = "worker-1";
+	assert_int_not_equal(group_of("cpu_high", "far", true, 101 * MINUTE), first);
+	in_cluster = "";
+	on_node = NULL;
+	alone = group_of("cpu_high", "lone", true, 101 * MINUTE);
+	assert_int_not_equal(alone, first);
+	assert_int_not_equal(group_of("cpu_high", "lone-2", true, 101 * MINUTE), alone);
 }
 
 static void a_finding_keeps_its_group(void **st)
@@ -131,6 +164,7 @@ static void remember(const char *finding, uint64_t group, int64_t since_ms, bool
 	event.source = EVENT_FINDING;
 	event.fingerprint = labels_fingerprint(&event.labels);
 	event.group = group;
+	event.node = on_node != NULL ? mem_strdup(on_node) : NULL;
 	event.starts_ms = since_ms;
 	finding_groups_remember(&groups, &event);
 	event_fini(&event);
@@ -139,7 +173,9 @@ static void remember(const char *finding, uint64_t group, int64_t since_ms, bool
 static void groups_of_before_a_restart_go_on(void **st)
 {
 	(void)st;
+	on_node = "worker-1";
 	remember("cpu_high", 0xabc, 100 * MINUTE, true);
+	on_node = NULL;
 	remember("memory_high", 0xdef, 200 * MINUTE, true);
 	/* What has no group, or no workload, is nothing to go on from. */
 	remember("errors_high", 0, 300 * MINUTE, true);
@@ -148,8 +184,11 @@ static void groups_of_before_a_restart_go_on(void **st)
 	assert_int_equal(group_of("cpu_high", "web", true, 100 * MINUTE), 0xabc);
 	assert_int_equal(group_of("cpu_high", "web", false, 100 * MINUTE), 0xabc);
 	assert_int_equal(group_of("latency_high", "web", true, 105 * MINUTE), 0xabc);
+	on_node = "worker-1";
+	assert_int_equal(group_of("latency_high", "api", true, 105 * MINUTE), 0xabc);
 	assert_int_equal(group_of("latency_high", "web", true, 205 * MINUTE), 0xdef);
-	assert_int_not_equal(group_of("latency_high", "api", true, 105 * MINUTE), 0xabc);
+	on_node = NULL;
+	assert_int_not_equal(group_of("latency_high", "db", true, 105 * MINUTE), 0xabc);
 }
 
 int main(void)
@@ -158,6 +197,8 @@ int main(void)
 		cmocka_unit_test_setup(findings_of_a_workload_at_about_one_time_are_one_group,
 			empty),
 		cmocka_unit_test_setup(what_begins_later_or_elsewhere_is_another_group, empty),
+		cmocka_unit_test_setup(
+			findings_of_workloads_on_one_node_at_about_one_time_are_one_group, empty),
 		cmocka_unit_test_setup(a_finding_keeps_its_group, empty),
 		cmocka_unit_test_setup(an_end_that_was_never_begun_has_no_group, empty),
 		cmocka_unit_test_setup(what_names_no_workload_has_no_group, empty),

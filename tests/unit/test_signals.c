@@ -79,7 +79,8 @@ static void a_binding_is_read_whole(void **state)
 		load(&set,
 			"signals:\n- role: cpu\n  selector: 'cores{a=\"b\"}'\n"
 			"  type: counter\n  detect: down\n  min_deviation: 0.5\n  interval: 30s\n"
-			"  stale_after: 5m\npod_owner: owner:info\n",
+			"  stale_after: 5m\npod_owner: owner:info\n"
+			"workload_node: node:pods{a=\"b\"}\n",
 			told, sizeof(told)),
 		STATUS_OK);
 	const struct signal_binding *cpu = &set.roles[ROLE_CPU];
@@ -92,6 +93,7 @@ static void a_binding_is_read_whole(void **state)
 	assert_int_equal(cpu->stale_ms, 300000);
 	assert_int_equal(cpu->matchers.count, 2);
 	assert_int_equal(set.pod_owner.count, 1);
+	assert_int_equal(set.workload_node.count, 2);
 	for (int role = 0; role < ROLE_COUNT; role++)
 		assert_true(role == ROLE_CPU || !set.roles[role].bound);
 	signal_set_fini(&set);
@@ -113,6 +115,7 @@ static void what_is_left_out_has_its_default(void **state)
 	assert_int_equal(set.roles[ROLE_LATENCY].stale_ms, 150000);
 	assert_int_equal(set.roles[ROLE_MEMORY].stale_ms, 240000);
 	assert_int_equal(set.pod_owner.count, 0);
+	assert_int_equal(set.workload_node.count, 0);
 	signal_set_fini(&set);
 }
 
@@ -131,6 +134,7 @@ static void the_bundled_file_binds_every_role_but_none_twice(void **state)
 	for (int role = 0; role < ROLE_COUNT; role++)
 		assert_true(set.roles[role].bound);
 	assert_int_equal(set.pod_owner.count, 1);
+	assert_int_equal(set.workload_node.count, 1);
 	signal_set_fini(&set);
 	diagnostics_fini(&diagnostics);
 }
@@ -196,7 +200,7 @@ static void a_quantile_and_a_ratio_are_read_whole(void **state)
 				 "- {role: error_rate, type: ratio, numerator: e, denominator: r, "
 				 "window: 2m, detect: up}\n"
 				 "- {role: saturation, type: ratio, numerator: u, denominator: s, "
-				 "of: gauges}\npod_owner: o\n",
+				 "of: gauges}\npod_owner: o\nworkload_node: n\n",
 				 told, sizeof(told)),
 		STATUS_OK);
 	const struct signal_binding *latency = &set.roles[ROLE_LATENCY];
@@ -212,8 +216,9 @@ static void a_quantile_and_a_ratio_are_read_whole(void **state)
 	assert_int_equal(errors->window_ms, 120000);
 	assert_int_equal(errors->detect, DIRECTION_UP);
 	assert_string_equal(errors->parts[1].list[0].value, "r");
-	assert_int_equal(signal_set_selectors(&set, selectors), 6);
+	assert_int_equal(signal_set_selectors(&set, selectors), 7);
 	assert_ptr_equal(selectors[5], &set.pod_owner);
+	assert_ptr_equal(selectors[6], &set.workload_node);
 	assert_int_equal(load(&other,
 				 "signals:\n"
 				 "- {role: latency, type: quantile, selector: b, quantile: 0.9}\n",
@@ -287,7 +292,7 @@ static void memory_that_is_out_is_an_answer(void **state)
 {
 	const char *path = write_file("a.yaml",
 		"signals:\n- {role: cpu, selector: '{a=~\"b.*\"}'}\n"
-		"- {role: memory, selector: m}\npod_owner: o\n");
+		"- {role: memory, selector: m}\npod_owner: o\nworkload_node: n\n");
 	bool reached;
 	long nth = 0;
 
@@ -304,7 +309,7 @@ static void memory_that_is_out_is_an_answer(void **state)
 		assert_true(status == STATUS_BAD_INPUT ||
 			(set.roles[ROLE_CPU].matchers.count == 1 &&
 				set.roles[ROLE_MEMORY].matchers.count == 1 &&
-				set.pod_owner.count == 1));
+				set.pod_owner.count == 1 && set.workload_node.count == 1));
 		assert_true(reached || status == STATUS_OK);
 		signal_set_fini(&set);
 		diagnostics_fini(&diagnostics);
