@@ -55,12 +55,13 @@ int command_evaluate(const struct command_line *line);
 int command_dataset(const struct command_line *line);
 int command_simulate(const struct command_line *line);
 int command_rightsize(const struct command_line *line);
+int command_floors(const struct command_line *line);
 int command_models(const struct command_line *line);
 /* Their usage texts, with a newline at the end. That of serve is followed by its settings. */
 extern const char serve_flags[], check_flags[], demo_flags[], actions_flags[], loadgen_flags[],
 	test_flags[], explain_flags[], rbac_flags[], replay_flags[], audit_flags[],
 	evaluate_flags[], dataset_flags[], models_flags[], simulate_flags[], rightsize_flags[],
-	load_flags[], sample_flags[];
+	load_flags[], sample_flags[], floors_flags[];
 
 struct sizing_prices; /* analyzers/rightsize/sizing.h */
 /* rightsize.price_* by the layers of configuration; an exit status. */

@@ -107,7 +107,8 @@ bool action_options_any(const struct action_options *options)
 {
 	return options->evict || options->local_data || options->unowned || options->foreign ||
 		options->in_place || options->by_resize || options->resize_failed ||
-		options->time_ms || options->content;
+		options->time_ms || options->content || options->floor_hold_ms ||
+		options->floor_until_ms || options->floor_end;
 }
 
 void command_describe(const struct command *command, char *text, size_t size)

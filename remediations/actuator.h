@@ -95,6 +95,10 @@ struct action_options {
 	/* Of what it sends by the playbook: a template, an address; 0: nothing. What is sent is made
 	 * anew from the playbook each time, as long as that says the same. */
 	uint64_t content;
+	/* adjust_autoscaler, of a least that is raised for a time (floor.h): for how long; until when,
+	 * once it is written; the least without it; whether this takes one down. */
+	int64_t floor_hold_ms, floor_until_ms, floor_before;
+	bool floor_end;
 };
 
 bool action_options_any(const struct action_options *options);
@@ -162,6 +166,12 @@ struct field_writer {
 #define LOOK_VERTICAL 8u   /* owner_of_resources */
 #define LOOK_NODES 16u     /* nodes, nodes_cordoned */
 
+/* What an autoscaler's annotations say of a floor (remediations/floor.h). */
+struct floor_mark {
+	int64_t until_ms; /* 0: there is none */
+	int32_t floor, before;
+};
+
 /* The HPA or ScaledObject that owns the replicas. */
 struct autoscaler_seen {
 	struct object_ref object; /* uid and version by LOOK_AUTOSCALER only */
@@ -171,6 +181,7 @@ struct autoscaler_seen {
 	char action_key[ACTION_ID_MAX];
 	char git_owner[64];
 	struct field_writer writer; /* of the bounds */
+	struct floor_mark floor;    /* a floor that still is its least */
 };
 
 /* What the cluster says of a target before it is touched; the guard judges it. */

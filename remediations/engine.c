@@ -91,7 +91,7 @@ struct engine *engine_open(const struct engine_config *config, const struct engi
 	engine->paused_since_ms = now_ms;
 	if (config->paused)
 		snprintf(engine->paused_by, sizeof(engine->paused_by), "configuration");
-	engine->next_due_ms = INT64_MAX;
+	engine->next_due_ms = engine->next_floor_ms = INT64_MAX;
 	engine->ledger_keep_ms = longest_memory(config);
 	ledger_init(&engine->ledger, LEDGER_MAX);
 	tracks_init(&engine->tracks);
@@ -510,6 +510,7 @@ void engine_tick(struct engine *engine, int64_t now_ms)
 	engine_flush(engine);
 	engine_keep_pause(engine);
 	engine_keep_tracks(engine);
+	engine_keep_floors(engine);
 	if (now_ms >= engine->next_due_ms) {
 		engine->next_due_ms = INT64_MAX;
 		for (size_t i = 0; i < engine->slot_max; i++) {
@@ -529,6 +530,8 @@ int64_t engine_due(const struct engine *engine)
 
 	if (engine->dirty_count > 0 && engine->next_flush_ms < due)
 		due = engine->next_flush_ms;
+	if (!engine->standby && !engine->draining && engine->next_floor_ms < due)
+		due = engine->next_floor_ms;
 	if (!engine->pause_noted && note < due)
 		due = note;
 	return due;

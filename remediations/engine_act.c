@@ -32,6 +32,7 @@ void engine_write(struct engine *engine, struct incident *incident)
 	status = engine->dirty_count ? STATUS_BUSY : ledger_add(&engine->ledger, &entry);
 	if (!status) {
 		action->written_ms = engine->now_ms;
+		engine_floor_written(engine, action);
 		engine_foresee(engine, incident, action);
 		engine_set_state(engine, incident, action, STATE_WRITTEN, "", "%s%s.",
 			action->dry_run ? "Dry run: " : "", action->plan.words);
@@ -335,6 +336,10 @@ static void undo_done(struct engine *engine, struct incident *incident, struct a
 	engine_record(engine, incident, NULL);
 	action->ended = true;
 	action->ended_ms = engine->now_ms;
+	if (action->expiry && !action->dry_run) {
+		engine_floor_fell(engine, incident, undone, "floor_expired", action->plan.words);
+		return;
+	}
 	if (undone && !action->dry_run)
 		engine_set_state(engine, incident, undone, STATE_ROLLED_BACK,
 			action->rollback ? "worse" : "undone", "%s by %s%s%s%s.",

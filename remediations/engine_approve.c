@@ -66,8 +66,10 @@ unsigned engine_approvals_needed(const struct engine *engine, const struct incid
 {
 	enum mode mode = engine_mode(engine, incident);
 
-	/* A rollback takes back what was approved or allowed, and nothing else. */
-	if (action->plan.kind == ACTION_TICKET || mode == MODE_OBSERVE || action->rollback)
+	/* A rollback takes back what was approved or allowed, and nothing else; that a floor falls back
+	 * was approved or allowed with it. */
+	if (action->plan.kind == ACTION_TICKET || mode == MODE_OBSERVE || action->rollback ||
+		action->expiry)
 		return 0;
 	if (engine->config.limits.two_persons & UINT32_C(1) << action->plan.kind)
 		return 2;
@@ -76,7 +78,7 @@ unsigned engine_approvals_needed(const struct engine *engine, const struct incid
 
 bool engine_approved(const struct action *action)
 {
-	return action->rollback ||
+	return action->rollback || action->expiry ||
 		(action->approval_count && action->approval_count >= action->approvals_needed);
 }
 

@@ -386,6 +386,13 @@ static void block(struct engine *engine, struct incident *incident, struct actio
 		engine_set_state(engine, incident, action, STATE_BLOCKED,
 			decision->gates[gate].reason, "%s", text);
 		engine_record(engine, incident, decision);
+		/* Somebody else set the bound since, or another floor took its place. */
+		if (action->expiry && !strcmp(action->reason, "changed_since")) {
+			engine_floor_fell(engine, incident,
+				incident_find_action(incident, action->undo_of), "floor_gone",
+				text);
+			return;
+		}
 		engine_next_step(engine, incident, action->reason, action->sentence);
 		return;
 	}

@@ -333,7 +333,9 @@ void engine_end(struct engine *engine, struct incident *incident, enum outcome o
 	engine_keep_live(engine, incident);
 	engine_tell(engine, incident, action, NEWS_STATE, incident_state_name(incident),
 		incident->sentence);
-	engine_tell(engine, incident, action, NEWS_OUTCOME, outcome_name(outcome),
-		incident->sentence);
+	/* What came of it was counted before its floor fell back. */
+	if (!action || !action->expiry)
+		engine_tell(engine, incident, action, NEWS_OUTCOME, outcome_name(outcome),
+			incident->sentence);
 	engine_record(engine, incident, NULL);
 }

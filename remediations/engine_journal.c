@@ -552,6 +552,7 @@ void engine_start(struct engine *engine, int64_t now_ms)
 {
 	engine->now_ms = engine->started_ms = now_ms;
 	engine->pause_noted = true;
+	engine->next_floor_ms = 0;
 	for (size_t i = 0; i < engine->slot_max; i++)
 		if (engine->slots[i] && engine->slots[i]->open)
 			engine_resume(engine, engine->slots[i]);

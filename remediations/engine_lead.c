@@ -79,6 +79,7 @@ void engine_lead(struct engine *engine, bool words_known, int64_t now_ms)
 		return;
 	engine->standby = false;
 	engine->lead_since_ms = now_ms;
+	engine->next_floor_ms = 0;
 	for (size_t i = 0; i < engine->slot_max; i++) {
 		struct incident *incident = engine->slots[i];
 

@@ -124,13 +124,13 @@ static void forget(struct engine *engine, struct incident *incident)
 }
 
 /* The incident that ended first is forgotten, but not before the journal has its end. */
-static void free_a_slot(struct engine *engine)
+static bool free_first(struct engine *engine, bool floors)
 {
 	for (size_t i = 0; i < engine->ended_count; i++) {
 		size_t at = (engine->ended_first + i) % engine->slot_max;
 		struct incident *old = engine->slots[engine->ended[at]];
 
-		if (!old->settled)
+		if (!old->settled || (!floors && engine_floor_stands(engine, old)))
 			continue;
 		if (i) {
 			engine_mark_open(engine, old);
@@ -139,8 +139,16 @@ static void free_a_slot(struct engine *engine)
 			engine->ended_count--;
 		}
 		forget(engine, old);
-		return;
+		return true;
 	}
+	return false;
+}
+
+/* Those whose floor has to fall back are forgotten last: what is on the object tells of it then. */
+static void free_a_slot(struct engine *engine)
+{
+	if (!free_first(engine, false))
+		(void)free_first(engine, true);
 }
 
 bool engine_take_slot(struct engine *engine, struct incident *incident)

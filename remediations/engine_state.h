@@ -78,6 +78,7 @@ struct engine {
 
 	uint64_t ticket_last; /* sequence part of the last ticket */
 	int64_t next_due_ms, next_flush_ms;
+	int64_t next_floor_ms; /* when floors are looked through; 0: at the next tick */
 
 	/* The checkpoint of events: moved over what is surely in the journal, see engine_settle(). */
 	uint64_t events_done, events_noted, mark_number, mark_sequence;
@@ -236,6 +237,17 @@ bool engine_payload(const struct engine *engine, const struct incident *incident
 	const struct action *action, char **payload, struct refusal *refusal);
 void engine_failed(struct engine *engine, struct incident *incident, const char *reason,
 	const char *words);
+
+/* engine_floor.c */
+/* What is written now stands until then. */
+void engine_floor_written(struct engine *engine, struct action *action);
+/* Whether a floor of it may still be there, which has to fall back. */
+bool engine_floor_stands(const struct engine *engine, const struct incident *incident);
+/* Takes down those whose time is over. */
+void engine_keep_floors(struct engine *engine);
+/* It was taken down, or is no longer there; the incident ends as it had ended before. */
+void engine_floor_fell(struct engine *engine, struct incident *incident, const struct action *floor,
+	const char *reason, const char *words);
 
 /* engine_effect.c */
 /* Notes what the verification's signal is now, and what is expected of it without the change. */

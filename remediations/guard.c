@@ -249,14 +249,37 @@ static void judge_data(const struct guard_question *question, struct gate_result
 	}
 }
 
+/* The proposal is younger than the playbook's `for`: no rule of Prometheus has waited for it. */
+static bool is_young(const struct guard_question *question, struct gate_result *result)
+{
+	const struct event *event = question->event;
+	int64_t hold = question->playbook->proposal_for_ms, age;
+	char held[32], wanted[32];
+
+	if (hold <= 0 || !event || event->source != EVENT_PROPOSAL)
+		return false;
+	age = question->now_ms - event->starts_ms;
+	if (age >= hold)
+		return false;
+	format_duration(age > 0 ? age - age % 1000 : 0, held, sizeof(held));
+	format_duration(hold, wanted, sizeof(wanted));
+	gate_saw(result, "the proposal holds for %s", held);
+	gate_wanted(result, "for %s", wanted);
+	gate_refuse_for_now(result, event->starts_ms + hold);
+	return true;
+}
+
 static void judge_conditions(const struct guard_question *question, struct gate_result *result)
 {
 	const struct playbook *playbook = question->playbook;
 
-	if (!playbook || !playbook->condition_count || question->undo) {
+	if (!playbook || question->undo ||
+		(!is_young(question, result) && !playbook->condition_count)) {
 		result->verdict = GATE_NOT_ASKED;
 		return;
 	}
+	if (result->verdict == GATE_REFUSE)
+		return;
 	for (size_t i = 0; i < playbook->condition_count; i++) {
 		signal_test_write(&playbook->conditions[i], &question->conditions[i], result->value,
 			sizeof(result->value));

@@ -102,6 +102,7 @@ struct action {
 	unsigned step;
 	bool hand_over; /* the ticket at an incident's end */
 	bool rollback;  /* an undo because it got worse */
+	bool expiry;    /* an undo because the time of its floor is over */
 	bool ended;
 	bool dry_run;
 	enum action_state state;

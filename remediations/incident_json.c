@@ -87,6 +87,10 @@ static const struct field option_fields[] = {
 	FIELD(FIELD_BOOL, struct action_options, resize_failed),
 	FIELD_NAMED("time_ms", FIELD_AMOUNT, struct action_options, time_ms),
 	FIELD(FIELD_HASH, struct action_options, content),
+	FIELD_NAMED("floor_hold_ms", FIELD_AMOUNT, struct action_options, floor_hold_ms),
+	FIELD_NAMED("floor_until", FIELD_TIME, struct action_options, floor_until_ms),
+	FIELD_NAMED("floor_before", FIELD_AMOUNT, struct action_options, floor_before),
+	FIELD(FIELD_BOOL, struct action_options, floor_end),
 };
 
 static const struct field action_fields[] = {
@@ -96,6 +100,7 @@ static const struct field action_fields[] = {
 	FIELD(FIELD_UNSIGNED, struct action, step),
 	FIELD(FIELD_BOOL, struct action, hand_over),
 	FIELD(FIELD_BOOL, struct action, rollback),
+	FIELD(FIELD_BOOL, struct action, expiry),
 	FIELD(FIELD_BOOL, struct action, ended),
 	FIELD(FIELD_BOOL, struct action, dry_run),
 	FIELD_ENUM("state", struct action, state, state_word),

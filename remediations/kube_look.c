@@ -8,6 +8,7 @@
 #include "base/clock.h"
 
 #include "remediations/actions/shapes.h"
+#include "remediations/floor.h"
 #include "remediations/kube_list.h"
 #include "remediations/kube_managers.h"
 #include "remediations/kube_object.h"
@@ -77,6 +78,9 @@ static enum status read_autoscaler(struct kube_look *look, struct observation *o
 		memcpy(seen->action_key, key, strlen(key) + 1);
 	read_bounds(seen, json_object_get(object, "spec"));
 	seen->paused = is_paused(object);
+	if (floor_read(object, &seen->floor) != FLOOR_MARKED ||
+		seen->floor.floor != seen->replicas_min)
+		seen->floor = (struct floor_mark){0};
 	kube_git_owner(object, seen->object.kind, seen->git_owner, sizeof(seen->git_owner));
 	kube_field_writer(object, seen->object.kind, KUBE_WRITTEN_BOUNDS, "", &seen->writer);
 	seen->looked = true;

@@ -142,6 +142,16 @@ static uint64_t plan_hash(const struct plan *plan, const struct target *target)
 	/* Which way it is done is part of what is approved; what else it might have been is not. */
 	if (plan->options.by_resize)
 		hash = hash_text(hash, "in place");
+	if (plan->options.floor_hold_ms || plan->options.floor_end) {
+		char words[64];
+
+		snprintf(words, sizeof(words), "floor %" PRId64 " %" PRId64 " %d",
+			plan->options.floor_hold_ms, plan->options.floor_before,
+			plan->options.floor_end);
+		hash = hash_text(hash, words);
+	}
+	options.floor_hold_ms = options.floor_until_ms = options.floor_before = 0;
+	options.floor_end = false;
 	options.in_place = IN_PLACE_NEVER;
 	options.by_resize = options.resize_failed = false;
 	if (action_options_any(&options)) {
@@ -195,6 +205,23 @@ void plan_make(struct plan *plan, const struct plan_question *question)
 	plan->hash = plan_hash(plan, question->target);
 }
 
+/* A floor falls back to what was there without it, also where it took the place of another one. Which
+ * one is there its end tells. False: it is another one by now. */
+static bool invert_floor(struct plan *plan, const struct plan *done, bool seen,
+	const struct observation *observation)
+{
+	const struct action_options *options = &done->options;
+	const struct change *least = changes_find(&done->changes, CHANGE_REPLICAS_MIN);
+
+	if (!options->floor_hold_ms || !least)
+		return true;
+	changes_set(&plan->changes, CHANGE_REPLICAS_MIN, least->after, options->floor_before);
+	plan->options.floor_hold_ms = plan->options.floor_until_ms = 0;
+	plan->options.floor_end = true;
+	return !seen || !observation->autoscaler.floor.until_ms ||
+		observation->autoscaler.floor.until_ms == options->floor_until_ms;
+}
+
 /* The version of what is written is the one that was looked at now. */
 static void renew_object(struct plan *plan, const struct observation *observation)
 {
@@ -224,12 +251,13 @@ char *plan_payload(const struct plan_question *question, const char *action_id)
 void plan_invert(struct plan *plan, const struct plan *done, const char *done_id,
 	const struct target *target, const struct observation *observation)
 {
-	bool seen = observation && !observation->error.code;
+	bool seen = observation && !observation->error.code, same;
 	size_t used;
 
 	*plan = *done;
 	plan->refusal = (struct refusal){.reason = ""};
 	plan->changes = changes_inverse(&done->changes);
+	same = invert_floor(plan, done, seen, observation);
 	plan->shrinks = changes_shrink(&plan->changes);
 	renew_numbers(plan, seen ? observation : NULL);
 	if (action_class(plan->kind)->inverse) {
@@ -241,7 +269,8 @@ void plan_invert(struct plan *plan, const struct plan *done, const char *done_id
 			action_kind_name(plan->kind));
 	}
 	/* Only what we wrote and nobody changed since is put back. */
-	if (!*plan->refusal.reason && seen && plan_applied(done, target, done_id, observation) != 1)
+	if (!*plan->refusal.reason && seen &&
+		(!same || plan_applied(done, target, done_id, observation) != 1))
 		refusal_set(&plan->refusal, "changed_since",
 			"The value is no longer the one that was written: somebody else changed it.");
 	if (seen)

@@ -86,6 +86,8 @@ struct playbook {
 	int priority;   /* higher is asked first */
 	enum mode mode; /* at most this one, whatever the service's mode is */
 	struct trigger triggers[EVENT_PROPOSAL + 1]; /* by enum event_source */
+	/* The trigger's `for`: a proposal, which no rule has held back, is answered when it has held so long. */
+	int64_t proposal_for_ms;
 	struct target_spec target;
 	struct signal_test conditions[PLAYBOOK_CONDITIONS_MAX];
 	size_t condition_count;

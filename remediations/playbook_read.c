@@ -17,6 +17,8 @@
 
 #define DAY_MS (24 * 3600 * INT64_C(1000))
 
+#define PROPOSAL_FOR_MAX_MS (30 * 60000) /* a blocked incident is given up after an hour */
+
 struct reading {
 	struct yaml_reader at;
 	struct playbook *playbook;
@@ -131,6 +133,12 @@ static void read_trigger(struct reading *reading, const struct yaml_node *root)
 		yaml_report(&reading->at, map, "a trigger has an alert, a finding or a proposal");
 	yaml_read_duration(&reading->at, map, "range", false, 1000, 7 * DAY_MS, &reading->range_ms);
 	yaml_read_duration(&reading->at, map, "for", false, 0, 7 * DAY_MS, &reading->for_ms);
+	if (!reading->playbook->triggers[EVENT_PROPOSAL].set)
+		return;
+	reading->playbook->proposal_for_ms = reading->for_ms;
+	if (reading->for_ms > PROPOSAL_FOR_MAX_MS)
+		yaml_report(&reading->at, yaml_get(map, "for"),
+			"for: a proposal is held back for 30m at most");
 }
 
 /* ---- target ---- */
@@ -450,6 +458,21 @@ static void check_proposed(struct reading *reading, const struct yaml_node *root
 			": the trigger may be nothing but a proposal");
 }
 
+/* A floor that falls back before it is verified would be taken for somebody's no. */
+static void check_floor(struct reading *reading, const struct yaml_node *root, size_t step)
+{
+	const struct playbook *playbook = reading->playbook;
+	int64_t hold_ms = playbook->steps[step].options.floor_hold_ms;
+	const struct yaml_node *list = yaml_get(root, "steps");
+	char after[32];
+
+	if (hold_ms == 0 || !playbook->verified || hold_ms > playbook->verify_after_ms)
+		return;
+	format_duration(playbook->verify_after_ms, after, sizeof(after));
+	yaml_report(&reading->at, yaml_get(list->children[step], "for"),
+		"for: the floor would fall back before it is verified, %s after it is set", after);
+}
+
 static void check_whole(struct reading *reading, const struct yaml_node *root)
 {
 	const struct playbook *playbook = reading->playbook;
@@ -466,8 +489,10 @@ static void check_whole(struct reading *reading, const struct yaml_node *root)
 		yaml_report(&reading->at, yaml_get(root, "steps"),
 			"%s accompanies the step after it, and there is none",
 			action_kind_name(playbook->steps[playbook->step_count - 1].action));
-	for (size_t i = 0; i < playbook->step_count; i++)
+	for (size_t i = 0; i < playbook->step_count; i++) {
 		check_proposed(reading, root, &playbook->steps[i]);
+		check_floor(reading, root, i);
+	}
 	if (changes && playbook->target.none)
 		yaml_report(&reading->at, root,
 			"a step that changes something needs a target with a kind");

@@ -5,13 +5,18 @@
  * ScaledObject is written in its stead.
  *
  * The least never goes above the most; where a step would lead there it stops at the other bound.
+ *
+ * A least that is raised `for` a time is a floor (remediations/floor.h): the same patch marks the object
+ * with its end and with the least that was there without it, which is put back when that time is over.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
+#include "base/parse.h"
 #include "remediations/actions/shapes.h"
+#include "remediations/floor.h"
 #include "remediations/kube_object.h"
 #include "remediations/words.h"
 
@@ -28,6 +33,21 @@ static void read_bound(const struct step_reading *reading, struct playbook_step 
 	step_read_amount(reading, key, UNIT_COUNT, true, &change->amount);
 	if (change->amount.kind != AMOUNT_ABSOLUTE && change->amount.value < 0)
 		step_need_condition(reading);
+}
+
+/* Only what is raised can fall back. */
+static void read_hold(const struct step_reading *reading, struct playbook_step *step)
+{
+	const struct yaml_node *map = reading->map;
+	const struct step_change *least = &step->changes[0];
+
+	if (!yaml_read_duration(reading->at, map, "for", false, FLOOR_HOLD_MIN_MS,
+		    FLOOR_HOLD_MAX_MS, &step->options.floor_hold_ms))
+		return;
+	if (step->change_count != 1 || least->field != CHANGE_REPLICAS_MIN ||
+		(least->amount.kind != AMOUNT_ABSOLUTE && least->amount.value < 0))
+		yaml_report(reading->at, yaml_get(map, "for"),
+			"for is the time of a floor: the step raises min, and does not touch max");
 }
 
 static void read_step(const struct step_reading *reading, struct playbook_step *step)
@@ -51,6 +71,7 @@ static void read_step(const struct step_reading *reading, struct playbook_step *
 	if (lowest && highest && lowest > highest)
 		yaml_report(reading->at, yaml_get(map, "floor"), "the floor is above the ceiling");
 	step_warn_replicas(reading, "ceiling", highest);
+	read_hold(reading, step);
 }
 
 /* ---- the plan ---- */
@@ -100,6 +121,29 @@ static void keep_order(struct plan *plan, const struct autoscaler_seen *seen)
 		changes_set(&plan->changes, CHANGE_REPLICAS_MIN, least->before, highest);
 }
 
+/* A floor in the place of one that still stands falls back to what was there before both. Whoever
+ * writes the least otherwise takes the marks of a floor away. */
+static void plan_floor(struct plan *plan, const struct floor_mark *there)
+{
+	const struct change *least = changes_find(&plan->changes, CHANGE_REPLICAS_MIN);
+	struct action_options *options = &plan->options;
+	size_t used = strlen(plan->words);
+	char hold[32];
+
+	if (!least)
+		return;
+	options->floor_end = !options->floor_hold_ms && there->until_ms;
+	if (!options->floor_hold_ms)
+		return;
+	options->floor_before = there->until_ms ? there->before : least->before;
+	format_duration(options->floor_hold_ms, hold, sizeof(hold));
+	snprintf(plan->words + used, sizeof(plan->words) - used, " for %s, then %" PRId64, hold,
+		options->floor_before);
+	if (least->after < least->before)
+		refusal_set(&plan->refusal, "no_change",
+			"A floor for a time is never below the least that is there.");
+}
+
 static void make_plan(struct plan *plan, const struct plan_question *question)
 {
 	const struct playbook_step *step = question->step;
@@ -128,6 +172,7 @@ static void make_plan(struct plan *plan, const struct plan_question *question)
 		"%s: ", question->observation->owner_of_replicas);
 	used = strlen(plan->words);
 	changes_write(&plan->changes, plan->words + used, sizeof(plan->words) - used);
+	plan_floor(plan, &question->observation->autoscaler.floor);
 	if (!changes_any(&plan->changes))
 		refusal_set(&plan->refusal, "no_change",
 			"The autoscaler's bounds already are as far as this step may go.");
@@ -153,6 +198,12 @@ static void describe(struct words *words, const struct command *command)
 	words_add(words, "set %s of %s %s for ", changes, target_kind_name(command->object.kind),
 		command->object.name);
 	words_add_target(words, &command->target);
+	if (command->options.floor_until_ms) {
+		char until[32];
+
+		format_rfc3339(command->options.floor_until_ms, until, sizeof(until));
+		words_add(words, " until %s, then %" PRId64, until, command->options.floor_before);
+	}
 }
 
 /* ---- on the cluster ---- */
@@ -179,9 +230,21 @@ static enum status check(const struct command *command, struct error *error)
 static void write_body(struct buf *body, const struct sending *sending)
 {
 	const struct changes *changes = &sending->command->changes;
+	const struct action_options *options = &sending->command->options;
+	struct floor_mark mark = {.before = (int32_t)options->floor_before,
+		.floor = (int32_t)changes_after(changes, CHANGE_REPLICAS_MIN, 0)};
+	char marks[FLOOR_MARKS_MAX] = "";
 
+	/* A server that is only asked has no end yet to be told. */
+	mark.until_ms = options->floor_until_ms
+		? options->floor_until_ms
+		: clock_now_ms(sending->clock) + options->floor_hold_ms;
+	if (options->floor_hold_ms)
+		floor_write(&mark, marks, sizeof(marks));
+	else if (options->floor_end)
+		floor_write(NULL, marks, sizeof(marks));
 	buf_add_char(body, '{');
-	sending_add_metadata(body, sending);
+	sending_add_marked(body, sending, marks);
 	buf_add_text(body, ",\"spec\":{");
 	for (unsigned i = 0; i < changes->count; i++)
 		buf_printf(body, "%s\"%s\":%" PRId64, i ? "," : "",
@@ -237,7 +300,7 @@ static const struct action_need needs[] = {
 	{"keda.sh", "scaledobjects", "patch", SCALED, "writes the autoscaler's bounds", false},
 };
 
-static const char *const keys[] = {"min", "max", "floor", "ceiling", NULL};
+static const char *const keys[] = {"min", "max", "floor", "ceiling", "for", NULL};
 
 const struct action_class action_adjust_autoscaler = {
 	.name = "adjust_autoscaler",

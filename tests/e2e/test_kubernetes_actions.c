@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "remediations/floor.h"
 #include "remediations/kube_object.h"
 #include "tests/support/kube_scene.h"
 
@@ -270,6 +271,63 @@ static void a_scaled_objects_bounds_are_written_and_put_back(void **state)
 	undo_step("b-1", "b-2");
 	assert_int_equal(number_at(SCALED "/so", "spec", "minReplicaCount"), 0);
 	assert_int_equal(number_at(SCALED "/so", "spec", "maxReplicaCount"), 5);
+}
+
+static void note_fate(void *argument, const struct floor_seen *seen)
+{
+	enum floor_fate *fate = argument;
+
+	*fate = seen->fate;
+}
+
+static enum floor_fate fate_at(int64_t now_ms)
+{
+	const struct floors_question question = {.namespace_name = "shop",
+		.now_ms = now_ms,
+		.apply = true};
+	enum floor_fate fate = FLOOR_FATE_COUNT;
+	struct error error;
+
+	if (floors_expire(world.session, &question, note_fate, &fate, &error) != STATUS_OK)
+		fail_msg("%s", error.text);
+	return fate;
+}
+
+static void set_floor(const char *name, const char *step, const char *id, int64_t until_ms)
+{
+	plan_step("Deployment", name, step);
+	world.scene->plan.options.floor_until_ms = until_ms;
+	send_step(id);
+}
+
+/* By the same permissions, and by what stands on the objects alone. */
+static void a_floor_falls_back_though_nobody_remembers_it(void **state)
+{
+	int64_t until_ms = 1800000000000;
+
+	if (!world.opened)
+		skip();
+	set_floor("web", "{action: adjust_autoscaler, min: 3, for: 1h}", "f-1", until_ms);
+	assert_int_equal(number_at(HPAS "/web", "spec", "minReplicas"), 3);
+	assert_true(text_is(HPAS "/web", ANNOTATION_FLOOR_UNTIL, "2027-01-15T08:00:00.000Z"));
+	assert_true(text_is(HPAS "/web", ANNOTATION_FLOOR_BEFORE, "2"));
+	AWAIT(&world.cluster.parts, number_at(APPS "deployments/web", "spec", "replicas") == 3,
+		WAIT_S);
+	assert_int_equal(fate_at(until_ms - 1), FLOOR_STANDS);
+	assert_int_equal(fate_at(until_ms), FLOOR_EXPIRED);
+	assert_int_equal(number_at(HPAS "/web", "spec", "minReplicas"), 2);
+	assert_false(text_is(HPAS "/web", ANNOTATION_FLOOR_BEFORE, "2"));
+	assert_int_equal(fate_at(until_ms), FLOOR_FATE_COUNT);
+	set_floor("queue", "{action: adjust_autoscaler, min: 4, for: 1h}", "f-2", until_ms);
+	assert_int_equal(number_at(SCALED "/so", "spec", "minReplicaCount"), 4);
+	assert_int_equal(fate_at(until_ms), FLOOR_EXPIRED);
+	assert_int_equal(number_at(SCALED "/so", "spec", "minReplicaCount"), 0);
+	/* The one who set it puts it back with its marks, too. */
+	set_floor("queue", "{action: adjust_autoscaler, min: 4, for: 1h}", "f-3", until_ms);
+	assert_true(seen_applied("Deployment", "queue", "f-3"));
+	undo_step("f-3", "f-4");
+	assert_int_equal(number_at(SCALED "/so", "spec", "minReplicaCount"), 0);
+	assert_false(text_is(SCALED "/so", ANNOTATION_FLOOR, "4"));
 }
 
 /* Another image, and the revision that its controller gives it. */
@@ -706,6 +764,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(an_hpas_bounds_are_written_and_put_back),
 		T(a_scaled_objects_bounds_are_written_and_put_back),
+		T(a_floor_falls_back_though_nobody_remembers_it),
 		T(a_deployment_is_rolled_back_and_forth),
 		T(a_stateful_set_is_rolled_back_and_forth),
 		T(a_daemon_set_is_rolled_back_and_forth),

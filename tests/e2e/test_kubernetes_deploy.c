@@ -365,6 +365,67 @@ static void argocd_keeps_what_holds_state(void **state)
 	free(said);
 }
 
+/* A floor that ended long ago is on this autoscaler, of a service that is gone. */
+static void make_floor(void)
+{
+	kube_cluster_namespace(&cluster, "floors");
+	kube_cluster_create(&cluster,
+		"/apis/autoscaling/v2/namespaces/floors/horizontalpodautoscalers",
+		"{'metadata':{'name':'web','annotations':{'nimbusguard.io/floor-until':"
+		"'2026-01-01T00:00:00.000Z','nimbusguard.io/floor':'7',"
+		"'nimbusguard.io/floor-before':'2'}},'spec':{'scaleTargetRef':{'apiVersion':"
+		"'apps/v1','kind':'Deployment','name':'web'},'minReplicas':7,'maxReplicas':9}}");
+}
+
+/* The command as the CronJob has it, by the account of its pod. */
+static void floors_fall_by(const char *namespace_name, const char *account)
+{
+	char token[SERVER_PATH_MAX], url[PATH_ROOM], ca[PATH_ROOM], token_file[PATH_ROOM];
+	char object[PATH_ROOM], *said;
+	int status;
+
+	kube_cluster_token(&cluster, namespace_name, account, NULL, "floors.token", token);
+	snprintf(url, sizeof(url), "--kubernetes.url=%s", cluster.api->url);
+	snprintf(ca, sizeof(ca), "--kubernetes.ca-file=%s", cluster.ca_file);
+	snprintf(token_file, sizeof(token_file), "--kubernetes.token-file=%s", token);
+	make_floor();
+	said = run(&status, getenv("NIMBUSGUARD_TEST_BIN"), "floors", "expire", url, ca, token_file,
+		NULL);
+	if (status != 0 || strstr(said, "would set the least replicas to 2") == NULL)
+		fail_msg("%d: %s", status, said);
+	free(said);
+	kube_cluster_prints(&cluster, "-n floors hpa/web", ".spec.minReplicas", "7");
+	said = run(&status, getenv("NIMBUSGUARD_TEST_BIN"), "floors", "expire", "--apply", url, ca,
+		token_file, NULL);
+	must(status, said, "nimbusguard floors expire --apply");
+	kube_cluster_prints(&cluster, "-n floors hpa/web", ".spec.minReplicas", "2");
+	kube_cluster_prints(&cluster, "-n floors hpa/web", ".metadata.annotations", "");
+	snprintf(object, sizeof(object), "-n %s cronjob/%s", namespace_name, account);
+	kube_cluster_prints(&cluster, object,
+		".spec.jobTemplate.spec.template.spec.containers[0].args",
+		"[\"floors\",\"expire\",\"--apply\"]");
+	free(kube_cluster_kubectl(&cluster, "delete namespace floors --wait=true"));
+}
+
+static void floors_fall_back_by_the_component(void **state)
+{
+	char text[2 * PATH_ROOM], folder[PATH_ROOM], up[] = "../../../../../../../../../../../..";
+
+	(void)state;
+	if (!opened)
+		skip();
+	snprintf(folder, sizeof(folder), "%s/floors", cluster.parts.folder);
+	(void)mkdir(folder, 0700);
+	snprintf(text, sizeof(text),
+		"namespace: nimbusguard\n"
+		"components: [%s%s/deploy/kubernetes/components/floors]\n",
+		up, getenv("NIMBUSGUARD_SOURCE"));
+	servers_write(&cluster.parts, "floors/kustomization.yaml", text);
+	snprintf(text, sizeof(text), "apply -k %s", folder);
+	free(kube_cluster_kubectl(&cluster, text));
+	floors_fall_by("nimbusguard", "nimbusguard-floors");
+}
+
 static void chart_is_installed_upgraded_and_removed(void **state)
 {
 	static const char before[] = "-n monitoring get secret/ng-nimbusguard-tokens -o "
@@ -378,11 +439,12 @@ static void chart_is_installed_upgraded_and_removed(void **state)
 	kube_cluster_namespace(&cluster, "monitoring");
 	said = run(&status, helm(), config(), "install", "ng", chart(), "-n", "monitoring",
 		"--set=serviceMonitor.enabled=true,prometheusRule.enabled=true",
-		"--set=dashboards.enabled=true,ingress.enabled=true", NULL);
+		"--set=dashboards.enabled=true,ingress.enabled=true,floors.enabled=true", NULL);
 	must(status, said, "helm install");
 	AWAIT(&cluster.parts, replicas_ready("monitoring", "ng-nimbusguard", 1), WAIT_S);
 	configuration_is_good("monitoring", "ng-nimbusguard");
 	tokens = kube_cluster_kubectl(&cluster, before);
+	floors_fall_by("monitoring", "ng-nimbusguard-floors");
 
 	make_secrets("monitoring");
 	said = run(&status, helm(), config(), "upgrade", "ng", chart(), "-n", "monitoring",
@@ -442,6 +504,7 @@ int main(void)
 		cmocka_unit_test(sample_and_its_load_run),
 		cmocka_unit_test(keda_takes_the_scaled_object),
 		cmocka_unit_test(argocd_keeps_what_holds_state),
+		cmocka_unit_test(floors_fall_back_by_the_component),
 		cmocka_unit_test(chart_is_installed_upgraded_and_removed),
 		cmocka_unit_test(values_that_it_does_not_know_are_refused),
 	};

@@ -417,6 +417,44 @@ static void expect_told(size_t failures, const char *text, const char *words)
 		fail_msg("wanted %zu with %s, got %zu: %s", failures, words, came, told);
 }
 
+/* No rule of Prometheus waits for a proposal: the playbook's `for` does. */
+static void a_proposal_is_answered_when_it_has_held_for_long_enough(void **state)
+{
+	static const char held[] = "playbook: grow\n"
+				   "trigger: {proposal: ['proposal=\"scale_out\"'], for: 3m}\n"
+				   "target: {kind: Deployment}\n"
+				   "steps: [{action: scale, to: proposed}]\n"
+				   "verify: {by: cluster, after: 1m}\n"
+				   "hand_over: none\n";
+#define PROPOSED(until, checks)                                                                    \
+	"playbooks: [p.yaml]\n"                                                                    \
+	"input_series:\n"                                                                          \
+	"- {series: 'nimbusguard:workload_saturation:ratio{namespace=\"shop\","                    \
+	"workload_kind=\"Deployment\",workload=\"web\"}', values: 0.5x200}\n"                      \
+	"cluster:\n"                                                                               \
+	"- {kind: Deployment, metadata: {namespace: shop, name: web, annotations: "                \
+	"{nimbusguard.io/managed: 'true'}}, spec: {replicas: 2}}\n"                                \
+	"tests:\n"                                                                                 \
+	"- name: t\n"                                                                              \
+	"  proposals:\n"                                                                           \
+	"  - {at: 5m" until ", labels: {proposal: scale_out, namespace: shop, deployment: web}, "  \
+	"annotations: {replicas: '4'}}\n"                                                          \
+	"  checks:\n" checks
+#define HELD                                                                                       \
+	"  - {at: 7m, expect: {action: scale, state: blocked, refused: condition, replicas: 2 -> 4}}\n"
+
+	(void)state;
+	if (run_with(held, PROPOSED("", HELD "  - {at: 8m30s, expect: {state: watched}}\n")) != 0)
+		fail_msg("%s", told);
+	if (run_with(held,
+		    PROPOSED(", until: 7m30s",
+			    HELD "  - {at: 20m, expect: {state: blocked, outcome: "
+				 "resolved}}\n")) != 0)
+		fail_msg("%s", told);
+#undef HELD
+#undef PROPOSED
+}
+
 static void what_comes_as_expected_passes(void **state)
 {
 	expect_told(0,
@@ -708,6 +746,7 @@ int main(void)
 		cmocka_unit_test(containers_are_patched_by_name),
 		cmocka_unit_test(a_pod_is_deleted_by_its_uid_alone),
 		cmocka_unit_test(an_owner_must_be_there),
+		cmocka_unit_test(a_proposal_is_answered_when_it_has_held_for_long_enough),
 		cmocka_unit_test(what_comes_as_expected_passes),
 		cmocka_unit_test(what_comes_otherwise_fails_with_its_place),
 		cmocka_unit_test(each_part_of_a_plan_can_be_expected),
