@@ -7,8 +7,10 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "analyzers/scaler/scaler.h"
 #include "analyzers/school.h"
 #include "analyzers/snapshot.h"
 #include "base/arena.h"
@@ -22,6 +24,7 @@
 #define ARENA_MAX (32 * 1024 * 1024)
 #define WORKLOADS_SHOWN 100
 #define FINDINGS_SHOWN 50
+#define SCALINGS_SHOWN 10
 #define INCIDENTS_SHOWN 30
 #define STEPS_SHOWN 64
 #define STORIES_SHOWN 10 /* of the newest incidents: each is read from the journal */
@@ -30,7 +33,7 @@
 struct gathered {
 	struct arena arena;
 	struct page_status status;
-	json_t *incidents, *actions;
+	json_t *incidents, *actions, *scalings;
 	struct kill_switch kill_switch;
 	struct page_training training;
 };
@@ -314,6 +317,61 @@ static json_t *load_list(struct remediator *remediator, bool actions)
 	return list;
 }
 
+/* NaN when it is not known. */
+static double json_figure(json_t *object, const char *name)
+{
+	json_t *value = json_object_get(object, name);
+
+	return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static void gather_scaling(struct gathered *page, json_t *one, struct page_scaling *row)
+{
+	const char *cluster = json_text(one, "cluster"), *space = json_text(one, "namespace");
+	const char *kind = json_text(one, "kind"), *workload = json_text(one, "workload");
+	char *name = arena_alloc(&page->arena, WORKLOAD_TEXT_MAX);
+
+	*row = (struct page_scaling){.state = json_text(one, "state"),
+		.policy = json_text(one, "policy"),
+		.because = json_text(one, "because"),
+		.replicas = json_figure(one, "replicas"),
+		.wanted = json_figure(one, "wanted"),
+		.forecast = ceil(json_figure(json_object_get(one, "parts"), "ahead")),
+		.hpa = json_figure(one, "hpa")};
+	if (name == NULL || space == NULL || kind == NULL || workload == NULL)
+		return;
+	snprintf(name, WORKLOAD_TEXT_MAX, "%s%s%s/%s/%s", cluster != NULL ? cluster : "",
+		cluster != NULL ? "/" : "", space, kind, workload);
+	row->workload = name;
+}
+
+/* Those that would change most. */
+static void gather_scalings(struct gathered *page, struct scaler *scaler)
+{
+	struct scaler_summary summary = {0};
+	struct page_scaling *rows;
+	struct buf text;
+	json_t *one;
+	size_t i;
+
+	buf_init(&text, PAGE_MAX);
+	if (scaler_write(scaler, &text, SCALINGS_SHOWN) == STATUS_OK && buf_ok(&text) &&
+		text.data != NULL)
+		page->scalings = json_loadb(text.data, text.size, 0, NULL);
+	buf_fini(&text);
+	rows = arena_zalloc(&page->arena, SCALINGS_SHOWN, sizeof(*rows));
+	if (rows == NULL)
+		return;
+	json_array_foreach(page->scalings, i, one)
+	{
+		if (i < SCALINGS_SHOWN)
+			gather_scaling(page, one, &rows[page->status.scaling_count++]);
+	}
+	scaler_summarize(scaler, &summary);
+	page->status.scalings = rows;
+	page->status.scaling_total = summary.workloads;
+}
+
 /* The playbooks that are disabled and why; NULL: none. */
 static const char *disabled_note(struct gathered *page, struct service *service)
 {
@@ -404,6 +462,8 @@ void route_page(struct request *request, void *argument)
 		gather_findings(&page, snapshot);
 		gather_training(&page, service_analyzer(service));
 	}
+	if (service_scaler(service) != NULL)
+		gather_scalings(&page, service_scaler(service));
 	if (service_remediator(service) != NULL) {
 		remediator_kill_switch(service_remediator(service), &page.kill_switch);
 		page.status.paused = page.kill_switch.on;
@@ -422,6 +482,7 @@ void route_page(struct request *request, void *argument)
 		snapshot_release(snapshot);
 	json_decref(page.incidents);
 	json_decref(page.actions);
+	json_decref(page.scalings);
 	buf_fini(&html);
 	arena_fini(&page.arena);
 }

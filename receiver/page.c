@@ -315,6 +315,37 @@ static void write_findings(struct buf *buf, const struct page_status *status)
 	buf_add_text(buf, "</tbody></table></div></section>\n");
 }
 
+static void write_scalings(struct buf *buf, const struct page_status *status)
+{
+	if (!status->scaling_count)
+		return;
+	add_title(buf, "Scaler", status->scaling_count, status->scaling_total);
+	buf_add_text(buf,
+		"<div class=\"scroll\"><table><thead><tr><th scope=\"col\">workload</th>"
+		"<th scope=\"col\" class=\"num\">replicas</th>"
+		"<th scope=\"col\" class=\"num\">it would have</th>"
+		"<th scope=\"col\" class=\"num\">by the forecast</th>"
+		"<th scope=\"col\" class=\"num\">an HPA</th><th scope=\"col\">because</th>"
+		"<th scope=\"col\">policy</th><th scope=\"col\">state</th></tr></thead><tbody>");
+	for (size_t i = 0; i < status->scaling_count; i++) {
+		const struct page_scaling *row = &status->scalings[i];
+
+		buf_add_text(buf, "<tr>");
+		add_element(buf, "td", "", row->workload);
+		add_number(buf, "", row->replicas, NULL);
+		add_number(buf,
+			row->wanted > row->replicas || row->wanted < row->replicas ? "warn" : "",
+			row->wanted, NULL);
+		add_number(buf, "", row->forecast, NULL);
+		add_number(buf, "", row->hpa, NULL);
+		add_element(buf, "td", "", row->because);
+		add_element(buf, "td", "soft", row->policy);
+		add_element(buf, "td", "soft", row->state);
+		buf_add_text(buf, "</tr>");
+	}
+	buf_add_text(buf, "</tbody></table></div></section>\n");
+}
+
 static void add_pair(struct buf *buf, const char *name, const char *value)
 {
 	buf_add_text(buf, "<tr>");
@@ -446,6 +477,7 @@ void page_write_status(struct buf *buf, const struct page_status *status)
 	write_components(buf, status);
 	write_incidents(buf, status);
 	write_findings(buf, status);
+	write_scalings(buf, status);
 	write_stream(buf, status);
 	write_training(buf, status);
 	write_workloads(buf, status);

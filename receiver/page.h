@@ -38,6 +38,14 @@ struct page_finding {
 	int64_t since_ms;
 };
 
+/* What the scaler would have a workload have, beside others; NaN: nobody says a number. */
+struct page_scaling {
+	const char *workload, *state; /* observing, shadow, serving */
+	const char *policy, *because; /* what speaks for it, and why it is this number */
+	double replicas, wanted, forecast,
+		hpa; /* as it is, ours, by the forecast alone, an HPA's */
+};
+
 /* A gate of the guard: passed, or refused with its reason code. */
 struct page_gate {
 	const char *name, *reason;
@@ -91,6 +99,8 @@ struct page_status {
 	size_t workload_count, workload_total;
 	const struct page_finding *findings;
 	size_t finding_count, finding_total;
+	const struct page_scaling *scalings; /* those that would change most first */
+	size_t scaling_count, scaling_total;
 	const struct page_incident *incidents;
 	size_t incident_count, incident_total;
 };

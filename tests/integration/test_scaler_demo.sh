@@ -43,6 +43,7 @@ await '/api/v1/scaler?namespace=shop&kind=Deployment&workload=web' '"state":"sha
 	'"wanted":[1-9]' '"hpa":[1-9]' '"static":[1-9]' '"pod_rate":[1-9]' '"window_reward":0\.[0-9]'
 await /metrics 'nimbusguard_scaler_wanted_replicas{.*workload="web",policy="ours"} [1-9]' \
 	'nimbusguard_scaler_wanted_replicas{.*workload="web",policy="hpa"} [1-9]' 'nimbusguard_scaler_workloads{state="shadow"} 3'
+await / 'Scaler <span class="soft">3' '<td class="">shop/Deployment/web</td><td class="num ">[1-9]'
 wait "$demo" || fail "exit status $?"
 grep -q 'the scaler, in shadow [0-9.]* pod-hours' "$TMPDIR/out" || fail "the story does not tell of it"
 [ $status -eq 0 ] || cat "$TMPDIR/out" "$TMPDIR/err" >&2

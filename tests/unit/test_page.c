@@ -45,6 +45,11 @@ static const struct page_incident incidents[] =
 static const struct page_training training = {EVIL, false, 3, 10, 0.25, 0.125, 1767322000000,
 	1767322800000, EVIL};
 
+static const struct page_scaling scalings[] = {{"shop/Deployment/web", "shadow",
+						       "the built-in rule", "the forecast needs it",
+						       4, 7, 6, 5},
+	{EVIL, EVIL, EVIL, EVIL, NAN, NAN, NAN, NAN}};
+
 static struct page_status full(void)
 {
 	return (struct page_status){.version = "0.1 " EVIL,
@@ -71,6 +76,9 @@ static struct page_status full(void)
 		.findings = findings,
 		.finding_count = 2,
 		.finding_total = 2,
+		.scalings = scalings,
+		.scaling_count = 2,
+		.scaling_total = 30,
 		.incidents = incidents,
 		.incident_count = 2,
 		.incident_total = 2};
@@ -101,7 +109,7 @@ static void nothing_from_outside_is_markup(void **state)
 	for (const char *at = text; (at = strstr(at, "&lt;script&gt;")) != NULL; at++)
 		count++;
 	/* Every text field holds it once: a field that is not shown shows here. */
-	assert_int_equal(count, 1 + 1 + 6 + 2 + 2 + 1 + 3 + 2 + 2 + 11 + 1 + 2 + 2);
+	assert_int_equal(count, 1 + 1 + 6 + 2 + 2 + 1 + 3 + 2 + 2 + 11 + 1 + 2 + 2 + 4);
 	mem_free(text);
 }
 
@@ -266,6 +274,27 @@ static void a_training_is_told_while_it_runs_and_after_it_ended(void **state)
 	mem_free(text);
 }
 
+static void what_the_scaler_would_have_stands_beside_what_there_is_and_an_hpa(void **state)
+{
+	struct page_status status = {.samples_per_second = NAN};
+	char *text = write_page(&status);
+
+	(void)state;
+	assert_null(strstr(text, "Scaler"));
+	mem_free(text);
+	status.scalings = scalings;
+	status.scaling_count = 1;
+	status.scaling_total = 30;
+	text = write_page(&status);
+	assert_non_null(strstr(text, "Scaler <span class=\"soft\">1 of 30</span>"));
+	assert_non_null(strstr(text,
+		"<td class=\"\">shop/Deployment/web</td><td class=\"num \">4</td>"
+		"<td class=\"num warn\">7</td><td class=\"num \">6</td><td class=\"num \">5</td>"
+		"<td class=\"\">the forecast needs it</td><td class=\"soft\">the built-in rule</td>"
+		"<td class=\"soft\">shadow</td>"));
+	mem_free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -276,6 +305,7 @@ int main(void)
 		cmocka_unit_test(tags_are_balanced),
 		cmocka_unit_test(a_kill_switch_that_is_on_stands_above_all),
 		cmocka_unit_test(a_training_is_told_while_it_runs_and_after_it_ended),
+		cmocka_unit_test(what_the_scaler_would_have_stands_beside_what_there_is_and_an_hpa),
 		cmocka_unit_test(page_that_does_not_fit_says_so),
 	};
 
