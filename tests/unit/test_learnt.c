@@ -19,73 +19,32 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/metrics.h"
-#include "base/random.h"
-#include "tests/support/folder.h"
+#include "tests/support/day_tier.h"
 
-#define DAY 1440
-#define M0 (INT64_C(28333320) - INT64_C(28333320) % DAY)
-#define ROLES (1u << ROLE_CPU | 1u << ROLE_LATENCY)
+#define DAY DAY_TIER_DAY
+#define M0 DAY_TIER_START
+#define ROLES DAY_TIER_ROLES
 /* Minutes that pass between the last state and the restart. */
 #define MISSED 700
 
-static char folder[FOLDER_PATH_MAX], path[FOLDER_PATH_MAX + 20];
-static struct clock_manual manual;
-static struct rollup *rollup;
+static struct day_tier tier;
 static struct error error;
-static struct watch_spec spec;
-static struct outlook_spec outlook_spec;
 
-static const struct workload_key web = {.namespace_name = "shop",
-	.kind = TARGET_DEPLOYMENT,
-	.name = "web"};
 static const struct workload_key other = {.namespace_name = "shop",
 	.kind = TARGET_DEPLOYMENT,
 	.name = "other"};
 
 static int setup(void **state)
 {
-	static const struct rollup_limits limits = {.retention_ms = INT64_C(5) * 86400000,
-		.signals_max = 10};
-	static struct rollup_minute minutes[2 * DAY];
-	static const enum signal_role roles[] = {ROLE_CPU, ROLE_LATENCY};
-	char key[ROLLUP_KEY_MAX];
-	struct random random;
-
-	random_init(&random, 4);
-	folder_make(folder);
-	folder_path(path, sizeof(path), folder, "rollup.1m");
-	clock_manual_init(&manual, (M0 + DAY) * 60000);
-	rollup = rollup_open(path, &limits, &manual.clock, &error);
-	assert_non_null(rollup);
-	for (int k = 0; k < 2; k++) {
-		for (int i = 0; i < 2 * DAY; i++) {
-			double value = 5 + random_normal(&random);
-
-			minutes[i] =
-				(struct rollup_minute){value, value, value, value, 1, i % 100 != 3};
-		}
-		assert_int_equal(rollup_write(rollup, key, minutes_key(&web, roles[k], key),
-					 M0 - DAY, minutes, 2 * DAY, M0 + DAY, &error),
-			STATUS_OK);
-	}
-	spec = (struct watch_spec){.class = detector_class_find("pca_roll"),
-		.train_rows = DAY,
-		.train_rows_min = 600,
-		.rows_min = 2,
-		.probability_max = 1e-4,
-		.seed = 1};
-	outlook_spec = (struct outlook_spec){.class = forecaster_class_find("combined"),
-		.train_rows = DAY,
-		.train_rows_min = 240};
+	day_tier_open(&tier, 2, 100);
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)mem_fail_after(0, false);
-	rollup_close(rollup);
+	day_tier_close(&tier);
 	metrics_reset();
-	folder_remove(folder);
 	return 0;
 }
 
@@ -98,7 +57,7 @@ static enum status read_back(const struct workload_key *workload, struct buf *by
 	enum status status;
 
 	buf_init(bytes, LEARNT_BYTES_MAX);
-	status = learnt_file_read(folder, "detect", workload, bytes, &body, &size, &error);
+	status = learnt_file_read(tier.folder, "detect", workload, bytes, &body, &size, &error);
 	if (status == STATUS_OK) {
 		assert_int_equal(size, 5);
 		assert_memory_equal(body, "hello", 5);
@@ -107,18 +66,24 @@ static enum status read_back(const struct workload_key *workload, struct buf *by
 	return status;
 }
 
-static void put_back(const char *file, const char *bytes, size_t size)
+/* Not through the disk, as file_write_atomic() does: that takes most of a second on a busy machine, and
+ * there are two hundred of these. */
+static void put_back(const char *path, const char *bytes, size_t size)
 {
-	assert_int_equal(file_write_atomic(file, bytes, size, 0600, &error), STATUS_OK);
+	FILE *file = fopen(path, "wb");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(bytes, 1, size, file), size);
+	assert_int_equal(fclose(file), 0);
 }
 
 static void refused(enum status wanted, const char *why)
 {
 	struct buf bytes;
 
-	assert_int_equal(read_back(&web, &bytes), wanted);
+	assert_int_equal(read_back(&day_tier_web, &bytes), wanted);
 	assert_non_null(strstr(error.text, why));
-	assert_non_null(strstr(error.text, folder));
+	assert_non_null(strstr(error.text, tier.folder));
 }
 
 static void what_is_not_whole_or_not_ours_is_refused_by_name(void **state)
@@ -127,9 +92,11 @@ static void what_is_not_whole_or_not_ours_is_refused_by_name(void **state)
 	struct buf whole, bytes;
 
 	refused(STATUS_NOT_FOUND, "detect.learnt");
-	assert_int_equal(learnt_file_write(folder, "detect", &web, "hello", 5, &error), STATUS_OK);
-	assert_int_equal(read_back(&web, &bytes), STATUS_OK);
-	learnt_file_path(folder, "detect", &web, file);
+	assert_int_equal(learnt_file_write(tier.folder, "detect", &day_tier_web, "hello", 5,
+				 &error),
+		STATUS_OK);
+	assert_int_equal(read_back(&day_tier_web, &bytes), STATUS_OK);
+	learnt_file_path(tier.folder, "detect", &day_tier_web, file);
 	buf_init(&whole, 4096);
 	assert_int_equal(file_read(file, &whole, &error), STATUS_OK);
 	assert_true(whole.size < sizeof(copy));
@@ -141,14 +108,14 @@ static void what_is_not_whole_or_not_ours_is_refused_by_name(void **state)
 		memcpy(copy, whole.data, whole.size);
 		copy[at] = (char)(copy[at] ^ 0x10);
 		put_back(file, copy, whole.size);
-		assert_int_not_equal(read_back(&web, &bytes), STATUS_OK);
+		assert_int_not_equal(read_back(&day_tier_web, &bytes), STATUS_OK);
 	}
 	memcpy(copy, whole.data, whole.size);
 	copy[8] = LEARNT_FORMAT + 1;
 	put_back(file, copy, whole.size);
 	refused(STATUS_UNSUPPORTED, "later format");
 	/* As if its name had the same hash. */
-	learnt_file_path(folder, "detect", &other, far);
+	learnt_file_path(tier.folder, "detect", &other, far);
 	put_back(far, whole.data, whole.size);
 	assert_int_equal(read_back(&other, &bytes), STATUS_BAD_INPUT);
 	assert_non_null(strstr(error.text, "another workload"));
@@ -160,13 +127,15 @@ static void files_of_workloads_that_are_gone_are_removed(void **state)
 	int64_t now_ms = clock_now_ms(clock_system());
 	struct buf bytes;
 
-	assert_int_equal(learnt_file_write(folder, "detect", &web, "hello", 5, &error), STATUS_OK);
-	assert_int_equal(learnt_file_sweep(folder, now_ms - 3600000), 0);
-	assert_int_equal(read_back(&web, &bytes), STATUS_OK);
-	assert_int_equal(learnt_file_sweep(folder, now_ms + 3600000), 1);
-	assert_int_equal(read_back(&web, &bytes), STATUS_NOT_FOUND);
+	assert_int_equal(learnt_file_write(tier.folder, "detect", &day_tier_web, "hello", 5,
+				 &error),
+		STATUS_OK);
+	assert_int_equal(learnt_file_sweep(tier.folder, now_ms - 3600000), 0);
+	assert_int_equal(read_back(&day_tier_web, &bytes), STATUS_OK);
+	assert_int_equal(learnt_file_sweep(tier.folder, now_ms + 3600000), 1);
+	assert_int_equal(read_back(&day_tier_web, &bytes), STATUS_NOT_FOUND);
 	/* What is not ours stays. */
-	assert_true(file_stamp(path) != 0);
+	assert_true(file_stamp(tier.path) != 0);
 	assert_int_equal(learnt_file_sweep("/nowhere", now_ms), 0);
 }
 
@@ -178,8 +147,8 @@ static void minute_values(int64_t minute, double row[2])
 	char key[ROLLUP_KEY_MAX];
 
 	for (int k = 0; k < 2; k++)
-		(void)rollup_read(rollup, key, minutes_key(&web, roles[k], key), minute, minute + 1,
-			&(struct rollup_columns){.mean = &row[k]});
+		(void)rollup_read(tier.rollup, key, minutes_key(&day_tier_web, roles[k], key),
+			minute, minute + 1, &(struct rollup_columns){.mean = &row[k]});
 }
 
 static void a_watch_goes_on_as_if_nothing_had_been(void **state)
@@ -190,8 +159,10 @@ static void a_watch_goes_on_as_if_nothing_had_been(void **state)
 	size_t size = 0;
 	void *bytes = NULL;
 
-	assert_int_equal(watch_train(&spec, rollup, &web, ROLES, M0, &model, &error), STATUS_OK);
-	watch_adopt(before, model, rollup, &web, M0);
+	assert_int_equal(watch_train(&tier.watch, tier.rollup, &day_tier_web, ROLES, M0, &model,
+				 &error),
+		STATUS_OK);
+	watch_adopt(before, model, tier.rollup, &day_tier_web, M0);
 	assert_null(watch_write(after, &size));
 	for (int64_t minute = M0; minute < M0 + MISSED; minute++) {
 		minute_values(minute, row);
@@ -200,13 +171,13 @@ static void a_watch_goes_on_as_if_nothing_had_been(void **state)
 			bytes = watch_write(before, &size);
 	}
 	assert_non_null(bytes);
-	assert_int_equal(watch_restore(&spec, rollup, &web, ROLES, M0 + MISSED - 5, bytes, size,
-				 &model, &error),
+	assert_int_equal(watch_restore(&tier.watch, tier.rollup, &day_tier_web, ROLES,
+				 M0 + MISSED - 5, bytes, size, &model, &error),
 		STATUS_OK);
 	/* Learnt when it was learnt, and where the order stands. */
 	assert_int_equal(model->end, M0);
 	assert_int_equal(model->next, M0 + MISSED - 5);
-	watch_adopt(after, model, rollup, &web, M0 + MISSED);
+	watch_adopt(after, model, tier.rollup, &day_tier_web, M0 + MISSED);
 	assert_true(watch_state(after)->fitted);
 	for (int64_t minute = M0 + MISSED; minute < M0 + MISSED + 100; minute++) {
 		minute_values(minute, row);
@@ -217,14 +188,14 @@ static void a_watch_goes_on_as_if_nothing_had_been(void **state)
 		assert_true(watch_state(before)->answer.threshold ==
 			watch_state(after)->answer.threshold);
 	}
-	assert_int_equal(watch_restore(&spec, rollup, &web, ROLES, M0 + 10, bytes, size, &model,
-				 &error),
-		STATUS_BAD_INPUT);
-	assert_int_equal(watch_restore(&spec, rollup, &web, 1u << ROLE_CPU, M0 + MISSED, bytes,
-				 size, &model, &error),
-		STATUS_BAD_INPUT);
-	assert_int_equal(watch_restore(&spec, rollup, &web, ROLES, M0 + 12 + WATCH_RESTORE_ROWS_MAX,
+	assert_int_equal(watch_restore(&tier.watch, tier.rollup, &day_tier_web, ROLES, M0 + 10,
 				 bytes, size, &model, &error),
+		STATUS_BAD_INPUT);
+	assert_int_equal(watch_restore(&tier.watch, tier.rollup, &day_tier_web, 1u << ROLE_CPU,
+				 M0 + MISSED, bytes, size, &model, &error),
+		STATUS_BAD_INPUT);
+	assert_int_equal(watch_restore(&tier.watch, tier.rollup, &day_tier_web, ROLES,
+				 M0 + 12 + WATCH_RESTORE_ROWS_MAX, bytes, size, &model, &error),
 		STATUS_UNAVAILABLE);
 	assert_null(model);
 	mem_free(bytes);
@@ -248,7 +219,8 @@ static void forecasts_go_on_as_if_nothing_had_been(void **state)
 	void *bytes = NULL;
 	size_t size = 0;
 
-	assert_int_equal(outlook_train(&outlook_spec, rollup, &web, ROLES, M0, &before, &error),
+	assert_int_equal(outlook_train(&tier.outlook, tier.rollup, &day_tier_web, ROLES, M0,
+				 &before, &error),
 		STATUS_OK);
 	for (int64_t minute = M0; minute < M0 + MISSED; minute++) {
 		step_outlook(before, minute);
@@ -257,8 +229,8 @@ static void forecasts_go_on_as_if_nothing_had_been(void **state)
 	}
 	assert_non_null(bytes);
 	assert_in_range(outlook_bytes(before), size, 2 * size);
-	assert_int_equal(outlook_restore(&outlook_spec, rollup, &web, ROLES, M0 + MISSED, bytes,
-				 size, &after, &error),
+	assert_int_equal(outlook_restore(&tier.outlook, tier.rollup, &day_tier_web, ROLES,
+				 M0 + MISSED, bytes, size, &after, &error),
 		STATUS_OK);
 	for (int64_t minute = M0 + MISSED; minute < M0 + MISSED + 50; minute++) {
 		step_outlook(before, minute);
@@ -269,13 +241,13 @@ static void forecasts_go_on_as_if_nothing_had_been(void **state)
 		assert_memory_equal(one.skill, two.skill, sizeof(one.skill));
 	}
 	outlook_close(after);
-	assert_int_equal(outlook_restore(&outlook_spec, rollup, &web, ROLES, M0 + 5, bytes, size,
-				 &after, &error),
-		STATUS_BAD_INPUT);
-	assert_int_equal(outlook_restore(&outlook_spec, rollup, &web, 1u << ROLE_CPU, M0 + MISSED,
+	assert_int_equal(outlook_restore(&tier.outlook, tier.rollup, &day_tier_web, ROLES, M0 + 5,
 				 bytes, size, &after, &error),
 		STATUS_BAD_INPUT);
-	assert_int_equal(outlook_restore(&outlook_spec, rollup, &web, ROLES,
+	assert_int_equal(outlook_restore(&tier.outlook, tier.rollup, &day_tier_web, 1u << ROLE_CPU,
+				 M0 + MISSED, bytes, size, &after, &error),
+		STATUS_BAD_INPUT);
+	assert_int_equal(outlook_restore(&tier.outlook, tier.rollup, &day_tier_web, ROLES,
 				 M0 + 12 + OUTLOOK_RESTORE_ROWS_MAX, bytes, size, &after, &error),
 		STATUS_UNAVAILABLE);
 	assert_null(after);
@@ -287,19 +259,19 @@ static void forecasts_go_on_as_if_nothing_had_been(void **state)
 
 static struct trained order(enum train_kind kind, int64_t end, bool restore)
 {
-	struct trainer *trainer = trainer_open(rollup, &error);
+	struct trainer *trainer = trainer_open(tier.rollup, &error);
 	const struct train_order asked = {.kind = kind,
-		.workload = web,
+		.workload = day_tier_web,
 		.roles = ROLES,
 		.end = end,
-		.watch = spec,
-		.outlook = outlook_spec,
+		.watch = tier.watch,
+		.outlook = tier.outlook,
 		.restore = restore};
 	struct trained trained;
 
 	assert_non_null(trainer);
 	assert_false(trainer_keeps(trainer));
-	trainer_keep_in(trainer, folder);
+	trainer_keep_in(trainer, tier.folder);
 	assert_true(trainer_keeps(trainer));
 	assert_true(trainer_ask(trainer, &asked));
 	assert_true(trainer_run(trainer));
@@ -328,7 +300,7 @@ static void a_restart_learns_only_what_no_file_tells(void **state)
 	trained = order(TRAIN_WATCH, M0 + 60, false);
 	assert_int_equal(trained.model->end, M0 + 60);
 	watch_model_close(trained.model);
-	learnt_file_path(folder, "detect", &web, file);
+	learnt_file_path(tier.folder, "detect", &day_tier_web, file);
 	put_back(file, "NGLEARNT torn", 13);
 	trained = order(TRAIN_WATCH, M0 + 120, true);
 	assert_int_equal(trained.model->end, M0 + 120);
@@ -346,14 +318,16 @@ static void a_restart_learns_only_what_no_file_tells(void **state)
 
 static void what_waits_to_be_written_is_bounded_and_belongs_to_the_trainer(void **state)
 {
-	struct trainer *trainer = trainer_open(rollup, &error);
+	struct trainer *trainer = trainer_open(tier.rollup, &error);
 	struct buf bytes;
 	size_t asked = 0;
 
 	assert_non_null(trainer);
-	trainer_keep_in(trainer, folder);
+	trainer_keep_in(trainer, tier.folder);
 	for (;; asked++) {
-		struct train_order keep = {.kind = KEEP_WATCH, .workload = web, .kept_size = 5};
+		struct train_order keep = {.kind = KEEP_WATCH,
+			.workload = day_tier_web,
+			.kept_size = 5};
 
 		keep.kept = mem_strdup("hello");
 		if (trainer_ask(trainer, &keep))
@@ -363,7 +337,7 @@ static void what_waits_to_be_written_is_bounded_and_belongs_to_the_trainer(void 
 	}
 	assert_int_equal(asked, TRAINER_KEEP_MAX);
 	assert_true(trainer_run(trainer));
-	assert_int_equal(read_back(&web, &bytes), STATUS_OK);
+	assert_int_equal(read_back(&day_tier_web, &bytes), STATUS_OK);
 	/* Those that wait are freed with it. */
 	trainer_close(trainer);
 }
@@ -382,8 +356,8 @@ static void memory_that_is_out_is_an_answer(void **state)
 		enum status status;
 
 		(void)mem_fail_after(nth, false);
-		status = watch_restore(&spec, rollup, &web, ROLES, M0 + 3, bytes, size, &model,
-			&error);
+		status = watch_restore(&tier.watch, tier.rollup, &day_tier_web, ROLES, M0 + 3,
+			bytes, size, &model, &error);
 		reached = mem_fail_after(0, false);
 		assert_true((status == STATUS_OK) == (model != NULL));
 		assert_true(reached || status == STATUS_OK);
@@ -395,8 +369,8 @@ static void memory_that_is_out_is_an_answer(void **state)
 		enum status status;
 
 		(void)mem_fail_after(nth, false);
-		status = outlook_restore(&outlook_spec, rollup, &web, ROLES, M0 + 3, forecast_bytes,
-			forecast_size, &outlook, &error);
+		status = outlook_restore(&tier.outlook, tier.rollup, &day_tier_web, ROLES, M0 + 3,
+			forecast_bytes, forecast_size, &outlook, &error);
 		reached = mem_fail_after(0, false);
 		assert_true((status == STATUS_OK) == (outlook != NULL));
 		assert_true(reached || status == STATUS_OK);
@@ -407,7 +381,8 @@ static void memory_that_is_out_is_an_answer(void **state)
 	mem_fail_after(1, false);
 	assert_null(outlook_write(forecast.outlook, &size));
 	mem_fail_after(1, true);
-	assert_int_not_equal(learnt_file_write(folder, "detect", &web, "hello", 5, &error),
+	assert_int_not_equal(learnt_file_write(tier.folder, "detect", &day_tier_web, "hello", 5,
+				     &error),
 		STATUS_OK);
 	(void)mem_fail_after(0, false);
 	mem_free(bytes);

@@ -15,72 +15,36 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "analyzers/minutes.h"
 #include "analyzers/trainer.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/metrics.h"
-#include "base/random.h"
-#include "tests/support/folder.h"
+#include "tests/support/day_tier.h"
 
-#define DAY 1440
-#define M0 (INT64_C(28333320) - INT64_C(28333320) % DAY)
-#define ROLES (1u << ROLE_CPU | 1u << ROLE_LATENCY)
+#define DAY DAY_TIER_DAY
+#define M0 DAY_TIER_START
+#define ROLES DAY_TIER_ROLES
 
-static char folder[FOLDER_PATH_MAX], path[FOLDER_PATH_MAX + 20];
-static struct clock_manual manual;
-static struct rollup *rollup;
+static struct day_tier tier;
 static struct error error;
-static struct watch_spec spec;
 
-static const struct workload_key web = {.namespace_name = "shop",
-	.kind = TARGET_DEPLOYMENT,
-	.name = "web"};
 static const struct workload_key nobody = {.namespace_name = "shop",
 	.kind = TARGET_DEPLOYMENT,
 	.name = "nobody"};
 
 static int setup(void **state)
 {
-	static const struct rollup_limits limits = {.retention_ms = INT64_C(3) * 86400000,
-		.signals_max = 10};
-	static struct rollup_minute minutes[DAY];
-	static const enum signal_role roles[] = {ROLE_CPU, ROLE_LATENCY};
-	char key[ROLLUP_KEY_MAX];
-	struct random random;
-
-	random_init(&random, 4);
-	folder_make(folder);
-	folder_path(path, sizeof(path), folder, "rollup.1m");
-	clock_manual_init(&manual, M0 * 60000);
-	rollup = rollup_open(path, &limits, &manual.clock, &error);
-	assert_non_null(rollup);
-	for (int k = 0; k < 2; k++) {
-		for (int i = 0; i < DAY; i++) {
-			double value = 5 + random_normal(&random);
-
-			minutes[i] = (struct rollup_minute){value, value, value, value, 1, true};
-		}
-		assert_int_equal(rollup_write(rollup, key, minutes_key(&web, roles[k], key),
-					 M0 - DAY, minutes, DAY, M0, &error),
-			STATUS_OK);
-	}
-	spec = (struct watch_spec){.class = detector_class_find("pca_roll"),
-		.train_rows = 2 * DAY,
-		.train_rows_min = 600,
-		.rows_min = 2,
-		.probability_max = 1e-4,
-		.seed = 1};
-	assert_non_null(spec.class);
+	day_tier_open(&tier, 1, 0);
+	/* More than there is. */
+	tier.watch.train_rows = INT64_C(2) * DAY;
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)mem_fail_after(0, false);
-	rollup_close(rollup);
+	day_tier_close(&tier);
 	metrics_reset();
-	folder_remove(folder);
 	return 0;
 }
 
@@ -90,10 +54,8 @@ static struct train_order order_of(const struct workload_key *workload, enum tra
 		.workload = *workload,
 		.roles = ROLES,
 		.end = M0,
-		.watch = spec,
-		.outlook = {.class = forecaster_class_find("combined"),
-			.train_rows = DAY,
-			.train_rows_min = 240}};
+		.watch = tier.watch,
+		.outlook = tier.outlook};
 }
 
 static struct trained wait_for(struct trainer *trainer)
@@ -107,9 +69,9 @@ static struct trained wait_for(struct trainer *trainer)
 
 static void models_come_back_in_the_order_they_were_asked_for(void **state)
 {
-	struct trainer *trainer = trainer_open(rollup, &error);
-	const struct train_order orders[] = {order_of(&web, TRAIN_WATCH),
-		order_of(&nobody, TRAIN_WATCH), order_of(&web, TRAIN_OUTLOOK),
+	struct trainer *trainer = trainer_open(tier.rollup, &error);
+	const struct train_order orders[] = {order_of(&day_tier_web, TRAIN_WATCH),
+		order_of(&nobody, TRAIN_WATCH), order_of(&day_tier_web, TRAIN_OUTLOOK),
 		order_of(&nobody, TRAIN_OUTLOOK)};
 	struct outlook_view view;
 	struct trained trained;
@@ -120,7 +82,7 @@ static void models_come_back_in_the_order_they_were_asked_for(void **state)
 		assert_true(trainer_ask(trainer, &orders[i]));
 	assert_int_equal(trainer_start(trainer, &error), STATUS_OK);
 	trained = wait_for(trainer);
-	assert_true(workload_key_equal(&trained.workload, &web));
+	assert_true(workload_key_equal(&trained.workload, &day_tier_web));
 	assert_non_null(trained.model);
 	assert_int_equal(trained.model->rows, DAY);
 	assert_int_equal(trained.model->first, M0 - DAY);
@@ -149,8 +111,8 @@ static void models_come_back_in_the_order_they_were_asked_for(void **state)
 
 static void a_full_queue_says_so_and_an_end_loses_only_models(void **state)
 {
-	struct trainer *trainer = trainer_open(rollup, &error);
-	const struct train_order order = order_of(&web, TRAIN_WATCH);
+	struct trainer *trainer = trainer_open(tier.rollup, &error);
+	const struct train_order order = order_of(&day_tier_web, TRAIN_WATCH);
 	size_t asked = 0;
 
 	assert_non_null(trainer);
@@ -174,14 +136,20 @@ static void a_model_that_is_too_late_is_thrown_away(void **state)
 	assert_false(watch_wants_model(watch, ROLES, M0 + 59, DAY));
 	assert_true(watch_wants_model(watch, ROLES, M0 + 60, DAY));
 	assert_true(watch_wants_model(watch, ROLES, M0 - 1, DAY));
-	assert_int_equal(watch_train(&spec, rollup, &web, ROLES, M0, &model, &error), STATUS_OK);
-	watch_adopt(watch, model, rollup, &web, M0 + WATCH_BEHIND_ROWS_MAX + 1);
+	assert_int_equal(watch_train(&tier.watch, tier.rollup, &day_tier_web, ROLES, M0, &model,
+				 &error),
+		STATUS_OK);
+	watch_adopt(watch, model, tier.rollup, &day_tier_web, M0 + WATCH_BEHIND_ROWS_MAX + 1);
 	assert_false(watch_state(watch)->fitted);
-	assert_int_equal(watch_train(&spec, rollup, &web, ROLES, M0, &model, &error), STATUS_OK);
-	watch_adopt(watch, model, rollup, &web, M0 - 1);
+	assert_int_equal(watch_train(&tier.watch, tier.rollup, &day_tier_web, ROLES, M0, &model,
+				 &error),
+		STATUS_OK);
+	watch_adopt(watch, model, tier.rollup, &day_tier_web, M0 - 1);
 	assert_false(watch_state(watch)->fitted);
-	assert_int_equal(watch_train(&spec, rollup, &web, ROLES, M0, &model, &error), STATUS_OK);
-	watch_adopt(watch, model, rollup, &web, M0 + 5);
+	assert_int_equal(watch_train(&tier.watch, tier.rollup, &day_tier_web, ROLES, M0, &model,
+				 &error),
+		STATUS_OK);
+	watch_adopt(watch, model, tier.rollup, &day_tier_web, M0 + 5);
 	assert_true(watch_state(watch)->fitted);
 	assert_false(watch_wants_model(watch, ROLES, M0 + 100, DAY));
 	assert_true(watch_wants_model(watch, ROLES, M0 + DAY, DAY));
@@ -198,8 +166,10 @@ static void a_row_that_does_not_follow_lets_the_model_go(void **state)
 	assert_non_null(watch);
 	assert_int_equal(watch_step(watch, M0, ROLES, row), WATCH_NONE);
 	assert_true(isnan(watch_state(watch)->answer.probability));
-	assert_int_equal(watch_train(&spec, rollup, &web, ROLES, M0, &model, &error), STATUS_OK);
-	watch_adopt(watch, model, rollup, &web, M0);
+	assert_int_equal(watch_train(&tier.watch, tier.rollup, &day_tier_web, ROLES, M0, &model,
+				 &error),
+		STATUS_OK);
+	watch_adopt(watch, model, tier.rollup, &day_tier_web, M0);
 	assert_int_equal(watch_step(watch, M0, ROLES, row), WATCH_NONE);
 	assert_true(!isnan(watch_state(watch)->answer.score));
 	assert_int_equal(watch_step(watch, M0 + 2, ROLES, row), WATCH_NONE);
@@ -216,8 +186,10 @@ static void an_episode_is_raised_once_and_ends_once_also_over_a_refit(void **sta
 	int raised = 0, ended = 0;
 
 	assert_non_null(watch);
-	assert_int_equal(watch_train(&spec, rollup, &web, ROLES, M0, &model, &error), STATUS_OK);
-	watch_adopt(watch, model, rollup, &web, M0);
+	assert_int_equal(watch_train(&tier.watch, tier.rollup, &day_tier_web, ROLES, M0, &model,
+				 &error),
+		STATUS_OK);
+	watch_adopt(watch, model, tier.rollup, &day_tier_web, M0);
 	for (int i = 0; i < 200; i++) {
 		enum watch_change change =
 			watch_step(watch, M0 + i, ROLES, i >= 20 && i < 40 ? strange : usual);
@@ -229,10 +201,10 @@ static void an_episode_is_raised_once_and_ends_once_also_over_a_refit(void **sta
 			assert_true(watch_state(watch)->answer.probability <= 1e-4);
 		}
 		if (i == 30) {
-			assert_int_equal(watch_train(&spec, rollup, &web, ROLES, M0 + 31, &model,
-						 &error),
+			assert_int_equal(watch_train(&tier.watch, tier.rollup, &day_tier_web, ROLES,
+						 M0 + 31, &model, &error),
 				STATUS_OK);
-			watch_adopt(watch, model, rollup, &web, M0 + 31);
+			watch_adopt(watch, model, tier.rollup, &day_tier_web, M0 + 31);
 		}
 	}
 	assert_int_equal(raised, 1);
@@ -242,9 +214,6 @@ static void an_episode_is_raised_once_and_ends_once_also_over_a_refit(void **sta
 
 static void memory_that_is_out_is_an_answer(void **state)
 {
-	const struct outlook_spec forecast = {.class = forecaster_class_find("combined"),
-		.train_rows = DAY,
-		.train_rows_min = 240};
 	struct watch_model *model;
 	struct outlook *outlook;
 	bool reached;
@@ -254,7 +223,8 @@ static void memory_that_is_out_is_an_answer(void **state)
 		enum status status;
 
 		(void)mem_fail_after(++nth, false);
-		status = watch_train(&spec, rollup, &web, ROLES, M0, &model, &error);
+		status = watch_train(&tier.watch, tier.rollup, &day_tier_web, ROLES, M0, &model,
+			&error);
 		reached = mem_fail_after(0, false);
 		assert_true((status == STATUS_OK) == (model != NULL));
 		assert_true(reached || status == STATUS_OK);
@@ -266,8 +236,8 @@ static void memory_that_is_out_is_an_answer(void **state)
 		enum status status;
 
 		(void)mem_fail_after(++nth, false);
-		status = outlook_train(&forecast, rollup, &web, 1u << ROLE_CPU, M0, &outlook,
-			&error);
+		status = outlook_train(&tier.outlook, tier.rollup, &day_tier_web, 1u << ROLE_CPU,
+			M0, &outlook, &error);
 		reached = mem_fail_after(0, false);
 		assert_true((status == STATUS_OK) == (outlook != NULL));
 		assert_true(reached || status == STATUS_OK);
@@ -276,7 +246,7 @@ static void memory_that_is_out_is_an_answer(void **state)
 	(void)mem_fail_after(1, false);
 	assert_null(watch_open());
 	(void)mem_fail_after(1, false);
-	assert_null(trainer_open(rollup, &error));
+	assert_null(trainer_open(tier.rollup, &error));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
