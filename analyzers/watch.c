@@ -5,6 +5,7 @@
 #include "analyzers/watch.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "analyzers/minutes.h"
 #include "analyzers/pack.h"
@@ -16,6 +17,8 @@
 /* Rows whose windows are not yet filled by training alone. */
 #define WARM_ROWS 60
 #define SURPRISE_MAX 300.0
+/* Of a detector in what was kept. */
+#define KEPT_NAME_MAX 32
 
 struct watch {
 	struct watch_model *model;
@@ -190,7 +193,8 @@ done:
 
 /* ---- keeping ---- */
 
-static void model_pack(struct watch_model *model, struct pack *pack)
+/* What stands before the detector. */
+static void head_pack(struct watch_model *model, struct pack *pack)
 {
 	const char *name = model->class->name;
 
@@ -201,6 +205,11 @@ static void model_pack(struct watch_model *model, struct pack *pack)
 	pack_value(pack, &model->end);
 	pack_value(pack, &model->next);
 	pack_value(pack, &model->rows);
+}
+
+static void model_pack(struct watch_model *model, struct pack *pack)
+{
+	head_pack(model, pack);
 	if (!pack->failed)
 		model->class->pack(model->detector, pack);
 	alarm_pack(&model->alarm, pack);
@@ -285,6 +294,75 @@ enum status watch_restore(const struct watch_spec *spec, struct rollup *rollup,
 	made->bytes = sizeof(*made) + made->class->size(made->detector);
 	*model = made;
 	return STATUS_OK;
+}
+
+/* Numbers as pack_same() has them, seen before it is known what they should be. */
+static uint64_t number_next(struct pack *pack)
+{
+	uint64_t number = 0;
+
+	pack_value(pack, &number);
+	return number;
+}
+
+/* Class and roles of the head, and the seed of the detector behind it (detector_pack()). */
+static enum status foresee(const void *bytes, size_t size, struct watch_model *model,
+	struct watch_spec *spec, struct error *error)
+{
+	char name[KEPT_NAME_MAX] = "";
+	struct pack pack;
+	size_t length = 0;
+	uint64_t roles;
+
+	pack_read(&pack, bytes, size);
+	while (length < sizeof(name) - 1 && (name[length] = (char)number_next(&pack)) != '\0')
+		length++;
+	roles = number_next(&pack);
+	/* Of the head four numbers more, of the detector columns, trees, sample and rows a day. */
+	for (int i = 0; i < 8; i++)
+		(void)number_next(&pack);
+	spec->seed = number_next(&pack);
+	if (pack.failed || roles == 0 || roles >> ROLE_COUNT != 0)
+		return error_set(error, STATUS_BAD_INPUT, "it is no detector that was learnt");
+	spec->class = detector_class_find(name);
+	if (spec->class == NULL || strcmp(name, "lstm_residual") == 0)
+		return error_set(error, STATUS_UNSUPPORTED,
+			"it is of the detector \"%s\", which cannot be read alone", name);
+	*model = (struct watch_model){.class = spec->class,
+		.roles = (uint32_t)roles,
+		.columns = columns_of((uint32_t)roles)};
+	return STATUS_OK;
+}
+
+enum status watch_read_kept(const void *bytes, size_t size, struct watch_kept *kept,
+	struct error *error)
+{
+	struct watch_model model;
+	struct watch_spec spec = {.rows_min = 1};
+	enum status status = foresee(bytes, size, &model, &spec, error);
+	struct pack pack;
+
+	if (status == STATUS_OK)
+		status = model_open(&spec, &model, error);
+	if (status != STATUS_OK)
+		return status;
+	pack_read(&pack, bytes, size);
+	head_pack(&model, &pack);
+	if (!pack.failed)
+		model.class->pack(model.detector, &pack);
+	*kept = (struct watch_kept){.class = model.class,
+		.detector = model.detector,
+		.roles = model.roles,
+		.first = model.first,
+		.end = model.end,
+		.rows = model.rows,
+		.seed = spec.seed};
+	if (!pack.failed)
+		return STATUS_OK;
+	model.class->close(model.detector);
+	kept->detector = NULL;
+	return error_set(error, STATUS_BAD_INPUT,
+		"it is of a detector with other settings, or memory is out");
 }
 
 bool watch_wants_model(const struct watch *watch, uint32_t roles, int64_t minute,

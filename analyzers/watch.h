@@ -64,6 +64,20 @@ enum status watch_restore(const struct watch_spec *spec, struct rollup *rollup,
 	size_t size, struct watch_model **model, struct error *error) MUST_CHECK;
 /* All of a model as bytes (mem_free); NULL: memory is out. */
 void *watch_model_write(struct watch_model *model, size_t *size) MUST_CHECK;
+/* What watch_model_write() wrote, to be looked at elsewhere: without a tier to go on along, or an alarm. */
+struct watch_kept {
+	const struct detector_class *class;
+	struct detector *detector; /* the reader's, by class->close() */
+	uint32_t roles;
+	int64_t first, end; /* minutes learnt from: [first, end) */
+	size_t rows;
+	uint64_t seed;
+};
+
+/* STATUS_BAD_INPUT: the bytes are none that watch_model_write() wrote; STATUS_UNSUPPORTED: of a detector
+ * that this program has not, or that needs a net beside; STATUS_NO_MEMORY. */
+enum status watch_read_kept(const void *bytes, size_t size, struct watch_kept *kept,
+	struct error *error) MUST_CHECK;
 /* NULL is allowed. */
 void watch_model_close(struct watch_model *model);
 

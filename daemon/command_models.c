@@ -34,7 +34,8 @@ const char models_flags[] =
 	"       nimbusguard models promote FILE TO --force --reason=TEXT [ROWS]\n"
 	"       nimbusguard models rollback FILE\n"
 	"       nimbusguard models import FILE TO\n"
-	"       nimbusguard models export FILE TO [--format=native|onnx]\n\n"
+	"       nimbusguard models export FILE TO [--format=native|onnx]\n"
+	"       nimbusguard models export FOLDER TO --format=onnx --namespace=NAME --workload=NAME\n\n"
 	"Files of trained models. list shows those of a folder, show what one was made from, how good it\n"
 	"was and what became of it; both read the whole file and verify its checksum. train makes a net\n"
 	"from all columns of the rows but their last part, the holdout. evaluate measures a model on the\n"
@@ -42,7 +43,9 @@ const char models_flags[] =
 	"is better there than the baselines and than what serves, or by force, with the reason written\n"
 	"into TO.history. import verifies a file and puts it in place without asking how good it is.\n"
 	"What was in place is kept beside it, and rollback makes it serve again. Exit status 1 when a\n"
-	"file is refused (cut off, foreign, damaged, of a later format) or a model is not promoted.\n\n"
+	"file is refused (cut off, foreign, damaged, of a later format) or a model is not promoted.\n"
+	"export of a FOLDER, models/learnt of storage.path, writes the isolation forest that judges the\n"
+	"workload (--kind and --cluster as below).\n\n"
 	"ROWS are a CSV or what a running service has of a workload:\n"
 	"  --path=FILE         CSV with a header and a column time, as nimbusguard dataset writes it\n"
 	"  --namespace=NAME --workload=NAME [--kind=KIND] [--cluster=NAME] [--start=TIME] [--end=TIME]\n"
@@ -247,6 +250,60 @@ static bool format_known(const char *format)
 	return false;
 }
 
+/* A name is one that fits where names are kept. */
+static bool name_take(const char *flag, const char *value, char *name, size_t size)
+{
+	if (strlen(value) < size) {
+		memcpy(name, value, strlen(value) + 1);
+		return true;
+	}
+	fprintf(stderr, "nimbusguard: --%s is longer than %zu characters\n", flag, size - 1);
+	return false;
+}
+
+static bool workload_named(const struct command_line *line, struct workload_key *key)
+{
+	const char *name = command_flag(line, "workload");
+	const char *namespace_name = command_flag(line, "namespace");
+	const char *kind = command_flag(line, "kind"), *cluster = command_flag(line, "cluster");
+
+	*key = (struct workload_key){.kind = target_kind_parse(kind != NULL ? kind : "Deployment")};
+	if (namespace_name == NULL || name == NULL) {
+		fprintf(stderr,
+			"nimbusguard: say which workload: --namespace=NAME --workload=NAME\n");
+		return false;
+	}
+	if (key->kind == TARGET_NONE) {
+		fprintf(stderr, "nimbusguard: --kind \"%s\" is not known\n", kind);
+		return false;
+	}
+	return name_take("workload", name, key->name, sizeof(key->name)) &&
+		name_take("namespace", namespace_name, key->namespace_name,
+			sizeof(key->namespace_name)) &&
+		(cluster == NULL ||
+			name_take("cluster", cluster, key->cluster, sizeof(key->cluster)));
+}
+
+static int export_forest(const struct command_line *line, const char *folder, const char *to)
+{
+	const char *format = command_flag(line, "format");
+	struct workload_key workload;
+	struct error error;
+
+	if (!workload_named(line, &workload))
+		return EXIT_USAGE;
+	if (format == NULL || strcmp(format, "onnx") != 0) {
+		fprintf(stderr,
+			"nimbusguard: what was learnt of a workload is exported with "
+			"--format=onnx alone\n");
+		return EXIT_USAGE;
+	}
+	if (models_onnx_export_forest(folder, &workload, to, &error) != STATUS_OK)
+		return models_refused(&error);
+	printf("%s is written\n", to);
+	return EXIT_GOOD;
+}
+
 static int export_file(const struct command_line *line, const char *from, const char *to)
 {
 	const char *format = command_flag(line, "format");
@@ -258,6 +315,8 @@ static int export_file(const struct command_line *line, const char *from, const 
 
 	if (!format_known(format))
 		return EXIT_USAGE;
+	if (command_flag(line, "workload") != NULL || command_flag(line, "namespace") != NULL)
+		return export_forest(line, from, to);
 	if (format != NULL && strcmp(format, "onnx") == 0) {
 		status = models_onnx_export(from, to, &error);
 	} else {

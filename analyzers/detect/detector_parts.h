@@ -25,6 +25,9 @@ extern const struct detector_class detector_seasonal, detector_ensemble, detecto
 extern const struct detector_class detector_forecast_residual, detector_ewma_bands;
 extern const struct detector_class detector_lstm_residual;
 
+/* The ensemble's part that looks at rolling features. */
+const struct detector *ensemble_rolled(const struct detector *detector);
+
 /* Checks the configuration, puts the defaults in and fills the beginning in. */
 enum status detector_init(struct detector *detector, const struct detector_config *config,
 	size_t columns, struct error *error) MUST_CHECK;

@@ -54,6 +54,11 @@ static struct ensemble *ensemble_of(struct detector *detector)
 	return (struct ensemble *)(void *)detector;
 }
 
+const struct detector *ensemble_rolled(const struct detector *detector)
+{
+	return ((const struct ensemble *)(const void *)detector)->rolled;
+}
+
 static void ensemble_close(struct detector *detector)
 {
 	struct ensemble *self;

@@ -326,3 +326,18 @@ void pipeline_explain(struct detector *detector, double *contributions)
 {
 	pipeline_explain_part(detector, 0, contributions);
 }
+
+bool pipeline_forest(const struct detector *detector, struct forest_view *view)
+{
+	const struct pipeline *pipeline = (const struct pipeline *)(const void *)detector;
+
+	for (size_t i = 0; i < pipeline->part_count && detector->fitted; i++) {
+		if (pipeline->parts[i].model != &model_forest || pipeline->models[i] == NULL)
+			continue;
+		*view = (struct forest_view){.forest = pipeline->models[i],
+			.standard = &pipeline->standard,
+			.rolling = pipeline->roll != NULL};
+		return true;
+	}
+	return false;
+}

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "analyzers/detect/detector.h"
+#include "analyzers/detect/forest_view.h"
 #include "analyzers/detect/model.h"
 
 #define PIPELINE_MODELS_MAX 3
@@ -36,5 +37,8 @@ void pipeline_close(struct detector *detector);
 void pipeline_scores(struct detector *detector, const double *row, double *scores);
 /* What one part says of the last row. */
 void pipeline_explain_part(struct detector *detector, size_t part, double *contributions);
+
+/* The first part that is an isolation forest; false: none, or not fitted. */
+bool pipeline_forest(const struct detector *detector, struct forest_view *view);
 
 #endif

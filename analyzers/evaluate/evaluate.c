@@ -159,20 +159,60 @@ static enum status check_options(const struct evaluate_options *options, struct 
 	return STATUS_OK;
 }
 
+/* Whether any entity has labels; asked of one's own data alone, which may have some or none. */
+static enum status find_labels(struct evaluation *evaluation, bool *found)
+{
+	enum status status = STATUS_OK;
+
+	*found = false;
+	for (size_t i = 0; i < dataset_count(evaluation->dataset) && !*found; i++) {
+		struct entity entity;
+
+		status = dataset_load(evaluation->dataset, i, &entity, evaluation->error);
+		if (status != STATUS_OK)
+			return status;
+		*found = entity.labels != NULL;
+		entity_fini(&entity);
+	}
+	return status;
+}
+
+/* Where nothing is named, what can be measured is: without labels the forecasts. */
+static enum status choose(struct evaluation *evaluation, struct evaluate_options *asked)
+{
+	enum status status;
+	bool labels;
+
+	if (asked->detector != NULL || asked->forecaster != NULL ||
+		strcmp(dataset_kind_name(asked->dataset.kind), "csv") != 0)
+		return STATUS_OK;
+	status = find_labels(evaluation, &labels);
+	if (status != STATUS_OK || labels)
+		return status;
+	asked->detector = "none";
+	asked->forecaster = "all";
+	results_note(evaluation->results,
+		"no column label to hold detectors against: forecasts alone are measured");
+	return STATUS_OK;
+}
+
 enum status evaluate(const struct evaluate_options *options, struct results *results,
 	struct error *error)
 {
-	struct evaluation evaluation = {.options = options, .results = results};
+	struct evaluate_options asked = *options;
+	struct evaluation evaluation = {.options = &asked, .results = results};
 	struct error unheard;
 	enum status status;
 
 	evaluation.error = error = error != NULL ? error : &unheard;
-	status = check_options(options, error);
+	status = check_options(&asked, error);
 	if (status == STATUS_OK)
-		status = dataset_open(&options->dataset, &evaluation.dataset, error);
-	if (status == STATUS_OK && wants_detectors(options))
+		status = dataset_open(&asked.dataset, &evaluation.dataset, error);
+	if (status == STATUS_OK)
+		status = choose(&evaluation, &asked);
+	if (status == STATUS_OK && wants_detectors(&asked))
 		status = evaluate_detectors(&evaluation);
-	if (status == STATUS_OK && wants_forecasters(options))
+	if (status == STATUS_OK && wants_forecasters(&asked))
 		status = evaluate_forecasters(&evaluation);
 	dataset_close(evaluation.dataset);
 	return status;

@@ -28,16 +28,20 @@ void results_fini(struct results *results)
 void results_note(struct results *results, const char *format, ...)
 {
 	va_list arguments;
+	char text[sizeof(results->notes[0])];
 
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	for (size_t i = 0; i < results->note_count; i++)
+		if (strcmp(results->notes[i], text) == 0)
+			return;
 	if (results->note_count == ARRAY_COUNT(results->notes)) {
 		snprintf(results->notes[results->note_count - 1], sizeof(results->notes[0]),
 			"there is more to say than fits here");
 		return;
 	}
-	va_start(arguments, format);
-	vsnprintf(results->notes[results->note_count++], sizeof(results->notes[0]), format,
-		arguments);
-	va_end(arguments);
+	memcpy(results->notes[results->note_count++], text, sizeof(text));
 }
 
 struct result_table *results_table(struct results *results, const char *key, const char *title,

@@ -1,6 +1,7 @@
 /*
  * Exported models in a real ONNX runtime (from PyPI, tests/e2e/build.sh): nets of several shapes, run over
- * rows of several series with their state carried in and out, give there what they give here to 1e-5.
+ * rows of several series with their state carried in and out, give there what they give here to 1e-5; and
+ * so do the isolation forests of what was learnt.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,14 +10,22 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "analyzers/detect/forest.h"
+#include "analyzers/detect/forest_view.h"
+#include "analyzers/detect/roll.h"
+#include "analyzers/detect/standard.h"
+#include "analyzers/learnt_file.h"
 #include "analyzers/models/lstm_file.h"
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/random.h"
+#include "tests/support/day_tier.h"
 #include "tests/support/folder.h"
 #include "tests/support/proc.h"
 
@@ -162,7 +171,114 @@ static void model_make(const char *name, struct lstm_shape shape, uint64_t seed)
 	lstm_fini(&lstm);
 }
 
-static void a_runtime_gives_what_the_net_gives(void **state)
+/* ---- forests ---- */
+
+#define FOREST_ROWS 500
+#define COLUMNS 2
+#define FEATURES_MAX (COLUMNS * ROLL_FEATURES)
+
+static void doubles_write(struct buf *json, const char *name, const double *numbers, size_t columns)
+{
+	buf_printf(json, "\"%s\":{\"sizes\":[%d,%zu],\"numbers\":[", name, FOREST_ROWS, columns);
+	for (size_t i = 0; i < FOREST_ROWS * columns; i++) {
+		buf_add_text(json, i > 0 ? "," : "");
+		if (isnan(numbers[i]))
+			buf_add_text(json, "NaN");
+		else
+			buf_printf(json, "%.17g", numbers[i]);
+	}
+	buf_add_text(json, "]}");
+}
+
+/* Rows that grow stranger, some with a gap, and the forest's scores of them. */
+static void rows_score(const struct forest_view *view, double *features, double *scores)
+{
+	size_t width = view->rolling ? FEATURES_MAX : COLUMNS;
+	double standardised[FEATURES_MAX];
+	struct random random;
+	struct error error;
+	struct roll *roll = roll_open(COLUMNS, &error);
+
+	assert_non_null(roll);
+	random_init(&random, 5);
+	for (size_t i = 0; i < FOREST_ROWS; i++) {
+		double row[COLUMNS], *at = features + i * width;
+
+		for (size_t c = 0; c < COLUMNS; c++)
+			row[c] = i % 11 == c ? NAN
+					     : 5 + random_normal(&random) * (1 + (double)i / 50);
+		if (view->rolling)
+			roll_step(roll, row, at);
+		else
+			memcpy(at, row, sizeof(row));
+		standard_apply(view->standard, at, standardised);
+		scores[i] = forest_row(view->forest, standardised);
+	}
+	roll_close(roll);
+}
+
+static void forest_case_write(const char *name, const struct watch_kept *kept)
+{
+	static double features[FOREST_ROWS * FEATURES_MAX], scores[FOREST_ROWS];
+	struct forest_view view;
+	struct buf json;
+	char file[64];
+
+	assert_true(forest_view(kept->class, kept->detector, &view));
+	rows_score(&view, features, scores);
+	buf_init(&json, JSON_MAX);
+	buf_add_text(&json, "{\"inputs\":{");
+	doubles_write(&json, "features", features, view.rolling ? FEATURES_MAX : COLUMNS);
+	buf_add_text(&json, "},\"outputs\":{");
+	doubles_write(&json, "scores", scores, 1);
+	buf_printf(&json,
+		"},\"metadata\":{\"workload\":\"shop/Deployment/web\",\"columns\":\"cpu,latency\","
+		"\"features\":\"%s\",\"data_from\":\"2023-11-13T00:00:00.000Z\","
+		"\"data_to\":\"2023-11-14T00:00:00.000Z\",\"data_rows\":\"1440\",\"seed\":\"1\"}}",
+		view.rolling ? "rolling" : "values");
+	assert_true(buf_ok(&json));
+	snprintf(file, sizeof(file), "%s.json", name);
+	folder_write(folder, file, json.data);
+	buf_fini(&json);
+}
+
+/* A workload's file of what was learnt, the ONNX model by the command, and rows with their scores. */
+static void forest_make(const char *detector)
+{
+	char onnx[FOLDER_PATH_MAX], log[FOLDER_PATH_MAX], file[64], *said;
+	const void *body;
+	struct watch_kept kept;
+	struct day_tier tier;
+	struct error error;
+	struct buf bytes;
+	size_t size;
+	int status;
+
+	day_tier_open(&tier, 1, 0);
+	day_tier_learn(&tier, detector);
+	snprintf(file, sizeof(file), "%s.onnx", detector);
+	folder_path(onnx, sizeof(onnx), folder, file);
+	folder_path(log, sizeof(log), folder, "export.log");
+	said = proc_output(log,
+		(const char *const[]){getenv("NIMBUSGUARD_TEST_BIN"), "models", "export",
+			tier.folder, onnx, "--format=onnx", "--namespace=shop", "--workload=web",
+			NULL},
+		NULL, &status);
+	if (status != 0)
+		fail_msg("export: %s", said);
+	free(said);
+	buf_init(&bytes, LEARNT_BYTES_MAX);
+	assert_int_equal(learnt_file_read(tier.folder, "detect", &day_tier_web, &bytes, &body,
+				 &size, &error),
+		STATUS_OK);
+	assert_int_equal(watch_read_kept(body, size, &kept, &error), STATUS_OK);
+	forest_case_write(detector, &kept);
+	kept.class->close(kept.detector);
+	buf_fini(&bytes);
+	day_tier_close(&tier);
+}
+
+static void a_runtime_gives_what_nets_and_forests_give(void **state)
 {
 	const char *e2e = getenv("NIMBUSGUARD_TEST_E2E"), *source = getenv("NIMBUSGUARD_SOURCE");
 	char python[FOLDER_PATH_MAX], script[FOLDER_PATH_MAX], log[FOLDER_PATH_MAX], *said;
@@ -181,6 +297,9 @@ static void a_runtime_gives_what_the_net_gives(void **state)
 	model_make("default", (struct lstm_shape){10, 128, 3, 6}, 1);
 	model_make("small", (struct lstm_shape){10, 32, 1, 6}, 2);
 	model_make("wide", (struct lstm_shape){24, 64, 2, 12}, 3);
+	forest_make("forest");
+	forest_make("forest_roll");
+	forest_make("ensemble");
 	said = proc_output(log, argv, NULL, &status);
 	print_message("%s", said);
 	assert_int_equal(status, 0);
@@ -191,7 +310,7 @@ static void a_runtime_gives_what_the_net_gives(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_runtime_gives_what_the_net_gives),
+		cmocka_unit_test(a_runtime_gives_what_nets_and_forests_give),
 	};
 
 	return cmocka_run_group_tests_name("onnx_runtime", tests, NULL, NULL);

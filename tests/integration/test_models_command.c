@@ -18,6 +18,7 @@
 #include "analyzers/models/model_file.h"
 #include "base/error.h"
 #include "base/json_span.h"
+#include "tests/support/day_tier.h"
 #include "tests/support/folder.h"
 #include "tests/support/proc.h"
 
@@ -351,6 +352,43 @@ static void an_export_is_a_model_again(void **state)
 	folder_remove(folder);
 }
 
+/* What the command says to an export of the forest of shop/NAME. */
+static void forest_exported(struct day_tier *tier, const char *name, const char *format, int wanted,
+	const char *words)
+{
+	char workload[64];
+	const char *argv[] = {getenv("NIMBUSGUARD_TEST_BIN"), "models", "export", tier->folder,
+		"forest.onnx", "--namespace=shop", workload, format, NULL};
+	char log[FOLDER_PATH_MAX], onnx[FOLDER_PATH_MAX], *said;
+	int status;
+
+	snprintf(workload, sizeof(workload), "--workload=%s", name);
+	folder_path(onnx, sizeof(onnx), tier->folder, "forest.onnx");
+	argv[4] = onnx;
+	folder_path(log, sizeof(log), tier->folder, "said.log");
+	said = proc_output(log, argv, NULL, &status);
+	if (status != wanted || strstr(said, words) == NULL)
+		fail_msg("%d, not %d with \"%s\": %s", status, wanted, words, said);
+	free(said);
+}
+
+static void the_forest_of_a_workload_is_exported_or_refused_by_name(void **state)
+{
+	struct day_tier tier;
+
+	day_tier_open(&tier, 1, 0);
+	forest_exported(&tier, "web", "--format=onnx", 1, "No such file");
+	day_tier_learn(&tier, "ensemble");
+	forest_exported(&tier, "web", "--format=onnx", 0, "forest.onnx is written");
+	forest_exported(&tier, "web", "--format=native", 2, "--format=onnx alone");
+	forest_exported(&tier, "web", "--kind=Sheep", 2, "\"Sheep\" is not known");
+	forest_exported(&tier, "other", "--format=onnx", 1, "detect.learnt");
+	day_tier_learn(&tier, "extended_forest_roll");
+	forest_exported(&tier, "web", "--format=onnx", 1,
+		"detect.learnt: the detector \"extended_forest_roll\" has no isolation forest");
+	day_tier_close(&tier);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -363,6 +401,7 @@ int main(void)
 		cmocka_unit_test(what_another_kind_cannot_is_said),
 		cmocka_unit_test(what_is_wrong_is_named),
 		cmocka_unit_test(an_export_is_a_model_again),
+		cmocka_unit_test(the_forest_of_a_workload_is_exported_or_refused_by_name),
 	};
 
 	return cmocka_run_group_tests_name("models_command", tests, NULL, NULL);

@@ -12,7 +12,9 @@
 
 #include <stdio.h>
 
+#include "analyzers/learnt_file.h"
 #include "analyzers/minutes.h"
+#include "base/mem.h"
 #include "base/random.h"
 
 const struct workload_key day_tier_web = {.namespace_name = "shop",
@@ -70,4 +72,25 @@ void day_tier_close(struct day_tier *tier)
 {
 	rollup_close(tier->rollup);
 	folder_remove(tier->folder);
+}
+
+void day_tier_learn(struct day_tier *tier, const char *detector)
+{
+	struct watch_model *model;
+	struct error error;
+	size_t size = 0;
+	void *bytes;
+
+	tier->watch.class = detector_class_find(detector);
+	assert_non_null(tier->watch.class);
+	assert_int_equal(watch_train(&tier->watch, tier->rollup, &day_tier_web, DAY_TIER_ROLES,
+				 DAY_TIER_START, &model, &error),
+		STATUS_OK);
+	bytes = watch_model_write(model, &size);
+	assert_non_null(bytes);
+	assert_int_equal(learnt_file_write(tier->folder, "detect", &day_tier_web, bytes, size,
+				 &error),
+		STATUS_OK);
+	mem_free(bytes);
+	watch_model_close(model);
 }

@@ -33,5 +33,8 @@ struct day_tier {
  * missing; 0: none. */
 void day_tier_open(struct day_tier *tier, int days, int gap_every);
 void day_tier_close(struct day_tier *tier);
+/* A detector of that name learns the first day; its file (analyzers/learnt_file.h) is in the tier's
+ * folder. */
+void day_tier_learn(struct day_tier *tier, const char *detector);
 
 #endif

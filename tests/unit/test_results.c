@@ -200,6 +200,50 @@ static void asked_methods_are_run_and_no_others(void **state)
 	folder_remove(folder);
 }
 
+static void rows_without_labels_are_forecast_unless_detectors_are_asked_for(void **state)
+{
+	char folder[FOLDER_PATH_MAX];
+	struct evaluate_options options;
+	struct results results;
+	struct error error;
+
+	folder_make(folder);
+	folder_write(folder, "own.csv",
+		"time,cpu\n2026-01-01T00:00:00Z,5\n2026-01-01T00:01:00Z,5\n");
+	set_options(&options, folder);
+	results_init(&results, "csv");
+	assert_int_equal(evaluate(&options, &results, &error), STATUS_OK);
+	assert_int_equal(results.table_count, 1);
+	assert_string_equal(results.tables[0].key, "forecasts");
+	assert_non_null(strstr(results.notes[0], "no column label"));
+	results_fini(&results);
+	options.detector = "all";
+	results_init(&results, "csv");
+	assert_int_equal(evaluate(&options, &results, &error), STATUS_BAD_INPUT);
+	results_fini(&results);
+	/* One entity that has labels is enough for them to be asked of all. */
+	folder_write(folder, "a.csv",
+		"time,cpu,label\n2026-01-01T00:00:00Z,5,0\n2026-01-01T00:01:00Z,5,1\n");
+	options.detector = NULL;
+	results_init(&results, "csv");
+	assert_int_equal(evaluate(&options, &results, &error), STATUS_BAD_INPUT);
+	assert_non_null(strstr(error.text, "own has no column label"));
+	results_fini(&results);
+	folder_remove(folder);
+}
+
+static void the_same_note_is_taken_once(void **state)
+{
+	struct results results;
+
+	results_init(&results, "csv");
+	for (int i = 0; i < 100; i++)
+		results_note(&results, "column %d never changes", i % 2);
+	assert_int_equal(results.note_count, 2);
+	assert_string_equal(results.notes[1], "column 1 never changes");
+	results_fini(&results);
+}
+
 static void what_is_too_short_to_learn_from_is_told_and_not_scored(void **state)
 {
 	char folder[FOLDER_PATH_MAX];
@@ -264,6 +308,8 @@ int main(void)
 		cmocka_unit_test(the_page_escapes_names_and_draws_gaps_as_gaps),
 		cmocka_unit_test(every_reference_belongs_to_a_kind_of_data_set),
 		cmocka_unit_test(asked_methods_are_run_and_no_others),
+		cmocka_unit_test(rows_without_labels_are_forecast_unless_detectors_are_asked_for),
+		cmocka_unit_test(the_same_note_is_taken_once),
 		cmocka_unit_test(what_is_too_short_to_learn_from_is_told_and_not_scored),
 		cmocka_unit_test(memory_that_is_out_is_an_answer),
 	};

@@ -1,4 +1,4 @@
-"""Runs ONNX models of the folder and compares with what the nets gave: NAME.onnx with NAME.json, a list of float arrays
+"""Runs ONNX models of the folder and compares with what the nets gave: NAME.onnx with NAME.json, a list of numbers
 for each input and each expected output. Prints one line a model; exit status 1 when one differs by more than 1e-5."""
 
 import glob
@@ -18,10 +18,11 @@ def check(path):
     with open(os.path.splitext(path)[0] + ".json", encoding="utf-8") as file:
         case = json.load(file)
 
-    def array(of):
-        return np.array(of["numbers"], dtype=np.float32).reshape(of["sizes"])
+    def array(of, kind="tensor(float)"):
+        of_kind = {"tensor(float)": np.float32, "tensor(double)": np.float64}[kind]
+        return np.array(of["numbers"], dtype=of_kind).reshape(of["sizes"])
 
-    inputs = {name: array(of) for name, of in case["inputs"].items()}
+    inputs = {of.name: array(case["inputs"][of.name], of.type) for of in session.get_inputs()}
     names = list(case["outputs"])
     outputs = dict(zip(names, session.run(names, inputs)))
     worst = 0.0
