@@ -107,6 +107,17 @@ static void submit_proposal(void *argument, const struct event *proposal)
 			LOG_TEXT("reason", status_label(status)));
 }
 
+/* Into the journal, for `audit export`. */
+static void note_window(void *argument, const char *until, const char *json)
+{
+	struct service *service = argument;
+	char key[64];
+
+	snprintf(key, sizeof(key), "scaler/%s", until);
+	if (service->remediator != NULL)
+		remediator_note(service->remediator, key, json);
+}
+
 static void collect(void *argument)
 {
 	struct service *service = argument;
@@ -270,6 +281,7 @@ static enum status open_scaler(struct service *service, struct error *error)
 
 	service_scaler_config(service->config, &config);
 	config.proposed = submit_proposal;
+	config.window_ended = note_window;
 	config.proposed_argument = service;
 	config.rollup = service->rollup;
 	if ((size_t)snprintf(learnt, sizeof(learnt), "%s/models/learnt",

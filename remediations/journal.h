@@ -64,7 +64,7 @@ bool journal_healthy(struct journal *journal);
 		"decision")        /* key: incident id; body: each gate with value and bound */    \
 	X(RECORD_ACTION, "action") /* key: action id; body: state, plan, target, before/after */   \
 	X(RECORD_FINDING, "finding")                                                               \
-	X(RECORD_NOTE, "note")     /* start, stop, reload, mode changes */                         \
+	X(RECORD_NOTE, "note")     /* start, kill switch, modes, scaler */                         \
 	X(RECORD_TICKET, "ticket") /* key: id of what is told, see outbox.h; body: state, event */ \
 	X(RECORD_AUDIT, "audit")   /* what the journal removed, see audit_notes.h */
 

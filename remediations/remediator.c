@@ -429,24 +429,41 @@ static void first_diagnostic(struct diagnostics *diagnostics, enum status status
 		error_set(error, status, "the playbooks can't be loaded");
 }
 
+/* body: taken over; NULL when there was no memory for it. */
+static enum status submit_note(struct remediator *remediator, const char *key, char *body)
+{
+	struct record record = {.kind = RECORD_NOTE, .body = body};
+	enum status status = STATUS_NO_MEMORY;
+
+	record.key = mem_strdup(key);
+	record.incident = mem_strdup("");
+	if (record.body && record.key && record.incident)
+		status = journal_submit(remediator->journal, &record, 1, NULL, NULL);
+	if (status)
+		record_fini(&record);
+	return status;
+}
+
+void remediator_note(struct remediator *remediator, const char *key, const char *json)
+{
+	enum status status = submit_note(remediator, key, mem_strdup(json));
+
+	if (status)
+		LOG_WARN("not noted in the journal", LOG_TEXT("what", key),
+			LOG_TEXT("reason", status_label(status)));
+}
+
 static void note_start(struct remediator *remediator)
 {
-	struct record record = {.kind = RECORD_NOTE};
 	struct buf body;
-	enum status status = STATUS_NO_MEMORY;
 
 	buf_init(&body, 4096);
 	buf_printf(&body, "{\"mode\":\"%s\",\"dry_run\":%s,\"playbooks\":%zu,\"cluster\":%s}",
 		mode_name(remediator->config.mode), remediator->config.dry_run ? "true" : "false",
 		playbooks_count(remediator->rules->playbooks),
 		remediator->real.vtable ? "true" : "false");
-	record.body = buf_take(&body, NULL);
-	record.key = mem_strdup("start");
-	record.incident = mem_strdup("");
-	if (record.body && record.key && record.incident)
-		status = journal_submit(remediator->journal, &record, 1, NULL, NULL);
-	if (status)
-		record_fini(&record);
+	/* A start that is not noted down is a start. */
+	(void)submit_note(remediator, "start", buf_take(&body, NULL));
 }
 
 /* A kill switch that somebody forgot must not look like a service that finds nothing to do. */

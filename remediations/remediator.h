@@ -151,6 +151,10 @@ typedef void remediator_done_fn(void *argument, enum status status, size_t new_c
 enum status remediator_submit(struct remediator *remediator, const struct event *events,
 	size_t count, remediator_done_fn *done, void *argument) MUST_CHECK;
 
+/* A note in the journal of another part of the service, beside the engine's: key and JSON object are copied. Nobody
+ * waits for it, and one that finds no room is logged and gone. */
+void remediator_note(struct remediator *remediator, const char *key, const char *json);
+
 /* Playbooks in force, those that are not enabled among them. */
 size_t remediator_playbook_count(struct remediator *remediator);
 

@@ -120,6 +120,7 @@ static void take_config(struct scaler *scaler)
 		scaler->next.workload_max = scaler->config.workload_max;
 		scaler->next.rollup = scaler->config.rollup;
 		scaler->next.proposed = scaler->config.proposed;
+		scaler->next.window_ended = scaler->config.window_ended;
 		scaler->next.proposed_argument = scaler->config.proposed_argument;
 		scaler->config = scaler->next;
 	}
@@ -393,6 +394,7 @@ void scaler_scan(void *argument, const struct snapshot *snapshot)
 				&nothing);
 	divide(scaler);
 	settle(scaler, snapshot->scanned_ms);
+	scaler_tell_windows(scaler);
 	if (slot % SCALER_FORGET_SLOTS == 0)
 		sweep(scaler);
 	scaler_give_next(scaler);

@@ -51,7 +51,10 @@ struct scaler_config {
 	double pods_max, namespace_pods_max, cost_max /* an hour */;
 	/* Called from the scan's thread with proposals that hold and that end; may be NULL. */
 	void (*proposed)(void *argument, const struct event *proposal);
-	void *proposed_argument;
+	/* The same, with the accounts of each ten minutes in which a workload was judged: until when (RFC
+	 * 3339), and a JSON object of at most 50 workloads, borrowed; may be NULL. */
+	void (*window_ended)(void *argument, const char *until, const char *json);
+	void *proposed_argument; /* of both */
 };
 
 /* Shadow, 5,000 workloads, readings of a minute, 200 policies for .5 %, no limits. */

@@ -65,6 +65,7 @@ struct scaler {
 	uint32_t *slots; /* open addressing: index + 1, 0 is free */
 	size_t slot_count;
 	int64_t slot;                  /* the newest; -1: none yet */
+	int64_t window;                /* whose beginning was told the end of the one before */
 	char (*scopes)[NAMESPACE_MAX]; /* [config.workload_max] */
 	size_t scope_count;
 	struct budget_claim *claims;
@@ -87,6 +88,8 @@ void scaler_pupil_fini(struct scaler_pupil *pupil);
 
 /* Tells what the entry's wish asks for now. */
 void scaler_propose(const struct scaler_config *config, struct scaler_entry *entry, int64_t now_ms);
+/* Tells the accounts of the window that ended with this slot, once. */
+void scaler_tell_windows(struct scaler *scaler);
 /* The same names in any cluster have the same. */
 uint64_t scaler_name_hash(const struct workload_key *key);
 /* Makes a page of the entries and puts it in place of the last. */

@@ -4,6 +4,7 @@
 set -u
 
 "$NIMBUSGUARD_TEST_BIN" demo --duration=45 --speed=120 --no-color --web.listen-address=127.0.0.1:0 \
+	--storage.path="$TMPDIR/state" \
 	>"$TMPDIR/out" 2>"$TMPDIR/err" </dev/null &
 demo=$!
 port='' status=0
@@ -46,5 +47,9 @@ await /metrics 'nimbusguard_scaler_wanted_replicas{.*workload="web",policy="ours
 await / 'Scaler <span class="soft">3' '<td class="">shop/Deployment/web</td><td class="num ">[1-9]'
 wait "$demo" || fail "exit status $?"
 grep -q 'the scaler, in shadow [0-9.]* pod-hours' "$TMPDIR/out" || fail "the story does not tell of it"
+# Its accounts of each ten minutes are in the journal.
+"$NIMBUSGUARD_TEST_BIN" audit export --storage.path="$TMPDIR/state" >"$TMPDIR/records" || fail 'the journal cannot be exported'
+grep -q '"kind":"note".*"key":"scaler/.*"workload":"shop/Deployment/web".*"hpa":{"reward":0' "$TMPDIR/records" ||
+	fail "no window is in the journal: $(grep -c . "$TMPDIR/records") records"
 [ $status -eq 0 ] || cat "$TMPDIR/out" "$TMPDIR/err" >&2
 exit $status

@@ -162,6 +162,12 @@ static void the_kill_switch_holds_it_and_it_falls_afterwards(void **st)
 	(void)st;
 	set_floor(bench, START_MS);
 	(void)engine_pause(bench->engine, true, "ann", bench->now_ms);
+	/* It waits for the switch; meanwhile there is no second try beside it. */
+	pass(bench, HOUR_MS);
+	settle(bench);
+	pass(bench, 10 * 60000);
+	settle(bench);
+	assert_int_equal(only(bench)->action_count, 2);
 	for (int i = 0; i < 5; i++) {
 		pass(bench, HOUR_MS);
 		settle(bench);

@@ -38,6 +38,8 @@ struct scene {
 	double rates[WORKLOADS_MAX], pods[WORKLOADS_MAX];
 	struct told told[64];
 	size_t told_count;
+	char window[4096]; /* the newest that was told */
+	unsigned windows;
 };
 
 static void take(void *argument, const struct event *proposal)
@@ -62,6 +64,16 @@ static void take(void *argument, const struct event *proposal)
 	assert_int_equal(proposal->ends_ms == 0, proposal->firing);
 }
 
+static void take_window(void *argument, const char *until, const char *json)
+{
+	struct scene *scene = argument;
+
+	assert_non_null(strstr(json, until));
+	assert_true(strlen(json) < sizeof(scene->window));
+	snprintf(scene->window, sizeof(scene->window), "%s", json);
+	scene->windows++;
+}
+
 static struct told *last_told(struct scene *scene)
 {
 	assert_true(scene->told_count > 0);
@@ -82,6 +94,7 @@ static int scene_setup(void **state)
 	scene->config.workload_max = WORKLOADS_MAX;
 	scene->config.follow.shadow_slots = 100;
 	scene->config.proposed = take;
+	scene->config.window_ended = take_window;
 	scene->config.proposed_argument = scene;
 	scene->scaler = scaler_open(&scene->config, &error);
 	assert_non_null(scene->scaler);
@@ -490,6 +503,32 @@ static void without_memory_it_says_so_and_loses_nothing(void **state)
 	}
 }
 
+static void the_accounts_of_each_ten_minutes_are_told_once(void **state)
+{
+	struct scene *scene = *state;
+	unsigned before;
+
+	scene->snapshot.roster.count = 2;
+	scan(scene, 100);
+	before = scene->windows;
+	assert_true(before >= 1);
+	scan(scene, FEEDBACK_WINDOW_SLOTS);
+	assert_int_equal(scene->windows, before + 1);
+	assert_non_null(strstr(scene->window,
+		"{\"workload\":\"shop/Deployment/web-0\",\"state\":\"shadow\",\"predicted\":"));
+	assert_non_null(strstr(scene->window, "\"hpa\":{\"reward\":0."));
+	assert_non_null(strstr(scene->window, "\"actual\":{\"reward\":0."));
+	assert_non_null(strstr(scene->window, ",\"replicas\":10,\"violated\":0}"));
+	assert_non_null(strstr(scene->window, "shop/Deployment/web-1"));
+	assert_non_null(strstr(scene->window, "],\"unlisted\":0}"));
+	/* Nothing was judged, so nothing is said. */
+	scene->snapshot.roster.count = 0;
+	scan(scene, 2 * FEEDBACK_WINDOW_SLOTS);
+	before = scene->windows;
+	scan(scene, 2 * FEEDBACK_WINDOW_SLOTS);
+	assert_int_equal(scene->windows, before);
+}
+
 /* ---- over a restart ---- */
 
 /* The clock goes on from where it was; rates and pods are those of the scene. */
@@ -513,6 +552,7 @@ static void what_was_learnt_is_there_after_a_restart(void **state)
 	struct scene *scene = *state;
 	char folder[FOLDER_PATH_MAX];
 	struct scaler_summary before, after;
+	unsigned windows;
 	int replicas = -1;
 
 	folder_make(folder);
@@ -523,11 +563,13 @@ static void what_was_learnt_is_there_after_a_restart(void **state)
 	scan(scene, 300);
 	assert_int_equal(value_of(scene, "web-0", &replicas), STATUS_OK);
 	scaler_summarize(scene->scaler, &before);
+	windows = scene->windows;
 	restart(scene, folder);
 	assert_true(restored(STATUS_OK) == 1);
 	assert_int_equal(scaler_find(scene->scaler, &scene->workloads[0].key)->follower.view.state,
 		FOLLOW_SERVING);
 	scan(scene, 1);
+	assert_int_equal(scene->windows, windows);
 	/* What a pod serves and that it proved itself are known; nothing is counted twice. */
 	assert_int_equal(value_of(scene, "web-0", &replicas), STATUS_OK);
 	assert_int_equal(replicas, 10);
@@ -638,6 +680,7 @@ int main(void)
 		test(what_was_learnt_is_there_after_a_restart),
 		test(after_more_than_a_day_it_proves_itself_anew),
 		test(what_it_keeps_meanwhile_is_enough_without_an_end_in_order),
+		test(the_accounts_of_each_ten_minutes_are_told_once),
 		test(what_another_version_kept_is_refused_and_learnt_anew),
 	};
 
