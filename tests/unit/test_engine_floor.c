@@ -240,6 +240,7 @@ static void a_dry_run_has_nothing_that_could_fall(void **st)
 	settle(bench);
 	assert_int_equal(bench->sent_count, 1);
 	assert_true(bench->sent_dry[0]);
+	assert_int_equal(only(bench)->action_count, 1);
 	bench_close(bench);
 }
 
@@ -253,11 +254,42 @@ static void who_stands_by_leaves_it_to_the_leader_and_takes_it_down_as_one(void 
 	pass(bench, 2 * HOUR_MS);
 	settle(bench);
 	assert_int_equal(bench->sent_count, 1);
+	assert_int_equal(engine_open_count(bench->engine), 0);
 	engine_lead(bench->engine, true, bench->now_ms);
 	engine_tick(bench->engine, bench->now_ms);
 	settle(bench);
 	assert_int_equal(bench->sent_count, 2);
 	bench_close(bench);
+}
+
+static void a_new_leader_takes_down_what_the_former_one_set(void **st)
+{
+	struct bench *leader = open_bench(MODE_AUTO), *other = open_bench(MODE_AUTO);
+	struct error error;
+	bool news;
+
+	(void)st;
+	/* It has looked through its own, of which there are none. */
+	pass(other, 1);
+	engine_stand_by(other->engine, other->now_ms);
+	set_floor(leader, START_MS);
+	for (size_t i = 0; i < leader->record_count; i++) {
+		const struct record *record = &leader->records[i];
+
+		if (record->kind == RECORD_INCIDENT || record->kind == RECORD_ACTION)
+			assert_int_equal(engine_adopt(other->engine, record, &news, other->now_ms,
+						 &error),
+				STATUS_OK);
+	}
+	other->observation = leader->observation;
+	pass(other, 2 * HOUR_MS);
+	engine_lead(other->engine, true, other->now_ms);
+	settle(other);
+	assert_int_equal(other->sent_count, 1);
+	assert_true(other->sent[0].options.floor_end);
+	assert_int_equal(changes_after(&other->sent[0].changes, CHANGE_REPLICAS_MIN, -1), 2);
+	bench_close(other);
+	bench_close(leader);
 }
 
 static void its_incident_is_remembered_while_others_can_be_forgotten(void **st)
@@ -294,6 +326,7 @@ int main(void)
 			a_later_floor_stands_until_its_own_end_and_falls_to_what_was_there_before_both),
 		cmocka_unit_test(a_dry_run_has_nothing_that_could_fall),
 		cmocka_unit_test(who_stands_by_leaves_it_to_the_leader_and_takes_it_down_as_one),
+		cmocka_unit_test(a_new_leader_takes_down_what_the_former_one_set),
 		cmocka_unit_test(its_incident_is_remembered_while_others_can_be_forgotten),
 	};
 
