@@ -21,6 +21,7 @@ enum status roster_init(struct roster *roster, size_t workload_max)
 
 static void let_go(struct watched_workload *workload)
 {
+	feeds_close(workload->feeds);
 	sight_close(workload->sight);
 	watch_close(workload->watch);
 	outlook_close(workload->outlook);
@@ -265,6 +266,7 @@ enum status roster_copy(struct roster *copy, const struct roster *roster)
 		memcpy(copy->workloads, roster->workloads,
 			roster->count * sizeof(*copy->workloads));
 	for (size_t i = 0; i < copy->count; i++) {
+		copy->workloads[i].feeds = NULL;
 		copy->workloads[i].sight = NULL;
 		copy->workloads[i].watch = NULL;
 		copy->workloads[i].outlook = NULL;

@@ -10,6 +10,7 @@
 #define NIMBUSGUARD_ANALYZERS_ROSTER_H
 
 #include "analyzers/demand.h"
+#include "analyzers/feed.h"
 #include "analyzers/findings.h"
 #include "analyzers/outlook.h"
 #include "analyzers/sight.h"
@@ -31,6 +32,7 @@ struct watched_workload {
 	struct workload_key key;
 	bool present; /* has a series after the last rebind */
 	/* Of the scan alone: NULL in copies, and when memory was out. */
+	struct feeds *feeds;
 	struct sight *sight;
 	struct watch *watch;
 	struct outlook *outlook;

@@ -32,9 +32,11 @@ static double confidence_of(const struct window *window, const struct analyzer_c
 }
 
 /* The samples of the window stay in analyzer->points; returns their number. */
-static size_t judge_signal(struct analyzer *analyzer, struct watched_signal *signal,
-	const struct signal_binding *binding, int64_t now_ms)
+static size_t judge_signal(struct analyzer *analyzer, struct watched_workload *workload,
+	enum signal_role role, int64_t now_ms)
 {
+	struct watched_signal *signal = &workload->signals[role];
+	const struct signal_binding *binding = &analyzer->set.roles[role];
 	const struct analyzer_config *config = &analyzer->config;
 	struct window_spec spec = {now_ms, config->history_ms, config->history_min_ms, RECENT_MS,
 		SKEW_MAX_MS, COVERAGE_MIN};
@@ -43,8 +45,8 @@ static size_t judge_signal(struct analyzer *analyzer, struct watched_signal *sig
 	size_t count = 0;
 
 	if (signal->series != STORE_NO_SERIES)
-		count = store_window(analyzer->store, signal->series, now_ms - config->history_ms,
-			INT64_MAX, analyzer->points, ANALYZER_POINTS_MAX);
+		count = feeds_read(workload->feeds, role, analyzer->store, signal->series,
+			now_ms - config->history_ms, analyzer->points, ANALYZER_POINTS_MAX);
 	window_build(&window, &spec, binding, analyzer->points, count, analyzer->values);
 	if (count == 0 && signal->series != STORE_NO_SERIES)
 		window.quality = QUALITY_STALE;
@@ -250,6 +252,9 @@ void scan_workload(struct analyzer *analyzer, struct watched_workload *workload,
 		config->duration_min_ms, REPEAT_MS, LOST_MS};
 	bool minutes = begin_minutes(analyzer, workload, now_ms);
 
+	/* Without memory each scan reads all that it judges. */
+	if (workload->feeds == NULL)
+		workload->feeds = mem_zalloc(1, sizeof(*workload->feeds));
 	for (int role = 0; role < ROLE_COUNT; role++) {
 		struct watched_signal *signal = &workload->signals[role];
 		const struct signal_binding *binding = &analyzer->set.roles[role];
@@ -260,7 +265,7 @@ void scan_workload(struct analyzer *analyzer, struct watched_workload *workload,
 		if (!binding->bound || (signal->series == STORE_NO_SERIES && !open))
 			not_judged(&signal->last);
 		else
-			count = judge_signal(analyzer, signal, binding, now_ms);
+			count = judge_signal(analyzer, workload, (enum signal_role)role, now_ms);
 		if (minutes)
 			fold_signal(analyzer, workload, (enum signal_role)role, count, now_ms);
 		if (!binding->bound || (signal->series == STORE_NO_SERIES && !open))
@@ -278,5 +283,6 @@ void scan_workload(struct analyzer *analyzer, struct watched_workload *workload,
 			&workload->key);
 		analyzer->sight_bytes += sight_bytes(workload->sight);
 	}
+	analyzer->sight_bytes += feeds_bytes(workload->feeds);
 	watcher_count(&analyzer->watcher, workload);
 }

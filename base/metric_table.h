@@ -133,7 +133,8 @@
 		"Minutes of workloads taken into the features, by the verdict on their data.",                                       \
 		"verdict")                                                                                                           \
 	METRIC(FEATURES_BYTES, "nimbusguard_features_bytes", METRIC_GAUGE,                                                           \
-		"Memory of the features of all workloads: rolling windows and seasons.", "")                                         \
+		"Memory of the features of all workloads: rolling windows, seasons, and the samples judged against.",                \
+		"")                                                                                                                  \
 	METRIC(WORKLOAD_SCORE, "nimbusguard_workload_anomaly_score", METRIC_GAUGE,                                                   \
 		"How unusual the last minute of a workload was to its detector: -log10 of the "                                      \
 		"probability that a usual minute scores as high.",                                                                   \

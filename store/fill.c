@@ -276,6 +276,7 @@ static uint32_t ring_fill(struct merge *merge, uint64_t counts[FILL_RESULT_COUNT
 	if (merge->stored > 0) {
 		merge_link(merge);
 		merge->memory->samples += merge->stored;
+		merge->memory->fills++;
 	} else {
 		chain_give(merge->memory, merge->writer.first, UINT32_MAX);
 	}

@@ -179,7 +179,7 @@ void ring_restore(struct ring *ring, struct ring_memory *memory, const struct ch
 void ring_copy_chunks(const struct ring *ring, const struct ring_memory *memory, int64_t from_ms,
 	int64_t to_ms, struct ring_copy *copy)
 {
-	uint32_t handle = tail_of(ring, memory);
+	uint32_t handle = ring->head;
 
 	copy->chunk_size = memory->blocks.cell_size;
 	copy->chunk_count = 0;
@@ -187,6 +187,9 @@ void ring_copy_chunks(const struct ring *ring, const struct ring_memory *memory,
 	copy->generation = ring->end.owner; /* the owner's field counts clearings */
 	if (ring->end.count == 0 || ring->end.t_ms < from_ms)
 		return;
+	/* Who asks for the newest samples alone does not walk through the others. */
+	if (chunk_first_ms(chunk_at(memory, handle)) > from_ms)
+		handle = tail_of(ring, memory);
 	for (;; handle = chunk_at(memory, handle)->next) {
 		const struct chunk *chunk = chunk_at(memory, handle);
 		bool open = handle == ring->head;

@@ -171,6 +171,27 @@ struct store_point {
  * are more). Returns the number; 0 also when the series is gone. */
 size_t store_window(struct store *store, uint32_t series, int64_t from_ms, int64_t to_ms,
 	struct store_point *points, size_t max);
+/* How far a reader of one series has come. All zero: nothing was read. */
+struct store_cursor {
+	int64_t newest_ms; /* of what was read */
+	int64_t begun_ms;  /* the rest is of store_news() alone */
+	uint32_t series, fills;
+	uint16_t count, cleared;
+	bool begun;
+};
+
+enum store_news {
+	STORE_NEWS_GONE,  /* no samples, or no series */
+	STORE_NEWS_SINCE, /* only what stands in points[] was added */
+	STORE_NEWS_ANEW   /* all is to be read again */
+};
+
+/* What the series got since the cursor stood, and moves it. SINCE: all that store_window() would give up to
+ * cursor->newest_ms is what was read before, without what is older than *oldest_ms, then points[0..*count).
+ * ANEW: read the window up to cursor->newest_ms; so it is with the first call, another series, older
+ * samples filled in (into a series of the same shard), and with more than `max` new ones (1 at least). */
+enum store_news store_news(struct store *store, uint32_t series, struct store_cursor *cursor,
+	struct store_point *points, size_t max, size_t *count, int64_t *oldest_ms);
 /* The newest sample. false when there is none. */
 bool store_newest(struct store *store, uint32_t series, struct store_point *point);
 bool store_is_stale(double value);

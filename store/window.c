@@ -117,3 +117,71 @@ bool store_newest(struct store *store, uint32_t series, struct store_point *poin
 	(void)pthread_mutex_unlock(&shard->lock);
 	return found;
 }
+
+/* The state of a ring after which whatever is appended is told apart: chunks begin later and later, and
+ * within one the samples are counted. */
+static struct store_cursor cursor_of(const struct ring *ring, const struct ring_memory *memory,
+	uint32_t series)
+{
+	const struct chunk *head = slab_at(memory->blocks.slabs, ring->head);
+
+	return (struct store_cursor){.newest_ms = ring->end.t_ms,
+		.begun_ms = chunk_first_ms(head),
+		.series = series,
+		.fills = memory->fills,
+		.count = ring->end.count,
+		.cleared = ring->end.owner,
+		.begun = true};
+}
+
+static bool cursor_goes_on(const struct store_cursor *from, const struct store_cursor *to)
+{
+	return from->begun && from->series == to->series && from->fills == to->fills &&
+		from->cleared == to->cleared &&
+		(from->begun_ms == to->begun_ms ? from->count <= to->count
+						: from->begun_ms < to->begun_ms);
+}
+
+enum store_news store_news(struct store *store, uint32_t series, struct store_cursor *cursor,
+	struct store_point *points, size_t max, size_t *count, int64_t *oldest_ms)
+{
+	struct store_cursor before = *cursor;
+	struct store_point newest;
+	struct shard *shard;
+	struct ring *ring;
+	bool found;
+
+	*cursor = (struct store_cursor){.begun = false};
+	*count = 0;
+	if (!id_exists(store, series))
+		return STORE_NEWS_GONE;
+	shard = shard_of(store, series);
+	ring = ring_of(store, series);
+	(void)pthread_mutex_lock(&shard->lock);
+	found = ring_state_of(ring) == RING_LIVE && ring->end.count > 0;
+	if (found) {
+		const struct slabs *slabs = shard->memory.blocks.slabs;
+		const struct chunk *head = slab_at(slabs, ring->head);
+		const struct chunk *tail = slab_at(slabs, head->next);
+
+		*cursor = cursor_of(ring, &shard->memory, series);
+		*oldest_ms = chunk_first_ms(tail);
+		newest.t_ms = ring->end.t_ms;
+		memcpy(&newest.value, &ring->end.bits, sizeof(newest.value));
+	}
+	(void)pthread_mutex_unlock(&shard->lock);
+	if (!found)
+		return STORE_NEWS_GONE;
+	if (!cursor_goes_on(&before, cursor))
+		return STORE_NEWS_ANEW;
+	if (cursor->newest_ms == before.newest_ms)
+		return STORE_NEWS_SINCE;
+	/* Mostly there is one sample more, which the ring has at hand. */
+	if (before.begun_ms == cursor->begun_ms && before.count + 1 == cursor->count) {
+		points[0] = newest;
+		*count = 1;
+		return STORE_NEWS_SINCE;
+	}
+	*count = store_window(store, series, before.newest_ms + 1, cursor->newest_ms, points, max);
+	return *count < max ? STORE_NEWS_SINCE : STORE_NEWS_ANEW;
+}
