@@ -73,6 +73,14 @@ static void append(size_t which, int64_t t_ms, double value)
 	append_to(series[which], t_ms, value);
 }
 
+static uint64_t bits_of(double value)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	return bits;
+}
+
 static void expect_same(struct feeds *feeds, enum signal_role role, uint32_t id, int64_t from_ms,
 	uint64_t seed)
 {
@@ -83,7 +91,7 @@ static void expect_same(struct feeds *feeds, enum signal_role role, uint32_t id,
 		fail_msg("seed %llu: %zu samples, not %zu", (unsigned long long)seed, got, count);
 	for (size_t i = 0; i < count; i++)
 		if (found[i].t_ms != expected[i].t_ms ||
-			memcmp(&found[i].value, &expected[i].value, sizeof(double)) != 0)
+			bits_of(found[i].value) != bits_of(expected[i].value))
 			fail_msg("seed %llu: sample %zu of %zu is %.17g at %lld, not %.17g at %lld",
 				(unsigned long long)seed, i, count, found[i].value,
 				(long long)found[i].t_ms, expected[i].value,
