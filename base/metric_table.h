@@ -224,6 +224,24 @@
 	METRIC(SCALER_ERROR, "nimbusguard_scaler_prediction_error", METRIC_GAUGE,                                                    \
 		"Mean of |ln(most that came / most that was predicted)| over windows of ten minutes, of late.",                      \
 		"namespace,workload_kind,workload")                                                                                  \
+	METRIC(SCALER_ARM, "nimbusguard_scaler_arm", METRIC_GAUGE,                                                                   \
+		"1 by what makes the wish: rule (built in), setting, table, dqn; this and the next of the first 1,500 workloads.",   \
+		"namespace,workload_kind,workload,arm")                                                                              \
+	METRIC(SCALER_CONFIDENCE, "nimbusguard_scaler_decision_confidence", METRIC_GAUGE,                                            \
+		"How sure a wish is by what its forecasts were worth, 0 to 1.",                                                      \
+		"namespace,workload_kind,workload")                                                                                  \
+	METRIC(SCALER_Q_VALUE, "nimbusguard_scaler_q_value", METRIC_GAUGE,                                                           \
+		"What a learner (table, dqn) holds its best quantile of now, and the setting's own, to be worth.",                   \
+		"namespace,workload_kind,workload,learner,action")                                                                   \
+	METRIC(SCALER_EXPLORATION, "nimbusguard_scaler_exploration_ratio", METRIC_GAUGE,                                             \
+		"Part of the minutes of a replay in which a learner tries any quantile; in service it never does.",                  \
+		"namespace,workload_kind,workload,learner")                                                                          \
+	METRIC(SCALER_TRIAL_PRICE, "nimbusguard_scaler_trial_price_ratio", METRIC_GAUGE,                                             \
+		"Price of an arm over that of what it has to beat, less 1, on the replays of up to seven days, with 90 % bounds.",   \
+		"namespace,workload_kind,workload,arm,against,bound")                                                                \
+	METRIC(SCALER_TRIAL_BETTER, "nimbusguard_scaler_trial_better_ratio", METRIC_GAUGE,                                           \
+		"Share of draws of those days in which the arm is the better one.",                                                  \
+		"namespace,workload_kind,workload,arm,against")                                                                      \
 	METRIC(SCALER_POD_SECONDS, "nimbusguard_scaler_pod_seconds", METRIC_GAUGE,                                                   \
 		"Pod-seconds of all workloads that are followed, since they are, by policy.",                                        \
 		"policy")                                                                                                            \

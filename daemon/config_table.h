@@ -191,7 +191,7 @@
 	SETTING(SCALER_READING_AGE, "scaler.reading_age_max", DURATION, "1m", 15000, HOUR_MS,       \
 		NULL, true, "Older readings are missing ones: then nothing is lowered.")            \
 	SETTING(SCALER_POLICIES_MAX, "scaler.policies_max", INT, "200", 0, 100000, NULL, true,      \
-		"Workloads with a policy that learns, the largest first; half a megabyte each.")    \
+		"Workloads with a policy that learns, the largest first; some 0.7 MB each.")        \
 	SETTING(SCALER_OBJECTIVE, "scaler.objective", DOUBLE, "0.5", 0, 100, NULL, true,            \
 		"Violated minutes and late requests, in per cent, that policies are tuned to.")     \
 	SETTING(SCALER_PODS_MAX, "scaler.pods_max", INT, "0", 0, 100000000, NULL, true,             \

@@ -125,6 +125,8 @@ static enum status run_policy(struct comparing *at, const char *name, struct err
 
 		run_one(at, &policy, seed, options->trails && seed == 0 ? &row->trail : NULL,
 			&outcome);
+		if (policy.trials != NULL && seed == 0)
+			row->trials = *policy.trials;
 		figures_of(&outcome, options->price, figures);
 		for (size_t f = 0; f < COMPARE_FIGURES; f++)
 			spread_add(&row->figures[f], figures[f], seed + 1);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "analyzers/plant.h"
+#include "analyzers/scaler/off_policy.h"
 #include "analyzers/scaler/simulate.h"
 #include "analyzers/scaler/trace.h"
 #include "base/buf.h"
@@ -43,6 +44,7 @@ struct compare_row {
 	char policy[POLICY_NAME_MAX];
 	struct compare_spread figures[COMPARE_FIGURES];
 	struct policy_training training; /* no points: it was not trained */
+	struct off_policy_trials trials; /* at the end of the first seed; none: it has no arms */
 	struct trail trail; /* of the first seed, [minutes]; NULLs when it was not asked for */
 };
 

@@ -245,6 +245,26 @@ static void write_training(const struct compare_row *row, struct buf *text)
 	write_curve(costs, count, "pod-hours beside the oracle's", text);
 }
 
+static void write_trials(const struct compare_row *row, struct buf *text)
+{
+	if (row->trials.count == 0)
+		return;
+	buf_add_text(text, "<h2>What the replays of the last nights say of ");
+	buf_add_html(text, row->policy);
+	buf_add_text(text, "</h2><ul>\n");
+	for (size_t i = 0; i < row->trials.count; i++) {
+		struct buf words;
+
+		buf_init(&words, 1024);
+		off_policy_write_words(&row->trials.trials[i], &words);
+		buf_add_text(text, "<li>");
+		buf_add(text, words.data != NULL ? words.data : "", words.size);
+		buf_add_text(text, "</li>\n");
+		buf_fini(&words);
+	}
+	buf_add_text(text, "</ul>\n");
+}
+
 void comparison_write_html(const struct comparison *comparison, struct buf *text)
 {
 	const struct trace *trace = comparison->options->trace;
@@ -285,5 +305,7 @@ void comparison_write_html(const struct comparison *comparison, struct buf *text
 			write_trail(comparison, &comparison->rows[i], text);
 	for (size_t i = 0; i < comparison->row_count; i++)
 		write_training(&comparison->rows[i], text);
+	for (size_t i = 0; i < comparison->row_count; i++)
+		write_trials(&comparison->rows[i], text);
 	buf_add_text(text, "</body></html>\n");
 }

@@ -129,6 +129,15 @@ static void write_training(const struct compare_row *row, struct buf *text)
 	}
 }
 
+static void write_trials(const struct compare_row *row, struct buf *text)
+{
+	for (size_t i = 0; i < row->trials.count; i++) {
+		buf_printf(text, "%s, last nights: ", row->policy);
+		off_policy_write_words(&row->trials.trials[i], text);
+		buf_add_char(text, '\n');
+	}
+}
+
 void comparison_write_text(const struct comparison *comparison, struct buf *text)
 {
 	const struct compare_options *options = comparison->options;
@@ -150,6 +159,8 @@ void comparison_write_text(const struct comparison *comparison, struct buf *text
 		write_row(comparison, &comparison->rows[i], text);
 	for (size_t i = 0; i < comparison->row_count; i++)
 		write_training(&comparison->rows[i], text);
+	for (size_t i = 0; i < comparison->row_count; i++)
+		write_trials(&comparison->rows[i], text);
 	if (comparison->advice.asked) {
 		buf_add_char(text, '\n');
 		comparison_write_advice(comparison, text);
@@ -198,6 +209,10 @@ static void add_json_row(const struct compare_row *row, struct buf *text)
 		buf_add_char(text, '}');
 	}
 	add_json_training(&row->training, text);
+	if (row->trials.count > 0) {
+		buf_add_text(text, ",\"trials\":");
+		off_policy_write_json(&row->trials, text);
+	}
 	buf_add_char(text, '}');
 }
 

@@ -36,47 +36,62 @@ void nightly_setting(size_t index, struct control_setting *setting)
 
 /* ---- choosing ---- */
 
+void nightly_floor_of(const struct nightly_outcome *outcomes, size_t policy_count, double dear_part,
+	struct nightly_floor *floor)
+{
+	float dear = INFINITY;
+
+	*floor = (struct nightly_floor){INFINITY, INFINITY};
+	for (size_t p = 0; p < policy_count; p++)
+		dear = fminf(dear, outcomes[p].pod_slots * (float)dear_part);
+	for (size_t p = 0; p < policy_count; p++) {
+		if (outcomes[p].pod_slots > dear)
+			continue;
+		floor->violated = fminf(floor->violated, outcomes[p].violated);
+		floor->bad = fminf(floor->bad, outcomes[p].bad);
+	}
+}
+
+void nightly_sum_add(struct nightly_sum *sum, const struct nightly_outcome *outcome,
+	const struct nightly_floor *floor)
+{
+	sum->violated += fmax((double)(outcome->violated - floor->violated), 0);
+	sum->bad += fmax((double)(outcome->bad - floor->bad), 0);
+	sum->pod_slots += (double)outcome->pod_slots;
+	sum->events += (double)outcome->events;
+}
+
+void nightly_sum_end(struct nightly_sum *sum, double minutes, double requests, double slots,
+	double miss_price, double objective)
+{
+	sum->violated *= 100 / fmax(minutes, 1);
+	sum->bad *= 100 / fmax(requests, 1);
+	sum->pod_slots /= fmax(slots, 1);
+	sum->events *= (double)DAY / fmax(slots, 1);
+	sum->price = sum->pod_slots * (1 + NIGHTLY_EVENT_PRICE * sum->events) *
+		(1 + miss_price * fmax(sum->violated, sum->bad));
+	sum->kept = fmax(sum->violated, sum->bad) <= NIGHTLY_PART * objective;
+}
+
 void nightly_sum_up(const struct nightly_day *const *days, size_t day_count,
 	const struct nightly_outcome *const *outcomes, size_t policy_count, double dear_part,
-	double objective, struct nightly_sum *sums)
+	double miss_price, double objective, struct nightly_sum *sums)
 {
 	double minutes = 0, requests = 0, slots = 0;
 
 	memset(sums, 0, policy_count * sizeof(*sums));
 	for (size_t d = 0; d < day_count; d++) {
-		float violated = INFINITY, bad = INFINITY, dear = INFINITY;
+		struct nightly_floor floor;
 
-		for (size_t p = 0; p < policy_count; p++)
-			dear = fminf(dear, outcomes[d][p].pod_slots * (float)dear_part);
-
+		nightly_floor_of(outcomes[d], policy_count, dear_part, &floor);
 		minutes += (double)days[d]->minutes;
 		requests += (double)days[d]->requests;
 		slots += (double)days[d]->slots;
-		for (size_t p = 0; p < policy_count; p++) {
-			if (outcomes[d][p].pod_slots > dear)
-				continue;
-			violated = fminf(violated, outcomes[d][p].violated);
-			bad = fminf(bad, outcomes[d][p].bad);
-		}
-		for (size_t p = 0; p < policy_count; p++) {
-			const struct nightly_outcome *outcome = &outcomes[d][p];
-
-			sums[p].violated += fmax((double)(outcome->violated - violated), 0);
-			sums[p].bad += fmax((double)(outcome->bad - bad), 0);
-			sums[p].pod_slots += (double)outcome->pod_slots;
-			sums[p].events += (double)outcome->events;
-		}
+		for (size_t p = 0; p < policy_count; p++)
+			nightly_sum_add(&sums[p], &outcomes[d][p], &floor);
 	}
-	for (size_t p = 0; p < policy_count; p++) {
-		struct nightly_sum *sum = &sums[p];
-
-		sum->violated *= 100 / fmax(minutes, 1);
-		sum->bad *= 100 / fmax(requests, 1);
-		sum->pod_slots /= fmax(slots, 1);
-		sum->events *= (double)DAY / fmax(slots, 1);
-		sum->price = sum->pod_slots * (1 + NIGHTLY_EVENT_PRICE * sum->events);
-		sum->kept = fmax(sum->violated, sum->bad) <= NIGHTLY_PART * objective;
-	}
+	for (size_t p = 0; p < policy_count; p++)
+		nightly_sum_end(&sums[p], minutes, requests, slots, miss_price, objective);
 }
 
 bool nightly_better(const struct nightly_sum *one, const struct nightly_sum *other)
@@ -190,7 +205,7 @@ bool replay_day(struct replay *replay, const struct traffic *traffic, size_t fro
 	return missing * 2 <= count && count > SIMULATE_TAIL_SLOTS;
 }
 
-static float *series(const struct replay *replay, size_t arm, size_t h, size_t level)
+float *replay_rates(const struct replay *replay, size_t arm, size_t h, size_t level)
 {
 	return replay->rates +
 		((arm * FORESIGHT_HORIZONS + h) * FORESIGHT_LEVELS + level) * replay->slots_max;
@@ -207,7 +222,7 @@ void replay_foresee(struct replay *replay, const struct foresight_model *model,
 		for (size_t a = 0; a < NIGHTLY_FORECAST_ARMS; a++)
 			for (size_t h = 0; h < FORESIGHT_HORIZONS; h++)
 				for (size_t q = 0; q < FORESIGHT_LEVELS; q++)
-					series(replay, a, h, q)[i] = foresight.known
+					replay_rates(replay, a, h, q)[i] = foresight.known
 						? foresight.rates[arms[a]][h][q]
 						: NAN;
 	}
@@ -271,8 +286,8 @@ void replay_settings(const struct replay *replay, const struct plant_config *pla
 		nightly_setting(i, &setting);
 		arm = setting.arm == arms[0] ? 0 : 1;
 		control_init(&state.control, &setting, plant->service_rate, idle);
-		state.up = series(replay, arm, FORESIGHT_UP, setting.level);
-		state.down = series(replay, arm, setting.down, setting.level);
+		state.up = replay_rates(replay, arm, FORESIGHT_UP, setting.level);
+		state.down = replay_rates(replay, arm, setting.down, setting.level);
 		replay_policy(replay, plant, &policy, &day->outcomes[i], day);
 	}
 	day->outcomes[NIGHTLY_HPA] = (struct nightly_outcome){.violated = day->minutes,
@@ -285,104 +300,5 @@ void replay_settings(const struct replay *replay, const struct plant_config *pla
 			return;
 		replay_policy(replay, plant, &own, &day->outcomes[NIGHTLY_HPA], day);
 		policy_close(&own);
-	}
-}
-
-/* ---- the learner ---- */
-
-struct replayed_chooser {
-	struct control control;
-	const struct replay *replay;
-	size_t arm;
-	struct chooser *chooser;
-	double objective, inverse; /* 1 / (what a pod serves at the highest load) */
-	bool learns;
-	struct random random;
-	int state, action; /* of the minute under way; -1: none yet */
-	struct chooser_minute minute;
-	int wanted;
-};
-
-static void begin_chooser(void *state, int replicas)
-{
-	struct replayed_chooser *at = state;
-
-	control_begin(&at->control);
-	at->state = at->action = -1;
-	at->minute = (struct chooser_minute){0};
-	at->wanted = replicas;
-}
-
-/* A minute is over: what came of it is learned, and the next level is chosen. */
-static void end_minute(struct replayed_chooser *at, const struct chooser_view *view)
-{
-	int state = chooser_state(view);
-	uint8_t level = chooser_best(at->chooser, state, at->control.setting.level);
-
-	if (at->learns && at->action >= 0)
-		chooser_learn(at->chooser, at->state, at->action,
-			chooser_reward(&at->minute, at->objective), state);
-	if (at->learns && random_unit(&at->random) < CHOOSER_EXPLORED)
-		level = (uint8_t)(1 + random_below(&at->random, CHOOSER_ACTIONS));
-	at->state = state;
-	at->action = level - 1;
-	at->minute = (struct chooser_minute){0};
-}
-
-static int decide_chooser(void *state, const struct policy_view *view)
-{
-	struct replayed_chooser *at = state;
-	const struct replay *replay = at->replay;
-	int64_t seen = view->slot - POLICY_DELAY_SLOTS;
-	const double part = 1. / POLICY_SLOTS_PER_MINUTE;
-	double up = NAN, down = NAN;
-
-	control_capacity_step(&at->control, view);
-	if (view->slot % POLICY_SLOTS_PER_MINUTE == 0 && seen >= 0) {
-		struct chooser_view now = {.middle = series(replay, at->arm, 0, 1)[seen],
-			.high = series(replay, at->arm, 0, 5)[seen],
-			.far = series(replay, at->arm, 1, 5)[seen],
-			.context = replay->contexts[seen],
-			.slot = view->slot};
-
-		if (!isnan(now.middle))
-			end_minute(at, &now);
-	}
-	if (seen >= 0) {
-		uint8_t level =
-			(uint8_t)(at->action < 0 ? at->control.setting.level : at->action + 1);
-
-		up = (double)series(replay, at->arm, FORESIGHT_UP, level)[seen];
-		down = (double)series(replay, at->arm, at->control.setting.down, level)[seen];
-	}
-	at->minute.changes += view->wanted != at->wanted ? 1 : 0;
-	at->wanted = view->wanted;
-	at->minute.pods += part * view->wanted;
-	if (view->rate >= 0) {
-		at->minute.need += part * ceil(view->rate * at->inverse);
-		at->minute.late += part * view->latency;
-	}
-	return control_decide(&at->control, view, up, down, NULL);
-}
-
-void replay_chooser(const struct replay *replay, const struct plant_config *plant, double idle,
-	const struct control_setting *setting, double objective, struct chooser *chooser,
-	struct nightly_day *day)
-{
-	struct replayed_chooser state = {.replay = replay,
-		.arm = setting->arm == arms[0] ? 0 : 1,
-		.chooser = chooser,
-		.objective = objective,
-		.inverse = 1 / load_pods_rate(plant, 1)};
-	struct policy policy = {.state = &state, .begin = begin_chooser, .decide = decide_chooser};
-	struct nightly_outcome ignored;
-
-	random_init(&state.random, (uint64_t)day->day);
-	/* Judged first: of a day that it has learned from it would know too much. */
-	for (size_t pass = 0; pass <= NIGHTLY_PASSES; pass++) {
-		state.learns = pass > 0;
-		control_init(&state.control, setting, plant->service_rate, idle);
-		replay_policy(replay, plant, &policy,
-			pass == 0 ? &day->outcomes[NIGHTLY_CHOOSER] : &ignored, day);
 	}
 }

@@ -162,6 +162,24 @@ static enum status open_oracle(struct policy *policy, const struct words *words,
 /* The user's own HPA, which serves until it is beaten, is one at 60 %. */
 #define OWN_HPA_PERCENT 60
 
+/* The third word: what chooses the quantile, whatever its replays say. */
+static enum status read_choice(const struct words *words, const char *name,
+	struct quantile_policy_config *config, struct error *error)
+{
+	if (words->count < 3)
+		return STATUS_OK;
+	config->forced = true;
+	for (enum quantile_choice choice = 0; choice < QUANTILE_ARMS; choice++)
+		if (strcmp(words->text[2], quantile_choice_name(choice)) == 0) {
+			config->arm = choice;
+			return STATUS_OK;
+		}
+	return error_set(error, STATUS_BAD_INPUT,
+		"%s: \"%s\" is not what chooses the quantile: setting, table or dqn, such as "
+		"ours:0.5:dqn",
+		name, words->text[2]);
+}
+
 static enum status open_ours(struct policy *policy, const struct words *words,
 	const struct policy_scene *scene, struct error *error)
 {
@@ -173,12 +191,13 @@ static enum status open_ours(struct policy *policy, const struct words *words,
 	config.hpa.whole_percent = scene->hpa_whole_percent;
 	config.hpa.replicas_min = scene->plant->replicas_min;
 	config.hpa.replicas_max = scene->plant->replicas_max;
-	if (words->count > 2 ||
-		(words->count == 2 &&
-			(parse_double(words->text[1], &config.objective) != STATUS_OK ||
-				!(config.objective > 0 && config.objective <= 100))))
+	if (words->count > 1 &&
+		(parse_double(words->text[1], &config.objective) != STATUS_OK ||
+			!(config.objective > 0 && config.objective <= 100)))
 		return error_set(error, STATUS_BAD_INPUT,
 			"%s: an objective in per cent is expected, such as ours:0.5", policy->name);
+	if (read_choice(words, policy->name, &config, error) != STATUS_OK)
+		return STATUS_BAD_INPUT;
 	return quantile_arm_open(policy, &config, scene, error);
 }
 

@@ -5,8 +5,9 @@
  *                          is judged needed (that of the whole trace when nothing is before it)
  *   qlearning[:classic|balanced[:DAYS]]  the tabular agent by either reward, trained on DAYS days (1000)
  *                          out of the history; without history it learns while it serves
- *   ours[:OBJECTIVE]       the serving policy (quantile_policy.h) for OBJECTIVE % of violated minutes and bad
- *                          requests at most (.5), which learns from the history
+ *   ours[:OBJECTIVE[:setting|table|dqn]]  the serving policy (quantile_policy.h) for OBJECTIVE % of violated
+ *                          minutes and bad requests at most (.5), which learns from the history; with a third
+ *                          word that chooses the quantile and serves, whatever its replays say
  *   oracle                 knows the demand of the next two minutes: the yardstick
  *
  * Ownership: policy_open() fills a policy that policy_close() ends; the scene is borrowed until then.

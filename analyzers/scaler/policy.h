@@ -42,6 +42,8 @@ struct policy_training {
 	size_t count;
 };
 
+struct off_policy_trials; /* analyzers/scaler/off_policy.h */
+
 struct policy {
 	char name[POLICY_NAME_MAX]; /* as asked for, such as hpa:60:5m */
 	void *state;
@@ -51,6 +53,8 @@ struct policy {
 	int (*decide)(void *state, const struct policy_view *view);
 	void (*close)(void *state);
 	const struct policy_training *training; /* owned by the state; NULL: it does not learn */
+	/* Likewise, as of the end of a run: what replays said of its arms. NULL: it has none. */
+	const struct off_policy_trials *trials;
 };
 
 static inline void policy_close(struct policy *policy)
@@ -60,6 +64,7 @@ static inline void policy_close(struct policy *policy)
 	policy->close = NULL;
 	policy->state = NULL;
 	policy->training = NULL;
+	policy->trials = NULL;
 }
 
 #endif

@@ -18,8 +18,9 @@ struct quantile_arm {
 		*policy; /* as of the judged part's beginning; in the run */
 	struct policy hpa;
 	const struct policy_scene *scene;
-	float *rates;   /* of the history and of what was seen; [slots] */
-	int64_t lesson; /* slot of the next one */
+	float *rates;                    /* of the history and of what was seen; [slots] */
+	int64_t lesson;                  /* slot of the next one */
+	struct off_policy_trials trials; /* as of the last night */
 };
 
 static void arm_close(void *state)
@@ -46,11 +47,20 @@ static void arm_begin(void *state, int replicas)
 		arm->hpa.begin(arm->hpa.state, replicas);
 }
 
+static void note_trials(struct quantile_arm *arm, const struct quantile_policy *policy)
+{
+	struct quantile_standing standing;
+
+	quantile_policy_standing(policy, &standing);
+	arm->trials = standing.trials;
+}
+
 /* What fails for lack of memory leaves yesterday's policy. */
 static void learn(struct quantile_arm *arm, int64_t slot)
 {
-	if (quantile_policy_night_due(arm->policy))
-		(void)!quantile_policy_night(arm->policy, NULL);
+	if (quantile_policy_night_due(arm->policy) &&
+		quantile_policy_night(arm->policy, NULL) == STATUS_OK)
+		note_trials(arm, arm->policy);
 	if (slot >= arm->lesson) {
 		struct quantile_lesson *lesson = quantile_lesson_make(arm->rates, (size_t)slot,
 			FIRST_SLOT, arm->policy->config.seed, NULL);
@@ -130,6 +140,8 @@ enum status quantile_arm_open(struct policy *policy, const struct quantile_polic
 	policy->begin = arm_begin;
 	policy->decide = arm_decide;
 	policy->close = arm_close;
+	policy->trials = &arm->trials;
+	note_trials(arm, arm->learned);
 	return STATUS_OK;
 }
 

@@ -128,6 +128,8 @@ static void walk_policy(struct walk *walk, struct quantile_policy *policy)
 	walk_days(walk, policy);
 	walk_floats(walk, &policy->chooser.values[0][0], CHOOSER_STATES * CHOOSER_ACTIONS);
 	walk_floats(walk, &policy->chooser.visits[0][0], CHOOSER_STATES * CHOOSER_ACTIONS);
+	walk_floats(walk, policy->deep.weights, DEEP_WEIGHTS);
+	walk_doubles(walk, &policy->deep.minutes, 1);
 }
 
 static size_t number_count(struct quantile_policy *policy)
@@ -169,6 +171,7 @@ static void take_numbers(struct quantile_policy *policy, float *numbers)
 		policy->state.said[i].slot = INT64_MIN;
 	policy->foresight.known = false;
 	policy->day_slot = policy->due_slot = -1;
+	deep_chooser_restored(&policy->deep, policy->config.seed);
 	promoted = policy->standing.promoted;
 	quantile_policy_judge(policy);
 	policy->standing.promoted = policy->standing.promoted && promoted;

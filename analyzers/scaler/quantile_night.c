@@ -20,6 +20,7 @@ struct quantile_night {
 	bool replayed;
 	struct nightly_day day;
 	struct chooser chooser;
+	struct deep_chooser deep;
 	struct control_setting setting;
 };
 
@@ -62,9 +63,57 @@ struct quantile_night *quantile_night_begin(struct quantile_policy *policy, stru
 	night->state = policy->due_state;
 	night->slot = policy->due_slot;
 	night->chooser = policy->chooser;
+	night->deep = policy->deep;
 	night->setting = policy->standing.setting;
 	policy->due_slot = -1;
 	return night;
+}
+
+/* ---- the learners ---- */
+
+static uint8_t table_best(const void *state, const struct chooser_view *view, uint8_t usual)
+{
+	return chooser_best(state, chooser_state(view), usual);
+}
+
+static double table_explored(const void *state)
+{
+	(void)state;
+	return CHOOSER_EXPLORED;
+}
+
+static void table_learn(void *state, const struct chooser_view *view, int action, double reward,
+	const struct chooser_view *next)
+{
+	chooser_learn(state, chooser_state(view), action, reward, chooser_state(next));
+}
+
+static uint8_t deep_best(const void *state, const struct chooser_view *view, uint8_t usual)
+{
+	return deep_chooser_best(state, view, usual);
+}
+
+static double deep_explored(const void *state)
+{
+	return deep_chooser_explored(state);
+}
+
+static void deep_learn(void *state, const struct chooser_view *view, int action, double reward,
+	const struct chooser_view *next)
+{
+	deep_chooser_learn(state, view, action, reward, next);
+}
+
+static void run_learners(struct quantile_night *night)
+{
+	const struct plant_config *plant = &night->config.plant;
+	const struct night_learner learners[] = {{&night->chooser, table_best, table_explored,
+							 table_learn},
+		{&night->deep, deep_best, deep_explored, deep_learn}};
+
+	for (size_t i = 0; i < sizeof(learners) / sizeof(learners[0]); i++)
+		replay_learner(&night->replay, plant, plant->cpu_idle, &night->setting,
+			night->config.objective, &learners[i], NIGHTLY_LEARNERS + i, &night->day);
 }
 
 void quantile_night_run(struct quantile_night *night)
@@ -82,9 +131,70 @@ void quantile_night_run(struct quantile_night *night)
 	night->day.day = night->slot / DAY;
 	replay_settings(&night->replay, plant, plant->cpu_idle,
 		night->config.has_hpa ? &night->config.hpa : NULL, &night->day);
-	replay_chooser(&night->replay, plant, plant->cpu_idle, &night->setting,
-		night->config.objective, &night->chooser, &night->day);
+	run_learners(night);
 	night->replayed = true;
+}
+
+/* ---- what serves ---- */
+
+static size_t index_of(enum quantile_choice arm, size_t setting)
+{
+	return arm == QUANTILE_SETTING ? setting : NIGHTLY_LEARNERS + (size_t)arm - QUANTILE_TABLE;
+}
+
+static struct off_policy_estimate *try_arm(struct quantile_policy *policy, enum quantile_choice arm,
+	size_t index, size_t against, const char *against_name)
+{
+	struct off_policy_trials *trials = &policy->standing.trials;
+	struct off_policy_trial *trial = &trials->trials[trials->count++];
+
+	*trial = (struct off_policy_trial){.arm = quantile_choice_name(arm),
+		.against = against_name};
+	off_policy_compare(policy->days, policy->day_count, index, against,
+		policy->config.objective, &trial->estimate);
+	return &trial->estimate;
+}
+
+/* A learner serves only where it is within the objective and surely cheaper than the best setting. */
+static enum quantile_choice choose_arm(struct quantile_policy *policy,
+	const struct nightly_sum *sums, size_t setting)
+{
+	enum quantile_choice chosen = QUANTILE_SETTING;
+
+	for (enum quantile_choice arm = QUANTILE_TABLE; arm < QUANTILE_ARMS; arm++) {
+		size_t index = index_of(arm, setting);
+		const struct off_policy_estimate *estimate = try_arm(policy, arm, index, setting,
+			quantile_choice_name(QUANTILE_SETTING));
+
+		if (sums[index].kept && estimate->price.high < 0 &&
+			estimate->better >= OFF_POLICY_SURE &&
+			nightly_better(&sums[index], &sums[index_of(chosen, setting)]))
+			chosen = arm;
+	}
+	return policy->config.forced ? policy->config.arm : chosen;
+}
+
+/* Whether what was chosen may serve in the place of the user's HPA. */
+static bool beats_hpa(struct quantile_policy *policy, const struct nightly_sum *sums, size_t index)
+{
+	const struct quantile_standing *standing = &policy->standing;
+	const struct off_policy_estimate *estimate;
+
+	if (!policy->config.has_hpa)
+		return true;
+	estimate = try_arm(policy, standing->arm, index, NIGHTLY_HPA, "hpa");
+	return policy->config.forced ||
+		(nightly_better(&sums[index], &sums[NIGHTLY_HPA]) &&
+			estimate->better > OFF_POLICY_LIKELY);
+}
+
+static void mark_serving(struct quantile_standing *standing)
+{
+	const char *name = quantile_choice_name(standing->arm);
+
+	for (size_t i = 0; i < standing->trials.count; i++)
+		standing->trials.trials[i].serves =
+			standing->promoted && standing->trials.trials[i].arm == name;
 }
 
 void quantile_policy_judge(struct quantile_policy *policy)
@@ -103,23 +213,18 @@ void quantile_policy_judge(struct quantile_policy *policy)
 	if (policy->day_count == 0)
 		return;
 	nightly_sum_up(days, policy->day_count, outcomes, NIGHTLY_POLICIES, NIGHTLY_DEAR,
-		policy->config.objective, sums);
+		NIGHTLY_MISS_PRICE, policy->config.objective, sums);
 	best = nightly_choose(sums, NIGHTLY_SETTINGS);
 	nightly_setting(best, &standing->setting);
+	policy->control.setting = standing->setting;
+	standing->trials.count = 0;
+	standing->arm = choose_arm(policy, sums, best);
+	best = index_of(standing->arm, best);
 	standing->policy = sums[best];
 	standing->hpa = sums[NIGHTLY_HPA];
-	policy->control.setting = standing->setting;
-	/* The learner serves only where it is surely cheaper and within the objective as well. */
-	nightly_advantage(policy->days, policy->day_count, NIGHTLY_CHOOSER, best,
-		&standing->chooser_advantage);
-	nightly_advantage(policy->days, policy->day_count, best, NIGHTLY_HPA,
-		&standing->hpa_advantage);
-	standing->chooses = nightly_better(&sums[NIGHTLY_CHOOSER], &sums[best]) &&
-		sums[NIGHTLY_CHOOSER].kept && standing->chooser_advantage.high < 0;
-	if (standing->chooses)
-		standing->policy = sums[NIGHTLY_CHOOSER];
-	standing->promoted = policy->day_count >= QUANTILE_PROMOTION_DAYS &&
-		(!policy->config.has_hpa || nightly_better(&standing->policy, &standing->hpa));
+	standing->promoted =
+		beats_hpa(policy, sums, best) && policy->day_count >= QUANTILE_PROMOTION_DAYS;
+	mark_serving(standing);
 }
 
 void quantile_night_end(struct quantile_night *night, struct quantile_policy *policy)
@@ -132,6 +237,7 @@ void quantile_night_end(struct quantile_night *night, struct quantile_policy *po
 		}
 		policy->days[policy->day_count++] = night->day;
 		policy->chooser = night->chooser;
+		policy->deep = night->deep;
 		quantile_policy_judge(policy);
 	}
 	night_close(night);

@@ -6,6 +6,7 @@
 #ifndef NIMBUSGUARD_ANALYZERS_SCALER_QUANTILE_PARTS_H
 #define NIMBUSGUARD_ANALYZERS_SCALER_QUANTILE_PARTS_H
 
+#include "analyzers/scaler/deep_chooser.h"
 #include "analyzers/scaler/quantile_policy.h"
 
 /* Days of replay without which nothing is promoted. */
@@ -26,6 +27,7 @@ struct quantile_policy {
 	struct nightly_day days[NIGHTLY_DAYS];
 	size_t day_count;
 	struct chooser chooser;
+	struct deep_chooser deep;
 	uint8_t chosen; /* level of this minute; 0: none yet */
 	struct quantile_standing standing;
 };

@@ -38,6 +38,18 @@ const char *quantile_reason_name(enum quantile_reason reason)
 	return names[reason];
 }
 
+const char *quantile_choice_name(enum quantile_choice arm)
+{
+	static const char *const names[QUANTILE_ARMS] = {
+#define X(arm, name) [arm] = name,
+		QUANTILE_ARM_TABLE(X)
+#undef X
+	};
+
+	CHECK(arm < QUANTILE_ARMS);
+	return names[arm];
+}
+
 static enum status config_check(const struct quantile_policy_config *config, struct error *error)
 {
 	const struct plant_config *plant = &config->plant;
@@ -75,6 +87,7 @@ static void policy_reset(struct quantile_policy *policy)
 	policy->day_count = 0;
 	policy->chosen = 0;
 	memset(&policy->chooser, 0, sizeof(policy->chooser));
+	deep_chooser_init(&policy->deep, policy->config.seed);
 	policy->standing = (struct quantile_standing){.setting = setting};
 }
 
@@ -203,26 +216,74 @@ static void observe(const struct policy_view *view, enum quantile_reason reason,
 	wish->parts.guard = control_guard(view);
 }
 
-/* The level that serves: the setting's, or the learner's of this minute. */
-static uint8_t level_now(struct quantile_policy *policy, int64_t slot)
+/* What a learner sees in the minute that begins with the slot. False: nothing was forecast. */
+static bool view_now(const struct quantile_policy *policy, int64_t slot, struct chooser_view *view)
 {
 	const struct foresight *foresight = &policy->foresight;
+	const float(*rates)[FORESIGHT_LEVELS] = foresight->rates[policy->control.setting.arm];
+
+	*view = (struct chooser_view){.middle = rates[FORESIGHT_UP][1],
+		.high = rates[FORESIGHT_UP][5],
+		.far = rates[FORESIGHT_DOWN][5],
+		.context = foresight->context,
+		.slot = slot};
+	return foresight->known;
+}
+
+/* The level that serves: the setting's, or a learner's of this minute. */
+static uint8_t level_now(struct quantile_policy *policy, int64_t slot)
+{
 	uint8_t usual = policy->control.setting.level;
+	enum quantile_choice arm = policy->standing.arm;
+	struct chooser_view now;
 
-	if (!policy->standing.chooses)
+	if (arm == QUANTILE_SETTING)
 		return usual;
-	if (foresight->known && slot % POLICY_SLOTS_PER_MINUTE == 0) {
-		const float(*rates)[FORESIGHT_LEVELS] =
-			foresight->rates[policy->control.setting.arm];
-		struct chooser_view now = {.middle = rates[FORESIGHT_UP][1],
-			.high = rates[FORESIGHT_UP][5],
-			.far = rates[FORESIGHT_DOWN][5],
-			.context = foresight->context,
-			.slot = slot};
-
-		policy->chosen = chooser_best(&policy->chooser, chooser_state(&now), usual);
-	}
+	if (slot % POLICY_SLOTS_PER_MINUTE == 0 && view_now(policy, slot, &now))
+		policy->chosen = arm == QUANTILE_DQN
+			? deep_chooser_best(&policy->deep, &now, usual)
+			: chooser_best(&policy->chooser, chooser_state(&now), usual);
 	return policy->chosen > 0 ? policy->chosen : usual;
+}
+
+static bool table_opinion(const struct chooser *chooser, const struct chooser_view *view,
+	uint8_t usual, struct quantile_opinion *opinion)
+{
+	int state = chooser_state(view);
+	uint8_t best = chooser_best(chooser, state, usual);
+
+	opinion->explored = CHOOSER_EXPLORED;
+	opinion->level = (double)foresight_levels[best];
+	opinion->best = (double)chooser->values[state][best - 1];
+	opinion->usual = chooser->visits[state][usual - 1] > 0
+		? (double)chooser->values[state][usual - 1]
+		: (double)NAN;
+	for (int s = 0; s < CHOOSER_STATES; s++)
+		for (int a = 0; a < CHOOSER_ACTIONS; a++)
+			opinion->minutes += (double)chooser->visits[s][a];
+	return chooser->visits[state][best - 1] > 0;
+}
+
+bool quantile_policy_opinion(const struct quantile_policy *policy, enum quantile_choice learner,
+	struct quantile_opinion *opinion)
+{
+	uint8_t usual = policy->control.setting.level, best;
+	float values[CHOOSER_ACTIONS];
+	struct chooser_view view;
+
+	*opinion = (struct quantile_opinion){0};
+	if (!view_now(policy, policy->stepped, &view))
+		return false;
+	if (learner == QUANTILE_TABLE)
+		return table_opinion(&policy->chooser, &view, usual, opinion);
+	best = deep_chooser_best(&policy->deep, &view, usual);
+	deep_chooser_values(&policy->deep, &view, values);
+	opinion->level = (double)foresight_levels[best];
+	opinion->best = (double)values[best - 1];
+	opinion->usual = (double)values[usual - 1];
+	opinion->explored = deep_chooser_explored(&policy->deep);
+	opinion->minutes = policy->deep.minutes;
+	return policy->deep.minutes >= DEEP_MINUTES_MIN;
 }
 
 void quantile_policy_step(struct quantile_policy *policy, const struct policy_view *view,

@@ -19,7 +19,7 @@
  *
  * Ownership: open and close; what is passed is borrowed for the call. A night holds the policy's model: the
  *   policy may step but not take, load or close until night_end.
- * Limits: 0.5 MB a policy.
+ * Limits: 0.7 MB a policy.
  * Threads: one at a time; a night runs beside steps as said above.
  */
 #ifndef NIMBUSGUARD_ANALYZERS_SCALER_QUANTILE_POLICY_H
@@ -32,22 +32,39 @@
 #include "analyzers/plant.h"
 #include "analyzers/scaler/hpa.h"
 #include "analyzers/scaler/nightly.h"
+#include "analyzers/scaler/off_policy.h"
 #include "analyzers/scaler/policies.h"
 #include "analyzers/scaler/policy.h"
 #include "analyzers/scaler/quantile_control.h"
 #include "base/buf.h"
 #include "base/error.h"
 
-#define QUANTILE_POLICY_VERSION 1
+#define QUANTILE_POLICY_VERSION 2
+
+/* What chooses the quantile. X(arm, name) */
+#define QUANTILE_ARM_TABLE(X)                                                                      \
+	X(QUANTILE_SETTING, "setting") /* the best setting's, all day */                           \
+	X(QUANTILE_TABLE, "table")     /* quantile_chooser.h, once a minute */                     \
+	X(QUANTILE_DQN, "dqn")         /* deep_chooser.h, likewise */
+
+enum quantile_choice {
+#define X(arm, name) arm,
+	QUANTILE_ARM_TABLE(X)
+#undef X
+		QUANTILE_ARMS
+};
+const char *quantile_choice_name(enum quantile_choice arm);
 
 struct quantile_policy_config {
 	/* Bounds, start-up times, latency limit; service_rate: what a pod serves, NaN: worked out from the
 	 * readings. */
 	struct plant_config plant;
-	double objective;       /* per cent of violated minutes and of bad requests at most */
-	bool has_hpa;           /* the workload has an HPA, which serves until it is beaten */
-	struct hpa_config hpa;  /* its target, window and behavior */
-	double capacity_factor; /* on the estimate, to see what a wrong one does; 1 */
+	double objective;         /* per cent of violated minutes and of bad requests at most */
+	bool has_hpa;             /* the workload has an HPA, which serves until it is beaten */
+	struct hpa_config hpa;    /* its target, window and behavior */
+	double capacity_factor;   /* on the estimate, to see what a wrong one does; 1 */
+	bool forced;              /* for comparison: the arm serves, whatever its replays say */
+	enum quantile_choice arm; /* where it is forced */
 	uint64_t seed;
 };
 
@@ -122,13 +139,24 @@ struct quantile_standing {
 	size_t days; /* replayed; 0: nothing else is known */
 	bool promoted;
 	struct control_setting setting;
-	bool chooses; /* the learner chooses the quantile, once a minute */
+	enum quantile_choice arm;
 	struct nightly_sum policy, hpa;
-	/* Price of the best setting against the HPA's, of the learner against the best setting's. */
-	struct nightly_advantage hpa_advantage, chooser_advantage;
+	/* What serves against the user's HPA, where there is one; the learners against the best setting. */
+	struct off_policy_trials trials;
 };
 void quantile_policy_standing(const struct quantile_policy *policy,
 	struct quantile_standing *standing);
+/* What a learner says of the minute under way. */
+struct quantile_opinion {
+	double level,
+		best; /* the quantile that it would choose, 0 to 1, and what that is worth to it */
+	double usual; /* what the setting's own is worth to it; NaN: it never saw it here */
+	double explored; /* part of the minutes in which it tries any level while it learns */
+	double minutes;  /* it learned from, not all of them other days */
+};
+/* learner: QUANTILE_TABLE or QUANTILE_DQN. False: nothing was forecast, or it never saw such a state. */
+bool quantile_policy_opinion(const struct quantile_policy *policy, enum quantile_choice learner,
+	struct quantile_opinion *opinion);
 /* Another objective, per cent above 0; the days that were replayed are judged anew. */
 void quantile_policy_aim(struct quantile_policy *policy, double objective);
 /* Back to shadow, as after drift; the next night may promote it anew. */

@@ -43,7 +43,7 @@ struct scaler_config {
 	double pod_hour_price;      /* 0: none is known */
 	/* From whose minutes policies are learned, borrowed; NULL: none are. Not changed by a reload. */
 	struct rollup *rollup;
-	size_t policies_max; /* half a megabyte each */
+	size_t policies_max; /* some 0.7 MB each */
 	/* Where what was learnt is kept over a restart, copied; NULL: nowhere. Not changed by a reload. */
 	const char *kept_folder;
 	double objective; /* per cent of violated minutes and of bad requests that they are tuned to */

@@ -1,6 +1,6 @@
 /*
- * What the files of the scaler share: scaler.c (followers and their slots), scaler_propose.c (events) and
- * scaler_read.c (what readers see). Nobody else includes it.
+ * What the files of the scaler share: scaler.c (followers and their slots), scaler_propose.c (events),
+ * scaler_read.c (what readers see) and scaler_arms.c (what they see of learned policies). Nobody else includes it.
  */
 #ifndef NIMBUSGUARD_ANALYZERS_SCALER_SCALER_PARTS_H
 #define NIMBUSGUARD_ANALYZERS_SCALER_SCALER_PARTS_H
@@ -36,6 +36,19 @@ struct scaler_entry {
 	struct proposal proposals[SCALER_DIRECTIONS];
 };
 
+#define SCALER_LEARNERS 2
+/* Makes the wish where no learned policy does. */
+#define SCALER_RULE "rule"
+
+/* What readers see of a learned policy. */
+struct scaler_arms {
+	enum quantile_choice arm;
+	bool serves; /* its wish is the workload's; else the built-in rule's is */
+	struct off_policy_trials trials;
+	bool known[SCALER_LEARNERS];
+	struct quantile_opinion opinions[SCALER_LEARNERS]; /* of the table, of the net */
+};
+
 /* What readers see of one workload. */
 struct scaler_row {
 	struct workload_key key;
@@ -43,6 +56,7 @@ struct scaler_row {
 	struct follow_view view;
 	struct feedback feedback;
 	double confidence;
+	const struct scaler_arms *arms; /* of the same page; NULL: nothing was learned */
 };
 
 /* As of one slot. */
@@ -54,6 +68,7 @@ struct scaler_page {
 	double pod_hour_price;
 	uint64_t *names; /* [count], hashes of the keys without their clusters */
 	struct scaler_row *rows;
+	struct scaler_arms *arms; /* of those rows that have a policy */
 };
 
 struct scaler {
@@ -95,5 +110,12 @@ uint64_t scaler_name_hash(const struct workload_key *key);
 /* Makes a page of the entries and puts it in place of the last. */
 void scaler_publish(struct scaler *scaler, int64_t now_ms);
 void scaler_page_release(struct scaler_page *page);
+
+/* scaler_arms.c. The pupil has a policy. */
+void scaler_arms_fill(const struct scaler_pupil *pupil, struct scaler_arms *arms);
+/* Fields of a row: ,"arm": ... ,"trials": ... ,"learners": ... */
+void scaler_arms_write(const struct scaler_arms *arms, struct buf *json);
+void scaler_arms_clear(void);
+void scaler_arms_collect(const struct scaler_row *row);
 
 #endif

@@ -34,12 +34,23 @@ void scaler_page_release(struct scaler_page *page)
 		return;
 	mem_free(page->names);
 	mem_free(page->rows);
+	mem_free(page->arms);
 	mem_free(page);
+}
+
+static size_t count_policies(const struct scaler *scaler)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < scaler->count; i++)
+		count += scaler->entries[i]->pupil.policy != NULL;
+	return count;
 }
 
 static struct scaler_page *page_make(const struct scaler *scaler, int64_t now_ms)
 {
 	struct scaler_page *page = mem_zalloc(1, sizeof(*page));
+	size_t learned = 0;
 
 	if (page == NULL)
 		return NULL;
@@ -47,7 +58,8 @@ static struct scaler_page *page_make(const struct scaler *scaler, int64_t now_ms
 	/* Not zeroed: all of it is written. */
 	page->names = mem_alloc(scaler->count * sizeof(*page->names));
 	page->rows = mem_alloc(scaler->count * sizeof(*page->rows));
-	if (page->names == NULL || page->rows == NULL) {
+	page->arms = mem_alloc(count_policies(scaler) * sizeof(*page->arms));
+	if (page->names == NULL || page->rows == NULL || page->arms == NULL) {
 		scaler_page_release(page);
 		return NULL;
 	}
@@ -58,6 +70,7 @@ static struct scaler_page *page_make(const struct scaler *scaler, int64_t now_ms
 	page->pod_hour_price = scaler->config.pod_hour_price;
 	for (size_t i = 0; i < page->count; i++) {
 		const struct follower *follower = &scaler->entries[i]->follower;
+		const struct scaler_pupil *pupil = &scaler->entries[i]->pupil;
 
 		page->names[i] = scaler_name_hash(&follower->key);
 		page->rows[i] = (struct scaler_row){.key = follower->key,
@@ -65,6 +78,10 @@ static struct scaler_page *page_make(const struct scaler *scaler, int64_t now_ms
 			.view = follower->view,
 			.feedback = follower->feedback,
 			.confidence = follower_confidence(follower)};
+		if (pupil->policy == NULL)
+			continue;
+		scaler_arms_fill(pupil, &page->arms[learned]);
+		page->rows[i].arms = &page->arms[learned++];
 	}
 	return page;
 }
@@ -269,6 +286,7 @@ static void write_row(struct buf *json, const struct scaler_page *page,
 	add_text(json, "load_signal", role_name(row->load_role));
 	add_number(json, "load", view->reading.rate);
 	add_number(json, "cpu", view->reading.cpu);
+	scaler_arms_write(row->arms, json);
 	write_parts(json, view);
 	write_feedback(json, row, page->pod_hour_price);
 	buf_add_char(json, '}');
@@ -417,10 +435,13 @@ void scaler_collect(void *argument)
 	metrics_clear(METRIC_SCALER_REWARD);
 	metrics_clear(METRIC_SCALER_SAVED);
 	metrics_clear(METRIC_SCALER_ERROR);
+	scaler_arms_clear();
 	for (size_t i = 0; page != NULL && i < page->count; i++) {
 		collect_wanted(&page->rows[i]);
-		if (i < DETAILED_MAX)
-			collect_feedback(&page->rows[i]);
+		if (i >= DETAILED_MAX)
+			continue;
+		collect_feedback(&page->rows[i]);
+		scaler_arms_collect(&page->rows[i]);
 	}
 	scaler_page_release(page);
 	scaler_summarize(scaler, &summary);

@@ -6,7 +6,8 @@
  * the same draws: HPAs at 50, 60 and 70 %, and an HPA whose target (25 to 90 % by 2.5) and window (2, 5, 10,
  * 20, 30 min) are chosen anew each night by replay of the last seven days.
  *
- * Usage: bench_scaler [--seeds=N] [--trace=NAME] [--develop] [--no-stress] [--stress]
+ * Usage: bench_scaler [--seeds=N] [--trace=NAME] [--arm=setting|table|dqn] [--develop] [--no-stress] [--stress]
+ *   --arm: what chooses the quantile serves, whatever its replays say.
  *   --develop: without the last third; two thirds of the rest are history. For choosing what is built in.
  */
 #include <dirent.h>
@@ -69,6 +70,9 @@ struct scene {
 };
 
 static size_t seeds = 2;
+/* --arm: what chooses the quantile, whatever its replays say. */
+static bool forced;
+static enum quantile_choice arm;
 
 /* ---- the nightly tuned HPA ---- */
 
@@ -106,7 +110,7 @@ static void tuned_choose(struct tuned *tuned)
 		days[d] = &tuned->days[d];
 		outcomes[d] = tuned->outcomes[d];
 	}
-	nightly_sum_up(days, tuned->day_count, outcomes, HPA_SETTINGS, (double)INFINITY,
+	nightly_sum_up(days, tuned->day_count, outcomes, HPA_SETTINGS, (double)INFINITY, 0,
 		tuned->objective, sums);
 	hpa_setting(tuned->scene, nightly_choose(sums, HPA_SETTINGS), &tuned->config);
 }
@@ -232,6 +236,8 @@ static void ours_open(struct policy *policy, const struct scene *scene,
 	config.capacity_factor = scene->capacity_factor;
 	hpa_setting(scene, 1, &config.hpa);
 	config.hpa.target_percent = 60;
+	config.forced = forced;
+	config.arm = arm;
 	if (quantile_arm_open(policy, &config, known, &error) != STATUS_OK) {
 		fprintf(stderr, "%s: %s\n", scene->name, error.text);
 		exit(1);
@@ -658,6 +664,15 @@ static size_t read_scenes(struct scene *scenes, const struct wishes *wishes)
 	return count;
 }
 
+static void read_arm(const char *name)
+{
+	for (enum quantile_choice one = 0; one < QUANTILE_ARMS; one++)
+		if (strcmp(name, quantile_choice_name(one)) == 0) {
+			forced = true;
+			arm = one;
+		}
+}
+
 int main(int argc, char **argv)
 {
 	static const enum column all[] = {HPA_50, HPA_60, HPA_70, TUNED_5, TUNED_1, OURS_5, OURS_1,
@@ -675,6 +690,8 @@ int main(int argc, char **argv)
 			wishes.stress_alone = true;
 		else if (strncmp(argv[i], "--trace=", 8) == 0)
 			wishes.trace = argv[i] + 8;
+		else if (strncmp(argv[i], "--arm=", 6) == 0)
+			read_arm(argv[i] + 6);
 		else if (strncmp(argv[i], "--seeds=", 8) == 0)
 			seeds = strtoul(argv[i] + 8, NULL, 10);
 	}

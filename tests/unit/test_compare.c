@@ -188,6 +188,33 @@ static void the_json_holds_the_figures(void **state)
 	comparison_fini(&comparison);
 }
 
+static void what_replays_say_of_arms_is_in_every_output(void **state)
+{
+	static const char words[] = "hpa:60, last nights: dqn against setting, 7 days replayed";
+	struct off_policy_trial *trial = &comparison.rows[0].trials.trials[0];
+	struct buf text;
+
+	assert_int_equal(RUN("hpa:60"), STATUS_OK);
+	buf_init(&text, 1 << 22);
+	comparison_write_text(&comparison, &text);
+	assert_null(strstr(text.data, "last nights"));
+	comparison.rows[0].trials.count = 1;
+	*trial = (struct off_policy_trial){.arm = "dqn", .against = "setting"};
+	trial->estimate.days = 7;
+	trial->estimate.better = .25;
+	comparison_write_text(&comparison, &text);
+	assert_non_null(strstr(text.data, words));
+	buf_reset(&text);
+	comparison_write_json(&comparison, &text);
+	assert_non_null(strstr(text.data, "\"trials\":[{\"arm\":\"dqn\""));
+	buf_reset(&text);
+	comparison_write_html(&comparison, &text);
+	assert_non_null(strstr(text.data, "<li>dqn against setting, 7 days replayed"));
+	assert_non_null(strstr(text.data, "better in 25 % of 1000 draws"));
+	buf_fini(&text);
+	comparison_fini(&comparison);
+}
+
 static void the_page_stands_alone_and_escapes_names(void **state)
 {
 	struct buf text;
@@ -240,6 +267,7 @@ int main(void)
 		CASE(the_advice_is_the_cheapest_of_the_grid),
 		CASE(an_objective_out_of_reach_is_said_to_be),
 		CASE(the_json_holds_the_figures),
+		CASE(what_replays_say_of_arms_is_in_every_output),
 		CASE(the_page_stands_alone_and_escapes_names),
 		CASE(a_policy_that_is_none_is_refused),
 		CASE(every_failed_allocation_is_an_answer),

@@ -233,7 +233,7 @@ static void the_cheapest_within_the_objective_is_chosen(void **state)
 		days[d].requests = 30000;
 		days[d].slots = 5720;
 	}
-	nightly_sum_up(day_list, 2, outcome_list, 5, NIGHTLY_DEAR, .5, sums);
+	nightly_sum_up(day_list, 2, outcome_list, 5, NIGHTLY_DEAR, 0, .5, sums);
 	/* The three minutes of the second day could not be avoided by any. */
 	assert_true(near(sums[0].violated, 0));
 	assert_true(near(sums[1].violated, 100 * 9 / 2860.));
@@ -246,9 +246,9 @@ static void the_cheapest_within_the_objective_is_chosen(void **state)
 	/* Changes cost: the same pods with forty times the events are dearer. */
 	assert_true(nightly_better(&sums[1], &sums[3]));
 	/* At .05 % only the first one is left; at .0001 none but it, which violates least. */
-	nightly_sum_up(day_list, 2, outcome_list, 5, NIGHTLY_DEAR, .05, sums);
+	nightly_sum_up(day_list, 2, outcome_list, 5, NIGHTLY_DEAR, 0, .05, sums);
 	assert_int_equal(nightly_choose(sums, 5), 0);
-	nightly_sum_up(day_list, 2, outcome_list, 4, NIGHTLY_DEAR, .5, sums + 1);
+	nightly_sum_up(day_list, 2, outcome_list, 4, NIGHTLY_DEAR, 0, .5, sums + 1);
 	assert_int_equal(nightly_choose(sums + 2, 3), 0);
 }
 
@@ -262,7 +262,7 @@ static void what_only_twice_the_pods_would_have_met_counts_against_none(void **s
 	struct nightly_sum sums[3];
 
 	(void)state;
-	nightly_sum_up(days, 1, list, 3, NIGHTLY_DEAR, .5, sums);
+	nightly_sum_up(days, 1, list, 3, NIGHTLY_DEAR, 0, .5, sums);
 	assert_false(sums[0].kept);
 	assert_true(sums[1].kept && sums[2].kept);
 	assert_true(near(sums[2].violated, 0));

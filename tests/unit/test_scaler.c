@@ -445,8 +445,12 @@ static void what_it_says_is_in_the_metrics_and_the_list(void **state)
 		metrics_get(METRIC_SCALER_REWARD, "shop", "Deployment", "web-1", "actual"));
 	assert_true(metrics_get(METRIC_SCALER_POD_SECONDS, "actual") >
 		metrics_get(METRIC_SCALER_POD_SECONDS, "ours"));
+	/* Nothing was learned: the built-in rule makes the wish. */
+	assert_true(metrics_get(METRIC_SCALER_ARM, "shop", "Deployment", "web-1", "rule") == 1);
+	assert_true(metrics_get(METRIC_SCALER_CONFIDENCE, "shop", "Deployment", "web-1") > 0);
 	buf_init(&json, 1 << 20);
 	assert_int_equal(scaler_write(scene->scaler, &json, 1), STATUS_OK);
+	assert_non_null(strstr(json.data, "\"arm\":\"rule\",\"trials\":[],\"learners\":[]"));
 	/* The one that would change most. */
 	assert_non_null(strstr(json.data, "web-1"));
 	assert_null(strstr(json.data, "web-0"));

@@ -187,6 +187,36 @@ static void who_has_no_history_is_tried_again_later_and_the_other_learns(void **
 	assert_true(jobs("learn", STATUS_BAD_INPUT) == 2);
 }
 
+static void readers_see_what_was_learned(void)
+{
+	static const char *const learners[] = {"table", "dqn"};
+	struct buf json;
+
+	scaler_collect(scaler);
+	for (size_t i = 0; i < 2; i++) {
+		const char *learner = learners[i];
+
+		double best = metrics_get(METRIC_SCALER_Q_VALUE, "shop", "Deployment", "web",
+			learner, "best");
+
+		/* Ten minutes' worth of rewards of about 1 at most; none of none. */
+		assert_true(fabs(best) > 0 && fabs(best) < 20);
+		assert_true(metrics_get(METRIC_SCALER_Q_VALUE, "shop", "Deployment", "web", learner,
+				    "setting") <= best);
+		assert_true(metrics_get(METRIC_SCALER_EXPLORATION, "shop", "Deployment", "web",
+				    learner) > 0);
+		assert_true(metrics_get(METRIC_SCALER_TRIAL_PRICE, "shop", "Deployment", "web",
+				    learner, "setting", "low") <=
+			metrics_get(METRIC_SCALER_TRIAL_PRICE, "shop", "Deployment", "web", learner,
+				"setting", "high"));
+	}
+	buf_init(&json, 1 << 20);
+	assert_int_equal(scaler_write_one(scaler, &workloads[0].key, &json, &error), STATUS_OK);
+	assert_non_null(strstr(json.data, "\"arm\":\"dqn\",\"against\":\"setting\""));
+	assert_non_null(strstr(json.data, "\"learner\":\"dqn\""));
+	buf_fini(&json);
+}
+
 static void a_day_that_ended_is_replayed_at_night_and_before_all_else(void **state)
 {
 	struct scaler_pupil *pupil;
@@ -213,6 +243,7 @@ static void a_day_that_ended_is_replayed_at_night_and_before_all_else(void **sta
 	quantile_policy_standing(pupil->policy, &standing);
 	assert_true(standing.days >= days);
 	assert_false(quantile_policy_night_due(pupil->policy));
+	readers_see_what_was_learned();
 }
 
 /* The file is there from the moment on at which it was learned: no end in order is needed. */
