@@ -114,15 +114,27 @@ static void a_learner_that_may_as_well_be_dearer_does_not_serve(void **state)
 	assert_true(trial_of("dqn", "setting")->estimate.price.mean < 0);
 	assert_true(trial_of("dqn", "setting")->estimate.price.high > 0);
 	assert_false(trial_of("dqn", "setting")->serves);
+	/* Cheaper on both of two days, by very little on one: in every draw, and still by chance. */
+	policy->day_count = 2;
+	learner_takes(NIGHTLY_DQN, 999, 999);
+	policy->days[1].outcomes[NIGHTLY_DQN].pod_slots = 900;
+	judge();
+	assert_true(trial_of("dqn", "setting")->estimate.better == 1);
+	assert_int_equal(standing.arm, QUANTILE_SETTING);
 }
 
 static void a_learner_beyond_the_objective_does_not_serve(void **state)
 {
 	(void)state;
 	learner_takes(NIGHTLY_DQN, 900, 890);
-	for (size_t d = 0; d < DAYS; d++)
-		policy->days[d].outcomes[NIGHTLY_DQN].violated = 6;
+	/* The settings are, too, and farther: the HPA is dear and safe. */
+	for (size_t d = 0; d < DAYS; d++) {
+		for (size_t p = 0; p < NIGHTLY_POLICIES; p++)
+			policy->days[d].outcomes[p].violated = p == NIGHTLY_DQN ? 6 : 7;
+		policy->days[d].outcomes[NIGHTLY_HPA].violated = 0;
+	}
 	judge();
+	assert_true(trial_of("dqn", "setting")->estimate.better == 1);
 	assert_int_equal(standing.arm, QUANTILE_SETTING);
 }
 
@@ -143,6 +155,13 @@ static void nothing_serves_that_is_likely_worse_than_the_hpa(void **state)
 	judge();
 	assert_false(standing.promoted);
 	assert_false(trial_of("setting", "hpa")->serves);
+	/* Within the objective in every draw, and without the margin that is asked for. */
+	for (size_t d = 0; d < DAYS; d++)
+		for (size_t p = 0; p < NIGHTLY_SETTINGS; p++)
+			policy->days[d].outcomes[p].violated = 4.5f;
+	judge();
+	assert_true(trial_of("setting", "hpa")->estimate.better == 1);
+	assert_false(standing.promoted);
 }
 
 static void a_forced_arm_serves_whatever_its_replays_say(void **state)
