@@ -99,8 +99,8 @@ void off_policy_compare(const struct nightly_day *days, size_t day_count, size_t
 	interval_of(draws.bad, bad, &estimate->bad);
 	estimate->better = draws.better / OFF_POLICY_DRAWS;
 	nightly_advantage(days, day_count, policy, other, &price);
-	estimate->price = (struct off_policy_interval){exp(price.mean) - 1, exp(price.low) - 1,
-		exp(price.high) - 1};
+	estimate->price = (struct off_policy_interval){expm1(price.mean), expm1(price.low),
+		expm1(price.high)};
 }
 
 /* ---- writing ---- */
