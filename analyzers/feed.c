@@ -68,7 +68,7 @@ static struct feed *feed_make(struct feed *old, size_t entries)
 	if (feed == NULL)
 		return NULL;
 	*feed = (struct feed){.room = (uint32_t)room};
-	feed->distances = (uint16_t *)(feed->values + room);
+	feed->distances = (void *)(feed->values + room);
 	return feed;
 }
 

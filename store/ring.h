@@ -64,7 +64,8 @@ struct ring_memory {
 	int64_t retention_ms;
 	uint32_t step_ms; /* expected distance of samples, where a ring has none yet; 0: unknown */
 	uint64_t samples; /* in these rings now */
-	uint32_t fills;   /* times that older samples were put into one of these rings; wraps around */
+	uint32_t
+		fills; /* times that older samples were put into one of these rings; wraps around */
 	uint64_t overwritten; /* samples lost to the budget while still within the retention */
 };
 
