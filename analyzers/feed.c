@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/mem.h"
 
 #define SKIP_MS 65535
@@ -63,6 +64,7 @@ static struct feed *feed_make(struct feed *old, size_t entries)
 	size_t room = entries + entries / 32 + 8;
 	struct feed *feed;
 
+	CHECK(room < FEED_POINTS_MIN);
 	mem_free(old);
 	feed = mem_alloc(feed_size(room));
 	if (feed == NULL)
@@ -207,6 +209,7 @@ size_t feeds_read(struct feeds *feeds, enum signal_role role, struct store *stor
 
 	if (feeds == NULL)
 		return store_window(store, series, from_ms, INT64_MAX, points, max);
+	CHECK(max >= FEED_POINTS_MIN);
 	feed = &feeds->of[role];
 	/* A window that begins earlier than the last one did: the clock was put back, or a reload. */
 	if (*feed != NULL && from_ms >= (*feed)->from_ms)

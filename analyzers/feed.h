@@ -17,6 +17,8 @@
 #include "store/store.h"
 
 #define FEED_SAMPLES_MAX 2048u
+/* A feed may hold a few more before it is made anew. */
+#define FEED_POINTS_MIN 2400u
 
 struct feed;
 
@@ -29,7 +31,7 @@ struct feeds {
 void feeds_close(struct feeds *feeds);
 size_t feeds_bytes(const struct feeds *feeds);
 
-/* As store_window() of the series since from_ms, points: [max], max at least FEED_SAMPLES_MAX. feeds: NULL:
+/* As store_window() of the series since from_ms, points: [max], max at least FEED_POINTS_MIN. feeds: NULL:
  * nothing is kept. */
 size_t feeds_read(struct feeds *feeds, enum signal_role role, struct store *store, uint32_t series,
 	int64_t from_ms, struct store_point *points, size_t max);
