@@ -29,6 +29,8 @@
 #define TIME_MAX_MS (4 * 3600000)
 #define LOOK_AGAIN_MS 1000
 #define UNCORDON_TRIES 3
+/* An API server that has just started says no to all until it has read its roles. */
+#define STARTUP_NS INT64_C(30000000000)
 
 /* Of one drain under way. */
 struct draining {
@@ -36,6 +38,7 @@ struct draining {
 	bool forbidden;      /* a pod forbids it */
 	unsigned most;       /* pods that were left at most */
 	int64_t evict_ns;    /* monotonic: budgets are asked again then */
+	int64_t refused_ns; /* monotonic: since when the list of pods, which was given before, is not; 0 */
 };
 
 static void read_step(const struct step_reading *reading, struct playbook_step *step)
@@ -343,6 +346,21 @@ static void tell_progress(struct sending *sending, const struct draining *draini
 		words_add(&words, ", %u wait for their disruption budget", round->blocked);
 }
 
+/* Whether the no may be one of a server that starts: the list was given to this drain before. */
+static bool may_be_starting(struct draining *draining, const struct round *round,
+	enum status status)
+{
+	int64_t now_ns = clock_mono_ns(clock_system());
+
+	if (status != STATUS_FORBIDDEN || !draining->cordoned || round->asked > 0) {
+		draining->refused_ns = 0;
+		return false;
+	}
+	if (draining->refused_ns == 0)
+		draining->refused_ns = now_ns;
+	return now_ns - draining->refused_ns < STARTUP_NS;
+}
+
 /* One look at the pods, with evictions when budgets may be asked. *left: what must still go. */
 static enum status go_round(struct sending *sending, struct draining *draining, bool evict_them,
 	unsigned *left, struct error *error)
@@ -355,6 +373,8 @@ static enum status go_round(struct sending *sending, struct draining *draining, 
 		walk_pods(sending->session, sending->object.name, round_page, &round, error);
 
 	draining->forbidden = round.view.forbidden != DRAIN_EVICT;
+	if (may_be_starting(draining, &round, status))
+		return STATUS_BUSY; /* with the words of the no */
 	if (status != STATUS_OK)
 		return status;
 	*left = drain_left(&round.view);

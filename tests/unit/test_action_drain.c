@@ -135,6 +135,35 @@ static void what_stays_or_goes_already_is_not_evicted(void **state)
 	assert_int_equal(count_of(fixture, "POST /api/v1/namespaces/shop/pods/web-1/eviction"), 1);
 }
 
+#define NO                                                                                         \
+	"{\"kind\":\"Status\",\"code\":403,\"reason\":\"Forbidden\",\"message\":\"no list for you\"}"
+
+static void a_no_of_a_server_that_starts_is_outlasted(void **state)
+{
+	struct kube_fixture *fixture = *state;
+	struct command command = make_command(ACTION_DRAIN, TARGET_NODE, "n1");
+
+	SEND(fixture, command, {.start = PODS, .body = TWO, .times = 2},
+		{.start = PODS, .code = 403, .body = NO, .times = 2},
+		{.start = PODS, .body = LIST("")}, {.start = "GET " NODE, .body = OPEN_NODE},
+		{.start = "PATCH " NODE}, {.start = "POST", .code = 201});
+	assert_int_equal(fixture->result.outcome, COMMAND_DONE);
+	assert_int_equal(count_of(fixture, "PATCH"), 1);
+	assert_int_equal(count_of(fixture, "GET /api/v1/pods"), 5);
+}
+
+static void a_no_from_the_first_is_one(void **state)
+{
+	struct kube_fixture *fixture = *state;
+	struct command command = make_command(ACTION_DRAIN, TARGET_NODE, "n1");
+
+	SEND(fixture, command, {.start = PODS, .code = 403, .body = NO},
+		{.start = "GET " NODE, .body = OPEN_NODE}, {.start = "PATCH " NODE});
+	assert_failed(fixture, "no list for you");
+	assert_int_equal(count_of(fixture, "PATCH"), 0);
+	assert_int_equal(count_of(fixture, "GET /api/v1/pods"), 1);
+}
+
 #define OTHER_NODE                                                                                 \
 	"{\"metadata\":{\"name\":\"n1\",\"uid\":\"u2\",\"resourceVersion\":\"1\"},\"spec\":{}}"
 
@@ -577,6 +606,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_SERVER(node_is_cordoned_and_then_its_pods_are_evicted),
 		WITH_SERVER(what_stays_or_goes_already_is_not_evicted),
+		WITH_SERVER(a_no_of_a_server_that_starts_is_outlasted),
+		WITH_SERVER(a_no_from_the_first_is_one),
 		WITH_SERVER(another_node_of_the_name_is_left_alone),
 		WITH_SERVER(pod_that_forbids_it_leaves_all_as_it_was),
 		WITH_SERVER(exhausted_budget_is_waited_for),
