@@ -25,12 +25,6 @@ void scaler_arms_fill(const struct scaler_pupil *pupil, struct scaler_arms *arms
 
 /* ---- JSON ---- */
 
-static void add_number(struct buf *json, const char *name, double value)
-{
-	buf_printf(json, ",\"%s\":", name);
-	buf_add_json_number(json, value);
-}
-
 void scaler_arms_write(const struct scaler_arms *arms, struct buf *json)
 {
 	bool first = true;
@@ -50,11 +44,11 @@ void scaler_arms_write(const struct scaler_arms *arms, struct buf *json)
 			continue;
 		buf_printf(json, "%s{\"learner\":\"%s\"", first ? "" : ",",
 			quantile_choice_name(learners[i]));
-		add_number(json, "quantile", opinion->level);
-		add_number(json, "q_value", opinion->best);
-		add_number(json, "q_value_of_setting", opinion->usual);
-		add_number(json, "exploration", opinion->explored);
-		add_number(json, "minutes", opinion->minutes);
+		scaler_add_number(json, "quantile", opinion->level);
+		scaler_add_number(json, "q_value", opinion->best);
+		scaler_add_number(json, "q_value_of_setting", opinion->usual);
+		scaler_add_number(json, "exploration", opinion->explored);
+		scaler_add_number(json, "minutes", opinion->minutes);
 		buf_add_char(json, '}');
 		first = false;
 	}

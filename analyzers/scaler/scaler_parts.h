@@ -111,6 +111,9 @@ uint64_t scaler_name_hash(const struct workload_key *key);
 void scaler_publish(struct scaler *scaler, int64_t now_ms);
 void scaler_page_release(struct scaler_page *page);
 
+/* Writes ,"name":value; null where it is not finite. */
+void scaler_add_number(struct buf *json, const char *name, double value);
+
 /* scaler_arms.c. The pupil has a policy. */
 void scaler_arms_fill(const struct scaler_pupil *pupil, struct scaler_arms *arms);
 /* Fields of a row: ,"arm": ... ,"trials": ... ,"learners": ... */

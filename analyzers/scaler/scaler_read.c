@@ -172,7 +172,7 @@ enum status scaler_value(struct scaler *scaler, const char *cluster, const struc
 
 /* ---- JSON ---- */
 
-static void add_number(struct buf *json, const char *name, double value)
+void scaler_add_number(struct buf *json, const char *name, double value)
 {
 	buf_printf(json, ",\"%s\":", name);
 	buf_add_json_number(json, value);
@@ -187,7 +187,7 @@ static void add_text(struct buf *json, const char *name, const char *text)
 /* 0: it says nothing. */
 static void add_pods(struct buf *json, const char *name, int pods)
 {
-	add_number(json, name, pods > 0 ? (double)pods : NAN);
+	scaler_add_number(json, name, pods > 0 ? (double)pods : NAN);
 }
 
 static void write_parts(struct buf *json, const struct follow_view *view)
@@ -196,11 +196,11 @@ static void write_parts(struct buf *json, const struct follow_view *view)
 
 	buf_add_text(json, ",\"parts\":{\"pod_rate\":");
 	buf_add_json_number(json, parts->pod_rate);
-	add_number(json, "need", parts->need);
-	add_number(json, "forecast", parts->forecast);
-	add_number(json, "ahead", parts->ahead);
-	add_number(json, "guard", parts->guard);
-	add_number(json, "stabilized", parts->stabilized);
+	scaler_add_number(json, "need", parts->need);
+	scaler_add_number(json, "forecast", parts->forecast);
+	scaler_add_number(json, "ahead", parts->ahead);
+	scaler_add_number(json, "guard", parts->guard);
+	scaler_add_number(json, "stabilized", parts->stabilized);
 	add_pods(json, "before_budget", view->wish);
 	buf_add_char(json, '}');
 }
@@ -214,11 +214,11 @@ static void write_party(struct buf *json, const struct scaler_row *row, enum fee
 	buf_printf(json, "%s\"%s\":{\"pod_hours\":", party > 0 ? "," : "",
 		feedback_party_name(party));
 	buf_add_json_number(json, total->pods * HOURS_A_SLOT);
-	add_number(json, "violated", total->slots > 0 ? total->late / total->slots : NAN);
-	add_number(json, "changes", total->changes);
-	add_number(json, "window_reward", last->reward[party]);
-	add_number(json, "window_replicas", last->pods[party]);
-	add_number(json, "window_violated", last->late[party]);
+	scaler_add_number(json, "violated", total->slots > 0 ? total->late / total->slots : NAN);
+	scaler_add_number(json, "changes", total->changes);
+	scaler_add_number(json, "window_reward", last->reward[party]);
+	scaler_add_number(json, "window_replicas", last->pods[party]);
+	scaler_add_number(json, "window_violated", last->late[party]);
 	buf_add_char(json, '}');
 }
 
@@ -229,11 +229,11 @@ static void write_saving(struct buf *json, const struct scaler_row *row, enum fe
 
 	buf_printf(json, "%s\"%s\":{\"pod_hours\":", first ? "" : ",", feedback_party_name(other));
 	buf_add_json_number(json, saved.hours);
-	add_number(json, "share", saved.share);
-	add_number(json, "low", saved.low);
-	add_number(json, "high", saved.high);
-	add_number(json, "hours", saved.blocks);
-	add_number(json, "money", price > 0 ? saved.hours * price : NAN);
+	scaler_add_number(json, "share", saved.share);
+	scaler_add_number(json, "low", saved.low);
+	scaler_add_number(json, "high", saved.high);
+	scaler_add_number(json, "hours", saved.blocks);
+	scaler_add_number(json, "money", price > 0 ? saved.hours * price : NAN);
 	buf_add_char(json, '}');
 }
 
@@ -251,9 +251,9 @@ static void write_feedback(struct buf *json, const struct scaler_row *row, doubl
 		write_saving(json, row, others[i], price, i == 0);
 	buf_add_text(json, "},\"prediction\":{\"predicted\":");
 	buf_add_json_number(json, feedback->last.predicted);
-	add_number(json, "came", feedback->last.came);
-	add_number(json, "error", feedback->error);
-	add_number(json, "missed", feedback_miss_share(feedback));
+	scaler_add_number(json, "came", feedback->last.came);
+	scaler_add_number(json, "error", feedback->error);
+	scaler_add_number(json, "missed", feedback_miss_share(feedback));
 	buf_add_char(json, '}');
 }
 
@@ -278,14 +278,14 @@ static void write_row(struct buf *json, const struct scaler_page *page,
 	add_pods(json, "wanted", view->wanted);
 	add_text(json, "reason", follow_reason_name(view->reason));
 	add_text(json, "because", follow_reason_words(view->reason));
-	add_number(json, "confidence", row->confidence);
-	add_number(json, "replicas", view->reading.wanted);
-	add_number(json, "ready", view->reading.ready);
+	scaler_add_number(json, "confidence", row->confidence);
+	scaler_add_number(json, "replicas", view->reading.wanted);
+	scaler_add_number(json, "ready", view->reading.ready);
 	add_pods(json, "hpa", view->hpa);
 	add_pods(json, "static", view->fixed);
 	add_text(json, "load_signal", role_name(row->load_role));
-	add_number(json, "load", view->reading.rate);
-	add_number(json, "cpu", view->reading.cpu);
+	scaler_add_number(json, "load", view->reading.rate);
+	scaler_add_number(json, "cpu", view->reading.cpu);
 	scaler_arms_write(row->arms, json);
 	write_parts(json, view);
 	write_feedback(json, row, page->pod_hour_price);

@@ -360,7 +360,8 @@ static const char playbook[] = "playbook: grow\n"
 			       "verify: {signal: saturation, is: below, value: 0.9}\n"
 			       "hand_over: none\n";
 
-#define BODY                                                                                       \
+/* One workload that is managed, and a test of it that goes on. */
+#define ONE                                                                                        \
 	"playbooks: [p.yaml]\n"                                                                    \
 	"input_series:\n"                                                                          \
 	"- {series: 'nimbusguard:workload_saturation:ratio{namespace=\"shop\","                    \
@@ -369,9 +370,11 @@ static const char playbook[] = "playbook: grow\n"
 	"- {kind: Deployment, metadata: {namespace: shop, name: web, annotations: "                \
 	"{nimbusguard.io/managed: 'true'}}, spec: {replicas: 2}}\n"                                \
 	"tests:\n"                                                                                 \
-	"- name: t\n"                                                                              \
-	"  alerts:\n"                                                                              \
-	"  - {at: 5m, labels: {alertname: Busy, namespace: shop, deployment: web}}\n"
+	"- name: t\n"
+
+#define BODY                                                                                       \
+	ONE "  alerts:\n"                                                                          \
+	    "  - {at: 5m, labels: {alertname: Busy, namespace: shop, deployment: web}}\n"
 
 static enum status run_status;
 
@@ -427,19 +430,11 @@ static void a_proposal_is_answered_when_it_has_held_for_long_enough(void **state
 				   "verify: {by: cluster, after: 1m}\n"
 				   "hand_over: none\n";
 #define PROPOSED(until, checks)                                                                    \
-	"playbooks: [p.yaml]\n"                                                                    \
-	"input_series:\n"                                                                          \
-	"- {series: 'nimbusguard:workload_saturation:ratio{namespace=\"shop\","                    \
-	"workload_kind=\"Deployment\",workload=\"web\"}', values: 0.5x200}\n"                      \
-	"cluster:\n"                                                                               \
-	"- {kind: Deployment, metadata: {namespace: shop, name: web, annotations: "                \
-	"{nimbusguard.io/managed: 'true'}}, spec: {replicas: 2}}\n"                                \
-	"tests:\n"                                                                                 \
-	"- name: t\n"                                                                              \
-	"  proposals:\n"                                                                           \
-	"  - {at: 5m" until ", labels: {proposal: scale_out, namespace: shop, deployment: web}, "  \
-	"annotations: {replicas: '4'}}\n"                                                          \
-	"  checks:\n" checks
+	ONE "  proposals:\n"                                                                       \
+	    "  - {at: 5m" until                                                                    \
+	    ", labels: {proposal: scale_out, namespace: shop, deployment: web}, "                  \
+	    "annotations: {replicas: '4'}}\n"                                                      \
+	    "  checks:\n" checks
 #define HELD                                                                                       \
 	"  - {at: 7m, expect: {action: scale, state: blocked, refused: condition, replicas: 2 -> 4}}\n"
 
