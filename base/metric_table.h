@@ -360,7 +360,8 @@
 		"Questions that a watch answered, or that the API server had to be asked.",                                          \
 		"kind,source")                                                                                                       \
 	METRIC(LEADER, "nimbusguard_leader", METRIC_GAUGE,                                                                           \
-		"1 while this replica holds the lease and acts, 0 while it stands by.", "")                                          \
+		"1 while this replica acts: it holds the lease, or there is no election; 0 while it stands by.",                     \
+		"")                                                                                                                  \
 	METRIC(LEADER_INFO, "nimbusguard_leader_info", METRIC_GAUGE,                                                                 \
 		"Who holds the lease as seen by this replica, always 1.", "holder")                                                  \
 	METRIC(LEASE_SECONDS, "nimbusguard_lease_remaining_seconds", METRIC_GAUGE,                                                   \

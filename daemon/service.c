@@ -443,6 +443,8 @@ static enum status start(struct service *service, struct diagnostics *diagnostic
 		status = open_backfill(service, error);
 	if (status == STATUS_OK && service_feature(service, "analyze"))
 		status = open_analyzer(service, error);
+	/* With an election the leader's thread tells it from then on. */
+	metrics_set(METRIC_LEADER, !config_bool(service->config, SETTING_LEADER_ENABLED));
 	if (status == STATUS_OK && service_feature(service, "remediate"))
 		status = open_remediator(service, error);
 	if (status == STATUS_OK && recorder_wanted(service->config)) {
