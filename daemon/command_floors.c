@@ -79,7 +79,7 @@ static void tell(void *argument, const struct floor_seen *seen)
 		break;
 	case FLOOR_PAUSED:
 		printf("floor %" PRId32
-		       " is over since %s, and the object is paused: left as it is\n",
+		       " is over since %s, and the object or its namespace is paused: left as it is\n",
 			seen->mark.floor, until);
 		break;
 	case FLOOR_MARK_BAD:
@@ -189,6 +189,10 @@ int command_floors(const struct command_line *line)
 	diagnostics_init(&diagnostics);
 	config = config_load(line->config_path, line->environment, line->settings,
 		line->setting_count, &diagnostics);
+	if (config != NULL && question.apply && config_bool(config, SETTING_PAUSED)) {
+		printf("the kill switch is on (paused): this is a dry run\n");
+		question.apply = false;
+	}
 	if (config != NULL)
 		status = run(line, config, &question, &report);
 	if (diagnostics.errors > 0) {

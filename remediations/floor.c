@@ -13,6 +13,7 @@
 #include "base/parse.h"
 #include "remediations/kube_list.h"
 #include "remediations/kube_object.h"
+#include "remediations/kube_observe.h"
 #include "remediations/kube_send.h"
 
 #define CALL_MS 30000
@@ -83,6 +84,9 @@ struct walk {
 	floor_seen_fn *seen;
 	void *argument;
 	enum target_kind kind;
+	/* What the namespace that was asked for last says; lists come sorted by namespace. */
+	char namespace_name[NAMESPACE_MAX];
+	enum kube_flag namespace_paused;
 };
 
 static const char *bound_name(enum target_kind kind)
@@ -98,16 +102,42 @@ static bool is_kedas(const json_t *item)
 		(kind != NULL && strcmp(kind, "ScaledObject") == 0);
 }
 
+/* As for any other change: a namespace that can't be read may be paused. */
+static enum status read_namespace(struct walk *walk, const char *name, struct error *error)
+{
+	json_t *object = NULL;
+	enum status status;
+	struct buf path;
+
+	if (strcmp(walk->namespace_name, name) == 0)
+		return STATUS_OK;
+	buf_init(&path, KUBE_PATH_MAX);
+	buf_add_text(&path, "/api/v1/namespaces");
+	kube_path_add(&path, name);
+	status = buf_ok(&path) ? kube_read(walk->session, path.data, &object, error)
+			       : error_set(error, STATUS_NO_MEMORY, "no memory for a path");
+	buf_fini(&path);
+	if (status != STATUS_OK)
+		return error_prefix(error, "the namespace %s", name);
+	walk->namespace_paused = kube_annotation_flag(object, ANNOTATION_PAUSED);
+	snprintf(walk->namespace_name, sizeof(walk->namespace_name), "%s", name);
+	json_decref(object);
+	return STATUS_OK;
+}
+
+static bool may_be_paused(enum kube_flag flag)
+{
+	return flag == KUBE_FLAG_TRUE || flag == KUBE_FLAG_UNCLEAR;
+}
+
 static enum floor_fate judge(const struct walk *walk, const json_t *item,
 	const struct floor_seen *seen)
 {
-	enum kube_flag paused = kube_annotation_flag(item, ANNOTATION_PAUSED);
-
 	if (seen->fate == FLOOR_MARK_BAD)
 		return FLOOR_MARK_BAD;
 	if (walk->question->now_ms < seen->mark.until_ms + walk->question->grace_ms)
 		return FLOOR_STANDS;
-	if (paused == KUBE_FLAG_TRUE || paused == KUBE_FLAG_UNCLEAR)
+	if (may_be_paused(kube_annotation_flag(item, ANNOTATION_PAUSED)))
 		return FLOOR_PAUSED;
 	return seen->bound == seen->mark.floor ? FLOOR_OVER : FLOOR_CHANGED;
 }
@@ -159,7 +189,12 @@ static enum status take_down(const struct walk *walk, const json_t *item,
 	return status;
 }
 
-static void look_at(const struct walk *walk, const json_t *item)
+static bool is_to_go(enum floor_fate fate)
+{
+	return fate == FLOOR_OVER || fate == FLOOR_CHANGED;
+}
+
+static void look_at(struct walk *walk, const json_t *item)
 {
 	struct floor_seen seen = {.kind = walk->kind, .fate = FLOOR_STANDS, .words = ""};
 	enum floor_marked marked = floor_read(item, &seen.mark);
@@ -176,7 +211,15 @@ static void look_at(const struct walk *walk, const json_t *item)
 	if (marked == FLOOR_UNCLEAR)
 		seen.fate = FLOOR_MARK_BAD;
 	seen.fate = judge(walk, item, &seen);
-	if (walk->question->apply && (seen.fate == FLOOR_OVER || seen.fate == FLOOR_CHANGED)) {
+	if (is_to_go(seen.fate)) {
+		if (read_namespace(walk, seen.namespace_name, &error) != STATUS_OK) {
+			seen.fate = FLOOR_FAILED;
+			seen.words = error.text;
+		} else if (may_be_paused(walk->namespace_paused)) {
+			seen.fate = FLOOR_PAUSED;
+		}
+	}
+	if (walk->question->apply && is_to_go(seen.fate)) {
 		if (take_down(walk, item, &seen, &error) != STATUS_OK) {
 			seen.fate = FLOOR_FAILED;
 			seen.words = error.text;
@@ -189,7 +232,7 @@ static void look_at(const struct walk *walk, const json_t *item)
 
 static enum status look_page(void *argument, const json_t *list, bool *enough, struct error *error)
 {
-	const struct walk *walk = argument;
+	struct walk *walk = argument;
 	const json_t *item;
 	size_t i;
 
@@ -224,7 +267,7 @@ static enum status look_through(struct walk *walk, const char *plural, struct er
 enum status floors_expire(struct kube_session *session, const struct floors_question *question,
 	floor_seen_fn *seen, void *argument, struct error *error)
 {
-	struct walk walk = {session, question, seen, argument, TARGET_HPA};
+	struct walk walk = {session, question, seen, argument, .kind = TARGET_HPA};
 	enum status status = look_through(&walk, "horizontalpodautoscalers", error);
 
 	if (status != STATUS_OK)

@@ -44,7 +44,7 @@ void floor_write(const struct floor_mark *mark, char *text, size_t size);
 	X(FLOOR_OVER, "over")        /* it is, and nothing was to be changed */                    \
 	X(FLOOR_EXPIRED, "expired")  /* taken down */                                              \
 	X(FLOOR_CHANGED, "changed")  /* the bound is another's by now: at most the marks go */     \
-	X(FLOOR_PAUSED, "paused")    /* an annotation says that nobody may touch it */             \
+	X(FLOOR_PAUSED, "paused")    /* it, or its namespace, says that nobody may touch it */     \
 	X(FLOOR_MARK_BAD, "unclear") /* the marks say nothing that can be */                       \
 	X(FLOOR_FAILED, "failed")    /* the API server did not take it */
 
@@ -77,7 +77,9 @@ struct floors_question {
 };
 
 /* Looks through all HPAs and, where KEDA is installed, ScaledObjects, and takes down what is over, with the
- * object's version as precondition. What one object's server said no to is told of it (FLOOR_FAILED) and goes on. Errors
+ * object's version as precondition. What is paused stays, itself or by its
+ * namespace, and so does what is in a namespace that cannot be read. What one object's server said no to is told of it
+ * (FLOOR_FAILED) and goes on. Errors
  * of the lists end it: as kube_list_read(). */
 enum status floors_expire(struct kube_session *session, const struct floors_question *question,
 	floor_seen_fn *seen, void *argument, struct error *error) MUST_CHECK;

@@ -244,6 +244,23 @@ static void only_what_is_over_and_still_ours_is_taken_down(void **state)
 	assert_int_equal(scene_changes(scene), 3);
 }
 
+/* The scene's own namespace is one that nobody paused. */
+static void a_paused_namespace_keeps_its_floors(void **state)
+{
+	struct scene *scene = *state;
+	struct floors_question question = {.now_ms = until_ms() + 1, .apply = true};
+	struct found found;
+
+	add_all(scene);
+	scene_add(scene,
+		"{'kind':'Namespace','metadata':{'name':'shop','annotations':{'nimbusguard.io/paused':'true'}}}");
+	expire(scene, &question, &found);
+	assert_int_equal(fate_of(&found, "web"), FLOOR_PAUSED);
+	assert_int_equal(fate_of(&found, "web-so"), FLOOR_PAUSED);
+	assert_int_equal(fate_of(&found, "standing"), FLOOR_STANDS);
+	assert_int_equal(scene_changes(scene), 0);
+}
+
 static void without_apply_nothing_is_written(void **state)
 {
 	struct scene *scene = *state;
@@ -305,6 +322,7 @@ int main(void)
 		T(a_floor_never_lowers),
 		cmocka_unit_test(wrong_steps_are_told_at_their_place),
 		T(only_what_is_over_and_still_ours_is_taken_down),
+		T(a_paused_namespace_keeps_its_floors),
 		T(without_apply_nothing_is_written),
 		T(a_service_that_is_there_is_given_time_to_do_it),
 		T(what_changed_since_it_was_seen_is_left_alone),
