@@ -233,7 +233,7 @@ check-one: ## one test program [T=tests/unit/test_x.c MODE=mode]
 
 e2e: ## tests against what Debian does not have: Kubernetes and a current Prometheus, from Go modules [TESTS=word]
 	@$(deps) build test e2e
-	@+$(locked) $(call binary,release) $(call programs,release,$(E2E_C)) $(call servers,$(E2E_SH))
+	@+$(locked) $(call binary,release) $(call programs,release,$(E2E_C)) $(call servers,$(E2E_C) $(E2E_SH))
 	@tests/e2e/build.sh $(B)/e2e $(E2E_C) $(E2E_SH)
 	@$(run_tests) $(foreach p,$(call programs,release,$(E2E_C)),release:$(p)) $(E2E_SH:%=sh:release:%)
 

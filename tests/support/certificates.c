@@ -55,8 +55,9 @@ struct certificate certificate_make(const char *name, enum certificate_use use,
 			use == CERTIFICATE_SERVER ? "serverAuth" : "clientAuth");
 	}
 	if (use == CERTIFICATE_SERVER)
+		/* 10.0.0.1: the Service `kubernetes`, by which pods know the API server. */
 		add_extension(made.x509, signer, NID_subject_alt_name,
-			"IP:127.0.0.1,DNS:localhost");
+			"IP:127.0.0.1,IP:10.0.0.1,DNS:localhost");
 	must(X509_sign(made.x509, issuer ? issuer->key : made.key, EVP_sha256()), "X509_sign");
 	return made;
 }

@@ -11,7 +11,7 @@ packages_of() {
 			libxxhash-dev libyaml-dev zlib1g-dev libcrypt-dev
 		;;
 	test) echo libcmocka-dev libprotobuf-c-dev protobuf-c-compiler curl jq sqlite3 ;;
-	e2e) echo dpkg-dev ;;
+	e2e) echo dpkg-dev buildah mmdebstrap iproute2 iptables ;;
 	fuzz) echo clang libclang-rt-14-dev llvm ;;
 	lint) echo clang clang-tidy clang-format cppcheck shellcheck ;;
 	coverage) echo gcovr ;;

@@ -145,9 +145,7 @@ void kube_cluster_patch(struct kube_cluster *cluster, const char *path, const ch
 
 /* ---- parts ---- */
 
-/* Starts a part; flags are NULL-terminated, and "FOLDER" at the end of one stands for the folder
- * with what follows it. */
-static void start(struct kube_cluster *cluster, struct server *part, const char *const *flags)
+void kube_cluster_start(struct kube_cluster *cluster, struct server *part, const char *const *flags)
 {
 	static char texts[FLAGS_MAX][FLAG_MAX];
 	const char *argv[FLAGS_MAX + 3] = {program(), part->name};
@@ -193,12 +191,17 @@ static bool api_ready(struct kube_cluster *cluster)
 
 void kube_cluster_start_api(struct kube_cluster *cluster)
 {
-	char port[64];
-	const char *const flags[] = {port, "--bind-address=127.0.0.1",
-		"--advertise-address=127.0.0.1",
-		/* There is no network that the Service `kubernetes` could have an endpoint in. */
-		"--endpoint-reconciler-type=none", "--etcd-servers=unix://FOLDER/etcd.sock",
-		"--tls-cert-file=FOLDER/api.pem", "--tls-private-key-file=FOLDER/api.key",
+	char port[64], advertised[128];
+	const char *const flags[] = {port, "--etcd-servers=unix://FOLDER/etcd.sock",
+		cluster->address != NULL ? "--bind-address=0.0.0.0" : "--bind-address=127.0.0.1",
+		advertised,
+		/* Without a network there is none that the Service `kubernetes` could have an endpoint in. */
+		cluster->address != NULL ? "--endpoint-reconciler-type=lease"
+					 : "--endpoint-reconciler-type=none",
+		"--kubelet-client-certificate=FOLDER/person.pem",
+		"--kubelet-client-key=FOLDER/person.key",
+		"--kubelet-preferred-address-types=InternalIP", "--tls-cert-file=FOLDER/api.pem",
+		"--tls-private-key-file=FOLDER/api.key",
 		"--service-account-key-file=FOLDER/accounts.pem",
 		"--service-account-signing-key-file=FOLDER/accounts.key",
 		"--service-account-issuer=https://kubernetes.default.svc",
@@ -208,7 +211,9 @@ void kube_cluster_start_api(struct kube_cluster *cluster)
 		NULL};
 
 	snprintf(port, sizeof(port), "--secure-port=%u", cluster->api->port.number);
-	start(cluster, cluster->api, flags);
+	snprintf(advertised, sizeof(advertised), "--advertise-address=%s",
+		cluster->address != NULL ? cluster->address : "127.0.0.1");
+	kube_cluster_start(cluster, cluster->api, flags);
 	AWAIT(&cluster->parts, api_ready(cluster), READY_S);
 }
 
@@ -287,13 +292,15 @@ static void write_secrets(struct kube_cluster *cluster)
 }
 
 /* A new node has a taint until the controllers have seen it. */
-static bool nodes_take_pods(struct kube_cluster *cluster)
+bool kube_cluster_nodes_ready(struct kube_cluster *cluster, size_t count)
 {
 	json_t *list = kube_cluster_get(cluster, "/api/v1/nodes");
 	json_t *nodes = json_object_get(list, "items"), *node;
-	bool all = json_array_size(nodes) == 2 && runs(cluster, cluster->controllers) &&
-		runs(cluster, cluster->scheduler) && runs(cluster, cluster->kubelets);
+	bool all = json_array_size(nodes) == count;
 	size_t i;
+
+	for (i = 0; i < cluster->parts.count; i++)
+		(void)runs(cluster, &cluster->parts.list[i]);
 
 	json_array_foreach(nodes, i, node)
 	{
@@ -305,7 +312,7 @@ static bool nodes_take_pods(struct kube_cluster *cluster)
 	return all;
 }
 
-void kube_cluster_open(struct kube_cluster *cluster)
+void kube_cluster_open_control(struct kube_cluster *cluster)
 {
 	char peer_port[64];
 	const char *const etcd[] = {"--folder=FOLDER", peer_port, NULL};
@@ -315,28 +322,34 @@ void kube_cluster_open(struct kube_cluster *cluster)
 		"--kube-api-burst=400", NULL};
 	static const char *const scheduler[] = {"--kubeconfig=FOLDER/kubeconfig",
 		"--leader-elect=false", "--secure-port=0", NULL};
-	static const char *const kubelets[] = {"--kubeconfig=FOLDER/kubeconfig", NULL};
 
 	servers_open(&cluster->parts);
 	cluster->etcd = server_add(&cluster->parts, "etcd");
 	cluster->api = server_add(&cluster->parts, "kube-apiserver");
 	cluster->controllers = server_add(&cluster->parts, "kube-controller-manager");
 	cluster->scheduler = server_add(&cluster->parts, "kube-scheduler");
-	cluster->kubelets = server_add(&cluster->parts, "kubelets");
 	server_use_tls(cluster->api);
 	snprintf(cluster->ca_file, sizeof(cluster->ca_file), "%.400s/ca.pem",
 		cluster->parts.folder);
 	write_secrets(cluster);
 	snprintf(peer_port, sizeof(peer_port), "--peer-port=%u", cluster->etcd->port.number);
-	start(cluster, cluster->etcd, etcd);
+	kube_cluster_start(cluster, cluster->etcd, etcd);
 	AWAIT(&cluster->parts,
 		runs(cluster, cluster->etcd) && server_said(cluster->etcd, "etcd is ready"),
 		READY_S);
 	kube_cluster_start_api(cluster);
-	start(cluster, cluster->controllers, controllers);
-	start(cluster, cluster->scheduler, scheduler);
-	start(cluster, cluster->kubelets, kubelets);
-	AWAIT(&cluster->parts, nodes_take_pods(cluster), READY_S);
+	kube_cluster_start(cluster, cluster->controllers, controllers);
+	kube_cluster_start(cluster, cluster->scheduler, scheduler);
+}
+
+void kube_cluster_open(struct kube_cluster *cluster)
+{
+	static const char *const kubelets[] = {"--kubeconfig=FOLDER/kubeconfig", NULL};
+
+	kube_cluster_open_control(cluster);
+	cluster->kubelets = server_add(&cluster->parts, "kubelets");
+	kube_cluster_start(cluster, cluster->kubelets, kubelets);
+	AWAIT(&cluster->parts, kube_cluster_nodes_ready(cluster, 2), READY_S);
 }
 
 void kube_cluster_close(struct kube_cluster *cluster)

@@ -6,7 +6,8 @@
  *
  * Usage: kube_cluster_open() in the test's setup, kube_cluster_close() in its teardown, which ends
  *   all processes and removes their folder.
- * Limits: one pod costs nothing but its object; nothing is pulled and nothing runs.
+ * Limits: one pod costs nothing but its object; nothing is pulled and nothing runs, but on the node of
+ *   tests/support/kube_machine.h.
  * Threads: one.
  */
 #ifndef NIMBUSGUARD_TESTS_SUPPORT_KUBE_CLUSTER_H
@@ -21,6 +22,8 @@ struct kube_cluster {
 	struct servers parts; /* with the folder that everything is in */
 	struct server *etcd, *api, *controllers, *scheduler, *kubelets;
 	char ca_file[SERVER_PATH_MAX];
+	const char
+		*address; /* where pods reach the API server; NULL: there is no network of pods */
 	bool forgetful; /* an API server that is started has etcd forget old versions after a second */
 };
 
@@ -31,7 +34,15 @@ struct kube_cluster {
 bool kube_cluster_there(void);
 /* Returns when the API server is ready and both nodes can take pods. */
 void kube_cluster_open(struct kube_cluster *cluster);
+/* The same without nodes; address is kept. tests/support/kube_machine.h brings one on which containers run. */
+void kube_cluster_open_control(struct kube_cluster *cluster);
 void kube_cluster_close(struct kube_cluster *cluster);
+/* Whether so many nodes, and no others, take pods; the test fails when a part of the cluster has ended. */
+bool kube_cluster_nodes_ready(struct kube_cluster *cluster, size_t count);
+/* Starts the part of Kubernetes that the server is named after. flags are NULL-terminated; "FOLDER" in one
+ * stands for the cluster's folder. */
+void kube_cluster_start(struct kube_cluster *cluster, struct server *part,
+	const char *const *flags);
 
 /* SIGKILL, and the same server over the same store again, with the wait until it is ready. */
 void kube_cluster_kill_api(struct kube_cluster *cluster);

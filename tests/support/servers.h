@@ -20,7 +20,7 @@
 #include "tests/support/proc.h"
 #include "tests/support/web.h"
 
-#define SERVERS_MAX 8
+#define SERVERS_MAX 12
 #define SERVER_PATH_MAX 512
 
 struct server {

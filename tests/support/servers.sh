@@ -2,15 +2,19 @@
 # Fetches the servers that the tests talk to (Prometheus, promtool, Alertmanager) as Debian packages and unpacks them
 # under the given folder. Nothing is installed and no root is needed.
 #
-# Usage: servers.sh FOLDER [PACKAGE...]    other packages, each with a program of its name
+# Usage: servers.sh FOLDER [PACKAGE[:PROGRAM]...]    other packages, each with a program: /usr/bin/ and its name, or what is given
 set -euo pipefail
 
 dest=$1
 packages=(prometheus prometheus-alertmanager)
-programs=("${packages[@]}" promtool)
+programs=("${packages[@]/#/usr/bin/}" usr/bin/promtool)
 if [ $# -gt 1 ]; then
 	packages=("${@:2}")
-	programs=("${packages[@]}")
+	for i in "${!packages[@]}"; do
+		programs[i]=usr/bin/${packages[i]}
+		[[ ${packages[i]} != *:* ]] || programs[i]=${packages[i]#*:}
+		packages[i]=${packages[i]%%:*}
+	done
 fi
 stamp=$dest/.unpacked
 
@@ -57,9 +61,9 @@ rm -rf "$dest/apt" "$dest/usr/share/doc"
 relocate "$dest"
 
 for program in "${programs[@]}"; do
-	if ! "$dest/usr/bin/$program" --version >"$fetched/version" 2>&1; then
+	if ! "$dest/$program" --version >"$fetched/version" 2>&1; then
 		cat "$fetched/version" >&2
-		ldd "$dest/usr/bin/$program" >&2 || true
+		ldd "$dest/$program" >&2 || true
 		echo "servers: $program does not run here" >&2
 		exit 1
 	fi
