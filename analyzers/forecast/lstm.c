@@ -81,6 +81,8 @@ enum status lstm_init(struct lstm *lstm, const struct lstm_shape *shape,
 		at = layer->bias + gates;
 		layer->packed_input = packed;
 		layer->packed_recurrent = packed + layer->inputs * gates;
+		layer->rounded_input = (uint16_t *)(void *)layer->packed_input;
+		layer->rounded_recurrent = (uint16_t *)(void *)layer->packed_recurrent;
 		packed = layer->packed_recurrent + shape->hidden * gates;
 	}
 	lstm->head = at;
@@ -111,15 +113,32 @@ void lstm_seed(struct lstm *lstm, struct random *random)
 
 void lstm_prepare(struct lstm *lstm)
 {
-	size_t gates = 4 * lstm->shape.hidden;
+	size_t gates = 4 * lstm->shape.hidden, hidden = lstm->shape.hidden;
 
 	for (size_t l = 0; l < lstm->shape.layers; l++) {
 		const struct lstm_layer *layer = &lstm->layers[l];
 
+		if (lstm->weights == LSTM_BF16) {
+			kernels_pack_rounded(layer->input, gates, layer->inputs, gates,
+				layer->rounded_input);
+			kernels_pack_rounded(layer->recurrent, gates, hidden, gates,
+				layer->rounded_recurrent);
+			continue;
+		}
 		kernels_pack(layer->input, gates, layer->inputs, gates, layer->packed_input);
-		kernels_pack(layer->recurrent, gates, lstm->shape.hidden, gates,
-			layer->packed_recurrent);
+		kernels_pack(layer->recurrent, gates, hidden, gates, layer->packed_recurrent);
 	}
+}
+
+enum lstm_weights lstm_weights_best(void)
+{
+	return kernels_best()->rounds ? LSTM_BF16 : LSTM_FP32;
+}
+
+void lstm_take_weights(struct lstm *lstm, enum lstm_weights weights)
+{
+	lstm->weights = weights;
+	lstm_prepare(lstm);
 }
 
 size_t lstm_state_size(const struct lstm_shape *shape)
@@ -127,34 +146,43 @@ size_t lstm_state_size(const struct lstm_shape *shape)
 	return shape->layers * 2 * shape->hidden;
 }
 
-/* gates: [count][4 hidden] of one layer: b + x W + h U. */
-static void gates_sum(const struct lstm *lstm, size_t l, size_t count, const float *inputs,
-	size_t input_row, const float *states, float *gates)
+void lstm_gates_add(const struct lstm *lstm, size_t l, bool recurrent, size_t rows, const float *a,
+	size_t a_row, float *gates)
 {
 	const struct lstm_layer *layer = &lstm->layers[l];
-	size_t hidden = lstm->shape.hidden, width = 4 * hidden;
-	struct kernel_product product = {.rows = count,
-		.inner = layer->inputs,
+	size_t width = 4 * lstm->shape.hidden;
+	size_t inner = recurrent ? lstm->shape.hidden : layer->inputs;
+	struct kernel_product product = {.rows = rows,
+		.inner = inner,
 		.columns = width,
-		.a = inputs,
-		.a_row = input_row,
+		.a = a,
+		.a_row = a_row,
 		.a_column = 1,
-		.b = layer->packed_input,
+		.b = recurrent ? layer->packed_recurrent : layer->packed_input,
 		.b_row = KERNEL_PANEL,
-		.b_panel = layer->inputs * KERNEL_PANEL,
+		.b_panel = inner * KERNEL_PANEL,
 		.c = gates,
 		.c_row = width,
 		.add = true};
 
+	if (lstm->weights == LSTM_BF16)
+		lstm->kernels->multiply_rounded(&product,
+			recurrent ? layer->rounded_recurrent : layer->rounded_input);
+	else
+		lstm->kernels->multiply(&product);
+}
+
+/* gates: [count][4 hidden] of one layer: b + x W + h U. */
+static void gates_sum(const struct lstm *lstm, size_t l, size_t count, const float *inputs,
+	size_t input_row, const float *states, float *gates)
+{
+	size_t hidden = lstm->shape.hidden, width = 4 * hidden;
+
 	for (size_t i = 0; i < count; i++)
-		memcpy(gates + i * width, layer->bias, width * sizeof(*gates));
-	lstm->kernels->multiply(&product);
-	product.inner = hidden;
-	product.a = states + l * 2 * hidden;
-	product.a_row = lstm_state_size(&lstm->shape);
-	product.b = layer->packed_recurrent;
-	product.b_panel = hidden * KERNEL_PANEL;
-	lstm->kernels->multiply(&product);
+		memcpy(gates + i * width, lstm->layers[l].bias, width * sizeof(*gates));
+	lstm_gates_add(lstm, l, false, count, inputs, input_row, gates);
+	lstm_gates_add(lstm, l, true, count, states + l * 2 * hidden, lstm_state_size(&lstm->shape),
+		gates);
 }
 
 static void head_step(const struct lstm *lstm, size_t count, const float *states, float *outputs)

@@ -9,6 +9,9 @@
  * Parameters lie in one block: per layer W [inputs or hidden][4 hidden], U [hidden][4 hidden],
  * b [4 hidden], then V [hidden][LSTM_HEAD], d [LSTM_HEAD], of which the first `outputs` columns count.
  *
+ * W and U may be taken rounded to bfloat16 by steps and by windows without training, which read half as
+ * much then (lstm_take_weights); the parameters themselves, bias, head, states and training are floats.
+ *
  * Two ways to run it: lstm_step() keeps the state of many series and takes one row of each; a tape
  * (lstm_tape.h) runs windows and remembers what training needs.
  *
@@ -19,7 +22,9 @@
 #ifndef NIMBUSGUARD_ANALYZERS_FORECAST_LSTM_H
 #define NIMBUSGUARD_ANALYZERS_FORECAST_LSTM_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "analyzers/kernels/kernels.h"
 #include "base/error.h"
@@ -31,6 +36,11 @@
 #define LSTM_LAYERS_MAX 8
 #define LSTM_HEAD KERNEL_PANEL /* columns kept for outputs */
 
+enum lstm_weights {
+	LSTM_FP32,
+	LSTM_BF16,
+};
+
 struct lstm_shape {
 	size_t inputs, hidden, layers, outputs;
 };
@@ -39,6 +49,7 @@ struct lstm_layer {
 	size_t inputs;
 	float *input, *recurrent, *bias; /* W, U, b within the parameters */
 	float *packed_input, *packed_recurrent;
+	uint16_t *rounded_input, *rounded_recurrent; /* in the same places */
 };
 
 struct lstm {
@@ -48,7 +59,8 @@ struct lstm {
 	size_t parameter_count;
 	struct lstm_layer layers[LSTM_LAYERS_MAX];
 	float *head, *head_bias;
-	float *packed; /* W and U of all layers in panels, see lstm_prepare() */
+	float *packed;             /* W and U of all layers in panels, see lstm_prepare() */
+	enum lstm_weights weights; /* of what is packed */
 };
 
 /* STATUS_BAD_INPUT names the number that is out of its limits. */
@@ -63,6 +75,17 @@ void lstm_fini(struct lstm *lstm);
 void lstm_seed(struct lstm *lstm, struct random *random);
 /* To be called after the parameters were changed, before a step or a tape is run. */
 void lstm_prepare(struct lstm *lstm);
+/* LSTM_BF16 where the processor has instructions for it; elsewhere single steps of large nets gain, and
+ * many side by side lose. */
+enum lstm_weights lstm_weights_best(void);
+/* What steps and windows take from here on (LSTM_FP32 at first), of the same parameters; prepares, too.
+ * Not while others step it, and not LSTM_BF16 of a net in training. */
+void lstm_take_weights(struct lstm *lstm, enum lstm_weights weights);
+
+/* gates [rows][4 hidden] += a W, or a U when recurrent, of layer l; a: row i at a[i * a_row]. By the
+ * weights that are packed. */
+void lstm_gates_add(const struct lstm *lstm, size_t l, bool recurrent, size_t rows, const float *a,
+	size_t a_row, float *gates);
 
 /* Floats of one series' state: for each layer h and the cell, [layers][2][hidden]. All 0 at first. */
 size_t lstm_state_size(const struct lstm_shape *shape);

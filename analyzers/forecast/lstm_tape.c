@@ -147,34 +147,17 @@ static void layer_run(struct lstm_tape *tape, const struct lstm *lstm, size_t l,
 {
 	const struct lstm_layer *layer = &lstm->layers[l];
 	size_t hidden = tape->shape.hidden, width = 4 * hidden, batch = tape->batch;
-	struct kernel_product product = {.rows = tape->rows * batch,
-		.inner = layer->inputs,
-		.columns = width,
-		.a = inputs,
-		.a_row = layer->inputs,
-		.a_column = 1,
-		.b = layer->packed_input,
-		.b_row = KERNEL_PANEL,
-		.b_panel = layer->inputs * KERNEL_PANEL,
-		.c = tape->gates[l],
-		.c_row = width,
-		.add = true};
 
 	rows_fill(tape->gates[l], tape->rows * batch, layer->bias, width);
-	lstm->kernels->multiply(&product);
-	product.rows = batch;
-	product.inner = hidden;
-	product.a_row = hidden;
-	product.b = layer->packed_recurrent;
-	product.b_panel = hidden * KERNEL_PANEL;
+	lstm_gates_add(lstm, l, false, tape->rows * batch, inputs, layer->inputs, tape->gates[l]);
 	for (size_t t = 0; t < tape->rows; t++) {
 		float *before = tape->cells[l] + t * batch * hidden;
+		float *gates = tape->gates[l] + t * batch * width;
 
-		product.a = tape->hiddens[l] + t * batch * hidden;
-		product.c = tape->gates[l] + t * batch * width;
-		lstm->kernels->multiply(&product);
+		lstm_gates_add(lstm, l, true, batch, tape->hiddens[l] + t * batch * hidden, hidden,
+			gates);
 		for (size_t i = 0; i < batch; i++)
-			lstm->kernels->cell(product.c + i * width, before + i * hidden,
+			lstm->kernels->cell(gates + i * width, before + i * hidden,
 				before + (batch + i) * hidden,
 				tape->hiddens[l] + ((t + 1) * batch + i) * hidden, hidden);
 	}
@@ -379,7 +362,7 @@ double lstm_tape_gradient(struct lstm_tape *tape, const struct lstm *lstm, const
 		.c_row = hidden};
 	float *d_head = gradient + (lstm->head - lstm->parameters);
 
-	CHECK(tape->training);
+	CHECK(tape->training && lstm->weights == LSTM_FP32);
 	tape->target_count = count;
 	memset(gradient, 0, lstm->parameter_count * sizeof(*gradient));
 	if (count == 0)

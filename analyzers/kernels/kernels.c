@@ -15,7 +15,7 @@
 
 const struct kernels *kernels_at(size_t index)
 {
-	const struct kernels *found[3] = {&kernels_baseline};
+	const struct kernels *found[4] = {&kernels_baseline};
 	size_t count = 1;
 
 #ifdef __x86_64__
@@ -24,6 +24,8 @@ const struct kernels *kernels_at(size_t index)
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
 		__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
 		found[count++] = &kernels_avx512;
+	if (found[count - 1] == &kernels_avx512 && __builtin_cpu_supports("avx512bf16"))
+		found[count++] = &kernels_avx512bf16;
 #endif
 	return index < count ? found[index] : NULL;
 }
@@ -51,6 +53,28 @@ void kernels_pack_transposed(const float *b, size_t b_row, size_t inner, size_t 
 		for (size_t k = 0; k < inner; k++, packed += KERNEL_PANEL)
 			for (size_t j = 0; j < KERNEL_PANEL; j++)
 				packed[j] = b[(panel + j) * b_row + k];
+}
+
+uint16_t kernels_round(float value)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &value, sizeof(bits));
+	if (value != value)
+		return (uint16_t)(bits >> 16 | 0x40);
+	return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+void kernels_pack_rounded(const float *b, size_t b_row, size_t inner, size_t columns,
+	uint16_t *packed)
+{
+	for (size_t panel = 0; panel < columns; panel += KERNEL_PANEL)
+		for (size_t k = 0; k < inner; k += 2)
+			for (size_t j = panel; j < panel + KERNEL_PANEL; j++) {
+				*packed++ = kernels_round(b[k * b_row + j]);
+				*packed++ =
+					k + 1 < inner ? kernels_round(b[(k + 1) * b_row + j]) : 0;
+			}
 }
 
 unsigned kernels_flush_denormals(void)

@@ -1,7 +1,8 @@
 /*
  * Vector code of the neural nets, in one version for each kind of processor, chosen at run time:
- * "baseline" (128 bits, everywhere), "avx2" (with FMA), "avx512". All give the same numbers within
- * rounding; FMA and the order of sums differ.
+ * "baseline" (128 bits, everywhere), "avx2" (with FMA), "avx512", "avx512bf16" (the same with an
+ * instruction for products of bfloat16). All give the same numbers within rounding; FMA and the order
+ * of sums differ.
  *
  * All matrices are row-major floats. The columns of a right-hand matrix come in panels of
  * KERNEL_PANEL columns: its width is a multiple of that.
@@ -13,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define KERNEL_PANEL 32
 
@@ -39,6 +41,10 @@ struct kernels {
 	const char *name;
 	float (*dot)(const float *a, const float *b, size_t count);
 	void (*multiply)(const struct kernel_product *product);
+	/* The same with b of kernels_pack_rounded() (that of the product counts for nothing) and a, of which
+	 * a_column is 1, rounded to bfloat16 as b is; sums are floats. */
+	void (*multiply_rounded)(const struct kernel_product *product, const uint16_t *b);
+	bool rounds; /* by an instruction for it, faster than multiply() with any net */
 	/* In place. Absolute error below 2e-7; exact limits at both infinities. */
 	void (*sigmoid)(float *x, size_t count);
 	void (*tanh)(float *x, size_t count);
@@ -66,6 +72,13 @@ void kernels_pack(const float *b, size_t b_row, size_t inner, size_t columns, fl
 /* The same of b transposed: element (k, j) is b[j * b_row + k]. */
 void kernels_pack_transposed(const float *b, size_t b_row, size_t inner, size_t columns,
 	float *packed);
+
+/* The nearest bfloat16 (the upper half of a float), of two the even one; a NaN stays one. */
+uint16_t kernels_round(float value);
+/* Rounds b [inner][columns] into panels in which two rows are one of pairs: element (k, j) of a panel is
+ * at [k / 2][j][k % 2], with zeros behind an odd last row. packed: [(inner + 1) / 2 * 2 * columns]. */
+void kernels_pack_rounded(const float *b, size_t b_row, size_t inner, size_t columns,
+	uint16_t *packed);
 
 /* Denormal numbers, a hundred times as slow, are taken as zero by this thread from here on; the mode
  * before, for kernels_mode_restore(). */

@@ -37,8 +37,11 @@ static void the_best_is_one_of_those_there(void **state)
 	bool found = false;
 
 	assert_string_equal(kernels_at(0)->name, "baseline");
-	for (; kernels_at(count) != NULL; count++)
+	for (; kernels_at(count) != NULL; count++) {
 		found = found || kernels_at(count) == kernels_best();
+		assert_true(kernels_at(count)->rounds ==
+			(strcmp(kernels_at(count)->name, "avx512bf16") == 0));
+	}
 	assert_true(found);
 	print_message("versions here: %zu, the best is %s\n", count, kernels_best()->name);
 }
@@ -111,6 +114,117 @@ static void products_of_any_shape(void **state)
 					product_check(kernels_at(v), rows, inners[k],
 						rows % 2 == 0 ? KERNEL_PANEL : COLUMNS_MAX,
 						(way & 1) != 0, (way & 2) != 0, (way & 4) != 0);
+}
+
+/* By its definition: of the two bfloat16 around a value the nearer one, of two as near the even one. */
+static void rounding_is_to_the_nearest_of_two_the_even(void **state)
+{
+	static const struct {
+		uint32_t bits;
+		uint16_t rounded;
+	} cases[] = {{0x3f800000, 0x3f80}, {0x3f807fff, 0x3f80}, {0x3f808000, 0x3f80},
+		{0x3f808001, 0x3f81}, {0x3f818000, 0x3f82}, {0x3f817fff, 0x3f81},
+		{0xbf818000, 0xbf82}, {0x00000000, 0x0000}, {0x80000000, 0x8000},
+		{0x7f7fffff, 0x7f80}, {0x7f800000, 0x7f80}, {0xff800000, 0xff80},
+		{0x7f800001, 0x7fc0}, {0x7fffffff, 0x7fff}, {0xffc00000, 0xffc0}};
+
+	for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+		float value;
+
+		memcpy(&value, &cases[i].bits, sizeof(value));
+		assert_int_equal(kernels_round(value), cases[i].rounded);
+	}
+}
+
+static double rounded(float value)
+{
+	uint32_t bits = (uint32_t)kernels_round(value) << 16;
+	float wide;
+
+	memcpy(&wide, &bits, sizeof(wide));
+	return (double)wide;
+}
+
+static void rounded_product_check(const struct kernels *kernels, size_t rows, size_t inner,
+	size_t columns, bool add)
+{
+	static float a[ROWS_MAX * 1100], b[1100 * COLUMNS_MAX], c[ROWS_MAX * COLUMNS_MAX],
+		begin[ROWS_MAX * COLUMNS_MAX];
+	static uint16_t panels[1100 * COLUMNS_MAX];
+	struct kernel_product product = {.rows = rows,
+		.inner = inner,
+		.columns = columns,
+		.a = a,
+		.a_row = inner + 3,
+		.a_column = 1,
+		.c = c,
+		.c_row = columns,
+		.add = add};
+	double tolerance = 2e-6 * (double)inner + 1e-5;
+
+	fill(a, rows * (inner + 3), 12);
+	fill(b, inner * columns, 13);
+	fill(c, rows * columns, 14);
+	memcpy(begin, c, sizeof(c));
+	/* What is behind an odd last row is zeros. */
+	memset(panels, 0x7f, sizeof(panels));
+	kernels_pack_rounded(b, columns, inner, columns, panels);
+	if (inner % 2 != 0)
+		assert_int_equal(panels[(inner - 1) * KERNEL_PANEL + 1], 0);
+	kernels->multiply_rounded(&product, panels);
+	for (size_t i = 0; i < rows; i++)
+		for (size_t j = 0; j < columns; j++) {
+			double expected = add ? (double)begin[i * columns + j] : 0;
+
+			for (size_t k = 0; k < inner; k++)
+				expected += rounded(a[i * product.a_row + k]) *
+					rounded(b[k * columns + j]);
+			assert_near(kernels->name, (double)c[i * columns + j], expected, tolerance);
+		}
+}
+
+static void products_of_bfloat16_of_any_shape(void **state)
+{
+	static const size_t inners[] = {1, 2, 3, 8, 17, 37};
+
+	for (size_t v = 0; kernels_at(v) != NULL; v++) {
+		for (size_t rows = 1; rows <= ROWS_MAX; rows++)
+			for (size_t k = 0; k < ARRAY_COUNT(inners); k++)
+				rounded_product_check(kernels_at(v), rows, inners[k],
+					rows % 2 == 0 ? KERNEL_PANEL : COLUMNS_MAX, k % 2 != 0);
+		/* More rows of b than are taken at a time. */
+		rounded_product_check(kernels_at(v), 9, 1093, COLUMNS_MAX, true);
+		rounded_product_check(kernels_at(v), 1, 1024, KERNEL_PANEL, false);
+	}
+}
+
+/* Missing stays missing: a NaN among the factors is one in the sums, and in no other row's; of those whose
+ * bits would round to an infinity or to zero, too. */
+static void nan_is_not_rounded_away(void **state)
+{
+	static const uint32_t nans[] = {0x7fc00000, 0x7f800001, 0x7fffffff, 0xffffffff};
+	float a[2 * 5] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, b[5 * KERNEL_PANEL], c[2 * KERNEL_PANEL];
+	uint16_t panels[6 * KERNEL_PANEL];
+	struct kernel_product product = {.rows = 2,
+		.inner = 5,
+		.columns = KERNEL_PANEL,
+		.a = a,
+		.a_row = 5,
+		.a_column = 1,
+		.c = c,
+		.c_row = KERNEL_PANEL};
+
+	fill(b, ARRAY_COUNT(b), 15);
+	kernels_pack_rounded(b, KERNEL_PANEL, 5, KERNEL_PANEL, panels);
+	for (size_t v = 0; kernels_at(v) != NULL; v++)
+		for (size_t i = 0; i < ARRAY_COUNT(nans); i++) {
+			memcpy(&a[1], &nans[i], sizeof(a[1]));
+			kernels_at(v)->multiply_rounded(&product, panels);
+			for (size_t j = 0; j < KERNEL_PANEL; j++) {
+				assert_true(isnan(c[j]));
+				assert_true(!isnan(c[(size_t)KERNEL_PANEL + j]));
+			}
+		}
 }
 
 static void transposed_packing_is_packing_of_the_transposed(void **state)
@@ -231,6 +345,9 @@ int main(void)
 		cmocka_unit_test(the_best_is_one_of_those_there),
 		cmocka_unit_test(dot_of_any_length),
 		cmocka_unit_test(products_of_any_shape),
+		cmocka_unit_test(rounding_is_to_the_nearest_of_two_the_even),
+		cmocka_unit_test(products_of_bfloat16_of_any_shape),
+		cmocka_unit_test(nan_is_not_rounded_away),
 		cmocka_unit_test(transposed_packing_is_packing_of_the_transposed),
 		cmocka_unit_test(activations_are_exact_to_rounding_and_at_their_limits),
 		cmocka_unit_test(cell_and_its_gradient_follow_their_definition),

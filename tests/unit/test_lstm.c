@@ -126,6 +126,101 @@ static void steps_with_carried_state_answer_as_pytorch_does(void **state)
 	}
 }
 
+/* What rounding the weights, and what they are multiplied with, to 8 bits may change of answers that lie
+ * within +-1: each version of the vector code against PyTorch's numbers, steps and windows against each
+ * other, and all versions against the baseline. */
+#define ROUNDED_ERROR_MAX 5e-4
+#define ROUNDED_ERROR_MEAN 1e-4
+#define ROUNDED_PATHS 1e-4
+
+static void rounded_weights_answer_nearly_as_pytorch_does(void **state)
+{
+	static float inputs[ROWS * BATCH * INPUTS], targets[ROWS * BATCH * OUTPUTS];
+	static float first[ROWS * BATCH * OUTPUTS], states[BATCH * LAYERS * 2 * HIDDEN];
+	struct error error;
+
+	for (size_t v = 0; kernels_at(v) != NULL; v++) {
+		const char *name = kernels_at(v)->name;
+		float outputs[BATCH * OUTPUTS];
+		double sum = 0, most = 0;
+		struct lstm lstm;
+		struct lstm_tape tape;
+
+		memset(states, 0, sizeof(states));
+		assert_int_equal(lstm_init(&lstm, &golden_shape, kernels_at(v), &error), STATUS_OK);
+		assert_int_equal(lstm_tape_init(&tape, &golden_shape, ROWS, BATCH, false, &error),
+			STATUS_OK);
+		golden_fill(&lstm, inputs, targets);
+		lstm_take_weights(&lstm, LSTM_BF16);
+		lstm_tape_run(&tape, &lstm, inputs, 0, NULL);
+		for (size_t t = 0; t < ROWS; t++) {
+			lstm_step(&lstm, BATCH, states, inputs + t * BATCH * INPUTS, outputs);
+			for (size_t i = 0; i < ARRAY_COUNT(outputs); i++) {
+				size_t at = t * BATCH * OUTPUTS + i;
+				double found = (double)outputs[i];
+				double off = fabs(found - (double)golden_outputs[at]);
+
+				sum += off;
+				most = fmax(most, off);
+				if (v == 0)
+					first[at] = outputs[i];
+				assert_near(name, found, (double)first[at], ROUNDED_PATHS);
+				assert_near(name, found,
+					(double)tape.outputs[(t * BATCH + i / OUTPUTS) * LSTM_HEAD +
+						i % OUTPUTS],
+					ROUNDED_PATHS);
+			}
+		}
+		sum /= ROWS * BATCH * OUTPUTS;
+		print_message("%s: off PyTorch by %.2g, at most %.2g\n", name, sum, most);
+		assert_true(most < ROUNDED_ERROR_MAX && sum < ROUNDED_ERROR_MEAN);
+		/* That it is rounded at all: floats are within 1e-5. */
+		assert_true(most > 5e-5);
+		lstm_take_weights(&lstm, LSTM_FP32);
+		lstm_tape_run(&tape, &lstm, inputs, 0, NULL);
+		assert_near(name, (double)tape.outputs[0], (double)golden_outputs[0], 1e-5);
+		lstm_tape_fini(&tape);
+		lstm_fini(&lstm);
+	}
+}
+
+/* An odd number of inputs, and more series than are stepped at a time: each answers as if alone. */
+static void rounded_steps_of_many_are_those_of_each(void **state)
+{
+	static const struct lstm_shape shape = {7, 64, 2, 3};
+	static float together[37 * 256], alone[37 * 256], inputs[37 * 7];
+	struct error error;
+
+	for (size_t v = 0; kernels_at(v) != NULL; v++) {
+		float outputs[37 * 3], one[3];
+		struct random random;
+		struct lstm lstm;
+
+		random_init(&random, 3);
+		memset(together, 0, sizeof(together));
+		memset(alone, 0, sizeof(alone));
+		assert_int_equal(lstm_init(&lstm, &shape, kernels_at(v), &error), STATUS_OK);
+		assert_int_equal(lstm_state_size(&shape), 256);
+		lstm_seed(&lstm, &random);
+		for (size_t i = 0; i < shape.hidden; i++)
+			for (size_t j = 0; j < shape.outputs; j++)
+				lstm.head[i * LSTM_HEAD + j] = (float)random_normal(&random) * .2f;
+		lstm_take_weights(&lstm, LSTM_BF16);
+		for (size_t t = 0; t < 20; t++) {
+			for (size_t i = 0; i < ARRAY_COUNT(inputs); i++)
+				inputs[i] = (float)random_normal(&random);
+			lstm_step(&lstm, 37, together, inputs, outputs);
+			for (size_t s = 0; s < 37; s++) {
+				lstm_step(&lstm, 1, alone + s * 256, inputs + s * 7, one);
+				for (size_t j = 0; j < 3; j++)
+					assert_near(kernels_at(v)->name, (double)outputs[s * 3 + j],
+						(double)one[j], ROUNDED_PATHS);
+			}
+		}
+		lstm_fini(&lstm);
+	}
+}
+
 /* 16 elements of PyTorch's [rows][columns], evenly spread. */
 static void gradient_check_picked(const char *what, const float *gradient, size_t width,
 	size_t rows, size_t columns, const float *golden)
@@ -313,6 +408,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(windows_answer_as_pytorch_does),
 		cmocka_unit_test(steps_with_carried_state_answer_as_pytorch_does),
+		cmocka_unit_test(rounded_weights_answer_nearly_as_pytorch_does),
+		cmocka_unit_test(rounded_steps_of_many_are_those_of_each),
 		cmocka_unit_test(gradients_are_those_of_pytorch),
 		cmocka_unit_test(gradient_is_that_of_differences),
 		cmocka_unit_test(a_state_carried_on_makes_two_windows_one),
