@@ -43,6 +43,7 @@ void analyzer_config_default(struct analyzer_config *config)
 		.history_min_ms = 600000,
 		.detector = "ensemble",
 		.forecaster = "combined",
+		.general_weights = lstm_weights_best(),
 		.detector_probability = 1e-4,
 		.learn_ms = INT64_C(7) * 86400000,
 		.learn_min_ms = 86400000,
@@ -105,7 +106,7 @@ static enum status open_general(struct analyzer *analyzer, const struct analyzer
 			continue;
 		status = general_file_read(path, &net, &info, &why);
 		if (status == STATUS_OK) {
-			analyzer->shared = lstm_shared_open(error);
+			analyzer->shared = lstm_shared_open(config->general_weights, error);
 			if (analyzer->shared == NULL) {
 				lstm_net_release(net);
 				return STATUS_NO_MEMORY;
@@ -113,7 +114,9 @@ static enum status open_general(struct analyzer *analyzer, const struct analyzer
 			lstm_shared_put(analyzer->shared, net);
 			analyzer->general_trained_ms = info.trained_ms;
 			LOG_INFO("a net for all workloads takes part in forecasts",
-				LOG_TEXT("path", path));
+				LOG_TEXT("path", path),
+				LOG_TEXT("weights",
+					config->general_weights == LSTM_BF16 ? "bf16" : "fp32"));
 			break;
 		}
 		if (status == STATUS_NO_MEMORY)

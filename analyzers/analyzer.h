@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analyzers/forecast/lstm.h"
 #include "analyzers/rightsize/sizing.h"
 #include "analyzers/training.h"
 #include "base/buf.h"
@@ -45,6 +46,7 @@ struct analyzer_config {
 	/* Files of a net for all workloads (models/general_file.h) that is one of its members: the first of
 	 * them that is good serves. NULL: none. Not changed by a reload. */
 	const char *general_models[2];
+	enum lstm_weights general_weights; /* that it answers with (default: lstm_weights_best()) */
 	/* Where a net that is trained in service is written (analyzers/school.h), and how often; NULL or 0:
 	 * none is. */
 	const char *general_learnt;

@@ -430,7 +430,8 @@ static enum status promote(struct school *school, const double *relative, int64_
 static enum status exams(struct school *school, int64_t end, double *relative, struct error *error)
 {
 	size_t exam = (size_t)((double)school->rows * EXAM_SHARE);
-	struct lstm_shared *own = lstm_shared_open(error);
+	struct lstm_shared *own =
+		lstm_shared_open(lstm_shared_weights(school->config.shared), error);
 	struct lstm_net *copy;
 	enum status status;
 

@@ -63,6 +63,7 @@ static void general_config(const struct config *config, struct bundle *bundle,
 	struct analyzer_config *analyzer)
 {
 	const char *path = config_text(config, SETTING_ANALYZE_GENERAL_MODEL);
+	const char *weights = config_text(config, SETTING_ANALYZE_GENERAL_WEIGHTS);
 
 	if (strcmp(path, "none") == 0)
 		return;
@@ -70,6 +71,8 @@ static void general_config(const struct config *config, struct bundle *bundle,
 		config_text(config, SETTING_STORAGE_PATH));
 	analyzer->general_models[0] = path[0] != '\0' ? path : bundle->general_own;
 	analyzer->general_models[1] = path[0] != '\0' ? NULL : bundle->general;
+	if (strcmp(weights, "auto") != 0)
+		analyzer->general_weights = strcmp(weights, "bf16") == 0 ? LSTM_BF16 : LSTM_FP32;
 	/* A file that somebody chose is not replaced. */
 	analyzer->general_learnt = path[0] != '\0' ? NULL : bundle->general_own;
 	analyzer->general_again_ms = config_int(config, SETTING_ANALYZE_GENERAL_AGAIN);

@@ -34,6 +34,7 @@ const char evaluate_flags[] =
 	"                      settings may be chosen\n"
 	"  --model=FILE        a net for all workloads that takes part in forecasts (default: none);\n"
 	"                      the one that serves is rules/models/general.model\n"
+	"  --weights=WEIGHTS   of that net: bf16 or fp32 (default: as analyze.general_weights)\n"
 	"  --fit-part=PART     csv: the part of the rows that is fitted on (default 0.5)\n"
 	"  --point-adjusted    show the point-adjusted F1, and that of a random score beside it\n"
 	"  --report=FILE       write an HTML page with the tables and drawings\n"
@@ -174,7 +175,10 @@ static enum status make_folders(const struct evaluate_options *options, struct e
 static enum status open_model(const struct command_line *line, struct evaluate_options *options,
 	struct results *results, struct error *error)
 {
-	const char *path = command_flag(line, "model");
+	const char *path = command_flag(line, "model"), *word = command_flag(line, "weights");
+	enum lstm_weights weights = word == NULL ? lstm_weights_best()
+		: strcmp(word, "bf16") == 0      ? LSTM_BF16
+						 : LSTM_FP32;
 	struct model_info info;
 	struct lstm_net *net;
 	enum status status;
@@ -184,13 +188,14 @@ static enum status open_model(const struct command_line *line, struct evaluate_o
 	status = general_file_read(path, &net, &info, error);
 	if (status != STATUS_OK)
 		return status;
-	options->shared = lstm_shared_open(error);
+	options->shared = lstm_shared_open(weights, error);
 	if (options->shared == NULL) {
 		lstm_net_release(net);
 		return STATUS_NO_MEMORY;
 	}
 	lstm_shared_put(options->shared, net);
-	results_note(results, "with the net for all workloads in %s", path);
+	results_note(results, "with the net for all workloads in %s, weights of %s", path,
+		weights == LSTM_BF16 ? "bf16" : "fp32");
 	return STATUS_OK;
 }
 
@@ -198,8 +203,9 @@ int command_evaluate(const struct command_line *line)
 {
 	static const char *const known[] = {"dataset", "path", "entity", "detector", "forecaster",
 		"seeds", "seed", "horizons", "part", "fit-part", "point-adjusted", "report",
-		"scores", "format", "model", NULL};
+		"scores", "format", "model", "weights", NULL};
 	const char *format = command_flag(line, "format");
+	const char *weights = command_flag(line, "weights");
 	struct evaluate_options options;
 	struct results results;
 	struct error error;
@@ -213,6 +219,8 @@ int command_evaluate(const struct command_line *line)
 			NULL);
 	if (format != NULL && strcmp(format, "text") != 0 && strcmp(format, "json") != 0)
 		return usage_refused("--format is text or json", NULL);
+	if (weights != NULL && strcmp(weights, "fp32") != 0 && strcmp(weights, "bf16") != 0)
+		return usage_refused("--weights is bf16 or fp32", NULL);
 	if (!read_options(line, &options))
 		return EXIT_USAGE;
 	if (isatty(STDERR_FILENO))

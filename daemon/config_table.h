@@ -166,6 +166,10 @@
 	SETTING(ANALYZE_GENERAL_MODEL, "analyze.general_model", TEXT, "", 0, 0, NULL, false,        \
 		"File of the LSTM for all workloads, a member of combined; empty: models/ in "      \
 		"storage.path or, where nothing was learnt yet, the bundled one; none.")            \
+	SETTING(ANALYZE_GENERAL_WEIGHTS, "analyze.general_weights", CHOICE, "auto", 0, 0,           \
+		"auto|bf16|fp32", false,                                                            \
+		"What it answers with of its weights, which are fp32 in its file and in training; " \
+		"auto: bf16 where the processor has instructions for it.")                          \
 	SETTING(ANALYZE_GENERAL_AGAIN, "analyze.general_again", DURATION, "7d", 0,                  \
 		28 * 24 * HOUR_MS, NULL, false,                                                     \
 		"Time from one training of it on the workloads here to the next; 0: none.")         \

@@ -115,6 +115,7 @@ static const struct {
 	{"horizons", false},
 	{"part", false},
 	{"fit-part", false},
+	{"weights", false},
 	{"point-adjusted", true},
 	{"report", false},
 	{"scores", false},

@@ -23,6 +23,7 @@
 struct lstm_shared {
 	pthread_mutex_t lock; /* a leaf */
 	struct lstm_net *net;
+	enum lstm_weights weights;
 	_Atomic unsigned generation;
 };
 
@@ -102,7 +103,7 @@ void lstm_net_release(struct lstm_net *net)
 	mem_free(net);
 }
 
-struct lstm_shared *lstm_shared_open(struct error *error)
+struct lstm_shared *lstm_shared_open(enum lstm_weights weights, struct error *error)
 {
 	struct lstm_shared *shared = mem_zalloc(1, sizeof(*shared));
 
@@ -112,6 +113,7 @@ struct lstm_shared *lstm_shared_open(struct error *error)
 	}
 	pthread_mutex_init(&shared->lock, NULL);
 	atomic_init(&shared->generation, 0);
+	shared->weights = weights;
 	return shared;
 }
 
@@ -124,10 +126,16 @@ void lstm_shared_close(struct lstm_shared *shared)
 	mem_free(shared);
 }
 
+enum lstm_weights lstm_shared_weights(const struct lstm_shared *shared)
+{
+	return shared->weights;
+}
+
 void lstm_shared_put(struct lstm_shared *shared, struct lstm_net *net)
 {
 	struct lstm_net *before;
 
+	lstm_take_weights(&net->lstm, shared->weights);
 	pthread_mutex_lock(&shared->lock);
 	before = shared->net;
 	shared->net = net;

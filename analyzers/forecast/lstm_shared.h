@@ -4,7 +4,7 @@
  *
  *   lstm_shared_open -> put -> [hold ... release] -> put (a better one) ... -> close
  *
- * A net that is put is never changed again. Who steps it holds it, and sees by the generation that
+ * A net that is put takes the weights that are asked for (lstm.h) and is never changed again. Who steps it holds it, and sees by the generation that
  * another serves; states are a net's own, so that a new one begins with a state of zero and says nothing
  * for LSTM_WARM_ROWS rows.
  *
@@ -48,10 +48,11 @@ uint64_t lstm_net_mark(const struct lstm_net *net);
 /* NULL is allowed. */
 void lstm_net_release(struct lstm_net *net);
 
-/* Without a net. */
-struct lstm_shared *lstm_shared_open(struct error *error) MUST_CHECK;
+/* Without a net. weights: what those that are put answer with. */
+struct lstm_shared *lstm_shared_open(enum lstm_weights weights, struct error *error) MUST_CHECK;
 /* NULL is allowed. */
 void lstm_shared_close(struct lstm_shared *shared);
+enum lstm_weights lstm_shared_weights(const struct lstm_shared *shared);
 /* net: held once, taken over. */
 void lstm_shared_put(struct lstm_shared *shared, struct lstm_net *net);
 /* The net that serves, held for the caller; NULL: none. */

@@ -8,7 +8,11 @@
  * a day's hole between them, Bitbrains the first 60 %, NAB's AWS series the first half. --tune stays
  * within what may be used for choosing settings: traces' second part and the last third of SMD's train.
  *
- * Usage: bench_forecast [--tune] [--series] [--model=FILE] [CLASS...]   (FILE: the net for all workloads)
+ * --rounding tells what the net alone loses by weights of bf16: the same rows, the MASE of its medians and
+ * the mean pinball loss of its quantiles (in units of the MASE) with weights of fp32 and of bf16.
+ *
+ * Usage: bench_forecast [--tune] [--series] [--model=FILE [--rounding | --weights=fp32]] [CLASS...]
+ *        (FILE: the net for all workloads)
  */
 #include <dirent.h>
 #include <inttypes.h>
@@ -20,6 +24,7 @@
 #include <zlib.h>
 
 #include "analyzers/forecast/forecaster.h"
+#include "analyzers/forecast/lstm_series.h"
 #include "analyzers/forecast/lstm_shared.h"
 #include "analyzers/models/general_file.h"
 #include "base/check.h"
@@ -43,7 +48,13 @@ struct outcome {
 	double forecasts, seconds, fit_seconds;
 };
 
-static bool tuning, each_series;
+/* Of one series, with weights of fp32 and of bf16. */
+struct rounding {
+	double mase[2][HORIZONS], pinball[2];
+};
+
+static bool tuning, each_series, rounding;
+static enum lstm_weights weights = LSTM_BF16;
 static struct lstm_shared *shared;
 
 /* Column `column` of a compressed CSV file, NaN where it is no number; lines without one are not rows. */
@@ -297,6 +308,107 @@ static void set_run(const char *set, const struct forecaster_class *class,
 	(void)fflush(stdout);
 }
 
+#define SAID (LSTM_SERIES_QUANTILES * HORIZONS)
+
+/* The quantiles that the net says behind the fit: [rows][SAID]. */
+static void net_walk(const struct lstm_net *net, const struct series *series,
+	const struct forecaster_config *config, double *said)
+{
+	float *state = mem_zalloc(lstm_state_size(&net->lstm.shape), sizeof(*state));
+	float inputs[LSTM_SERIES_INPUTS_MAX], outputs[LSTM_HEAD];
+	struct lstm_series seen;
+	struct error error;
+
+	CHECK(state != NULL && net->lstm.shape.outputs == SAID);
+	CHECK(lstm_series_init(&seen, config, &error) == STATUS_OK);
+	for (size_t i = 0; i < series->count; i++) {
+		size_t row = i + (i < series->fitted ? 0 : series->hole);
+
+		lstm_series_step(&seen, series->values[i], NULL,
+			START_MS + (int64_t)row * config->step_ms, inputs);
+		lstm_step(&net->lstm, 1, state, inputs, outputs);
+		for (size_t j = 0; j < SAID && i >= series->fitted; j++)
+			said[(i - series->fitted) * SAID + j] =
+				lstm_series_value(&seen, outputs[j]);
+	}
+	lstm_series_fini(&seen);
+	mem_free(state);
+}
+
+static void rounding_run(const struct lstm_net *net, const struct series *series, double scale,
+	struct rounding *found)
+{
+	size_t rest = series->count - series->fitted, counted = 0;
+	double *said = mem_zalloc(rest * SAID, sizeof(*said));
+	struct forecaster_config config;
+	int which = net->lstm.weights == LSTM_BF16;
+
+	CHECK(said != NULL);
+	forecaster_config_default(&config);
+	config.season_rows = series->season_rows;
+	config.step_ms = series->season_rows == 288 ? 300000 : 60000;
+	config.lstm_beside = net->beside;
+	net_walk(net, series, &config, said);
+	for (size_t i = 0; i + config.horizons[1] < rest; i++, counted++)
+		for (size_t j = 0; j < SAID; j++) {
+			size_t k = j / LSTM_SERIES_QUANTILES;
+			double level = (double)lstm_series_levels[j];
+			double over = series->values[series->fitted + i + config.horizons[k]] -
+				said[i * SAID + j];
+
+			over /= scale;
+			found->pinball[which] += fmax(level * over, (level - 1) * over) / SAID;
+			if (j % LSTM_SERIES_QUANTILES == 1)
+				found->mase[which][k] += fabs(over);
+		}
+	found->pinball[which] /= (double)counted;
+	for (size_t k = 0; k < HORIZONS; k++)
+		found->mase[which][k] /= (double)counted;
+	mem_free(said);
+}
+
+/* Means over the series of a set. */
+static void set_rounding(const char *set, const struct series *series, size_t count)
+{
+	struct lstm_net *nets[2] = {lstm_shared_hold(shared), NULL};
+	struct rounding sum = {0};
+	double worst = 0;
+	size_t counted = 0;
+	struct error error;
+
+	nets[1] = lstm_net_copy(nets[0], &error);
+	CHECK(nets[1] != NULL && nets[0]->lstm.weights == LSTM_BF16);
+	for (size_t i = 0; i < count; i++) {
+		struct rounding one = {0};
+		double scale = 0;
+
+		for (size_t r = 1; r < series[i].fitted; r++)
+			scale += fabs(series[i].values[r] - series[i].values[r - 1]);
+		scale /= (double)(series[i].fitted - 1);
+		if (scale <= 0)
+			continue;
+		rounding_run(nets[0], &series[i], scale, &one);
+		rounding_run(nets[1], &series[i], scale, &one);
+		worst = fmax(worst, one.pinball[1] / one.pinball[0] - 1);
+		counted++;
+		for (int w = 0; w < 2; w++) {
+			sum.pinball[w] += one.pinball[w];
+			sum.mase[w][0] += one.mase[w][0];
+			sum.mase[w][1] += one.mase[w][1];
+		}
+	}
+	printf("%-10s %2zu series: MASE fp32 %.4f / %.4f, bf16 %.4f / %.4f (%+.3f / %+.3f %%); pinball %.5f, %.5f (%+.3f %%, of one series at most %+.3f %%)\n",
+		set, counted, sum.mase[0][0] / (double)counted, sum.mase[0][1] / (double)counted,
+		sum.mase[1][0] / (double)counted, sum.mase[1][1] / (double)counted,
+		(sum.mase[1][0] / sum.mase[0][0] - 1) * 100,
+		(sum.mase[1][1] / sum.mase[0][1] - 1) * 100, sum.pinball[0] / (double)counted,
+		sum.pinball[1] / (double)counted, (sum.pinball[1] / sum.pinball[0] - 1) * 100,
+		worst * 100);
+	(void)fflush(stdout);
+	lstm_net_release(nets[0]);
+	lstm_net_release(nets[1]);
+}
+
 /* A week of minutes with a day's season, as the speed bar asks. */
 static void fit_speed(const char *name)
 {
@@ -344,7 +456,7 @@ static void model_read(const char *path)
 	struct lstm_net *net;
 	struct error error;
 
-	shared = lstm_shared_open(&error);
+	shared = lstm_shared_open(weights, &error);
 	CHECK(shared != NULL);
 	if (general_file_read(path, &net, &info, &error) != STATUS_OK) {
 		fprintf(stderr, "bench_forecast: %s\n", error.text);
@@ -360,15 +472,22 @@ int main(int argc, char **argv)
 	static const char *const names[] = {"traces", "SMD", "Bitbrains", "NAB AWS"};
 	size_t counts[4] = {0};
 	const char *folder = getenv("NIMBUSGUARD_DATA");
+	const char *model = NULL;
 	int first = 1;
 
 	for (; first < argc && argv[first][0] == '-'; first++) {
 		tuning = tuning || strcmp(argv[first], "--tune") == 0;
 		each_series = each_series || strcmp(argv[first], "--series") == 0;
+		rounding = rounding || strcmp(argv[first], "--rounding") == 0;
+		if (strcmp(argv[first], "--weights=fp32") == 0)
+			weights = LSTM_FP32;
 		if (strncmp(argv[first], "--model=", 8) == 0)
-			model_read(argv[first] + 8);
+			model = argv[first] + 8;
 	}
-	for (size_t c = 0; forecaster_class_at(c) != NULL && first == argc; c++)
+	if (model != NULL)
+		model_read(model);
+	rounding = rounding && model != NULL && weights == LSTM_BF16;
+	for (size_t c = 0; forecaster_class_at(c) != NULL && first == argc && !rounding; c++)
 		fit_speed(forecaster_class_name(forecaster_class_at(c)));
 	if (folder == NULL) {
 		puts("bench_forecast: no NIMBUSGUARD_DATA, nothing forecast");
@@ -380,7 +499,11 @@ int main(int argc, char **argv)
 		counts[2] = bitbrains_read(folder, sets[2]);
 		counts[3] = nab_read(folder, sets[3]);
 	}
-	for (size_t set = 0; set < 4; set++)
+	for (size_t set = 0; set < 4 && rounding; set++)
+		for (size_t i = 0; i < (set == 0 ? counts[0] : counts[set] > 0); i++)
+			set_rounding(set == 0 ? sets[0][i].name : names[set], &sets[set][i],
+				set == 0 ? 1 : counts[set]);
+	for (size_t set = 0; set < 4 && !rounding; set++)
 		for (size_t c = 0; (class = class_wanted(argv + first, c)) != NULL; c++) {
 			if (set == 0 && !each_series)
 				for (size_t i = 0; i < counts[0]; i++)

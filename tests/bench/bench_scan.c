@@ -7,7 +7,7 @@
  * forests are the same memory. Prints the CPU time of the scanning thread, the least and the median of
  * REPEATS, the memory a workload as it is counted, and what the process grew by.
  *
- * usage: bench_scan [workloads [detector]]; 5000 workloads with BENCH_LARGE in the environment, else
+ * usage: bench_scan [workloads [detector [fp32]]], the last of the net's weights; 5000 workloads with BENCH_LARGE in the environment, else
  * 1000; $TMPDIR or /tmp takes 90 kB a workload. "" for the detector: only the first part. Learning takes
  * about a quarter of a second of CPU a workload.
  */
@@ -282,6 +282,8 @@ int main(int argc, char **argv)
 	measure(analyzer, workloads);
 	analyzer_close(analyzer);
 	if (argc < 3 || argv[2][0] != '\0') {
+		if (argc > 3 && strcmp(argv[3], "fp32") == 0)
+			config.general_weights = LSTM_FP32;
 		snprintf(tier, sizeof(tier), "%s.rollup", path);
 		measure_detectors(&config, tier, workloads, argc < 3 ? "ensemble" : argv[2]);
 		(void)unlink(tier);

@@ -351,7 +351,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "train_models: %s\n", error.text);
 		return 1;
 	}
-	shared = lstm_shared_open(&error);
+	shared = lstm_shared_open(LSTM_FP32, &error);
 	CHECK(shared != NULL);
 	lstm_shared_put(shared, lstm_net_copy(net, &error));
 	test(shared, ratios);

@@ -49,6 +49,7 @@ refuses 2 'say where the data set is' --dataset=smd
 refuses 2 'seeds is a number from 1' --dataset=smd --path=pairs --seeds=0
 refuses 2 'part is report or settings' --dataset=smd --path=pairs --part=test
 refuses 2 'fit-part is a part' --dataset=csv --path=own --fit-part=1
+refuses 2 'weights is bf16 or fp32' --dataset=traces --path=traces --weights=fp8
 refuses 2 'horizons is two numbers' --dataset=traces --path=traces --horizons=5
 refuses 1 'horizons: two, rising' --dataset=traces --path=traces --horizons=5,5
 refuses 1 'no files of kind smd' --dataset=smd --path=traces

@@ -417,7 +417,7 @@ static int open_net(void **state)
 	shape.lstm_hidden = 32;
 	shape.lstm_layers = 1;
 	net = lstm_net_open(&shape, &why);
-	config.shared = lstm_shared_open(&why);
+	config.shared = lstm_shared_open(LSTM_FP32, &why);
 	if (net == NULL || config.shared == NULL)
 		return -1;
 	lstm_shared_put(config.shared, net);

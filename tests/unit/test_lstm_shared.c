@@ -54,7 +54,7 @@ static struct lstm_net *constant_net(const struct forecaster_config *config, flo
 static struct lstm_shared *shared_of(struct lstm_net *net)
 {
 	struct error error;
-	struct lstm_shared *shared = lstm_shared_open(&error);
+	struct lstm_shared *shared = lstm_shared_open(LSTM_FP32, &error);
 
 	assert_non_null(shared);
 	lstm_shared_put(shared, net);
@@ -89,6 +89,34 @@ static void steps(struct forecaster *forecaster, size_t from, size_t to)
 {
 	for (size_t i = from; i < to; i++)
 		forecaster_step(forecaster, saw(i), START_MS + (int64_t)i * STEP_MS);
+}
+
+/* A net that is put answers with the weights that are asked for, and a copy of it is to be trained: in
+ * floats. What tells nets apart is what the file holds, so that states outlive a change of the setting. */
+static void nets_take_the_weights_that_are_asked_for(void **state)
+{
+	struct forecaster_config config = small_config();
+	struct error error;
+	struct lstm_shared *shared = lstm_shared_open(LSTM_BF16, &error);
+	struct lstm_net *net = lstm_net_open(&config, &error), *held, *copy;
+	uint64_t mark;
+
+	assert_non_null(shared);
+	assert_non_null(net);
+	mark = lstm_net_mark(net);
+	assert_int_equal(net->lstm.weights, LSTM_FP32);
+	lstm_shared_put(shared, net);
+	assert_int_equal(lstm_shared_weights(shared), LSTM_BF16);
+	held = lstm_shared_hold(shared);
+	assert_int_equal(held->lstm.weights, LSTM_BF16);
+	assert_true(lstm_net_mark(held) == mark);
+	copy = lstm_net_copy(held, &error);
+	assert_non_null(copy);
+	assert_int_equal(copy->lstm.weights, LSTM_FP32);
+	assert_true(lstm_net_mark(copy) == mark);
+	lstm_net_release(copy);
+	lstm_net_release(held);
+	lstm_shared_close(shared);
 }
 
 static void a_better_net_serves_once_it_knows_the_series(void **state)
@@ -389,6 +417,7 @@ static void memory_that_fails_is_an_answer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nets_take_the_weights_that_are_asked_for),
 		cmocka_unit_test(a_better_net_serves_once_it_knows_the_series),
 		cmocka_unit_test(a_new_net_begins_with_no_state_of_the_one_before),
 		cmocka_unit_test(a_net_of_another_shape_is_left_to_later_forecasters),

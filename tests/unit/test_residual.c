@@ -236,7 +236,7 @@ static void open_net(void)
 	shape.lstm_hidden = 32;
 	shape.lstm_layers = 2;
 	net = lstm_net_open(&shape, &error);
-	config.shared = lstm_shared_open(&error);
+	config.shared = lstm_shared_open(LSTM_FP32, &error);
 	assert_non_null(net);
 	assert_non_null(config.shared);
 	lstm_shared_put(config.shared, net);

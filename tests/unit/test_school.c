@@ -134,7 +134,7 @@ static int setup(void **state)
 	clock_manual_init(&manual, M0 * 60000);
 	rollup = rollup_open(tier, &limits, &manual.clock, &error);
 	assert_non_null(rollup);
-	shared = lstm_shared_open(&error);
+	shared = lstm_shared_open(LSTM_FP32, &error);
 	assert_non_null(shared);
 	net_put(0);
 	signal_count = SIGNALS;
