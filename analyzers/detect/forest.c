@@ -11,16 +11,19 @@
 
 #define CHAINS 8
 
-static uint32_t step(const uint32_t *nodes, const int32_t *values, size_t stride, uint32_t at)
+static inline uint32_t step(const uint8_t *nodes, size_t width, const int32_t *values,
+	size_t stride, uint32_t at)
 {
-	uint32_t node = nodes[at];
+	uint32_t node = forest_node_at(nodes, width, at);
 
 	return 2 * at + (values[FOREST_NODE_FEATURE(node) * stride] > FOREST_NODE_THRESHOLD(node));
 }
 
-static uint32_t walk_row(const struct forest *forest, const int32_t *values)
+/* Compiled once for each width. */
+static inline uint32_t walk_row(const struct forest *forest, size_t width, const int32_t *values)
 {
-	const uint32_t *nodes = forest->nodes;
+	const uint8_t *nodes = forest->nodes;
+	const size_t tree_size = FOREST_SLOTS * width;
 	const uint8_t *leaves = forest->leaves;
 	const uint32_t *lengths = forest->lengths.of;
 	uint32_t sum = 0;
@@ -32,25 +35,25 @@ static uint32_t walk_row(const struct forest *forest, const int32_t *values)
 		/* The first five levels of the trees to come: the way through them is not known yet, but
 		 * all of it lies in two lines. */
 		for (size_t k = CHAINS; k < 2 * CHAINS && tree + k < forest->trees; k++) {
-			__builtin_prefetch(nodes + k * FOREST_SLOTS);
-			__builtin_prefetch(nodes + k * FOREST_SLOTS + 16);
+			__builtin_prefetch(nodes + k * tree_size);
+			__builtin_prefetch(nodes + k * tree_size + 64);
 		}
 		for (int depth = 0; depth < FOREST_DEPTH; depth++)
 #pragma GCC unroll 8
 			for (size_t k = 0; k < CHAINS; k++)
-				at[k] = step(nodes + k * FOREST_SLOTS, values, 1, at[k]);
+				at[k] = step(nodes + k * tree_size, width, values, 1, at[k]);
 		for (size_t k = 0; k < CHAINS; k++)
 			sum += lengths[leaves[k * FOREST_SLOTS + at[k] - FOREST_SLOTS]];
-		nodes += CHAINS * FOREST_SLOTS;
+		nodes += CHAINS * tree_size;
 		leaves += CHAINS * FOREST_SLOTS;
 	}
 	for (; tree < forest->trees; tree++) {
 		uint32_t at = 1;
 
 		for (int depth = 0; depth < FOREST_DEPTH; depth++)
-			at = step(nodes, values, 1, at);
+			at = step(nodes, width, values, 1, at);
 		sum += lengths[leaves[at - FOREST_SLOTS]];
-		nodes += FOREST_SLOTS;
+		nodes += tree_size;
 		leaves += FOREST_SLOTS;
 	}
 	return sum;
@@ -62,17 +65,17 @@ static void walk_block(const struct forest *forest, const int32_t *values, uint3
 
 	memset(sums, 0, FOREST_BLOCK * sizeof(*sums));
 	for (size_t tree = 0; tree < forest->trees; tree++) {
-		const uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
+		const uint8_t *nodes = forest->nodes + tree * FOREST_SLOTS * FOREST_NARROW;
 		const uint8_t *leaves = forest->leaves + tree * FOREST_SLOTS;
 
 		for (size_t row = 0; row < FOREST_BLOCK; row += 4) {
 			uint32_t a = 1, b = 1, c = 1, d = 1;
 
 			for (int depth = 0; depth < FOREST_DEPTH; depth++) {
-				a = step(nodes, values + row, FOREST_BLOCK, a);
-				b = step(nodes, values + row + 1, FOREST_BLOCK, b);
-				c = step(nodes, values + row + 2, FOREST_BLOCK, c);
-				d = step(nodes, values + row + 3, FOREST_BLOCK, d);
+				a = step(nodes, FOREST_NARROW, values + row, FOREST_BLOCK, a);
+				b = step(nodes, FOREST_NARROW, values + row + 1, FOREST_BLOCK, b);
+				c = step(nodes, FOREST_NARROW, values + row + 2, FOREST_BLOCK, c);
+				d = step(nodes, FOREST_NARROW, values + row + 3, FOREST_BLOCK, d);
 			}
 			sums[row] += lengths[leaves[a - FOREST_SLOTS]];
 			sums[row + 1] += lengths[leaves[b - FOREST_SLOTS]];
@@ -128,10 +131,13 @@ const char *forest_code(void)
 double forest_row(const struct forest *forest, const double *row)
 {
 	int32_t values[FOREST_COLUMNS_MAX];
+	uint32_t sum;
 
 	for (size_t f = 0; f < forest->columns; f++)
 		values[f] = quantize(quantize_place(row[f], forest->center[f], forest->inverse[f]));
-	return exp2(forest->exponent * walk_row(forest, values));
+	sum = forest->width == FOREST_NARROW ? walk_row(forest, FOREST_NARROW, values)
+					     : walk_row(forest, FOREST_WIDE, values);
+	return exp2(forest->exponent * sum);
 }
 
 /* Rows past the end repeat the last one. */
@@ -204,11 +210,12 @@ void forest_gains(const struct forest *forest, const double *row, double *gains)
 	double share = 1 / (double)forest->trees;
 
 	for (size_t tree = 0; tree < forest->trees; tree++) {
-		const uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
+		uint32_t nodes[FOREST_SLOTS];
 		uint16_t sums[FOREST_SLOTS + 1];
 		unsigned depth = 0;
 		size_t at = 1;
 
+		forest_tree(forest, tree, nodes);
 		sum_rows(forest, tree, sums);
 		while (!is_leaf(nodes, at)) {
 			size_t f = FOREST_NODE_FEATURE(nodes[at]);

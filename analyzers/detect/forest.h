@@ -9,7 +9,7 @@
  * mean path is what a random tree has on the average.
  *
  * Ownership: a forest copies nothing of the rows but what its splits need.
- * Limits: FOREST_SAMPLE_MAX rows a tree, 65,535 columns; about 1.8 kB a tree.
+ * Limits: FOREST_SAMPLE_MAX rows a tree, 65,535 columns; about 1 kB a tree (a quarter more beyond 256 columns).
  * Threads: read-only once it is made; any number of threads may score at once.
  */
 #ifndef NIMBUSGUARD_ANALYZERS_DETECT_FOREST_H

@@ -1,7 +1,7 @@
 /*
  * Walks with AVX-512, sixteen rows a register.
  *
- * The 255 nodes of a tree lie in 16 registers. A level's nodes are picked by permutation: one register
+ * The 255 nodes of a tree lie in 16 registers, spread from three bytes to four as they are loaded. A level's nodes are picked by permutation: one register
  * holds levels 0 to 3 and another level 4; levels 5, 6 and 7 take 2, 4 and 8. Only the rows' values and
  * the leaves are gathered: a gather costs several times what a permutation does. With AVX2, whose
  * registers hold half a level 4, nodes would have to be gathered too, which was measured at nearly twice
@@ -16,6 +16,17 @@
 #pragma GCC diagnostic ignored "-Wsign-conversion"
 
 #define CODE __attribute__((target("avx512f,avx512bw")))
+
+/* 16 narrow nodes: each 16 bytes of the register get the 12 of four, and each four the 3 of one. */
+CODE static inline __m512i load_nodes(const uint8_t *nodes)
+{
+	const __m512i fours = _mm512_setr_epi32(0, 1, 2, 2, 3, 4, 5, 5, 6, 7, 8, 8, 9, 10, 11, 11);
+	const __m512i threes = _mm512_broadcast_i32x4(
+		_mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1));
+
+	return _mm512_shuffle_epi8(_mm512_permutexvar_epi32(fours, _mm512_loadu_si512(nodes)),
+		threes);
+}
 
 /* The nodes of the level of 64 that the low 6 bits of `at` name, of four registers. */
 CODE static inline __m512i pick64(const __m512i *tables, __m512i at)
@@ -60,12 +71,12 @@ CODE static void walk_block(const struct forest *forest, const int32_t *values, 
 	for (size_t k = 0; k < FOREST_BLOCK / FOREST_LANES; k++)
 		total[k] = _mm512_setzero_si512();
 	for (size_t tree = 0; tree < forest->trees; tree++) {
-		const uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
+		const uint8_t *nodes = forest->nodes + tree * FOREST_SLOTS * FOREST_NARROW;
 		const uint8_t *leaves = forest->leaves + tree * FOREST_SLOTS;
 		__m512i tables[16];
 
 		for (size_t k = 0; k < 16; k++)
-			tables[k] = _mm512_load_si512(nodes + 16 * k);
+			tables[k] = load_nodes(nodes + 16 * FOREST_NARROW * k);
 #pragma GCC unroll 4
 		for (size_t k = 0; k < FOREST_BLOCK / FOREST_LANES; k++) {
 			__m512i at = _mm512_set1_epi32(1), leaf;

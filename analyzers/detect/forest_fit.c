@@ -251,9 +251,37 @@ static void end_path(struct forest *forest, struct growth *growth, uint8_t *leav
 		depth + (double)forest->average[rows]);
 }
 
+void forest_tree(const struct forest *forest, size_t tree, uint32_t *nodes)
+{
+	for (size_t i = 0; i < FOREST_SLOTS; i++)
+		nodes[i] = forest_node_at(forest->nodes, forest->width, tree * FOREST_SLOTS + i);
+}
+
+static void put(uint8_t *at, uint32_t node)
+{
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	node = __builtin_bswap32(node);
+#endif
+	memcpy(at, &node, sizeof(node));
+}
+
+/* nodes: [FOREST_SLOTS]. Of narrow nodes the highest byte, a 0, lies where the next one begins: trees are kept
+ * from the first to the last. */
+static void keep_tree(struct forest *forest, size_t tree, const uint32_t *nodes)
+{
+	uint8_t *kept = forest->nodes + tree * FOREST_SLOTS * forest->width;
+
+	if (forest->width == FOREST_NARROW)
+		for (size_t i = 0; i < FOREST_SLOTS; i++)
+			put(kept + i * FOREST_NARROW, nodes[i]);
+	else
+		for (size_t i = 0; i < FOREST_SLOTS; i++)
+			put(kept + i * FOREST_WIDE, nodes[i]);
+}
+
 static void grow_tree(struct forest *forest, struct growth *growth, size_t tree, unsigned height)
 {
-	uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
+	uint32_t nodes[FOREST_SLOTS] = {0};
 	uint8_t *leaves = forest->leaves + tree * FOREST_SLOTS;
 	unsigned depth = 0;
 
@@ -280,13 +308,14 @@ static void grow_tree(struct forest *forest, struct growth *growth, size_t tree,
 		growth->last[2 * node] = growth->first[2 * node + 1] = (uint16_t)middle;
 		growth->last[2 * node + 1] = (uint16_t)last;
 	}
+	keep_tree(forest, tree, nodes);
 }
 
 static struct forest *forest_alloc(const struct forest_config *config, size_t sample,
 	size_t columns)
 {
 	struct forest *forest = mem_zalloc(1, sizeof(*forest));
-	size_t slots = config->trees * FOREST_SLOTS;
+	size_t slots = config->trees * FOREST_SLOTS, nodes_size;
 
 	if (forest == NULL)
 		return NULL;
@@ -295,7 +324,9 @@ static struct forest *forest_alloc(const struct forest_config *config, size_t sa
 	forest->sample = sample;
 	forest->center = mem_zalloc(columns, sizeof(double));
 	forest->inverse = mem_zalloc(columns, sizeof(double));
-	forest->nodes = mem_alloc_aligned(64, slots * sizeof(uint32_t));
+	forest->width = columns <= FOREST_BLOCK_COLUMNS ? FOREST_NARROW : FOREST_WIDE;
+	nodes_size = slots * forest->width + FOREST_NODES_PAD;
+	forest->nodes = mem_alloc_aligned(64, nodes_size);
 	/* Vector code reads four bytes for the last leaf too. */
 	forest->leaves = mem_zalloc(slots + 3, 1);
 	if (forest->center == NULL || forest->inverse == NULL || forest->nodes == NULL ||
@@ -303,7 +334,7 @@ static struct forest *forest_alloc(const struct forest_config *config, size_t sa
 		forest_close(forest);
 		return NULL;
 	}
-	memset(forest->nodes, 0, slots * sizeof(uint32_t));
+	memset(forest->nodes, 0, nodes_size);
 	for (size_t n = 0; n <= FOREST_SAMPLE_MAX; n++)
 		forest->average[n] = (float)average_path(n);
 	forest->exponent = -1 / (average_path(sample) * FOREST_PATH_UNIT * (double)config->trees);
@@ -389,6 +420,37 @@ bool forest_sound(const uint32_t *nodes, const uint8_t *leaves,
 	return sample <= FOREST_SAMPLE_MAX;
 }
 
+/* In files nodes are whole numbers whatever the width. */
+static void nodes_pack(struct forest *forest, struct pack *pack)
+{
+	for (size_t tree = 0; tree < forest->trees; tree++) {
+		uint32_t nodes[FOREST_SLOTS];
+
+		forest_tree(forest, tree, nodes);
+		pack_bytes(pack, nodes, sizeof(nodes));
+		if (!pack_reads(pack))
+			continue;
+		for (size_t i = 0; i < FOREST_SLOTS; i++)
+			if (FOREST_NODE_FEATURE(nodes[i]) >= forest->columns)
+				pack_fail(pack);
+		keep_tree(forest, tree, nodes);
+	}
+}
+
+/* After nodes_pack(). */
+static bool leaves_sound(const struct forest *forest)
+{
+	uint32_t nodes[FOREST_SLOTS];
+
+	for (size_t tree = 0; tree < forest->trees; tree++) {
+		forest_tree(forest, tree, nodes);
+		if (!forest_sound(nodes, forest->leaves + tree * FOREST_SLOTS, &forest->lengths, 1,
+			    forest->columns, forest->sample))
+			return false;
+	}
+	return true;
+}
+
 void forest_pack(struct forest **forest, const struct forest_config *config, size_t columns,
 	struct pack *pack)
 {
@@ -406,12 +468,10 @@ void forest_pack(struct forest **forest, const struct forest_config *config, siz
 	slots = self->trees * FOREST_SLOTS;
 	pack_bytes(pack, self->center, columns * sizeof(*self->center));
 	pack_bytes(pack, self->inverse, columns * sizeof(*self->inverse));
-	pack_bytes(pack, self->nodes, slots * sizeof(*self->nodes));
+	nodes_pack(self, pack);
 	pack_bytes(pack, self->leaves, slots);
 	pack_value(pack, &self->lengths);
-	if (pack_reads(pack) &&
-		!forest_sound(self->nodes, self->leaves, &self->lengths, self->trees, columns,
-			sample))
+	if (pack_reads(pack) && !leaves_sound(self))
 		pack_fail(pack);
 }
 
@@ -428,8 +488,6 @@ void forest_close(struct forest *forest)
 
 size_t forest_size(const struct forest *forest)
 {
-	size_t slot = sizeof(uint32_t) + 1;
-
 	return sizeof(*forest) + 2 * forest->columns * sizeof(double) +
-		forest->trees * FOREST_SLOTS * slot + 3;
+		forest->trees * FOREST_SLOTS * (forest->width + 1) + FOREST_NODES_PAD + 3;
 }

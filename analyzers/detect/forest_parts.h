@@ -10,12 +10,16 @@
  * column's median deviation. Path lengths are 16-bit too, and sums of
  * them integers: the order of adding, and so the vector width, changes nothing. A forest has few
  * different ones (some hundred): a leaf holds in one byte which, and 0 where no row ends.
+ *
+ * A node is a number of 32 bits, threshold below and feature above. Up to FOREST_BLOCK_COLUMNS features its
+ * highest byte is always 0 and is not kept: a walk reads four bytes and cuts off the next node's first.
  */
 #ifndef NIMBUSGUARD_ANALYZERS_DETECT_FOREST_PARTS_H
 #define NIMBUSGUARD_ANALYZERS_DETECT_FOREST_PARTS_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "analyzers/detect/forest.h"
 #include "analyzers/detect/quantize.h"
@@ -34,6 +38,24 @@
 #define FOREST_NODE_FEATURE(node) ((node) >> 16)
 #define FOREST_NODE_THRESHOLD(node) ((int16_t)(uint16_t)(node))
 
+/* Bytes of a node as it is kept: of forests of up to FOREST_BLOCK_COLUMNS columns, and of wider ones. */
+#define FOREST_NARROW 3
+#define FOREST_WIDE 4
+/* Behind the last node: vector code reads 16 narrow ones as 64 bytes. */
+#define FOREST_NODES_PAD 16
+
+/* nodes: of `width` bytes each, the lowest first. */
+static inline uint32_t forest_node_at(const uint8_t *nodes, size_t width, size_t at)
+{
+	uint32_t node;
+
+	memcpy(&node, nodes + width * at, sizeof(node));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	node = __builtin_bswap32(node);
+#endif
+	return width == FOREST_NARROW ? node & 0xffffff : node;
+}
+
 #define FOREST_LENGTHS 256
 
 struct forest_lengths {
@@ -51,13 +73,17 @@ struct forest {
 	size_t trees, columns, sample;
 	double exponent;          /* score = 2^(exponent * sum of path lengths) */
 	double *center, *inverse; /* [columns]; inverse 0: the column never varied */
-	uint32_t *nodes;          /* [trees][FOREST_SLOTS] */
+	size_t width;             /* FOREST_NARROW or FOREST_WIDE */
+	uint8_t *nodes;           /* [trees][FOREST_SLOTS][width] */
 	uint8_t *leaves;          /* [trees][FOREST_SLOTS] of lengths, + 3 bytes */
 	struct forest_lengths lengths;
 	float average[FOREST_SAMPLE_MAX + 1]; /* c(n) */
 };
 
-/* Sums of path lengths over all trees for FOREST_BLOCK rows. values: [columns][FOREST_BLOCK] of
+/* The nodes of one tree. nodes: [FOREST_SLOTS]. */
+void forest_tree(const struct forest *forest, size_t tree, uint32_t *nodes);
+
+/* Sums of path lengths over all trees for FOREST_BLOCK rows, of a narrow forest. values: [columns][FOREST_BLOCK] of
  * quantized values, 16-byte groups of which belong to columns. sums: [FOREST_BLOCK]. */
 typedef void forest_walk_block(const struct forest *forest, const int32_t *values, uint32_t *sums);
 struct forest_walk {

@@ -113,11 +113,12 @@ static void node_add(struct table *table, size_t tree, size_t number, const char
  * row left there is nothing but its leaf. */
 static void tree_add(const struct forest *forest, size_t tree, struct table *table)
 {
-	const uint32_t *nodes = forest->nodes + tree * FOREST_SLOTS;
+	uint32_t nodes[FOREST_SLOTS];
 	const uint8_t *leaves = forest->leaves + tree * FOREST_SLOTS;
 	bool there[2 * FOREST_SLOTS] = {[1] = true};
 	unsigned depth = 0;
 
+	forest_tree(forest, tree, nodes);
 	for (size_t node = 1; node < 2 * FOREST_SLOTS; node++) {
 		depth += node == (size_t)2 << depth;
 		if (!there[node])

@@ -13,6 +13,7 @@
 
 #include "analyzers/detect/forest.h"
 #include "analyzers/detect/forest_parts.h"
+#include "analyzers/pack.h"
 #include "base/mem.h"
 #include "base/random.h"
 
@@ -217,7 +218,7 @@ static void the_same_seed_gives_the_same_forest(void **state)
 {
 	struct forest *one = make(20, ROWS), *other = make(20, ROWS);
 
-	assert_memory_equal(one->nodes, other->nodes, 20 * FOREST_SLOTS * sizeof(uint32_t));
+	assert_memory_equal(one->nodes, other->nodes, 20 * FOREST_SLOTS * FOREST_NARROW);
 	assert_memory_equal(one->leaves, other->leaves, 20 * FOREST_SLOTS);
 	assert_memory_equal(&one->lengths, &other->lengths, sizeof(one->lengths));
 	forest_close(one);
@@ -260,11 +261,85 @@ static void places_grow_with_values(void **state)
 	assert_int_equal(quantize(-4e9F), -quantize(4e9F));
 }
 
+/* The same columns behind so many that never vary. */
+static void widen(double *to, const double *from, size_t count, size_t columns)
+{
+	memset(to, 0, count * columns * sizeof(*to));
+	for (size_t i = 0; i < count; i++)
+		memcpy(to + i * columns + columns - COLUMNS, from + i * COLUMNS,
+			COLUMNS * sizeof(*to));
+}
+
+static void many_columns_change_no_score(void **state)
+{
+	static const size_t widths[] = {FOREST_BLOCK_COLUMNS, FOREST_BLOCK_COLUMNS + 1, 700};
+	static double wide_rows[ROWS * 700], wide[QUERIES * 700], scores[QUERIES];
+	struct forest *forest = make(100, ROWS);
+
+	for (size_t w = 0; w < 3; w++) {
+		size_t columns = widths[w], size;
+		struct forest *grown, *read = NULL;
+		struct error error;
+		struct pack pack;
+		void *bytes;
+
+		widen(wide_rows, rows, ROWS, columns);
+		widen(wide, queries, QUERIES, columns);
+		grown = forest_fit(&config, wide_rows, ROWS, columns, &error);
+		assert_non_null(grown);
+		pack_measure(&pack);
+		forest_pack(&grown, &config, columns, &pack);
+		size = pack.done;
+		bytes = mem_alloc(size);
+		pack_write(&pack, bytes, size);
+		forest_pack(&grown, &config, columns, &pack);
+		assert_true(pack_ok(&pack));
+		pack_read(&pack, bytes, size);
+		forest_pack(&read, &config, columns, &pack);
+		assert_true(pack_ok(&pack));
+		forest_rows(read, wide, QUERIES, scores);
+		for (size_t i = 0; i < QUERIES; i++) {
+			double expected = forest_row(forest, queries + i * COLUMNS);
+
+			assert_true(forest_row(grown, wide + i * columns) == expected);
+			assert_true(scores[i] == expected);
+		}
+		mem_free(bytes);
+		forest_close(read);
+		forest_close(grown);
+	}
+	forest_close(forest);
+}
+
+/* A file's node of a feature that there is not, which a byte less would make one that there is. */
+static void a_feature_beyond_the_last_is_refused(void **state)
+{
+	struct forest *forest = make(100, ROWS), *read = NULL;
+	struct pack pack;
+	size_t size;
+	uint8_t *bytes;
+
+	pack_measure(&pack);
+	forest_pack(&forest, &config, COLUMNS, &pack);
+	size = pack.done;
+	bytes = mem_alloc(size);
+	pack_write(&pack, bytes, size);
+	forest_pack(&forest, &config, COLUMNS, &pack);
+	/* The highest byte of the first tree's root, behind the sample and the scales. */
+	bytes[sizeof(uint64_t) + 2 * COLUMNS * sizeof(double) + sizeof(uint32_t) + 3] = 1;
+	pack_read(&pack, bytes, size);
+	forest_pack(&read, &config, COLUMNS, &pack);
+	assert_false(pack_ok(&pack));
+	mem_free(bytes);
+	forest_close(read);
+	forest_close(forest);
+}
+
 static void a_forest_stays_compact(void **state)
 {
 	struct forest *forest = make(100, ROWS);
 
-	assert_true(forest_size(forest) < 135000);
+	assert_true(forest_size(forest) < 108000);
 	forest_close(forest);
 }
 
@@ -312,6 +387,8 @@ int main(void)
 		cmocka_unit_test(the_same_seed_gives_the_same_forest),
 		cmocka_unit_test(gains_add_up_to_the_path_saved),
 		cmocka_unit_test(places_grow_with_values),
+		cmocka_unit_test(many_columns_change_no_score),
+		cmocka_unit_test(a_feature_beyond_the_last_is_refused),
 		cmocka_unit_test(a_forest_stays_compact),
 		cmocka_unit_test(what_cannot_grow_is_refused),
 		cmocka_unit_test(each_failed_allocation_is_an_answer),
