@@ -22,10 +22,13 @@
 #include "base/metrics.h"
 #include "daemon/credentials.h"
 #include "remediations/ticket_http.h"
+#include "remote_write/encode.h"
 
 #define MS_NS INT64_C(1000000)
 #define TOLD_GAP_NS (INT64_C(60) * 1000 * MS_NS)
 #define WORDS_MAX 200 /* of what a server answers */
+/* Of a request that is said again in 1.0, which repeats names that 2.0 has once. */
+#define AGAIN_BYTES ((size_t)256 << 20)
 /* Two of the protocol, the secret and the end. */
 _Static_assert(WRITE_HEADERS_MAX + 4 <= TICKET_HTTP_HEADERS_MAX, "all headers find a place");
 
@@ -39,7 +42,8 @@ struct waiting {
 
 struct write_queue {
 	struct write_queue_config config;
-	struct ticket_http *http; /* the thread's */
+	struct ticket_http *http;    /* the thread's, and: */
+	struct write_encoder *again; /* of 1.0, for what waits in 2.0 alone; NULL: not needed yet */
 	pthread_t thread;
 	pthread_mutex_t lock; /* a leaf */
 	pthread_cond_t changed;
@@ -192,14 +196,33 @@ static enum outcome judge(const struct ticket_answer *answer, struct error *erro
 	return answer->code == 429 || answer->code / 100 == 5 ? OUTCOME_AGAIN : OUTCOME_REFUSED;
 }
 
-/* 2.0 where it is wanted or there is nothing else. */
+/* 2.0 where it is there and wanted. */
 static enum write_protocol protocol_for(const struct write_queue *queue, const struct waiting *one)
 {
-	bool wanted = write_queue_wants(queue, WRITE_2_0);
+	return one->sizes[WRITE_2_0] > 0 && write_queue_wants(queue, WRITE_2_0) ? WRITE_2_0
+										: WRITE_1_0;
+}
 
-	if (one->sizes[WRITE_2_0] > 0 && (wanted || one->sizes[WRITE_1_0] == 0))
-		return WRITE_2_0;
-	return WRITE_1_0;
+/* The body in that protocol, in which it waits or is said again now. */
+static enum status form_for(struct write_queue *queue, const struct waiting *one,
+	enum write_protocol protocol, struct write_form *form, struct error *error)
+{
+	enum status status;
+
+	form->bytes = one->body + (protocol == WRITE_2_0 ? one->sizes[WRITE_1_0] : 0);
+	form->size = one->sizes[protocol];
+	if (form->size > 0 || protocol == WRITE_2_0)
+		return STATUS_OK;
+	if (queue->again == NULL)
+		queue->again = write_encoder_open(AGAIN_BYTES, error);
+	if (queue->again == NULL)
+		return STATUS_NO_MEMORY;
+	write_encoder_reset(queue->again);
+	status = write_encoder_add_request_v2(queue->again, form->bytes, one->sizes[WRITE_2_0],
+		AGAIN_BYTES, error);
+	return status == STATUS_OK
+		? write_encoder_finish(queue->again, &form->bytes, &form->size, error)
+		: status;
 }
 
 static void settle(struct write_queue *queue, enum write_protocol protocol)
@@ -212,8 +235,8 @@ static void settle(struct write_queue *queue, enum write_protocol protocol)
 }
 
 /* What an answer to a body of 2.0 says about the protocol, when the receiver may choose. */
-static enum outcome negotiate(struct write_queue *queue, const struct waiting *one,
-	const struct ticket_answer *answer, enum outcome outcome)
+static enum outcome negotiate(struct write_queue *queue, const struct ticket_answer *answer,
+	enum outcome outcome)
 {
 	bool open = write_queue_wants(queue, WRITE_1_0);
 
@@ -226,7 +249,7 @@ static enum outcome negotiate(struct write_queue *queue, const struct waiting *o
 	if (outcome != OUTCOME_SENT && answer->code != 415 && !(open && answer->code == 400))
 		return outcome;
 	settle(queue, WRITE_1_0);
-	return one->sizes[WRITE_1_0] > 0 ? OUTCOME_OTHER_FORM : outcome;
+	return OUTCOME_OTHER_FORM;
 }
 
 /* *asked_ms: what the server asks to wait for, 0: nothing. */
@@ -237,23 +260,28 @@ static enum outcome try_once(struct write_queue *queue, const struct waiting *on
 	enum write_protocol protocol = protocol_for(queue, one);
 	struct ticket_call call = {.method = "POST",
 		.url = queue->config.target.url,
-		.body = one->body + (protocol == WRITE_2_0 ? one->sizes[WRITE_1_0] : 0),
-		.body_size = one->sizes[protocol],
 		.type = protocols[protocol].type,
 		.asked = WRITTEN,
 		.timeout_ms = queue->config.target.timeout_ms};
 	struct ticket_answer answer;
 	enum outcome outcome = OUTCOME_AGAIN;
+	struct write_form form;
+	enum status status;
 
 	*asked_ms = 0;
 	error_reset(error);
+	status = form_for(queue, one, protocol, &form, error);
+	if (status != STATUS_OK)
+		return status == STATUS_NO_MEMORY ? OUTCOME_AGAIN : OUTCOME_REFUSED;
+	call.body = form.bytes;
+	call.body_size = form.size;
 	/* A secret that cannot be read may be about to be replaced: as with a server that is away. */
 	if (make_headers(&queue->config.target, protocol, call.headers, owned, error) ==
 			STATUS_OK &&
 		ticket_http_call(queue->http, &call, &answer, error) == STATUS_OK) {
 		outcome = judge(&answer, error);
 		if (protocol == WRITE_2_0)
-			outcome = negotiate(queue, one, &answer, outcome);
+			outcome = negotiate(queue, &answer, outcome);
 		*asked_ms = answer.retry_after_ms;
 	}
 	for (size_t i = 0; i < WRITE_HEADERS_MAX + 1; i++)
@@ -399,6 +427,7 @@ static void queue_free(struct write_queue *queue)
 		mem_free(one);
 	}
 	ticket_http_close(queue->http);
+	write_encoder_close(queue->again);
 	pthread_cond_destroy(&queue->changed);
 	pthread_mutex_destroy(&queue->lock);
 	mem_free(queue);

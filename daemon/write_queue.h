@@ -9,7 +9,8 @@
  * Which protocol: that of the configuration, or the receiver's. 2.0 is tried first; an answer of 2xx that counts
  * what was written, as 2.0 wants it, settles it. 2xx without counting (a receiver of 1.0 reads a body of 2.0
  * as an empty one), 415 and 400 settle 1.0, and the same samples go out as that; so until it is settled a
- * request waits in both forms. A receiver that answers 415 later is written to in 1.0 from the next request on.
+ * request waits in both forms. A receiver that answers 415 later is written to in 1.0 from then on; what waits in
+ * 2.0 alone is said again in 1.0 as it is sent.
  *
  * Ownership: bodies are copied; texts of the target are borrowed. Files are read anew for each request.
  * Limits: bytes_max of bodies; where a further one does not fit, the oldest that wait make room.

@@ -39,6 +39,11 @@ enum status write_encoder_add_started(struct write_encoder *encoder, const struc
  * the answer is STATUS_UNSUPPORTED. */
 enum status write_encoder_add_metadata(struct write_encoder *encoder, int type, const char *family,
 	const char *help) MUST_CHECK;
+/* All samples of a finished request of 2.0, to a request of 1.0. decoded_max: bytes that it may hold.
+ * STATUS_BAD_INPUT: it is none; STATUS_UNSUPPORTED: it has histograms or exemplars; STATUS_LIMIT: they do not all
+ * fit, or it holds more; STATUS_NO_MEMORY. After an error the request is to be reset. */
+enum status write_encoder_add_request_v2(struct write_encoder *encoder, const void *body,
+	size_t size, uint64_t decoded_max, struct error *error) MUST_CHECK;
 /* The snappy block, valid until the next call. STATUS_NO_MEMORY. */
 enum status write_encoder_finish(struct write_encoder *encoder, const void **body, size_t *size,
 	struct error *error) MUST_CHECK;

@@ -152,6 +152,86 @@ static void an_empty_request_is_a_block_too(void **state)
 	assert_int_equal(*(const char *)body, 0);
 }
 
+/* A request of 2.0 with one series of three samples. body: [256]; returns its size. */
+static size_t make_v2(uint8_t *body)
+{
+	struct write_encoder *newer = write_encoder_open_v2(4096, &error);
+	const void *bytes;
+	size_t size;
+
+	assert_non_null(newer);
+	write_encoder_reset(newer);
+	assert_int_equal(write_encoder_add_started(newer, &labels, (int64_t[]){1, 2, 3},
+				 (double[]){4, 5, NAN}, (int64_t[]){1, 1, 1}, 3),
+		STATUS_OK);
+	assert_int_equal(write_encoder_finish(newer, &bytes, &size, &error), STATUS_OK);
+	assert_true(size <= 256);
+	memcpy(body, bytes, size);
+	write_encoder_close(newer);
+	return size;
+}
+
+static void a_request_of_2_0_is_said_again_in_1_0(void **state)
+{
+	uint8_t body[256];
+	size_t size = make_v2(body);
+	Prometheus__WriteRequest *request;
+	bool reached = true;
+
+	for (long nth = 1; reached; nth++) {
+		enum status status;
+
+		write_encoder_reset(encoder);
+		mem_fail_after(nth, false);
+		status = write_encoder_add_request_v2(encoder, body, size, 4096, &error);
+		reached = mem_fail_after(0, false);
+		assert_int_equal(status, reached ? STATUS_NO_MEMORY : STATUS_OK);
+	}
+	request = finish();
+	assert_int_equal(request->n_timeseries, 1);
+	assert_int_equal(request->timeseries[0]->n_labels, 3);
+	assert_int_equal(request->timeseries[0]->n_samples, 3);
+	for (size_t i = 0; i < 3; i++) {
+		const Prometheus__Label *label = request->timeseries[0]->labels[i];
+
+		assert_int_equal(label->value.len, pairs[i].value_size);
+		assert_memory_equal(label->value.data, pairs[i].value, label->value.len);
+		assert_true(request->timeseries[0]->samples[i]->timestamp == (int64_t)i + 1);
+	}
+	assert_true(request->timeseries[0]->samples[1]->value == 5);
+	assert_true(isnan(request->timeseries[0]->samples[2]->value));
+	prometheus__write_request__free_unpacked(request, NULL);
+}
+
+static void what_is_no_request_of_2_0_is_refused(void **state)
+{
+	uint8_t body[256];
+	size_t size = make_v2(body), plain;
+
+	/* The end of a snappy block is known, so that none of its beginnings is one. */
+	for (size_t cut = 0; cut < size; cut++) {
+		write_encoder_reset(encoder);
+		assert_int_equal(write_encoder_add_request_v2(encoder, body, cut, 4096, &error),
+			STATUS_BAD_INPUT);
+	}
+	assert_int_equal(write_encoder_add_request_v2(encoder, body, size, 8, &error),
+		STATUS_LIMIT);
+	/* One of 1.0; and a series that refers to a symbol that there is not. */
+	static const uint8_t bad[][8] = {{0x0a, 0x00}, {0x2a, 0x04, 0x0a, 0x02, 0x00, 0x07}};
+	static const uint8_t sizes[] = {2, 6};
+
+	for (size_t i = 0; i < 2; i++) {
+		plain = 0;
+		body[plain++] = sizes[i];
+		body[plain++] = (uint8_t)((sizes[i] - 1) << 2);
+		memcpy(body + plain, bad[i], sizes[i]);
+		write_encoder_reset(encoder);
+		assert_int_equal(write_encoder_add_request_v2(encoder, body, plain + sizes[i], 4096,
+					 &error),
+			STATUS_BAD_INPUT);
+	}
+}
+
 static void memory_that_runs_out_is_an_answer(void **state)
 {
 	static const int64_t t_ms = 1;
@@ -197,6 +277,8 @@ int main(void)
 		TEST(the_receiver_finds_the_sample_by_its_tail),
 		TEST(a_series_that_does_not_fit_leaves_the_request_as_it_was),
 		TEST(an_empty_request_is_a_block_too),
+		TEST(a_request_of_2_0_is_said_again_in_1_0),
+		TEST(what_is_no_request_of_2_0_is_refused),
 		TEST(memory_that_runs_out_is_an_answer),
 	};
 

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "daemon/write_queue.h"
+#include "remote_write/encode.h"
 #include "tests/support/folder.h"
 #include "tests/support/http_stub.h"
 
@@ -121,6 +122,41 @@ static void add_wanted(struct write_queue *queue)
 	write_queue_add(queue, forms, 3);
 }
 
+/* Three samples with that first value, as a request of one protocol. body: [4096]; returns its size. */
+static size_t make_body(enum write_protocol protocol, double first, char *body)
+{
+	const struct label pairs[] = {{"__name__", "up", 8, 2}, {"job", "node", 3, 4}};
+	struct write_encoder *encoder;
+	struct labels labels;
+	struct error error;
+	const void *bytes;
+	size_t size;
+
+	encoder = protocol == WRITE_2_0 ? write_encoder_open_v2(4096, &error)
+					: write_encoder_open(4096, &error);
+	assert_non_null(encoder);
+	write_encoder_reset(encoder);
+	assert_int_equal(labels_init(&labels, pairs, COUNT(pairs), &error), STATUS_OK);
+	assert_int_equal(write_encoder_add(encoder, &labels, (int64_t[]){1, 2, 3},
+				 (double[]){first, first + 1, first + 2}, 3),
+		STATUS_OK);
+	assert_int_equal(write_encoder_finish(encoder, &bytes, &size, &error), STATUS_OK);
+	assert_true(size <= 4096);
+	memcpy(body, bytes, size);
+	labels_fini(&labels);
+	write_encoder_close(encoder);
+	return size;
+}
+
+static void add_v2_alone(struct write_queue *queue, double first)
+{
+	char body[4096];
+	const struct write_form forms[WRITE_PROTOCOLS] = {
+		[WRITE_2_0] = {body, make_body(WRITE_2_0, first, body)}};
+
+	write_queue_add(queue, forms, 3);
+}
+
 /* A receiver that counts what it has written. */
 static void where_2_0_is_taken_it_is_written(void **state)
 {
@@ -147,7 +183,7 @@ static void where_2_0_is_taken_it_is_written(void **state)
 			"\r\nContent-Type: application/x-protobuf;proto=io.prometheus.write.v2.Request"
 			"\r\n"));
 	}
-	/* Replaced by one that takes no 2.0: what is in no other form is lost, all else goes on. */
+	/* Replaced by one that takes no 2.0, and what was added as 2.0 is none. */
 	add_wanted(queue);
 	WAIT(samples("refused") == 3);
 	assert_true(write_queue_wants(queue, WRITE_1_0) && !write_queue_wants(queue, WRITE_2_0));
@@ -155,6 +191,44 @@ static void where_2_0_is_taken_it_is_written(void **state)
 	WAIT(samples("sent") == 9);
 	assert_false(IS_V2(4));
 	write_queue_close(queue, 0);
+	http_stub_close(stub);
+}
+
+/* Settled on 2.0, away for a while, back as one of 1.0. */
+static void what_waits_in_2_0_alone_is_said_again_in_1_0(void **state)
+{
+	static const struct stub_rule rules[] =
+		{{.start = "POST", .code = 204, .body = "", .headers = COUNTED, .times = 1},
+			{.start = "POST", .code = 503}};
+	static const struct stub_rule older[] = {{.start = "POST", .code = 415, .times = 1},
+		{.start = "POST", .code = 204, .body = ""}};
+	struct write_queue_config config = config_make(rules, COUNT(rules));
+	struct write_queue *queue;
+	size_t before;
+
+	(void)state;
+	config.negotiation = WRITE_EITHER;
+	queue = queue_make(&config);
+	add_v2_alone(queue, 1);
+	WAIT(samples("sent") == 3);
+	for (int i = 0; i < 3; i++)
+		add_v2_alone(queue, 10 * (i + 1));
+	WAIT(requests("retry") >= 1);
+	http_stub_rules(stub, older, COUNT(older));
+	WAIT(samples("sent") == 12);
+	write_queue_close(queue, 0);
+	assert_true(samples("refused") == 0);
+	/* The last three, in their order and no byte otherwise than if they had waited in 1.0. */
+	before = http_stub_request_count(stub) - 3;
+	for (size_t i = 0; i < 3; i++) {
+		char expected[4096], length[64];
+		size_t size = make_body(WRITE_1_0, 10 * ((double)i + 1), expected);
+
+		snprintf(length, sizeof(length), "\r\nContent-Length: %zu\r\n", size);
+		assert_non_null(strstr(http_stub_request(stub, before + i), length));
+		assert_false(IS_V2(before + i));
+		assert_memory_equal(http_stub_body(stub, before + i), expected, size);
+	}
 	http_stub_close(stub);
 }
 
@@ -484,6 +558,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(requests_go_out_in_their_order_with_the_headers_of_the_protocol),
 		cmocka_unit_test(where_2_0_is_taken_it_is_written),
+		cmocka_unit_test(what_waits_in_2_0_alone_is_said_again_in_1_0),
 		cmocka_unit_test(where_it_is_not_the_same_samples_go_out_as_1_0),
 		cmocka_unit_test(one_protocol_alone_is_not_negotiated),
 		cmocka_unit_test(what_is_refused_is_dropped_and_holds_up_nothing),
