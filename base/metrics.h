@@ -83,16 +83,18 @@ void metrics_remove_collector(metrics_collect_fn *collect, void *argument);
  * and no children is left out.
  *
  * A page is of one collection: open runs the collectors, and while a page is being read others that are opened
- * show the same collection, for METRICS_PAGE_MS at most. After that the collectors run for the next one,
- * and a page that is still not read to its end is cut off, as is one of whose metrics one was cleared half way:
- * never is a page of two collections. Counters go on meanwhile: each line is as of when its piece is read,
- * a histogram's lines of one moment.
+ * show the same collection, for METRICS_PAGE_MS at most. After that the collectors run for the next one;
+ * what is left of a page that is still not read to its end is written before and kept for its reader, all of
+ * them together METRICS_KEPT_MAX bytes at most. One that finds no room is cut off, as is one of whose metrics
+ * one was cleared half way: never is a page of two collections. Counters go on meanwhile: each line is as of when
+ * its piece is written, a histogram's lines of one moment.
  *
- * Holds one piece, METRICS_PIECE_MAX bytes at most, however many children there are. One thread at a time a
- * page; no lock is held between two calls.
+ * Holds one piece, METRICS_PIECE_MAX bytes at most, however many children there are, and what is kept. One thread
+ * at a time a page; no lock is held between two calls.
  */
 #define METRICS_PAGE_MS 10000
 #define METRICS_PIECE_MAX 131072
+#define METRICS_KEPT_MAX ((size_t)64 << 20)
 struct metrics_page;
 /* NULL: memory is out. */
 struct metrics_page *metrics_page_open(void) MUST_CHECK;

@@ -3,8 +3,10 @@
  * of metrics as Markdown.
  *
  * Collecting takes turns: one runs the collectors while others wait. The turn is a flag with a condition, not
- * a lock held over callbacks. A page holds no turn while it is read, since its reader may be slow: it knows the
- * number of its collection, which goes up before the collectors run, and after each piece looks whether
+ * a lock held over callbacks. A page holds no turn while it is read, since its reader may be slow. Whoever
+ * collects anew writes first what is left of each page that is still being read, to be kept until its reader
+ * comes for it: the page is claimed for that, as its reader claims it for each piece. One that finds no room
+ * knows the number of its collection, which goes up before the collectors run, and looks after each piece whether
  * it is still the same; a piece that might hold gauges of half a collection is thrown away with the page.
  */
 #include <math.h>
@@ -38,16 +40,26 @@ static const struct clock *page_clock; /* NULL: the system's */
 /* How often was collected, and pages that are not read to their end yet. */
 static _Atomic uint64_t collection;
 static _Atomic size_t pages_read;
+/* Under turn_lock: all pages that are open, and the one whose claim ended was claimed no more. */
+static struct metrics_page *pages_open;
+static pthread_cond_t claim_over = PTHREAD_COND_INITIALIZER;
+/* What is kept for slow readers; written by whoever has the turn, less by who closes a page. */
+static _Atomic size_t kept_bytes;
 
 struct metrics_page {
+	struct metrics_page *next; /* of pages_open */
+	bool claimed;              /* under turn_lock; what follows is for who claimed it */
 	uint64_t collection;
 	bool leaves;      /* it is counted in pages_read */
 	int family;       /* METRIC_COUNT: all are written */
 	bool begun;       /* its head is written */
 	size_t cell;      /* of the family: the next */
 	uint64_t cleared; /* of the family, when its first was written */
+	size_t full;      /* a piece of so many bytes is not added to */
 	struct buf piece;
-	size_t given; /* of the piece */
+	size_t given;    /* of the piece */
+	struct buf kept; /* behind the piece: the rest of the page; empty: not written yet */
+	size_t kept_size;
 };
 
 static const char *const bound_texts[METRIC_BOUND_COUNT + 1] = {
@@ -227,7 +239,7 @@ static bool write_family(struct metrics_page *page)
 			write_head(&page->piece, metric);
 	}
 	same = page->cleared == family->cleared;
-	while (same && page->cell < family->cell_count && page->piece.size < PIECE_FULL)
+	while (same && page->cell < family->cell_count && page->piece.size < page->full)
 		write_cell(&page->piece, metric, family->cells[page->cell++]);
 	whole = page->cell >= family->cell_count;
 	pthread_mutex_unlock(&family->lock);
@@ -251,6 +263,87 @@ static void collect_left_out(void)
 	}
 }
 
+static void page_claim(struct metrics_page *page)
+{
+	pthread_mutex_lock(&turn_lock);
+	while (page->claimed)
+		pthread_cond_wait(&claim_over, &turn_lock);
+	page->claimed = true;
+	pthread_mutex_unlock(&turn_lock);
+}
+
+static void page_unclaim(struct metrics_page *page)
+{
+	pthread_mutex_lock(&turn_lock);
+	page->claimed = false;
+	pthread_cond_broadcast(&claim_over);
+	pthread_mutex_unlock(&turn_lock);
+}
+
+static void page_leave(struct metrics_page *page)
+{
+	if (page->leaves)
+		atomic_fetch_sub(&pages_read, 1);
+	page->leaves = false;
+}
+
+/* Writes what is left of a page that was claimed. Where there is no room it is of no collection any more, and
+ * cut off where its reader goes on. */
+static void keep_rest(struct metrics_page *page)
+{
+	struct buf piece = page->piece;
+	bool same = true;
+
+	if (!page->leaves || page->family == METRIC_COUNT) {
+		page_leave(page);
+		return;
+	}
+	buf_init(&page->piece, METRICS_KEPT_MAX - atomic_load(&kept_bytes));
+	/* A family is left now and then, for those who wait for it. */
+	while (same && page->family < METRIC_COUNT && buf_ok(&page->piece)) {
+		page->full = page->piece.size + PIECE_FULL;
+		same = write_family(page);
+	}
+	if (!same || !buf_ok(&page->piece)) {
+		buf_fini(&page->piece);
+		page->family = 0;
+		page->collection = 0;
+	} else {
+		page->kept = page->piece;
+		page->kept_size = page->kept.size;
+		atomic_fetch_add(&kept_bytes, page->kept_size);
+		page_leave(page);
+	}
+	page->piece = piece;
+	page->full = PIECE_FULL;
+}
+
+/* With the turn: no page is opened meanwhile, but they are closed. */
+static void keep_rests(void)
+{
+	pthread_mutex_lock(&turn_lock);
+	for (struct metrics_page *page = pages_open; page != NULL;) {
+		if (page->claimed) {
+			/* Its reader is at a piece, and may close it after that. */
+			pthread_cond_wait(&claim_over, &turn_lock);
+			page = pages_open;
+			continue;
+		}
+		if (!page->leaves || page->collection != atomic_load(&collection)) {
+			page = page->next;
+			continue;
+		}
+		page->claimed = true;
+		pthread_mutex_unlock(&turn_lock);
+		keep_rest(page);
+		pthread_mutex_lock(&turn_lock);
+		page->claimed = false;
+		pthread_cond_broadcast(&claim_over);
+		page = page->next;
+	}
+	pthread_mutex_unlock(&turn_lock);
+}
+
 /* With the turn. */
 static void collect(void)
 {
@@ -259,6 +352,7 @@ static void collect(void)
 	if (atomic_load(&pages_read) > 0 &&
 		now_ns - collected_ns < INT64_C(1000000) * METRICS_PAGE_MS)
 		return;
+	keep_rests();
 	collected_ns = now_ns;
 	/* Before anything is cleared: whoever sees it cleared sees this. */
 	atomic_fetch_add(&collection, 1);
@@ -285,27 +379,36 @@ struct metrics_page *metrics_page_open(void)
 	if (page == NULL)
 		return NULL;
 	buf_init(&page->piece, METRICS_PIECE_MAX);
+	page->full = PIECE_FULL;
 	metrics_collect_begin();
 	page->collection = atomic_load(&collection);
 	page->leaves = true;
 	atomic_fetch_add(&pages_read, 1);
+	pthread_mutex_lock(&turn_lock);
+	page->next = pages_open;
+	pages_open = page;
+	pthread_mutex_unlock(&turn_lock);
 	metrics_collect_end();
 	return page;
 }
 
-static void page_leave(struct metrics_page *page)
-{
-	if (page->leaves)
-		atomic_fetch_sub(&pages_read, 1);
-	page->leaves = false;
-}
-
 void metrics_page_close(struct metrics_page *page)
 {
+	struct metrics_page **at = &pages_open;
+
 	if (page == NULL)
 		return;
+	pthread_mutex_lock(&turn_lock);
+	while (page->claimed)
+		pthread_cond_wait(&claim_over, &turn_lock);
+	while (*at != page)
+		at = &(*at)->next;
+	*at = page->next;
+	pthread_mutex_unlock(&turn_lock);
 	page_leave(page);
+	atomic_fetch_sub(&kept_bytes, page->kept_size);
 	buf_fini(&page->piece);
+	buf_fini(&page->kept);
 	mem_free(page);
 }
 
@@ -321,10 +424,18 @@ static bool next_piece(struct metrics_page *page)
 	return same && buf_ok(&page->piece) && page->collection == atomic_load(&collection);
 }
 
-ssize_t metrics_page_read(struct metrics_page *page, char *bytes, size_t room)
+/* Of a page that was claimed. */
+static ssize_t read_claimed(struct metrics_page *page, char *bytes, size_t room)
 {
 	size_t left = page->piece.size - page->given;
 
+	if (left == 0 && page->kept.size > 0) {
+		buf_fini(&page->piece);
+		page->piece = page->kept;
+		buf_init(&page->kept, 0);
+		page->given = 0;
+		left = page->piece.size;
+	}
 	if (left == 0 && !page->leaves)
 		return page->family < METRIC_COUNT ? -1 : 0;
 	if (left == 0 && page->family < METRIC_COUNT) {
@@ -343,6 +454,16 @@ ssize_t metrics_page_read(struct metrics_page *page, char *bytes, size_t room)
 		memcpy(bytes, page->piece.data + page->given, left);
 	page->given += left;
 	return (ssize_t)left;
+}
+
+ssize_t metrics_page_read(struct metrics_page *page, char *bytes, size_t room)
+{
+	ssize_t size;
+
+	page_claim(page);
+	size = read_claimed(page, bytes, room);
+	page_unclaim(page);
+	return size;
 }
 
 void metrics_write_page(struct buf *buf)

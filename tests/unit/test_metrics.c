@@ -367,99 +367,6 @@ static void a_page_of_all_children_comes_in_pieces(void **state)
 	assert_true(size / pieces < METRICS_PIECE_MAX / 4);
 }
 
-/* Each collection is a number, in many children. */
-static void collect_number(void *argument)
-{
-	int *number = argument;
-	char name[32];
-
-	++*number;
-	for (int i = 0; i < 2000; i++) {
-		snprintf(name, sizeof(name), "role-%d", i);
-		metrics_set(METRIC_SIGNALS, *number, name);
-	}
-}
-
-/* Reads on to the end: 0, or -1: it was cut off. The children's number must be this one, in each line. */
-static ssize_t read_on(struct metrics_page *page, int number, size_t max)
-{
-	char bytes[1000], wanted[16];
-	struct buf text;
-	ssize_t got = 0;
-
-	buf_init(&text, 1 << 24);
-	snprintf(wanted, sizeof(wanted), "\"} %d\n", number);
-	while (text.size < max && (got = metrics_page_read(page, bytes, sizeof(bytes))) > 0)
-		buf_add(&text, bytes, (size_t)got);
-	assert_true(buf_ok(&text));
-	for (const char *at = text.data, *end = at + text.size; at != NULL && at < end;
-		at = next_line(at, end)) {
-		const char *brace =
-			strncmp(at, "nimbusguard_signals{", 20) == 0 ? strstr(at, "\"}") : NULL;
-
-		if (brace != NULL && brace + strlen(wanted) <= end)
-			assert_memory_equal(brace, wanted, strlen(wanted));
-	}
-	buf_fini(&text);
-	return got;
-}
-
-static void a_page_is_of_one_collection(void **state)
-{
-	struct metrics_page *first, *second;
-	struct metric_samples samples;
-	struct clock_manual manual;
-	int number = 0;
-
-	(void)state;
-	clock_manual_init(&manual, 1000000);
-	metrics_page_clock(&manual.clock);
-	metrics_add_collector(collect_number, &number);
-	first = metrics_page_open();
-	assert_non_null(first);
-	assert_true(read_on(first, 1, 40000) > 0);
-	/* Who comes while it is being read sees the same. */
-	clock_manual_advance(&manual, METRICS_PAGE_MS - 1);
-	second = metrics_page_open();
-	assert_int_equal(metrics_take(&(enum metric_id){METRIC_SIGNALS}, 1, &samples), STATUS_OK);
-	assert_true(samples.count == 2000 && samples.list[7].value == 1);
-	metric_samples_fini(&samples);
-	assert_int_equal(read_on(second, 1, SIZE_MAX), 0);
-	assert_int_equal(read_on(first, 1, SIZE_MAX), 0);
-	assert_int_equal(number, 1);
-	metrics_page_close(second);
-	metrics_page_close(first);
-	/* Once nobody reads, the next is new. */
-	first = metrics_page_open();
-	assert_int_equal(number, 2);
-	assert_true(read_on(first, 2, 40000) > 0);
-	/* And one that takes too long is cut off rather than being of two. */
-	clock_manual_advance(&manual, METRICS_PAGE_MS);
-	second = metrics_page_open();
-	assert_int_equal(number, 3);
-	assert_int_equal(read_on(first, 2, SIZE_MAX), -1);
-	assert_int_equal(metrics_page_read(first, (char[8]){0}, 8), -1);
-	assert_int_equal(read_on(second, 3, SIZE_MAX), 0);
-	metrics_page_close(first);
-	metrics_page_close(second);
-	metrics_remove_collector(collect_number, &number);
-}
-
-static void a_metric_cleared_half_way_cuts_the_page_off(void **state)
-{
-	struct metrics_page *read;
-	int number = 0;
-
-	(void)state;
-	collect_number(&number);
-	read = metrics_page_open();
-	assert_true(read_on(read, 1, 40000) > 0);
-	metrics_clear(METRIC_SIGNALS);
-	assert_int_equal(read_on(read, 1, SIZE_MAX), -1);
-	metrics_page_close(read);
-	assert_false(page_has("nimbusguard_signals{role=\"role-1\"} 1"));
-}
-
 static void cleared_children_leave_the_page(void **state)
 {
 	struct metric_cell *kept;
@@ -714,8 +621,6 @@ int main(void)
 		METRICS_TEST(every_row_keeps_the_naming_rules),
 		METRICS_TEST(past_the_maximum_all_go_to_other),
 		METRICS_TEST(a_page_of_all_children_comes_in_pieces),
-		METRICS_TEST(a_page_is_of_one_collection),
-		METRICS_TEST(a_metric_cleared_half_way_cuts_the_page_off),
 		METRICS_TEST(cleared_children_leave_the_page),
 		METRICS_TEST(collectors_run_before_each_page),
 		METRICS_TEST(concurrent_increments_lose_nothing),
