@@ -627,6 +627,22 @@ static void a_week_of_nothing_is_learnt_from_as_nothing(void **state)
 	assert_int_equal(told.opened, 0);
 }
 
+/* After days that were learnt from; what comes then is not yet usual or unusual. */
+static void a_week_of_nothing_in_between_ends_all_judging(void **state)
+{
+	open_world(signals, 1);
+	minutes(40, NULL);
+	assert_true(watched().fitted);
+	clock_manual_advance(&manual, INT64_C(7) * 86400000);
+	minutes(3, silent);
+	assert_true(isnan(watched().answer.score) && isnan(watched().answer.probability));
+	minutes(20, slow);
+	assert_int_equal(told.opened, 0);
+	assert_int_equal(told.singles, 0);
+	assert_false(watched().fitted);
+	assert_true(isnan(watched().answer.score) && isnan(watched().answer.probability));
+}
+
 static void a_clock_that_steps_lets_the_model_go_and_it_is_made_again(void **state)
 {
 	open_world(signals, 1);
@@ -746,6 +762,7 @@ int main(void)
 		TEST(trouble_that_falls_silent_ends_without_saying_that_all_is_well),
 		TEST(constant_series_put_the_detector_into_quarantine),
 		TEST(a_week_of_nothing_is_learnt_from_as_nothing),
+		TEST(a_week_of_nothing_in_between_ends_all_judging),
 		TEST(a_clock_that_steps_lets_the_model_go_and_it_is_made_again),
 		TEST(doubled_and_late_samples_change_nothing),
 		TEST(an_unknown_detector_is_named),
