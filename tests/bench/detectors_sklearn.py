@@ -1,6 +1,6 @@
 """The other side of bench_detectors.sh: scikit-learn on the same rows, and the table of both.
 
-usage: detectors_sklearn.py FOLDER BENCH_FOREST [DATA]     FOLDER/ours: what bench_forest printed
+usage: [SEEDS=N] detectors_sklearn.py FOLDER BENCH_FOREST [DATA]     FOLDER/ours: what bench_forest printed
 """
 import gzip
 import os
@@ -13,6 +13,7 @@ import sklearn
 from sklearn.ensemble import IsolationForest
 
 RUNS = 9
+SEEDS = int(os.environ.get("SEEDS", "5"))
 folder, bench = sys.argv[1:3]
 data = sys.argv[3] if len(sys.argv) > 3 else ""
 
@@ -113,7 +114,7 @@ def our_scores(both, train, seed):
 
 
 def print_auc():
-    print(f"\nAUC-ROC of the forest on the same features, mean of 5 seeds\n{'':14s} {'plain':>18s} {'roll':>24s}")
+    print(f"\nAUC-ROC of the forest on the same features, mean of {SEEDS} seeds\n{'':14s} {'plain':>18s} {'roll':>24s}")
     print(f"{'':14s}" + f" {'sklearn':>8s} {'ours':>7s} {'difference':>11s}" * 2)
     for name, paths in entities():
         train, test, label = (table(os.path.join(data, path)) for path in paths)
@@ -126,8 +127,8 @@ def print_auc():
             a, b = (a - a.mean(0)) / deviation, (b - a.mean(0)) / deviation
             both = numpy.vstack([a, b])
             theirs = numpy.mean([auc(label, -IsolationForest(n_estimators=100, random_state=s, n_jobs=1).fit(a).score_samples(b))
-                                 for s in range(5)])
-            own = numpy.mean([auc(label, our_scores(both, len(a), s)) for s in range(5)])
+                                 for s in range(SEEDS)])
+            own = numpy.mean([auc(label, our_scores(both, len(a), s)) for s in range(SEEDS)])
             line += f" {theirs:8.3f} {own:7.3f} {own - theirs:+11.3f}"
         print(line, flush=True)
 
