@@ -1,6 +1,6 @@
 #!/bin/bash
 # Builds what the end-to-end tests need and Debian does not have, from Go modules: Kubernetes' control plane, Helm and a
-# current Prometheus; takes definitions of KEDA's and the Prometheus Operator's objects out of their modules; and
+# current Prometheus; takes definitions of KEDA's, Argo CD's and the Prometheus Operator's objects out of their modules; and
 # packages of Python and npm, each test's in an environment of its own. Usage: build.sh FOLDER TEST...   The folder gets
 # what the named tests need; what is there and up to date is left alone. Without a Go toolchain nothing is built, and the
 # tests say that they skip.
@@ -130,6 +130,7 @@ case $tests in
 		example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml servicemonitors.yaml
 	take operator github.com/prometheus-operator/prometheus-operator \
 		example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml prometheusrules.yaml
+	take argocd github.com/argoproj/argo-cd/v3 manifests/crds/application-crd.yaml applications.yaml
 	CGO_ENABLED=0 build kubernetes "Kubernetes $version" . -buildvcs=false -trimpath -ldflags "-s -w \
 		-X $symbols.gitVersion=$version -X $symbols.gitMajor=1 -X $symbols.gitMinor=${minor%%.*}"
 	;;

@@ -191,9 +191,8 @@ static int setup(void **state)
 	char *address;
 
 	(void)state;
-	if (!kube_machine_there() || !servers_there(true, true))
+	if (!kube_machine_there() || !servers_there(true, true) || !kube_machine_open(&cluster))
 		return 0;
-	kube_machine_open(&cluster);
 	opened = true;
 	make_definitions();
 	make_volume();

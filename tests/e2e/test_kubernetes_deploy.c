@@ -2,8 +2,8 @@
  * What deploy/ puts into a cluster, in a real one: the Kustomize overlay of two replicas is admitted where Pod Security
  * is `restricted`, its pods become ready, its account may do what the bundled playbooks need, and its configuration is
  * one that the service takes; the commands that the documents give are taken; the sample workload and its load run, with an
- * autoscaler or with KEDA's objects by KEDA's own definitions; the Helm chart is installed, upgraded and removed, and refuses
- * values that it does not know.
+ * autoscaler or with KEDA's objects by KEDA's own definitions; Argo CD's definition takes the Application; the Helm chart is
+ * installed, upgraded and removed, and refuses values that it does not know.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -365,6 +365,26 @@ static void argocd_keeps_what_holds_state(void **state)
 	free(said);
 }
 
+static void argocd_takes_the_application(void **state)
+{
+	char arguments[PATH_ROOM];
+
+	(void)state;
+	if (!opened)
+		skip();
+	make_definition("applications.yaml");
+	AWAIT(&cluster.parts, kube_cluster_has(&cluster, "/apis/argoproj.io/v1alpha1/applications"),
+		WAIT_S);
+	kube_cluster_namespace(&cluster, "argocd");
+	/* Strictly: a field that its definition does not know is refused. */
+	snprintf(arguments, sizeof(arguments),
+		"apply --validate=strict -f %s/deploy/argocd/application.yaml",
+		getenv("NIMBUSGUARD_SOURCE"));
+	free(kube_cluster_kubectl(&cluster, arguments));
+	kube_cluster_prints(&cluster, "-n argocd application/nimbusguard",
+		".spec.syncPolicy.automated.selfHeal", "true");
+}
+
 /* A floor that ended long ago is on this autoscaler, of a service that is gone. */
 static void make_floor(void)
 {
@@ -504,6 +524,7 @@ int main(void)
 		cmocka_unit_test(sample_and_its_load_run),
 		cmocka_unit_test(keda_takes_the_scaled_object),
 		cmocka_unit_test(argocd_keeps_what_holds_state),
+		cmocka_unit_test(argocd_takes_the_application),
 		cmocka_unit_test(floors_fall_back_by_the_component),
 		cmocka_unit_test(chart_is_installed_upgraded_and_removed),
 		cmocka_unit_test(values_that_it_does_not_know_are_refused),

@@ -141,28 +141,25 @@ static void remove_cgroups(const char *name)
 /* ---- namespaces ---- */
 
 /* Where a node keeps what it knows is a copy that goes with the test: /var through an overlay, /run empty. */
-static void furnish(void)
+static bool furnish(void)
 {
 	const char *parent = getenv("TMPDIR");
 	char folder[PATH_ROOM];
 
 	snprintf(folder, sizeof(folder), "%s/machine-XXXXXX", parent != NULL ? parent : "/tmp");
-	if (mkdtemp(folder) == NULL)
-		exit(1);
-	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	if (mkdtemp(folder) == NULL || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
 		mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0)
-		exit(1);
+		return false;
 	if (shell("mkdir %s/upper %s/work && mount -t overlay overlay -o "
 		  "lowerdir=/var,upperdir=%s/upper,workdir=%s/work /var && mount -t tmpfs tmpfs /run",
-		    folder, folder, folder, folder) != 0)
-		exit(1);
-	if (mount("none", "/", NULL, MS_REC | MS_SHARED, NULL) != 0)
-		exit(1);
-	if (shell("ip link set lo up && ip link add node0 type bridge && "
-		  /* Addresses of Services are nowhere; without a route nothing would be sent to them. */
-		  "ip address add " KUBE_MACHINE_ADDRESS "/32 dev node0 && ip link set node0 up && "
-		  "ip route add default dev node0") != 0)
-		exit(1);
+		    folder, folder, folder, folder) != 0 ||
+		mount("none", "/", NULL, MS_REC | MS_SHARED, NULL) != 0)
+		return false;
+	return shell("ip link set lo up && ip link add node0 type bridge && "
+		     /* Addresses of Services are nowhere; without a route nothing would be sent to them. */
+		     "ip address add " KUBE_MACHINE_ADDRESS
+		     "/32 dev node0 && ip link set node0 up && "
+		     "ip route add default dev node0") == 0;
 }
 
 /* Waits for the child and gives what it ended with. */
@@ -214,8 +211,10 @@ bool kube_machine_enter(int *status)
 		exit(1);
 	if (pid > 0)
 		_exit(status_of(pid));
-	setenv(NAME_VARIABLE, name, 1);
-	furnish();
+	if (furnish())
+		setenv(NAME_VARIABLE, name, 1);
+	else
+		(void)is_missing("a node cannot be furnished here");
 	return false;
 }
 
@@ -291,7 +290,27 @@ static void import_image(struct kube_cluster *cluster, const char *file)
 	free(said);
 }
 
-void kube_machine_open(struct kube_cluster *cluster)
+/* Whether the images can be had, and a container of one of them runs here: else that is shown. */
+static bool runs_containers(struct kube_cluster *cluster)
+{
+	char program[PATH_ROOM], cgroup[PATH_ROOM], log[PATH_ROOM], *said;
+	const char *const argv[] = {program, "-n", "k8s.io", "run", "--rm", "--cgroup", cgroup,
+		"localhost/pause:e2e", "probe", "/bin/true", NULL};
+	int status;
+
+	import_image(cluster, "pause-image.tar");
+	import_image(cluster, "nimbusguard-image.tar");
+	snprintf(program, sizeof(program), "%s", part("node/usr/bin/ctr"));
+	snprintf(cgroup, sizeof(cgroup), "/%s/probe", getenv(NAME_VARIABLE));
+	snprintf(log, sizeof(log), "%s/probe.log", cluster->parts.folder);
+	said = proc_output(log, argv, NULL, &status);
+	if (status != 0)
+		(void)is_missing(said);
+	free(said);
+	return status == 0;
+}
+
+bool kube_machine_open(struct kube_cluster *cluster)
 {
 	static const char *const kubelet[] = {"--config=FOLDER/kubelet.yaml",
 		"--kubeconfig=FOLDER/kubeconfig", "--hostname-override=node-1",
@@ -307,9 +326,12 @@ void kube_machine_open(struct kube_cluster *cluster)
 	kube_cluster_open_control(cluster);
 	write_configuration(cluster);
 	start_containerd(cluster);
-	import_image(cluster, "pause-image.tar");
-	import_image(cluster, "nimbusguard-image.tar");
+	if (!runs_containers(cluster)) {
+		kube_cluster_close(cluster);
+		return false;
+	}
 	kube_cluster_start(cluster, server_add(&cluster->parts, "kubelet"), kubelet);
 	kube_cluster_start(cluster, server_add(&cluster->parts, "kube-proxy"), proxy);
 	AWAIT(&cluster->parts, kube_cluster_nodes_ready(cluster, 1), READY_S);
+	return true;
 }

@@ -25,7 +25,8 @@
 bool kube_machine_enter(int *status);
 /* False when tests are to be skipped; what is missing was said on stderr. */
 bool kube_machine_there(void);
-/* Returns when the API server is ready, the node takes pods, and the images are on it. */
-void kube_machine_open(struct kube_cluster *cluster);
+/* Returns when the API server is ready, the node takes pods, and the images are on it. False, with nothing left open, where no
+ * container can be run on this machine, as the one that was tried said. */
+bool kube_machine_open(struct kube_cluster *cluster);
 
 #endif
