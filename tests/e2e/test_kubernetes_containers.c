@@ -151,15 +151,37 @@ static void start_state_metrics(void)
 	port_release(&other);
 }
 
+/* A job of the sample's pods, as the ServiceMonitor would have it. */
+static void write_pods_job(char *job, size_t size)
+{
+	char *names = kubectl("-n " SAMPLE " get pods -l app.kubernetes.io/name=sample "
+			      "-o jsonpath={.items[*].metadata.name}");
+	char *addresses = kubectl("-n " SAMPLE " get pods -l app.kubernetes.io/name=sample "
+				  "-o jsonpath={.items[*].status.podIP}");
+	char *names_left = names, *addresses_left = addresses, *name, *address;
+	size_t used = (size_t)snprintf(job, size, "- job_name: pods\n  static_configs:\n");
+
+	while ((name = strsep(&names_left, " ")) != NULL &&
+		(address = strsep(&addresses_left, " ")) != NULL) {
+		used += (size_t)snprintf(job + used, size - used,
+			"  - {targets: ['%s:8080'], labels: {namespace: " SAMPLE ", pod: %s}}\n",
+			address, name);
+		assert_true(used < size);
+	}
+	free(names);
+	free(addresses);
+}
+
 /* The shipped snippets with the address and the tokens. */
 static void start_monitoring(void)
 {
-	char jobs[4 * PATH_ROOM], alerting[512];
+	char jobs[6 * PATH_ROOM], pods[PATH_ROOM], alerting[512];
 	char *receiver = snippet_receiver(&service), *write, *scrape, *config;
 
 	receiver = text_replace(receiver, "    # With tokens",
 		"    http_config: {authorization: {credentials: sends-alerts-0123456789}}\n"
 		"    # With tokens");
+	write_pods_job(pods, sizeof(pods));
 	alertmanager = server_add(&cluster.parts, "alertmanager");
 	alertmanager_start(&cluster.parts, alertmanager, receiver);
 	free(receiver);
@@ -169,8 +191,8 @@ static void start_monitoring(void)
 		"  tls_config: {insecure_skip_verify: true, cert_file: %s/person.pem, key_file: %s/person.key}\n"
 		"  static_configs:\n  - targets: ['" KUBE_MACHINE_ADDRESS ":10250']\n"
 		"- job_name: kube-state-metrics\n  honor_labels: true\n  static_configs:\n"
-		"  - targets: ['%s']\n",
-		cluster.parts.folder, cluster.parts.folder, state_metrics->address);
+		"  - targets: ['%s']\n%s",
+		cluster.parts.folder, cluster.parts.folder, state_metrics->address, pods);
 	snprintf(alerting, sizeof(alerting),
 		"alerting:\n  alertmanagers:\n  - static_configs:\n    - targets: ['%s']\n",
 		alertmanager->address);
@@ -316,6 +338,40 @@ static void what_runs_is_seen_by_prometheus(void **state)
 		WAIT_S);
 }
 
+/* 20 requests a second of 5 ms are a tenth of a core. */
+static void the_load_is_seen_as_requests_and_as_what_they_cost(void **state)
+{
+	static const char order[] = "{\"pattern\":\"steady\",\"rate\":20,\"duration\":\"10m\"}";
+	char url[256], *pod, *address;
+	struct web_answer answer;
+
+	(void)state;
+	if (!opened)
+		skip();
+	/* What the cluster's DNS would say. */
+	address = kubectl("-n " SAMPLE " get service/sample -o jsonpath={.spec.clusterIP}");
+	kube_cluster_patch(&cluster, "/apis/apps/v1/namespaces/" SAMPLE "/deployments/load",
+		"{'spec':{'template':{'spec':{'hostAliases':[{'ip':'%s','hostnames':['sample']}]}}}}",
+		address);
+	free(address);
+	AWAIT(&cluster.parts, kube_cluster_rolled_out(&cluster, SAMPLE, "load", 1), WAIT_S);
+	pod = kubectl("-n " SAMPLE " get pods -l app.kubernetes.io/name=load "
+		      "-o jsonpath={.items[0].status.podIP}");
+	snprintf(url, sizeof(url), "http://%.40s:8081/load/generate", pod);
+	free(pod);
+	answer = web_call("POST", url, NULL, order);
+	if (answer.status / 100 != 2)
+		fail_msg("%ld: %s", answer.status, answer.body);
+	web_answer_fini(&answer);
+	AWAIT(&cluster.parts,
+		results("nimbusguard:workload_requests:rate{workload=\"sample\"} > 10 < 30") == 1,
+		WAIT_S);
+	AWAIT(&cluster.parts,
+		results("nimbusguard:workload_cpu_cores:sum{workload=\"sample\"} > 0.05 < 0.3") ==
+			1,
+		WAIT_S);
+}
+
 static void a_leak_is_killed_and_answered_by_a_plan(void **state)
 {
 	char url[256], *pod, *id;
@@ -382,6 +438,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_runs_is_seen_by_prometheus),
+		cmocka_unit_test(the_load_is_seen_as_requests_and_as_what_they_cost),
 		cmocka_unit_test(a_leak_is_killed_and_answered_by_a_plan),
 		cmocka_unit_test(what_was_approved_is_done_and_undone_in_place),
 		cmocka_unit_test(nothing_complains_of_the_service_itself),
