@@ -131,7 +131,7 @@ enum status write_encoder_add_request_v2(struct write_encoder *encoder, const vo
 	size_t size, uint64_t decoded_max, struct error *error)
 {
 	struct snappy_body decoded;
-	struct texts texts = {NULL};
+	struct texts texts = {.count = 0};
 	struct wire wire, frame;
 	enum status status;
 

@@ -215,7 +215,9 @@ INLINE vec rounded(vec x)
 {
 	uvec bits = (uvec)x, nearest = bits + 0x7fff + ((bits >> 16) & 1);
 
-	return (vec)((uvec)choose(x == x, (vec)nearest, (vec)(bits | 0x400000)) & 0xffff0000);
+	return (vec)((uvec)choose((bits & 0x7fffffff) <= 0x7f800000, (vec)nearest,
+			     (vec)(bits | 0x400000)) &
+		0xffff0000);
 }
 
 #ifdef PAIRS

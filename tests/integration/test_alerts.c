@@ -122,6 +122,15 @@ static double delivered(int manager)
 		"alertmanager_notifications_total{integration=\"webhook\"}");
 }
 
+/* Of one that stands alone nobody is to be told that none leads. */
+static void without_an_election_it_leads(void **state)
+{
+	(void)state;
+	if (nimbusguard == NULL)
+		skip();
+	assert_true(web_metric(nimbusguard->url, "nimbusguard_leader") == 1);
+}
+
 static char incident_id[128];
 
 static void two_deliveries_of_one_alert_are_one_incident_and_one_plan(void **state)
@@ -231,6 +240,7 @@ static void the_journal_remembers_it_after_a_restart(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_an_election_it_leads),
 		cmocka_unit_test(two_deliveries_of_one_alert_are_one_incident_and_one_plan),
 		cmocka_unit_test(why_says_what_was_decided_and_from_what),
 		cmocka_unit_test(a_repeat_is_nothing_new),

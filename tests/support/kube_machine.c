@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -49,7 +48,6 @@ static bool is_missing(const char *what)
 	return true;
 }
 
-/* Without a word where it is said already: by the process outside. */
 static bool lacks_something(void)
 {
 	static const char *const files[] = {"kubernetes", "state-metrics",
@@ -147,13 +145,12 @@ static bool furnish(void)
 	char folder[PATH_ROOM];
 
 	snprintf(folder, sizeof(folder), "%s/machine-XXXXXX", parent != NULL ? parent : "/tmp");
-	if (mkdtemp(folder) == NULL || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-		mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0)
+	if (mkdtemp(folder) == NULL)
 		return false;
-	if (shell("mkdir %s/upper %s/work && mount -t overlay overlay -o "
-		  "lowerdir=/var,upperdir=%s/upper,workdir=%s/work /var && mount -t tmpfs tmpfs /run",
-		    folder, folder, folder, folder) != 0 ||
-		mount("none", "/", NULL, MS_REC | MS_SHARED, NULL) != 0)
+	if (shell("mount --make-rprivate / && mount -t proc proc /proc && mkdir %s/upper %s/work && "
+		  "mount -t overlay overlay -o lowerdir=/var,upperdir=%s/upper,workdir=%s/work /var && "
+		  "mount -t tmpfs tmpfs /run && mount --make-rshared /",
+		    folder, folder, folder, folder) != 0)
 		return false;
 	return shell("ip link set lo up && ip link add node0 type bridge && "
 		     /* Addresses of Services are nowhere; without a route nothing would be sent to them. */
