@@ -424,8 +424,8 @@ static void follow(json_t *object)
 	json_object_set(status, "availableReplicas", replicas);
 }
 
-/* What a kubelet would make of a resize at once: the pod's annotation `resize` says Infeasible or
- * Deferred, or it is done. */
+/* What a kubelet would make of a resize at once: the pod's annotation `resize` says Infeasible,
+ * Deferred or Error, or it is done. */
 static void follow_resize(json_t *pod)
 {
 	const char *answer = kube_annotation(pod, "resize");
@@ -441,10 +441,12 @@ static void follow_resize(json_t *pod)
 	if (answer == NULL)
 		json_object_set(status, "containerStatuses", states);
 	json_object_set_new(status, "conditions",
-		answer == NULL
-			? json_array()
-			: json_pack("[{s:s,s:s,s:s,s:s}]", "type", "PodResizePending", "status",
-				  "True", "reason", answer, "message", "the node is too small"));
+		answer == NULL ? json_array()
+			       : json_pack("[{s:s,s:s,s:s,s:s}]", "type",
+					 strcmp(answer, "Error") == 0 ? "PodResizeInProgress"
+								      : "PodResizePending",
+					 "status", "True", "reason", answer, "message",
+					 "the node is too small"));
 	json_decref(states);
 }
 

@@ -131,14 +131,16 @@ enum status resize_judge(struct sending *sending, const json_t *pod, const char 
 	if (pending != NULL && strcmp(reason_of(pending), "Infeasible") == 0)
 		return error_set(error, STATUS_BAD_INPUT, "the resize cannot be done: %.200s",
 			message != NULL ? message : "infeasible");
-	if (running != NULL && strcmp(reason_of(running), "Error") == 0)
-		return error_set(error, STATUS_BAD_INPUT, "the resize failed: %.200s",
-			message != NULL ? message : "");
 	if (pending == NULL && running == NULL && state != NULL &&
 		object_has(state, &sending->command->changes, true, resize_value))
 		return STATUS_OK;
-	snprintf(sending->progress, sizeof(sending->progress), "the resize is %s",
-		pending != NULL ? "deferred" : "under way");
+	/* The kubelet tries again by itself: it may lack what it knows of a container that has just started. */
+	if (running != NULL && strcmp(reason_of(running), "Error") == 0)
+		snprintf(sending->progress, sizeof(sending->progress),
+			"the resize fails, yet: %.100s", message != NULL ? message : "");
+	else
+		snprintf(sending->progress, sizeof(sending->progress), "the resize is %s",
+			pending != NULL ? "deferred" : "under way");
 	return STATUS_BUSY;
 }
 

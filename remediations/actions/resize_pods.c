@@ -364,7 +364,7 @@ static enum status await_pod(struct sending *sending, const struct resizing *res
 	if (status == STATUS_BUSY &&
 		clock_now_ms(sending->clock) - resizing->since_ms > RESIZE_WAIT_MS)
 		return error_set(error, STATUS_BAD_INPUT,
-			"its kubelet has put it off for too long");
+			"its kubelet has put it off for too long: %s", sending->progress);
 	return status;
 }
 

@@ -298,16 +298,18 @@ static void what_could_not_be_done_in_place_is_rolled_out_or_refused(void **stat
 	assert_non_null(strstr(scene->plan.refusal.sentence, "could not be done"));
 }
 
-static void what_is_put_off_for_too_long_is_put_back(void **state)
+/* answer: what the second pod's kubelet says of its resize, for as long as it is asked. */
+static void expect_put_back_in_the_end(struct scene *scene, const char *answer, const char *words)
 {
-	struct scene *scene = *state;
+	char annotation[64];
 	struct sending sending;
 	struct command_result result;
 	int64_t again_ms = 0;
 	int waits = 0;
 
 	add_web(scene, 2);
-	add_pod(scene, "web-2", "ReplicaSet", "web-6f", ",'annotations':{'resize':'Deferred'}");
+	snprintf(annotation, sizeof(annotation), ",'annotations':{'resize':'%s'}", answer);
+	add_pod(scene, "web-2", "ReplicaSet", "web-6f", annotation);
 	plan(scene, "Deployment", STEP);
 	plan_command(&scene->plan, &scene->target, &scene->command);
 	scene->command.deadline_ms = clock_now_ms(&scene->clock.clock) + 600000;
@@ -318,8 +320,21 @@ static void what_is_put_off_for_too_long_is_put_back(void **state)
 	}
 	assert_true(waits > 2);
 	assert_int_equal(result.outcome, COMMAND_FAILED);
-	assert_non_null(strstr(result.error.text, "put it off for too long"));
+	if (strstr(result.error.text, words) == NULL)
+		fail_msg("%s", result.error.text);
 	expect_limits(scene, 2, "200Mi");
+}
+
+static void what_is_put_off_for_too_long_is_put_back(void **state)
+{
+	expect_put_back_in_the_end(*state, "Deferred",
+		"put it off for too long: the resize is deferred");
+}
+
+/* The kubelet tries by itself again what it failed at: it is given as long. */
+static void what_fails_for_too_long_is_put_back(void **state)
+{
+	expect_put_back_in_the_end(*state, "Error", "the resize fails, yet: the node is too small");
 }
 
 static void its_time_ends_it_and_puts_it_back(void **state)
@@ -688,6 +703,7 @@ int main(void)
 		T(what_one_kubelet_cannot_do_is_put_back_everywhere),
 		T(what_could_not_be_done_in_place_is_rolled_out_or_refused),
 		T(what_is_put_off_for_too_long_is_put_back),
+		T(what_fails_for_too_long_is_put_back),
 		T(its_time_ends_it_and_puts_it_back),
 		T(a_successor_of_the_same_name_is_not_resized),
 		T(a_pod_whose_status_changed_is_read_again),
